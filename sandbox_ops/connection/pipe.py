@@ -1,0 +1,83 @@
+"""A session as bytes in and out, with three ends told apart: done, dead, too many."""
+
+import time
+
+import paramiko
+from paramiko.channel import Channel
+
+_OPEN_TIMEOUT_S = 10.0
+
+
+class LinkError(Exception):
+    """The connection under a session died, or the session did."""
+
+
+class SessionLimitError(Exception):
+    """The server allows no further session (MaxSessions of sshd_config(5))."""
+
+
+class Pipe:
+    """One running session."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def send(self, data: bytes) -> None:
+        """Send it all.
+
+        Raises:
+            LinkError: The session is gone.
+        """
+        try:
+            self._channel.sendall(data)
+        except (OSError, EOFError) as error:
+            raise LinkError(f"cannot send: {error}") from error
+
+    def receive(self, timeout_s: float, size_bytes: int = 1 << 18) -> bytes:
+        """Return what has come, at least a byte; nothing at the session's end.
+
+        Raises:
+            TimeoutError: Nothing came in time.
+            LinkError: The session is gone.
+        """
+        self._channel.settimeout(timeout_s)
+        try:
+            return bytes(self._channel.recv(size_bytes))
+        except TimeoutError:
+            raise
+        except (OSError, EOFError) as error:
+            raise LinkError(f"cannot receive: {error}") from error
+
+    def complaint(self) -> str:
+        """Return what the session said on stderr so far."""
+        said = b""
+        while self._channel.recv_stderr_ready() and len(said) < _COMPLAINT_BYTES:
+            said += self._channel.recv_stderr(_COMPLAINT_BYTES)
+        return said.decode("utf-8", "replace").strip()
+
+    def close(self) -> None:
+        """End the session; what it started detached lives on."""
+        self._channel.close()
+
+
+_COMPLAINT_BYTES = 4096
+
+
+def open_pipe(transport: paramiko.Transport, command: str) -> Pipe:
+    """Return a session that runs the command.
+
+    Raises:
+        SessionLimitError: No further session now.
+        LinkError: The connection died.
+    """
+    started = time.monotonic()
+    try:
+        channel = transport.open_session(timeout=_OPEN_TIMEOUT_S)
+        channel.exec_command(command)
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        quick = time.monotonic() - started < _OPEN_TIMEOUT_S
+        if transport.is_active() and quick:
+            # paramiko names the cause to one of those refused at once, not to all
+            raise SessionLimitError(str(error)) from error
+        raise LinkError(f"cannot open a session: {error}") from error
+    return Pipe(channel)

@@ -1,0 +1,94 @@
+"""Reading files on a sandbox: some lines, with where they stand."""
+
+from sandbox_ops.errors import ProtocolError, UsageError
+from sandbox_ops.frames import Segment
+from sandbox_ops.models import FileSlice
+from sandbox_ops.sandbox import Sandbox
+
+DEFAULT_LINES = 2000
+MOST_BYTES = 1 << 20
+
+
+def read_lines(
+    sandbox: Sandbox,
+    path: str,
+    offset: int | None = None,
+    limit: int | None = None,
+) -> FileSlice:
+    """Return some lines of a text file.
+
+    Args:
+        sandbox: Which machine.
+        path: Absolute. It is data: no character of it is special.
+        offset: The first line, from 1 (0 means 1); negative counts from the end.
+        limit: How many lines. Alone it means the last lines: logs are read from the
+            end. Neither: the first 2000.
+
+    Raises:
+        RefusedError: Not absolute, or not a text file with an end.
+        NotFoundError: There is no such file; the hint names the nearest directory.
+        DeniedError: We may not read it.
+    """
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit must be at least 1, not {limit}")
+    count = DEFAULT_LINES if limit is None else limit
+    first = _first_line(offset, limit, count)
+    reply = sandbox.request(
+        "read",
+        "lines",
+        _absolute(sandbox, path),
+        str(first),
+        str(count),
+        str(MOST_BYTES),
+    )
+    for segment in reply:
+        if segment.what == "lines":
+            return _slice(path, segment, first, count)
+    raise ProtocolError(f"the machine did not send the lines of {path}")
+
+
+def _first_line(offset: int | None, limit: int | None, count: int) -> int:
+    if offset is None:
+        return 1 if limit is None else -count
+    return offset or 1
+
+
+def _absolute(sandbox: Sandbox, path: str) -> str:
+    """Refuse a relative path with the absolute one that was probably meant."""
+    if path.startswith("/"):
+        return path
+    from sandbox_ops.errors import RefusedError
+
+    home = sandbox.base.split("/.sandbox-ops/")[0]
+    meant = path.removeprefix("~/") if path.startswith("~/") else path
+    raise RefusedError(
+        f"the path must be absolute: {path}",
+        f"In the home directory that is {home}/{meant}",
+    )
+
+
+def _slice(path: str, segment: Segment, first: int, count: int) -> FileSlice:
+    fields = segment.fields
+    size = int(fields.get("size") or 0)
+    total = int(fields["total"]) if fields.get("total") else None
+    text = segment.data.decode("utf-8", "backslashreplace")
+    cut = len(segment.data) >= MOST_BYTES
+    lines = text.split("\n")
+    if lines and (lines[-1] == "" or cut):
+        lines.pop()
+    more = first > 0 and len(lines) > count
+    lines = lines[:count]
+    if first < 0 and total is not None:
+        first = max(1, total + first + 1)
+    at_end = not more and not cut and (first > 0 or len(lines) == -first)
+    if total is not None:
+        at_end = first - 1 + len(lines) >= total
+    return FileSlice(
+        path=path,
+        lines=tuple(lines),
+        first_line=first,
+        total_lines=total,
+        size_bytes=size,
+        at_end=at_end,
+        cut=cut,
+    )

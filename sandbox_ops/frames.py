@@ -1,0 +1,60 @@
+r"""A worker's answers, bytes to values: segments, and the replies that they make up.
+
+A segment is some bytes and the line after them that says what they were:
+`\n<nonce> <what> ...\\n`. The nonce is random, new for each channel and never in an
+argument list or a file, so that no output can pose as a trailer.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Some bytes, and the words of their trailer."""
+
+    data: bytes
+    what: str
+    words: tuple[str, ...]
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The `key=value` words of the trailer."""
+        return dict(word.split("=", 1) for word in self.words if "=" in word)
+
+
+class Frames:
+    """Cuts a byte stream into segments, in time linear in its length."""
+
+    def __init__(self, nonce: str) -> None:
+        self._mark = f"\n{nonce} ".encode()
+        self._buffer = bytearray()
+        self._searched = 0
+
+    def feed(self, chunk: bytes) -> list[Segment]:
+        """Take in a chunk; return the segments that are now whole."""
+        self._buffer += chunk
+        segments = []
+        while (segment := self._next()) is not None:
+            segments.append(segment)
+        return segments
+
+    @property
+    def rest(self) -> bytes:
+        """The bytes that no trailer has followed yet."""
+        return bytes(self._buffer)
+
+    def _next(self) -> Segment | None:
+        at = self._buffer.find(self._mark, self._searched)
+        if at < 0:
+            self._searched = max(0, len(self._buffer) - len(self._mark))
+            return None
+        end = self._buffer.find(b"\n", at + len(self._mark))
+        if end < 0:
+            self._searched = at
+            return None
+        trailer = self._buffer[at + len(self._mark) : end].decode("utf-8", "replace")
+        data = bytes(self._buffer[:at])
+        del self._buffer[: end + 1]
+        self._searched = 0
+        what, *words = trailer.split() or [""]
+        return Segment(data, what, tuple(words))

@@ -1,0 +1,359 @@
+"""Sandbox: one remote machine and the workspace on it. The door for every noun.
+
+`run` is a start that is followed; `start` is a start alone. Both are on record before
+the process exists, and the deadline belongs to the job.
+"""
+
+import json
+import secrets
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from sandbox_ops import parse, scripts
+from sandbox_ops.errors import ConnectionLostError, ProtocolError
+from sandbox_ops.follow import Follower, Listener, Watch
+from sandbox_ops.models import (
+    CommandResult,
+    EndKind,
+    Job,
+    JobState,
+    Project,
+    SandboxConfig,
+)
+from sandbox_ops.worker import Reply
+from sandbox_ops.workers import ANSWER_S, Workers
+
+if TYPE_CHECKING:
+    from sandbox_ops.connection import SandboxConnection
+
+KEEP_BYTES = 8 << 20
+FOREGROUND_CAP_BYTES = 256 << 20
+_FIRST_BYTES = 1 << 16
+_WAIT_S = 0.1
+"""So long a start waits for its command to end; what lasts longer is polled for."""
+_FOREGROUND_GRACE_S = 1
+_BACKGROUND_GRACE_S = 10
+_COMMAND_IN_RECORD = 4000
+_RECORD_WIDTH = 500
+
+
+class Call:
+    """A foreground command under way.
+
+    Attributes:
+        future: Resolves to its `CommandResult`; to an error where it never started.
+    """
+
+    def __init__(self, stop: Callable[[str], None]) -> None:
+        self.future: Future[CommandResult] = Future()
+        self.job_id: str | None = None
+        self._stop = stop
+        self._cancelled = False
+
+    def begun(self, job_id: str) -> None:
+        """Take note of the id; a cancel that came earlier is carried out now."""
+        self.job_id = job_id
+        if self._cancelled:
+            self._stop(job_id)
+
+    def cancel(self) -> None:
+        """Stop the command's whole tree on the machine. The future still resolves."""
+        self._cancelled = True
+        if self.job_id is not None:
+            self._stop(self.job_id)
+
+
+class Sandbox:
+    """A machine and where things live on it. No I/O before the first use.
+
+    Threads may share it. `close` it, or use it in a `with`.
+
+    Args:
+        config: How it is reached.
+    """
+
+    def __init__(self, config: SandboxConfig) -> None:
+        self.config = config
+        self._workers: Workers | None = None
+        self._follower: Follower | None = None
+        self._connection: SandboxConnection | None = None
+        self._lock = threading.RLock()
+
+    @property
+    def connection(self) -> "SandboxConnection":
+        """The `fabric.Connection` to the machine, for tasks of your own.
+
+        Host keys are checked and every wait is bounded, as for all the rest.
+        """
+        with self._lock:
+            if self._connection is None:
+                from sandbox_ops.connection import SandboxConnection
+
+                self._connection = SandboxConnection(self.config)
+            return self._connection
+
+    def project_path(self, project: Project) -> str:
+        """Return where the project lies on the machine."""
+        return f"{self.config.workspace.rstrip('/')}/{project.name}"
+
+    def run(self, command: str, **options: Any) -> CommandResult:  # noqa: ANN401
+        """Run a command under bash and wait for its end; see `submit` for the options.
+
+        A non-zero exit, a signal, the deadline and a lost connection are results.
+
+        Raises:
+            ConnectError: The machine cannot be reached.
+            NotFoundError: `cwd` does not exist.
+            RefusedError: The machine cannot keep a record (a full disk), and why.
+        """
+        return self.submit(command, **options).future.result()
+
+    def script(self, name: str, *arguments: str, **options: Any) -> CommandResult:  # noqa: ANN401
+        """Run our own `NAME.sh` there, on record, and wait for its end."""
+        text = scripts.script(name, *arguments)
+        options.setdefault("description", name.replace("_", " "))
+        return self.submit(text, interpreter="sh", **options).future.result()
+
+    def submit(
+        self,
+        command: str,
+        *,
+        cwd: str = "",
+        env: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        description: str = "",
+        keep_bytes: int = KEEP_BYTES,
+        on_output: Listener | None = None,
+        interpreter: str = "bash",
+    ) -> Call:
+        """Begin a foreground command, without waiting.
+
+        Args:
+            command: A shell line or script; stdin is empty.
+            cwd: Absolute; the home where none is given.
+            env: Added to the login environment; never in an argument list.
+            timeout_s: The job's own deadline, held also with nobody connected.
+            description: Kept with the record.
+            keep_bytes: At most so much of each stream is kept, head and tail.
+            on_output: Gets every piece as `("stdout"|"stderr", bytes)`.
+            interpreter: `bash` (`sh` where there is none), or `sh`.
+        """
+        spec = _spec(command, cwd, description, foreground=True)
+        call = Call(self._stop_foreground)
+        first = min(_FIRST_BYTES, max(1, keep_bytes // 2))
+        wait_s = 0 if self._pool.crowded else _WAIT_S
+        request = self._start_request(
+            spec, command, env, interpreter=interpreter, kind="fg", timeout_s=timeout_s,
+            grace_s=_FOREGROUND_GRACE_S, cap_bytes=FOREGROUND_CAP_BYTES,
+            wait_s=wait_s, first_bytes=first,
+        )  # fmt: skip
+
+        def begun(reply: "Future[Reply]") -> None:
+            try:
+                found = self._started(reply.result())
+                watch = Watch(found.job, keep_bytes, on_output)
+                watch.started(first)
+                call.begun(found.job.id)
+                watch.future.add_done_callback(lambda done: _copy(done, call.future))
+                watch.take(found)
+                if not watch.future.done():
+                    self._following.follow(watch)
+            except ConnectionLostError as error:
+                call.future.set_result(_never_answered(spec, error))
+            except Exception as error:  # noqa: BLE001  # the caller's, whatever it is
+                call.future.set_exception(error)
+
+        self._pool.submit("start", request, answer_s=ANSWER_S).add_done_callback(begun)
+        return call
+
+    def start(  # noqa: PLR0913  # each is one fact of a job
+        self,
+        command: str,
+        *,
+        name: str = "",
+        description: str = "",
+        cwd: str = "",
+        env: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        unique_name: bool = False,
+        gpus: Sequence[int] = (),
+        project_path: str = "",
+        files: Mapping[str, str] | None = None,
+        log_max_bytes: int = 0,
+        token: str = "",
+    ) -> Job:
+        """Start a background job and return it; it belongs to the machine from then on.
+
+        Args:
+            command: A shell line or script, run by bash with empty stdin.
+            name: Kept with the record.
+            description: Kept with the record.
+            cwd: Absolute; the home where none is given.
+            env: Added to the login environment; never in an argument list.
+            timeout_s: The job's own deadline; it ends as `timed-out`.
+            unique_name: Refuse if a job of that name has not ended.
+            gpus: Claimed for this job, and told it as CUDA_VISIBLE_DEVICES.
+            project_path: The tree that it uses.
+            files: Put into the job's folder before it starts.
+            log_max_bytes: What the log may hold; 0: no limit.
+            token: The same token is the same job, however often it is sent.
+
+        Raises:
+            RefusedError: The name or a GPU is taken, or no record can be written.
+            NotFoundError: `cwd` does not exist.
+            ConnectError: The machine cannot be reached.
+        """
+        claims = [f"gpu-{index}" for index in gpus]
+        claims += [f"name-{name}"] if unique_name and name else []
+        if gpus:
+            env = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus)), **(env or {})}
+        spec = _spec(command, cwd, description, foreground=False)
+        spec |= {"name": name, "gpus": list(gpus), "project_path": project_path}
+        request = self._start_request(
+            spec, command, env, interpreter="bash", kind="bg", timeout_s=timeout_s,
+            grace_s=_BACKGROUND_GRACE_S, cap_bytes=log_max_bytes, wait_s=0,
+            first_bytes=0, claims=claims, files=files, token=token,
+        )  # fmt: skip
+        return self._started(self._pool.submit("start", request).result()).job
+
+    def request(self, verb: str, *arguments: str, answer_s: float = ANSWER_S) -> Reply:
+        """Ask a resident worker; return the answer's segments.
+
+        Raises:
+            SandboxError: As the machine answered, or as the link failed.
+        """
+        reply = self._pool.submit(verb, arguments, answer_s=answer_s).result()
+        error = parse.error(reply)
+        if error is not None:
+            raise error
+        return reply
+
+    @property
+    def base(self) -> str:
+        """Our folder on the machine, absolute. Connects if need be."""
+        return self._hello.base
+
+    @property
+    def login(self) -> str:
+        """How the login environment was read there; see `Hello`."""
+        return self._hello.login
+
+    def follow(self, watch: Watch) -> None:
+        """Poll for a job, with all the others, until the watch's future resolves."""
+        self._following.follow(watch)
+
+    def close(self) -> None:
+        """Close the connection. Jobs go on, background and foreground."""
+        if self._workers is not None:
+            self._workers.close()
+        elif self._connection is not None:
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # -- inside -----------------------------------------------------------------
+
+    @property
+    def _pool(self) -> Workers:
+        with self._lock:
+            if self._workers is None:
+                self._workers = Workers(self.connection)
+            return self._workers
+
+    @property
+    def _following(self) -> Follower:
+        with self._lock:
+            if self._follower is None:
+                self._follower = Follower(self._pool)
+            return self._follower
+
+    @property
+    def _hello(self) -> Any:  # noqa: ANN401
+        if self._pool.hello is None:
+            self.request("look")
+        return self._pool.hello
+
+    def _start_request(
+        self,
+        spec: dict[str, Any],
+        command: str,
+        env: Mapping[str, str] | None,
+        **how: Any,  # noqa: ANN401
+    ) -> list[str]:
+        extra = [word for file in (how.get("files") or {}).items() for word in file]
+        timeout_s = how["timeout_s"]
+        return [
+            how.get("token") or secrets.token_hex(16),
+            how["kind"],
+            str(max(1, round(timeout_s * 100)) if timeout_s else 0),
+            str(how["grace_s"]),
+            str(how["cap_bytes"]),
+            str(round(how["wait_s"] * 100)),
+            str(how["first_bytes"]),
+            how["interpreter"],
+            spec["cwd"],
+            json.dumps(spec),
+            scripts.assignments(dict(env or {})),
+            command,
+            " ".join(how.get("claims") or ()),
+            *extra,
+        ]
+
+    def _started(self, reply: Reply) -> parse.JobReply:
+        error = parse.error(reply)
+        if error is not None:
+            raise error
+        found = list(parse.jobs(reply, self.base).values())
+        if not found:
+            raise ProtocolError("the machine did not say which job it started")
+        return found[0]
+
+    def _stop_foreground(self, job_id: str) -> None:
+        self._pool.submit("stop", (job_id, str(_FOREGROUND_GRACE_S)))
+
+
+def _spec(
+    command: str, cwd: str, description: str, *, foreground: bool
+) -> dict[str, Any]:
+    """Return the part of a record that only Python reads."""
+    scripts.words(command, cwd)  # refuses NUL
+    return {
+        "format": parse.RECORD_FORMAT,
+        "command": command[:_COMMAND_IN_RECORD],
+        "cwd": cwd,
+        "description": description[:_RECORD_WIDTH],
+        "foreground": foreground,
+    }
+
+
+def _copy(done: "Future[CommandResult]", to: "Future[CommandResult]") -> None:
+    error = done.exception()
+    if error is not None:
+        to.set_exception(error)
+    else:
+        to.set_result(done.result())
+
+
+def _never_answered(spec: dict[str, Any], error: ConnectionLostError) -> CommandResult:
+    """Return the result of a start whose answer was lost: it may run, without an id."""
+    job = Job(
+        id="",
+        state=JobState.UNKNOWN,
+        reason=f"{error.message}; see `jobs` for whether it was started",
+        command=spec["command"],
+        description=spec["description"],
+        foreground=True,
+    )
+    return CommandResult(job=job, kind=EndKind.CONNECTION_LOST)

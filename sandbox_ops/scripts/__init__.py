@@ -1,0 +1,97 @@
+"""The POSIX sh that runs on the machine, as text to send.
+
+`lib/*.sh` is one library, the resident worker's and the supervisors'. Each other `.sh`
+file is a command of ours that runs there as a recorded job (`script`). Data enters
+shell text here alone, quoted by `words`.
+"""
+
+import functools
+import hashlib
+import shlex
+from collections.abc import Sequence
+from importlib import resources
+
+from sandbox_ops.errors import UsageError
+
+_LIBRARY = ("common", "supervise", "stop", "worker", "look", "read", "prune", "main")
+
+BOOTSTRAP = (
+    "exec /bin/sh -c 'IFS= read -r x;IFS= read -r n;"
+    """l=$(head -c "$n"|cut -c2-);eval "$l"'"""
+)
+"""The constant command of a worker's channel; any login shell takes it as it is.
+
+A start-up file may put another shell in its place, which then reads what we send: it
+runs the first line, by which we notice; the rest is comments and unknown words to it.
+"""
+
+
+@functools.cache
+def library() -> str:
+    """Return the library without its comments."""
+    folder = resources.files(__name__) / "lib"
+    lines: list[str] = []
+    for name in _LIBRARY:
+        lines += (folder / f"{name}.sh").read_text("utf-8").splitlines()
+    return "\n".join(
+        line for line in lines if line and not line.lstrip().startswith("#")
+    )
+
+
+@functools.cache
+def _commented_library() -> str:
+    commented = "".join(f"#{line}\n" for line in library().split("\n"))
+    name = hashlib.sha256(library().encode()).hexdigest()[:16]
+    return f"{len(commented)}\n{commented}{name}\n"
+
+
+def opening(nonce: str) -> bytes:
+    """Return the first message of a worker's channel: the library, name and nonce."""
+    bare = f"printf '\\n{nonce} bare\\n'"
+    return f"{bare}\n{_commented_library()}{nonce}\n".encode()
+
+
+def words(*values: str) -> str:
+    """Return the values as one line of shell words, whatever they hold.
+
+    Raises:
+        UsageError: A value holds a NUL, which no Unix argument can.
+    """
+    for value in values:
+        if "\0" in value:
+            shown = value.replace("\0", "\\0")[:60]
+            raise UsageError(f"a NUL byte cannot be part of a command: {shown!r}")
+    return " ".join(map(shlex.quote, values))
+
+
+def request(sequence: int, verb: str, arguments: Sequence[str]) -> bytes:
+    """Return the bytes of one request to a resident worker.
+
+    Short bodies are counted in lines, which the shell reads without a fork; long ones
+    in bytes, because its `read` takes one system call a byte.
+    """
+    body = f"do_{verb} {words(*arguments)}".encode("utf-8", "surrogateescape")
+    if len(body) > _LINE_BODY_BYTES:
+        return b"%d 0 %d\n%b" % (sequence, len(body), body)
+    return b"%d %d 0\n%b\n" % (sequence, body.count(b"\n") + 1, body)
+
+
+_LINE_BODY_BYTES = 4096
+
+
+def script(name: str, *arguments: str) -> str:
+    """Return the command that is the packaged `NAME.sh` with those arguments."""
+    text = (resources.files(__name__) / f"{name}.sh").read_text("utf-8")
+    return f"set -- {words(*arguments)}\n{text}"
+
+
+def assignments(values: dict[str, str]) -> str:
+    """Return shell lines that export the values.
+
+    Raises:
+        UsageError: A name is not an environment variable's.
+    """
+    for name in values:
+        if not (name.isascii() and name.isidentifier()):
+            raise UsageError(f"not the name of an environment variable: {name!r}")
+    return "\n".join(f"export {name}={words(value)}" for name, value in values.items())

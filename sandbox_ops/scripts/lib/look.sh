@@ -1,0 +1,162 @@
+# shellcheck shell=sh
+# Looking at the machine and its jobs: fixed readers, nothing that a caller composes.
+
+# emit_job ID MODE OFFSET MAX STDERR_OFFSET STDERR_MAX: bytes of its streams, then
+# `job ID life=... <state line>`. MODE has j for its spec, s for the streams' sizes.
+# The state is read before the bytes: where it has ended, the bytes are the last.
+emit_job() {
+  _dir=$JOBS/$1
+  if [ ! -d "$_dir" ] || ! get_state "$_dir"; then
+    trailer "missing $1"
+    return
+  fi
+  live "$_dir"
+  if [ "$LIFE" = gone ] && [ "$PHASE" != ended ]; then
+    get_state "$_dir" # it wrote its end between our two looks
+  fi
+  _said="life=$LIFE $LINE"
+  _flags=
+  { read -r _why _when <"$_dir/stopping"; } 2>/dev/null && _flags=" stopping=$_when"
+  for _report in stopped swept; do
+    [ -e "$_dir/$_report" ] || continue
+    cat "$_dir/$_report"
+    trailer "$_report $1"
+  done
+  if [ "$PHASE" = ended ] && [ "$SURVIVORS" -gt 0 ]; then
+    members "$_dir" "$LEADER"
+    # shellcheck disable=SC2086
+    set -- "$1" "$2" "$3" "$4" "$5" "$6" $PIDS
+    _flags="$_flags alive=$(($# - 6))"
+  fi
+  case $2 in *j*)
+    IFS= read -r _spec <"$_dir/spec.json" && printf '%s' "$_spec"
+    trailer "spec $1"
+    ;;
+  esac
+  emit_range "$1" log "$3" "$4" "$2"
+  [ ! -e "$_dir/stderr" ] || emit_range "$1" stderr "$5" "$6" "$2"
+  now
+  trailer "job $1 now=$UP$_flags $_said"
+}
+
+# emit_range ID STREAM OFFSET MAX MODE: `range ID STREAM offset= size= inode=`; a
+# negative offset counts from the end
+emit_range() {
+  _file=$_dir/$2 _from=$3 _size='' _inode=''
+  case $5$3 in *s* | *-*)
+    _stat=$(stat -c '%s %i' "$_file") || { trailer "range $1 $2 gone=1"; return; }
+    _size=${_stat% *} _inode=${_stat#* }
+    [ "$_from" -ge 0 ] || _from=$((_size + _from))
+    [ "$_from" -ge 0 ] || _from=0
+    ;;
+  esac
+  if [ "$4" -gt 0 ] && [ -s "$_file" ]; then
+    if [ "$_from" = 0 ]; then
+      head -c "$4" "$_file"
+    else
+      tail -c "+$((_from + 1))" "$_file" | head -c "$4"
+    fi
+  fi
+  trailer "range $1 $2 offset=$_from size=$_size inode=$_inode"
+}
+
+# do_look [KIND ARGUMENT]...
+do_look() {
+  while [ $# -ge 2 ]; do
+    "look_$1" "$2"
+    shift 2
+  done
+}
+
+# look_jobs N: the newest N, newest first
+look_jobs() {
+  _n=0 _found=0 _missed=0
+  read -r _n <"$BASE/last"
+  while [ -d "$JOBS/remote-$((_n + 1))" ]; do _n=$((_n + 1)); done
+  while [ "$_n" -gt 0 ] && [ $_found -lt "$1" ] && [ $_missed -lt 5000 ]; do
+    if [ -d "$JOBS/remote-$_n" ]; then
+      emit_job "remote-$_n" j 0 0 0 0
+      _found=$((_found + 1))
+    else
+      _missed=$((_missed + 1))
+    fi
+    _n=$((_n - 1))
+  done
+}
+
+# look_live BYTES: every job that has not ended, and the log tails of those and of the
+# newest three others
+look_live() {
+  _n=0 _shown=0 _steps=0
+  read -r _n <"$BASE/last"
+  while [ "$_n" -gt 0 ] && [ $_steps -lt 2000 ]; do
+    _steps=$((_steps + 1))
+    _id=remote-$_n _n=$((_n - 1))
+    get_state "$JOBS/$_id" || continue
+    if [ "$PHASE" = ended ]; then
+      [ $_shown -lt 3 ] || continue
+      _shown=$((_shown + 1))
+    else
+      live "$JOBS/$_id"
+      case $LIFE in supervised | orphaned) ;; *) continue ;; esac
+    fi
+    emit_job "$_id" js "-$1" "$1" 0 0
+  done
+}
+
+# look_gpu _: nvidia-smi as CSV, `gpus` and `gpu-processes`; or `no-gpu` and why
+look_gpu() {
+  if ! command -v nvidia-smi >/dev/null; then
+    printf 'nvidia-smi is not installed'
+    trailer no-gpu
+    return
+  fi
+  _out=$(timeout 5 nvidia-smi --format=csv,noheader,nounits \
+    --query-gpu=index,name,uuid,utilization.gpu,memory.used,memory.total,temperature.gpu,driver_version 2>&1)
+  _code=$?
+  printf '%s' "$_out"
+  if [ $_code != 0 ]; then
+    [ $_code != 124 ] || printf 'nvidia-smi did not answer within 5 s'
+    trailer no-gpu
+    return
+  fi
+  trailer gpus
+  timeout 5 nvidia-smi --format=csv,noheader,nounits \
+    --query-compute-apps=gpu_uuid,pid,used_memory,process_name
+  trailer gpu-processes
+}
+
+# look_disk PATH: of the nearest folder that exists
+look_disk() {
+  _path=$1
+  while [ ! -d "$_path" ] && [ -n "$_path" ]; do _path=${_path%/*}; done
+  df -Pk "${_path:-/}"
+  printf '\n'
+  df -Pi "${_path:-/}"
+  trailer disk
+}
+
+look_load() {
+  cat /proc/loadavg
+  grep -c '^processor' /proc/cpuinfo
+  trailer load
+}
+
+# look_clock _: the machine's seconds since 1970
+look_clock() {
+  date +%s
+  trailer clock
+}
+
+# look_foreign _: `PID USER AGE_S COMMAND` of what looks like training and is not ours
+look_foreign() {
+  # shellcheck disable=SC2009 # pgrep prints no user and no age
+  ps -eo pid=,user=,etimes=,args= 2>/dev/null |
+    grep -E '(python[0-9.]*|torchrun|accelerate|deepspeed) .*(train|finetune|torch\.distributed|launch)|tmux( |: server)|torchrun' |
+    head -n 40 | while read -r _pid _user _age _args; do
+    grep -qzs '^SANDBOX_JOB=' "/proc/$_pid/environ" 2>/dev/null && continue
+    case $_args in grep\ *) continue ;; esac
+    printf '%s %s %s %s\n' "$_pid" "$_user" "$_age" "$_args"
+  done
+  trailer foreign
+}

@@ -1,0 +1,85 @@
+"""Fixtures: a real sshd, a sandbox on it, a git project. No mocks, no skips."""
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from gitproject import GitProject, make_git_project
+from sshd import SshServer, start_sshd
+
+if TYPE_CHECKING:  # Fabric takes a while to import, and most unit tests do without
+    from sandbox_ops import Sandbox
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the developer's home, keys, agent and git settings out of every test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in tuple(os.environ):
+            if name.startswith(("SSH_", "SANDBOX_", "GIT_", "XDG_")):
+                patch.delenv(name)
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("client-home")))
+        patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+        patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        patch.setenv("GIT_TERMINAL_PROMPT", "0")
+        yield
+
+
+@pytest.fixture(scope="session")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
+    """A server that all tests share: do not stop it or fill its home."""
+    with start_sshd(tmp_path_factory.mktemp("sshd") / "server") as server:
+        yield server
+
+
+@pytest.fixture
+def make_sshd(tmp_path: Path) -> Iterator[Callable[..., SshServer]]:
+    """Start a server of one's own, with the options of `start_sshd`."""
+    numbers = itertools.count(1)
+    servers: list[SshServer] = []
+
+    def make(**options: object) -> SshServer:
+        folder = tmp_path / f"sshd-{next(numbers)}"
+        servers.append(start_sshd(folder, **options))  # type: ignore[arg-type]
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def sandbox(sshd: SshServer) -> "Iterator[Sandbox]":
+    """A sandbox with a connection and a workspace of its own, on the shared server."""
+    from sandbox_ops import Sandbox
+
+    with Sandbox(sshd.config()) as machine:
+        yield machine
+
+
+@pytest.fixture(scope="session")
+def shared_sandbox(sshd: SshServer) -> "Iterator[Sandbox]":
+    """A sandbox whose connection is already warm; never close it."""
+    from sandbox_ops import Sandbox
+
+    with Sandbox(sshd.config()) as machine:
+        yield machine
+
+
+@pytest.fixture
+def make_git_project_here(tmp_path: Path) -> Callable[..., GitProject]:
+    """Make projects below the test's own folder, by name and files."""
+
+    def make(name: str = "bucket-brigade", **options: object) -> GitProject:
+        return make_git_project(tmp_path / "git", name, **options)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def git_project(make_git_project_here: Callable[..., GitProject]) -> GitProject:
+    """A project with one commit, clean and pushed."""
+    return make_git_project_here()

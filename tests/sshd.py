@@ -1,0 +1,246 @@
+"""A real OpenSSH server on loopback, with throw-away keys and an empty home.
+
+For a test that needs its own::
+
+    server = make_sshd(max_sessions=1)
+    with Sandbox(server.config()) as sandbox: ...
+"""
+
+import contextlib
+import dataclasses
+import getpass
+import itertools
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import processes
+import sshd_files
+from waiting import wait_until
+
+from sandbox_ops.models import SandboxConfig
+
+
+@dataclass
+class SshServer:
+    """A running sshd. Ends with `close()`, or at the end of its `with`.
+
+    Attributes:
+        home: `$HOME` of everything that runs in its sessions; empty at the start.
+        identity_file: The private key that is let in.
+        known_hosts: Holds the host key, and nothing else.
+        ssh_config: Knows the server as `box`, with key and known_hosts, so that
+            `SandboxConfig(name=..., host="box", ssh_config=...)` is all it takes.
+    """
+
+    folder: Path
+    port: int
+    host: str = sshd_files.HOST
+    user: str = field(default_factory=getpass.getuser)
+    _listener: subprocess.Popen[bytes] | None = None
+    _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def identity_file(self) -> Path:
+        return self.folder / "user_key"
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.folder / "known_hosts"
+
+    @property
+    def ssh_config(self) -> Path:
+        return self.folder / "ssh_config"
+
+    @property
+    def log(self) -> str:
+        """What sshd said so far."""
+        return (self.folder / "sshd.log").read_text("utf-8", "replace")
+
+    def config(self, **changes: object) -> SandboxConfig:
+        """Return how a `Sandbox` reaches this server; a new empty workspace each time.
+
+        Args:
+            changes: Fields of `SandboxConfig` to set otherwise.
+        """
+        workspace = self.folder / f"workspace-{next(self._numbers)}"
+        if "workspace" not in changes:
+            workspace.mkdir()
+        config = SandboxConfig(
+            name="test",
+            host=self.host,
+            port=self.port,
+            user=self.user,
+            identity_file=str(self.identity_file),
+            known_hosts=str(self.known_hosts),
+            ssh_config=str(self.ssh_config),
+            workspace=str(workspace),
+        )
+        return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
+
+    def write_toml(self, folder: Path, project: str = "", **changes: object) -> Path:
+        """Write a `sandbox.toml` with this server in it, for the faces.
+
+        Args:
+            folder: Where it goes.
+            project: TOML text to append: the `[project]` table.
+            changes: As for `config`.
+        """
+        values = dataclasses.asdict(self.config(**changes))
+        name = values.pop("name")
+        entries = [
+            f"{key} = {json.dumps(value)}"
+            for key, value in values.items()
+            if value is not None
+        ]
+        lines = [f'default = "{name}"', f"[sandboxes.{name}]", *entries, project]
+        path = folder / "sandbox.toml"
+        path.write_text("\n".join(lines), "utf-8")
+        return path
+
+    def ssh(self, command: str, *, timeout_s: float = 20) -> str:
+        """Run a command through OpenSSH's own client; return its standard output.
+
+        Raises:
+            AssertionError: it did not exit 0.
+        """
+        done = subprocess.run(
+            ["ssh", "-F", self.ssh_config, "box", command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        assert done.returncode == 0, f"{done.returncode}: {done.stderr}\n{self.log}"
+        return done.stdout
+
+    @property
+    def listener_pid(self) -> int:
+        """The pid of the process that accepts connections."""
+        assert self._listener, "the server is stopped"
+        return self._listener.pid
+
+    def session_pids(self) -> tuple[int, ...]:
+        """Return the sshd processes that serve connections now, not what they started.
+
+        Killing them is what a dead link looks like to the machine.
+        """
+        return tuple(
+            process.pid
+            for process in processes.descendants(self.listener_pid)
+            if process.name.startswith("sshd")
+        )
+
+    def leftovers(self) -> dict[int, str]:
+        """Return what still runs of all that its sessions started: pid, command line.
+
+        Processes carry its home in `SANDBOX_JOB` (our jobs) or in `HOME`.
+        """
+        return processes.carrying(f"SANDBOX_JOB={self.home}", f"HOME={self.home}")
+
+    def start(self) -> None:
+        """Start it, on the port it always had.
+
+        Raises:
+            AssertionError: it did not answer with a banner within 10 s.
+        """
+        program = sshd_files.program("sshd")
+        with (self.folder / "sshd.log").open("ab") as log:
+            self._listener = subprocess.Popen(
+                [program, "-D", "-e", "-f", self.folder / "sshd_config"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for pytest, which then ends it
+            )
+        wait_until(self._answers, what=f"sshd's banner on port {self.port}")
+        wait_until(lambda: not self.session_pids(), what="the end of our own probe")
+
+    def _answers(self) -> bool:
+        assert self._listener
+        assert self._listener.poll() is None, f"sshd ended at once:\n{self.log}"
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection((self.host, self.port), timeout=2) as link,
+        ):
+            return link.recv(8).startswith(b"SSH-2.0-")
+        return False
+
+    def stop(self, *, sessions: bool = True) -> None:
+        """Stop listening. The commands that sessions started live on.
+
+        Args:
+            sessions: Whether open connections die too.
+        """
+        if self._listener is None:
+            return
+        serving = self.session_pids() if sessions else ()
+        self._listener.terminate()
+        self._listener.wait(10)
+        self._listener = None
+        processes.end(serving)
+
+    def restart(self, *, sessions: bool = True) -> None:
+        """Stop, then start on the same port with the same keys."""
+        self.stop(sessions=sessions)
+        self.start()
+
+    def new_host_key(self) -> None:
+        """Give it another host key, as an impostor or a rebuilt machine has.
+
+        `known_hosts` keeps the old one. Takes effect for the next connection.
+        """
+        sshd_files.keygen(self.folder / "host_key")
+        self.restart()
+
+    def close(self) -> None:
+        """Stop it, and end whatever its sessions have left running."""
+        self.stop()
+        processes.end(self.leftovers(), grace_s=1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def start_sshd(
+    folder: Path,
+    *,
+    max_sessions: int = 10,
+    extra: str = "",
+    login_shell: str | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> SshServer:
+    """Start a server whose files all lie in `folder`, which is made.
+
+    Args:
+        folder: Made here; it may not exist.
+        max_sessions: How many channels a connection may have.
+        extra: Lines of sshd_config(5); they win over ours.
+        login_shell: Path of another shell than the user's own to run commands in.
+        environment: Variables of the sessions. `HOME` is the empty home, always.
+    """
+    options = sshd_files.Options(
+        max_sessions=max_sessions,
+        extra=extra,
+        login_shell=login_shell,
+        environment=environment,
+    )
+    server = SshServer(folder=folder, port=sshd_files.free_port())
+    sshd_files.write(folder, server.port, server.user, options)
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(parents=True, exist_ok=True)  # else it refuses to start
+    server.start()
+    return server

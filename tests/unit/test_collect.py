@@ -1,0 +1,76 @@
+"""A collector asks for what is new, keeps head and tail, and knows when it is done."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox_ops.collect import Collector, Range
+
+
+def serve(content: bytes, question: tuple[int, int]) -> Range:
+    """Answer as the machine does."""
+    offset, count = question
+    if offset < 0:
+        start = max(0, len(content) + offset)
+        return Range(content[start : start + count], start, size_bytes=len(content))
+    return Range(content[offset : offset + count], offset)
+
+
+@given(
+    st.lists(st.binary(min_size=0, max_size=40), min_size=1, max_size=8),
+    st.integers(2, 60),
+)
+def test_what_is_kept_is_the_head_and_the_tail_of_the_whole(
+    growth: list[bytes], keep_bytes: int
+) -> None:
+    collector = Collector(keep_bytes)
+    content = b""
+    for piece in growth:
+        content += piece
+        collector.take(serve(content, collector.wants(ended=False)), ended=False)
+    for _ in range(200):
+        if collector.done:
+            break
+        collector.take(serve(content, collector.wants(ended=True)), ended=True)
+    kept = collector.output
+    half = keep_bytes // 2
+    assert collector.done
+    assert kept.size_bytes == len(content)
+    assert content.startswith(kept.head)
+    assert content.endswith(kept.tail)
+    assert len(kept.head) <= half
+    assert len(kept.tail) <= half
+    if len(content) <= keep_bytes - keep_bytes % 2:
+        assert kept.head + kept.tail == content
+    assert kept.omitted_bytes == len(content) - len(kept.head) - len(kept.tail)
+
+
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=8))
+def test_a_listener_gets_every_byte_once_and_in_order(growth: list[bytes]) -> None:
+    heard = bytearray()
+    collector = Collector(8, heard.extend)
+    content = b""
+    for piece in growth:
+        content += piece
+        collector.take(serve(content, collector.wants(ended=False)), ended=False)
+    while not collector.done:
+        collector.take(serve(content, collector.wants(ended=True)), ended=True)
+    assert bytes(heard) == content
+
+
+def test_a_stream_whose_file_is_gone_ends_with_its_command() -> None:
+    collector = Collector(8)
+    collector.wants(ended=False)
+    collector.take(Range(b"", 0, gone=True), ended=False)
+    assert not collector.done
+    collector.take(Range(b"", 0, gone=True), ended=True)
+    assert collector.done
+
+
+def test_once_done_nothing_more_is_asked_for() -> None:
+    collector = Collector(8)
+    collector.asked(4)
+    collector.take(Range(b"ab", 0), ended=True)
+    assert collector.done
+    assert collector.wants(ended=True)[1] == 0
+    collector.take(Range(b"", 2), ended=True)
+    assert collector.done

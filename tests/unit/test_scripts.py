@@ -1,0 +1,65 @@
+"""Data enters shell text in one place, and comes out of any sh byte for byte."""
+
+import subprocess
+from importlib import resources
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sandbox_ops import scripts
+from sandbox_ops.errors import UsageError
+
+FOLDER = Path(str(resources.files(scripts)))
+SHELLS = [["dash"], ["bash", "--posix"], ["busybox", "sh"]]
+text = st.text(
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40
+)
+
+
+@given(st.lists(text, min_size=1, max_size=4))
+@settings(max_examples=40, deadline=None)
+def test_arguments_come_back_byte_for_byte_from_every_shell(values: list[str]) -> None:
+    program = f"set -- {scripts.words(*values)}\nfor a; do printf '%s\\0' \"$a\"; done"
+    for shell in SHELLS:
+        done = subprocess.run([*shell, "-c", program], capture_output=True, check=True)
+        assert done.stdout == b"".join(value.encode() + b"\0" for value in values)
+
+
+def test_a_nul_is_refused_by_name() -> None:
+    with pytest.raises(UsageError, match="NUL byte"):
+        scripts.words("a\0b")
+
+
+@pytest.mark.parametrize("name", ["a b", "a;b", "1a", "", "a=b", "é"])
+def test_a_name_that_is_no_variable_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="environment variable"):
+        scripts.assignments({name: "x"})
+
+
+@given(text)
+@settings(max_examples=30, deadline=None)
+def test_the_value_of_a_variable_is_data(value: str) -> None:
+    program = scripts.assignments({"VALUE": value}) + '\nprintf %s "$VALUE"'
+    done = subprocess.run(["dash", "-c", program], capture_output=True, check=True)
+    assert done.stdout == value.encode()
+
+
+@pytest.mark.parametrize("size", [10, 5000])
+def test_a_request_says_how_long_its_body_is(size: int) -> None:
+    request = scripts.request(7, "read", ["x" * size, "a\nb"])
+    head, _, body = request.partition(b"\n")
+    sequence, lines, length = map(int, head.split())
+    assert sequence == 7
+    if lines:
+        assert body.count(b"\n") == lines
+    else:
+        assert len(body) == length
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.sh")), ids=lambda p: p.name)
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda s: s[0])
+def test_every_script_is_sh_to_every_shell(path: Path, shell: list[str]) -> None:
+    done = subprocess.run([*shell, "-n", path], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
