@@ -16,7 +16,7 @@ from fabric import Config, Connection
 
 from sandbox_ops import hostkeys
 from sandbox_ops.address import Address
-from sandbox_ops.connection import dial, pipe
+from sandbox_ops.connection import dial, failures, keys, pipe, probe
 from sandbox_ops.connection.resolve import resolve
 from sandbox_ops.connection.runner import Runner, Transport
 from sandbox_ops.errors import ConnectError
@@ -24,10 +24,9 @@ from sandbox_ops.models import SandboxConfig
 from sandbox_ops.ssh_config import ResolvedHost
 
 CONNECT_TIMEOUT_S = 8.0
-PROBE_EVERY_S = 5.0
-PROBE_ANSWER_S = 5.0
 _ATTEMPTS = 6
 """MaxStartups of sshd_config(5) drops connections at random when many come at once."""
+_KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
 
 
 @dataclass(slots=True)
@@ -73,8 +72,8 @@ class SandboxConnection(Connection):  # type: ignore[misc]
         )
         self.config.runners.remote = Runner
         # Fabric's class takes a plain attribute for a configuration value, but for this
-        self._set(_link=_Link(config, resolved, _known_keys(resolved), via))
-        self.client.set_missing_host_key_policy(_CheckedPolicy(self))
+        self._set(_link=_Link(config, resolved, keys.on_record(resolved), via))
+        self.client.set_missing_host_key_policy(keys.CheckedPolicy(self))
 
     def open(self) -> None:
         """Open the connection, if it is not; of many threads one does.
@@ -90,18 +89,14 @@ class SandboxConnection(Connection):  # type: ignore[misc]
             for attempt in range(_ATTEMPTS):
                 try:
                     self._open_once()
-                except _DroppedError as dropped:
-                    if attempt == _ATTEMPTS - 1:
-                        raise ConnectError(str(dropped), dropped.hint) from None
-                    # jitter by identity: many clients must not come back together
-                    pause = 0.1 * 2**attempt * (0.5 + (id(self) >> 4) % 100 / 100)
-                    threading.Event().wait(min(pause, 2))
-                else:
                     break
-            self.transport.set_keepalive(0)
-            threading.Thread(
-                target=_probe, args=(self.transport,), name="ssh-probe", daemon=True
-            ).start()
+                except failures.DroppedError:
+                    if attempt == _ATTEMPTS - 1:
+                        raise
+                    # jitter by identity: many clients must not come back together
+                    pause_s = 0.1 * 2**attempt * (0.5 + (id(self) >> 4) % 100 / 100)
+                    threading.Event().wait(min(pause_s, 2))
+            probe.begin(self.transport)
 
     def _open_once(self) -> None:
         started = time.monotonic()
@@ -113,7 +108,7 @@ class SandboxConnection(Connection):  # type: ignore[misc]
             auth_timeout=CONNECT_TIMEOUT_S,
             channel_timeout=CONNECT_TIMEOUT_S,
             transport_factory=self._transport,
-            key_filename=_existing(self._link.resolved.identity_files),
+            key_filename=self._key_files(),
             allow_agent=not self._link.resolved.identities_only,
             look_for_keys=False,
         )
@@ -126,25 +121,38 @@ class SandboxConnection(Connection):  # type: ignore[misc]
         finally:
             self.connect_kwargs.clear()
 
+    def _explained(self, error: Exception, after_s: float) -> Exception:
+        agent = "" if self._link.resolved.identities_only else " and the agent's keys"
+        proxy = self._link.proxy
+        return failures.explain(
+            error,
+            where=f"{self.user}@{self.host}:{self.port}",
+            host=self._link.config.host,
+            tried=(", ".join(self._key_files()) or "no key file") + agent,
+            proxy_said=proxy.complaint() if proxy is not None else "",
+            early=after_s < CONNECT_TIMEOUT_S / 2,
+        )
+
+    def _key_files(self) -> list[str]:
+        paths = (Path(file).expanduser() for file in self._link.resolved.identity_files)
+        return [str(path) for path in paths if path.is_file()]
+
     def _dial(self) -> Any:  # noqa: ANN401
         """Return a socket, or what paramiko takes for one, that leads to sshd."""
-        resolved = self._link.resolved
-        if self._link.via is not None:
-            return self._link.via.open_stream(resolved.hostname, resolved.port)
-        if resolved.proxy_jump:
-            return self._jump().open_stream(resolved.hostname, resolved.port)
-        if resolved.proxy_command:
-            proxy = dial.Proxy(resolved.proxy_command)
-            self._link.proxy = proxy
-            return proxy.sock
-        return dial.tcp(resolved.hostname, resolved.port, CONNECT_TIMEOUT_S)
+        link = self._link
+        if link.via is None and link.resolved.proxy_jump:
+            link.via = self._last_hop()
+        if link.via is not None:
+            return link.via.open_stream(self.host, self.port)
+        if link.resolved.proxy_command:
+            link.proxy = dial.Proxy(link.resolved.proxy_command)
+            return link.proxy.sock
+        return dial.tcp(self.host, self.port, CONNECT_TIMEOUT_S)
 
-    def _jump(self) -> "SandboxConnection":
-        """Return the connection to the last hop, made through those before it."""
+    def _last_hop(self) -> "SandboxConnection | None":
         via: SandboxConnection | None = None
         for hop in self._link.resolved.hops:
             via = SandboxConnection(_hop_config(self._link.config, hop), via)
-        self._link.via = via
         return via
 
     def open_stream(self, host: str, port: int) -> Any:  # noqa: ANN401
@@ -164,76 +172,62 @@ class SandboxConnection(Connection):  # type: ignore[misc]
             ) from error
 
     def _transport(self, sock: Any, **kwargs: Any) -> Transport:  # noqa: ANN401
-        """Make the transport, asking first for the key types that are on record."""
         transport = Transport(sock, **kwargs)
+        alias = self._link.resolved.host_key_alias
         known = hostkeys.key_types_known(
-            self._link.trusted,
-            self.host,
-            self.port,
-            alias=self._link.resolved.host_key_alias,
+            self._link.trusted, self.host, self.port, alias=alias
         )
-        rsa = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
-        wanted = [t for k in known for t in (rsa if k == "ssh-rsa" else (k,))]
-        options = transport.get_security_options()
-        first = [t for t in wanted if t in options.key_types]
-        options.key_types = first + [t for t in options.key_types if t not in first]
+        keys.prefer(transport, known)
         return transport
 
-    def check_host_key(self, key: paramiko.PKey) -> None:
+    def verdict(self, key_type: str, key_base64: str) -> hostkeys.Verdict:
+        """Say what known_hosts holds against a key, or for it."""
+        alias = self._link.resolved.host_key_alias
+        return hostkeys.check(
+            self._link.trusted, self.host, self.port, key_type, key_base64, alias=alias
+        )
+
+    def check_host_key(self, key_type: str, key_base64: str) -> None:
         """Refuse a key that known_hosts does not vouch for.
 
         Raises:
             HostKeyError: Unknown, changed or revoked.
         """
-        verdict = hostkeys.check(
-            self._link.trusted,
-            self.host,
-            self.port,
-            key.get_name(),
-            key.get_base64(),
-            alias=self._link.resolved.host_key_alias,
-        )
-        if verdict.trust is not hostkeys.Trust.TRUSTED:
+        verdict = self.verdict(key_type, key_base64)
+        if not verdict.ok:
             raise hostkeys.refusal(
                 verdict,
                 machine=self._link.config.host,
                 trust_command=f"sandbox-ops trust --sandbox {self._link.config.name}",
             )
 
-    def _explained(self, error: Exception, after_s: float) -> Exception:
-        where = f"{self._link.resolved.user}@{self.host}:{self.port}"
-        if isinstance(error, ConnectError):
-            return error
-        if isinstance(error, paramiko.AuthenticationException):
-            tried = (
-                ", ".join(_existing(self._link.resolved.identity_files))
-                or "no key file"
+    def shown_keys(self) -> tuple[tuple[str, str], ...]:
+        """Return the host keys that the machine shows now: types and base64.
+
+        Raises:
+            ConnectError: It cannot be reached, or shows none.
+        """
+        found: dict[str, str] = {}
+        for key_type in _KEY_TYPES:
+            with self._link.lock:
+                sock = self._dial()
+                key = keys.shown(sock, key_type, CONNECT_TIMEOUT_S)
+                self._clean_up()
+            found.update([key] if key else [])
+        if not found:
+            raise ConnectError(
+                f"{self.host}:{self.port} showed no host key: is it an SSH server?"
             )
-            agent = (
-                "" if self._link.resolved.identities_only else " and the agent's keys"
-            )
-            return ConnectError(
-                f"{where} does not let us in: tried {tried}{agent}",
-                f"Is your public key in its ~/.ssh/authorized_keys? An encrypted key "
-                f"must be in the agent (ssh-add). Try: ssh {self._link.config.host} true",
-            )
-        if self._link.proxy is not None:
-            complaint = self._link.proxy.complaint()
-            return ConnectError(
-                f"cannot reach {where}: {complaint}",
-                "Try it by hand: ssh " + self._link.config.host + " true",
-            )
-        if isinstance(error, EOFError | OSError | paramiko.SSHException):
-            if after_s < CONNECT_TIMEOUT_S / 2:
-                return _DroppedError(
-                    f"{where} ended the connection before it was open: {error}",
-                    "Is it an SSH server? It may be starting, or refusing new clients.",
-                )
-            return ConnectError(
-                f"{where} accepted the connection, then did not answer: {error}",
-                "The machine is frozen or overloaded: look at its console.",
-            )
-        return error
+        return tuple(found.items())
+
+    def trust_file(self) -> Path:
+        """Return the known_hosts file that a trusted key is added to."""
+        return Path(self._link.resolved.user_known_hosts_files[0]).expanduser()
+
+    @property
+    def host_key_alias(self) -> str:
+        """HostKeyAlias of ssh_config(5), or ""."""
+        return str(self._link.resolved.host_key_alias)
 
     def _clean_up(self) -> None:
         with contextlib.suppress(Exception):
@@ -274,37 +268,6 @@ while [ -n "$(f)" ] && [ $i -lt 20 ]; do sleep 0.1; i=$((i+1)); done
 kill -s KILL $(f)' 2>/dev/null"""
 
 
-class _DroppedError(ConnectError):
-    """The server hung up early: worth another try."""
-
-
-class _CheckedPolicy(paramiko.MissingHostKeyPolicy):
-    """Asks our reader of known_hosts; paramiko's own raises on lines it cannot read."""
-
-    def __init__(self, connection: SandboxConnection) -> None:
-        self._connection = connection
-
-    def missing_host_key(
-        self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
-    ) -> None:
-        del client, hostname
-        self._connection.check_host_key(key)
-
-
-def _known_keys(resolved: ResolvedHost) -> tuple[hostkeys.Entry, ...]:
-    entries: list[hostkeys.Entry] = []
-    for name in (*resolved.user_known_hosts_files, *resolved.global_known_hosts_files):
-        path = Path(name).expanduser()
-        with contextlib.suppress(OSError):
-            entries += hostkeys.read(path.read_text("utf-8", "replace"), str(path))
-    return tuple(entries)
-
-
-def _existing(files: tuple[str, ...]) -> list[str]:
-    paths = (Path(name).expanduser() for name in files)
-    return [str(path) for path in paths if path.is_file()]
-
-
 def _hop_config(config: SandboxConfig, hop: Address) -> SandboxConfig:
     """Return how a jump host is reached: by the same files, at its own address."""
     return SandboxConfig(
@@ -315,27 +278,3 @@ def _hop_config(config: SandboxConfig, hop: Address) -> SandboxConfig:
         known_hosts=config.known_hosts,
         ssh_config=config.ssh_config,
     )
-
-
-def _probe(transport: Transport) -> None:
-    """Close the transport when the machine owes an answer for too long.
-
-    A host that is frozen still acknowledges at TCP's level: only an answer of sshd's
-    own shows that somebody is there (RFC 4254, section 4).
-    """
-    idle = threading.Event()
-    while transport.is_active():
-        idle.wait(PROBE_EVERY_S)
-        answered = threading.Event()
-        threading.Thread(
-            target=_ask, args=(transport, answered), name="ssh-probe-ask", daemon=True
-        ).start()
-        if not answered.wait(PROBE_ANSWER_S):
-            transport.close()
-            return
-
-
-def _ask(transport: Transport, answered: threading.Event) -> None:
-    with contextlib.suppress(Exception):
-        transport.global_request("keepalive@openssh.com", wait=True)
-    answered.set()

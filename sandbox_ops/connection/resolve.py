@@ -25,7 +25,18 @@ def resolve(config: SandboxConfig) -> ResolvedHost:
     Raises:
         ConfigError: ssh_config cannot be read, or says what ssh itself refuses.
     """
-    resolved = _by_ssh(config) if shutil.which("ssh") else _by_paramiko(config)
+    # refuses, on either way, a host or user that could pass for an option or for shell
+    command = ssh_config.lookup_command(
+        config.host,
+        port=config.port,
+        user=config.user,
+        identity_file=config.identity_file,
+        config_file=config.ssh_config,
+    )
+    if shutil.which("ssh"):
+        resolved = _by_ssh(config, command)
+    else:
+        resolved = _by_paramiko(config)
     for directive in resolved.not_honoured:
         _LOG.warning("%s: %s of ssh_config is not honoured", config.host, directive)
     changes: dict[str, object] = {}
@@ -52,17 +63,10 @@ def _local_user() -> LocalUser:
     )
 
 
-def _by_ssh(config: SandboxConfig) -> ResolvedHost:
-    argv = ssh_config.lookup_command(
-        config.host,
-        port=config.port,
-        user=config.user,
-        identity_file=config.identity_file,
-        config_file=config.ssh_config,
-    )
+def _by_ssh(config: SandboxConfig, command: tuple[str, ...]) -> ResolvedHost:
     try:
         done = subprocess.run(
-            argv,
+            command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_SSH_TIMEOUT_S,

@@ -11,8 +11,9 @@ import pytest
 from fabric import Connection
 from sshd import SshServer
 
-from sandbox_ops import Sandbox, SandboxConfig
+from sandbox_ops import Sandbox, SandboxConfig, trust
 from sandbox_ops.errors import ConfigError, ConnectError, HostKeyError
+from sandbox_ops.hostkeys import Trust
 
 
 def client_config(server: SshServer, path: Path, lines: str) -> str:
@@ -28,7 +29,9 @@ def through(config_file: str, host: str = "target") -> SandboxConfig:
     return SandboxConfig(name="t", host=host, ssh_config=config_file)
 
 
-def test_a_proxy_command_in_an_included_file_works(sshd: SshServer, tmp_path: Path) -> None:
+def test_a_proxy_command_in_an_included_file_works(
+    sshd: SshServer, tmp_path: Path
+) -> None:
     used = tmp_path / "used"
     client_config(
         sshd,
@@ -42,7 +45,9 @@ def test_a_proxy_command_in_an_included_file_works(sshd: SshServer, tmp_path: Pa
     assert used.read_text() == f"127.0.0.1 {sshd.port} target\n"
 
 
-def test_match_exec_and_tokens_are_openssh_s_business(sshd: SshServer, tmp_path: Path) -> None:
+def test_match_exec_and_tokens_are_openssh_s_business(
+    sshd: SshServer, tmp_path: Path
+) -> None:
     config = tmp_path / "config"
     config.write_text(
         f'Match originalhost m-%h exec "false"\n  Port 1\n'
@@ -64,7 +69,9 @@ def test_a_chain_of_jump_hosts_works_and_each_is_checked(
             f"Host {name}\n  HostName 127.0.0.1\n  Port {hop.port}\n  User {hop.user}\n"
             f"  IdentityFile {hop.identity_file}\n  UserKnownHostsFile {hop.known_hosts}\n"
         )
-    config = client_config(hops[2], tmp_path / "config", f"  ProxyJump one,two\n{lines}")
+    config = client_config(
+        hops[2], tmp_path / "config", f"  ProxyJump one,two\n{lines}"
+    )
     with Sandbox(through(config)) as sandbox:
         assert sandbox.run("echo jumped").stdout.text == "jumped\n"
     for hop in hops:
@@ -86,7 +93,9 @@ def test_an_unknown_host_key_is_refused_with_its_fingerprint_and_the_command(
     assert not (sshd.home / "impostor-was-here").exists()
 
 
-def test_a_changed_host_key_is_refused_with_file_and_line(make_sshd: Callable[..., SshServer]) -> None:
+def test_a_changed_host_key_is_refused_with_file_and_line(
+    make_sshd: Callable[..., SshServer],
+) -> None:
     server = make_sshd()
     server.new_host_key()
     with Sandbox(server.config()) as sandbox, pytest.raises(HostKeyError) as caught:
@@ -95,11 +104,15 @@ def test_a_changed_host_key_is_refused_with_file_and_line(make_sshd: Callable[..
     assert not (server.home / "impostor-was-here").exists()
 
 
-def test_lines_that_paramiko_cannot_read_do_not_lock_us_out(sshd: SshServer, tmp_path: Path) -> None:
+def test_lines_that_paramiko_cannot_read_do_not_lock_us_out(
+    sshd: SshServer, tmp_path: Path
+) -> None:
     known = tmp_path / "known"
     good = sshd.known_hosts.read_text()
     key = good.split(maxsplit=1)[1]
-    known.write_text(f"# a comment\n@cert-authority *.example.com {key}\nrubbish\n@revoked other {key}\n")
+    known.write_text(
+        f"# a comment\n@cert-authority *.example.com {key}\nrubbish\n@revoked other {key}\n"
+    )
     with known.open("a") as file:
         file.write(good)
     with Sandbox(sshd.config(known_hosts=str(known))) as sandbox:
@@ -136,8 +149,12 @@ def test_a_key_that_is_not_let_in_is_named(sshd: SshServer, tmp_path: Path) -> N
     assert str(tmp_path / "wrong_key") in caught.value.message
 
 
-def test_a_proxy_command_that_fails_is_quoted_with_what_it_said(sshd: SshServer, tmp_path: Path) -> None:
-    config = client_config(sshd, tmp_path / "c", "  ProxyCommand sh -c 'echo no tunnel >&2; exit 3'")
+def test_a_proxy_command_that_fails_is_quoted_with_what_it_said(
+    sshd: SshServer, tmp_path: Path
+) -> None:
+    config = client_config(
+        sshd, tmp_path / "c", "  ProxyCommand sh -c 'echo no tunnel >&2; exit 3'"
+    )
     with Sandbox(through(config)) as sandbox, pytest.raises(ConnectError) as caught:
         sandbox.run("true")
     assert "no tunnel" in caught.value.message
@@ -145,7 +162,9 @@ def test_a_proxy_command_that_fails_is_quoted_with_what_it_said(sshd: SshServer,
 
 
 def test_a_host_that_could_be_an_option_is_refused() -> None:
-    with Sandbox(SandboxConfig(name="t", host="-oProxyCommand=touch /tmp/x")) as sandbox:
+    with Sandbox(
+        SandboxConfig(name="t", host="-oProxyCommand=touch /tmp/x")
+    ) as sandbox:
         with pytest.raises(ConfigError):
             sandbox.run("true")
 
@@ -164,7 +183,9 @@ def test_the_next_command_reconnects(make_sshd: Callable[..., SshServer]) -> Non
         assert sandbox.run("echo back").stdout.text == "back\n"
 
 
-def test_the_connection_is_fabric_s_for_tasks_of_one_s_own(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_the_connection_is_fabric_s_for_tasks_of_one_s_own(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
     connection = sandbox.connection
     assert isinstance(connection, Connection)
     result = connection.run("echo 'é'; exit 3", hide=True, warn=True)
@@ -176,7 +197,9 @@ def test_the_connection_is_fabric_s_for_tasks_of_one_s_own(sandbox: Sandbox, tmp
     assert (tmp_path / "back").read_text() == "data"
 
 
-def test_a_timeout_of_fabric_s_run_leaves_no_process(sandbox: Sandbox, sshd: SshServer) -> None:
+def test_a_timeout_of_fabric_s_run_leaves_no_process(
+    sandbox: Sandbox, sshd: SshServer
+) -> None:
     from invoke.exceptions import CommandTimedOut
 
     with pytest.raises(CommandTimedOut):
@@ -195,3 +218,36 @@ def test_nothing_of_a_connection_stays_open(sshd: SshServer) -> None:
         with Sandbox(sshd.config()) as sandbox:
             sandbox.run("true")
     assert descriptors() <= before
+
+
+def test_trusting_a_key_is_a_look_a_comparison_and_one_line(
+    sshd: SshServer, tmp_path: Path
+) -> None:
+    known = tmp_path / "new" / "known_hosts"
+    config = sshd.config(known_hosts=str(known))
+    with Sandbox(config) as sandbox:
+        shown = trust.look(sandbox)
+        assert [key.trust for key in shown] == [Trust.UNKNOWN]
+        with pytest.raises(HostKeyError, match="Nothing was added"):
+            trust.add(sandbox, shown, "SHA256:somebody-else")
+        assert not known.exists()
+        report = trust.add(sandbox, shown, shown[0].fingerprint)
+        assert report.added == (shown[0].fingerprint,)
+    with Sandbox(config) as sandbox:
+        assert sandbox.run("true").ok
+        assert trust.add(sandbox, trust.look(sandbox)).added == ()
+    assert known.read_text().count("\n") == 1
+
+
+def test_a_changed_key_cannot_be_trusted_by_adding_a_line(
+    make_sshd: Callable[..., SshServer],
+) -> None:
+    server = make_sshd()
+    server.new_host_key()
+    before = server.known_hosts.read_text()
+    with (
+        Sandbox(server.config()) as sandbox,
+        pytest.raises(HostKeyError, match="changed"),
+    ):
+        trust.add(sandbox, trust.look(sandbox))
+    assert server.known_hosts.read_text() == before

@@ -12,7 +12,7 @@ from sandbox_ops.errors import NotFoundError, RefusedError, UsageError
 
 @pytest.fixture
 def numbered(tmp_path: Path) -> Path:
-    path = tmp_path / "it's a \"file\" $(touch hacked);\n.txt"
+    path = tmp_path / 'it\'s a "file" $(touch hacked);\n.txt'
     path.write_text("".join(f"line {n}\n" for n in range(1, 101)))
     return path
 
@@ -33,7 +33,12 @@ def numbered(tmp_path: Path) -> Path:
     ],
 )
 def test_lines_are_numbered_as_in_the_file(
-    shared_sandbox: Sandbox, numbered: Path, offset: int | None, limit: int | None, first: int, count: int
+    shared_sandbox: Sandbox,
+    numbered: Path,
+    offset: int | None,
+    limit: int | None,
+    first: int,
+    count: int,
 ) -> None:
     found = files.read_lines(shared_sandbox, str(numbered), offset, limit)
     assert found.first_line == first
@@ -42,24 +47,34 @@ def test_lines_are_numbered_as_in_the_file(
     assert found.at_end == (first + count > 100)
 
 
-def test_of_a_big_file_the_end_is_numbered_from_the_end(shared_sandbox: Sandbox, tmp_path: Path) -> None:
+def test_of_a_big_file_the_end_is_numbered_from_the_end(
+    shared_sandbox: Sandbox, tmp_path: Path
+) -> None:
     path = tmp_path / "big.log"
     path.write_text("".join(f"{n:020d}\n" for n in range(500_000)))
     tail = files.read_lines(shared_sandbox, str(path), limit=2)
     assert (tail.first_line, tail.total_lines, tail.at_end) == (-2, None, True)
     assert tail.lines == ("00000000000000499998", "00000000000000499999")
     middle = files.read_lines(shared_sandbox, str(path), 400_000, 1)
-    assert (middle.first_line, middle.lines, middle.at_end) == (400_000, ("00000000000000399999",), False)
+    assert (middle.first_line, middle.lines, middle.at_end) == (
+        400_000,
+        ("00000000000000399999",),
+        False,
+    )
 
 
-def test_a_last_line_without_its_newline_is_a_line(shared_sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_last_line_without_its_newline_is_a_line(
+    shared_sandbox: Sandbox, tmp_path: Path
+) -> None:
     path = tmp_path / "f"
     path.write_text("a\nb")
     found = files.read_lines(shared_sandbox, str(path))
     assert (found.lines, found.total_lines, found.at_end) == (("a", "b"), 2, True)
 
 
-def test_what_is_no_text_file_with_an_end_is_refused(shared_sandbox: Sandbox, tmp_path: Path) -> None:
+def test_what_is_no_text_file_with_an_end_is_refused(
+    shared_sandbox: Sandbox, tmp_path: Path
+) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "binary").write_bytes(b"a\0b")
     (tmp_path / "zero").symlink_to("/dev/zero")
@@ -75,13 +90,17 @@ def test_what_is_no_text_file_with_an_end_is_refused(shared_sandbox: Sandbox, tm
             files.read_lines(shared_sandbox, str(path))
 
 
-def test_a_missing_file_names_the_nearest_directory(shared_sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_missing_file_names_the_nearest_directory(
+    shared_sandbox: Sandbox, tmp_path: Path
+) -> None:
     with pytest.raises(NotFoundError) as caught:
         files.read_lines(shared_sandbox, f"{tmp_path}/no/such")
     assert caught.value.hint == f"the nearest directory that exists is {tmp_path}"
 
 
-def test_a_relative_path_is_refused_with_the_absolute_one(shared_sandbox: Sandbox) -> None:
+def test_a_relative_path_is_refused_with_the_absolute_one(
+    shared_sandbox: Sandbox,
+) -> None:
     home = shared_sandbox.base.split("/.sandbox-ops/")[0]
     with pytest.raises(RefusedError) as caught:
         files.read_lines(shared_sandbox, "~/logs/a.log")
@@ -101,16 +120,23 @@ def test_a_listing_has_sizes_and_checksums_whatever_the_names(
     names = ["out/a b", "out/new\nline", "out/deep/é'\"", "out/$(x)", "other"]
     for name in names:
         (root / name).write_text(name)
-    found = transfer.listing(shared_sandbox, str(root), ["out/", "missing", "../tree"], hashes=True)
+    found = transfer.listing(
+        shared_sandbox, str(root), ["out/", "missing", "../tree"], hashes=True
+    )
     assert {f.path for f in found} == set(names[:4])
     for file in found:
         data = (root / file.path).read_bytes()
-        assert (file.size_bytes, file.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+        assert (file.size_bytes, file.sha256) == (
+            len(data),
+            hashlib.sha256(data).hexdigest(),
+        )
     plain = transfer.listing(shared_sandbox, str(root), ["oth*"])
     assert [(f.path, f.sha256) for f in plain] == [("other", "")]
 
 
-def test_a_download_is_whole_resumed_and_atomic(shared_sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_download_is_whole_resumed_and_atomic(
+    shared_sandbox: Sandbox, tmp_path: Path
+) -> None:
     data = os.urandom(3_000_000)
     remote = tmp_path / "remote file'"
     remote.write_bytes(data)
@@ -120,7 +146,11 @@ def test_a_download_is_whole_resumed_and_atomic(shared_sandbox: Sandbox, tmp_pat
     local.with_name("file.part").write_bytes(data[:1_000_000])
     seen: list[int] = []
     transfer.download(
-        shared_sandbox, str(remote), local, **facts, on_progress=lambda done, _: seen.append(done)
+        shared_sandbox,
+        str(remote),
+        local,
+        **facts,
+        on_progress=lambda done, _: seen.append(done),
     )
     assert local.read_bytes() == data
     assert seen[0] > 1_000_000

@@ -23,7 +23,9 @@ def test_a_job_is_started_listed_and_ends_with_its_exit_code(sandbox: Sandbox) -
     assert Path(ended.log_path).read_bytes() == b"hello\n"
 
 
-def test_a_job_outlives_the_client_that_started_it(sshd: SshServer, tmp_path: Path) -> None:
+def test_a_job_outlives_the_client_that_started_it(
+    sshd: SshServer, tmp_path: Path
+) -> None:
     config = sshd.config()
     program = f"""
 import sys
@@ -34,7 +36,10 @@ print(job.id, flush=True)
 sys.stdin.read()
 """
     client = subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert client.stdout
     job_id = client.stdout.readline().strip()
@@ -46,12 +51,19 @@ sys.stdin.read()
     with Sandbox(config) as another:
         ended = jobs.wait(another, job_id, timeout_s=20)
         assert (ended.state, ended.exit_code) == (JobState.FAILED, 7)
-        assert jobs.output(another, job_id).data == b"".join(b"step %d\n" % n for n in range(1, 7))
+        assert jobs.output(another, job_id).data == b"".join(
+            b"step %d\n" % n for n in range(1, 7)
+        )
 
 
 def test_reading_from_a_cursor_gives_only_what_is_new(sandbox: Sandbox) -> None:
     job = sandbox.start("echo one; sleep 7121")
-    first = wait_until(lambda: jobs.output(sandbox, job.id, offset=0).data and jobs.output(sandbox, job.id, offset=0))
+    first = wait_until(
+        lambda: (
+            jobs.output(sandbox, job.id, offset=0).data
+            and jobs.output(sandbox, job.id, offset=0)
+        )
+    )
     with Path(job.log_path).open("ab") as log:
         log.write(b"two\n")
     second = jobs.output(sandbox, job.id, offset=first.next_offset, inode=first.inode)
@@ -59,7 +71,9 @@ def test_reading_from_a_cursor_gives_only_what_is_new(sandbox: Sandbox) -> None:
     jobs.stop(sandbox, job.id, grace_s=0)
 
 
-def test_a_log_that_was_rotated_is_read_from_its_start_and_said_so(sandbox: Sandbox) -> None:
+def test_a_log_that_was_rotated_is_read_from_its_start_and_said_so(
+    sandbox: Sandbox,
+) -> None:
     job = sandbox.start("echo first; sleep 0.1")
     jobs.wait(sandbox, job.id, timeout_s=10)
     before = jobs.output(sandbox, job.id)
@@ -74,7 +88,9 @@ def test_a_log_that_was_rotated_is_read_from_its_start_and_said_so(sandbox: Sand
 
 
 def test_stop_lets_a_training_save_and_reports_what_it_ended(sandbox: Sandbox) -> None:
-    job = sandbox.start("trap 'echo saved; exit 0' TERM; echo up; while :; do sleep 0.05; done")
+    job = sandbox.start(
+        "trap 'echo saved; exit 0' TERM; echo up; while :; do sleep 0.05; done"
+    )
     wait_until(lambda: jobs.output(sandbox, job.id).data == b"up\n")
     report = jobs.stop(sandbox, job.id, grace_s=5)
     assert report.job.state is JobState.STOPPED
@@ -90,7 +106,9 @@ def test_stop_ends_workers_in_sessions_of_their_own_and_nothing_else(
     job = sandbox.start(
         "for i in 1 2; do setsid bash -c 'trap \"\" TERM; sleep 7131' & done; sleep 7131"
     )
-    wait_until(lambda: sum("sleep 7131" in line for line in sshd.leftovers().values()) >= 4)
+    wait_until(
+        lambda: sum("sleep 7131" in line for line in sshd.leftovers().values()) >= 4
+    )
     report = jobs.stop(sandbox, job.id, grace_s=1)
     assert len(report.killed) >= 4
     assert jobs.get(sandbox, stranger.id).state is JobState.RUNNING
@@ -131,7 +149,9 @@ def test_of_one_name_only_one_job_lives(sandbox: Sandbox) -> None:
     assert jobs.wait(sandbox, second.id, timeout_s=10).state is JobState.SUCCEEDED
 
 
-def test_a_claimed_gpu_is_told_to_the_job_and_refused_to_another(sandbox: Sandbox) -> None:
+def test_a_claimed_gpu_is_told_to_the_job_and_refused_to_another(
+    sandbox: Sandbox,
+) -> None:
     first = sandbox.start("echo $CUDA_VISIBLE_DEVICES; sleep 7171", gpus=(1, 3))
     with pytest.raises(RefusedError, match=f"gpu-3 is held by {first.id}"):
         sandbox.start("true", gpus=(3,))
@@ -159,7 +179,9 @@ def test_a_killed_leader_is_failed_and_a_killed_supervisor_is_lost(
     supervisors = [
         int(pid)
         for pid in os.listdir("/proc")
-        if pid.isdecimal() and f"{second.id}\0".encode() in _cmdline(pid) and str(sshd.home).encode() in _cmdline(pid)
+        if pid.isdecimal()
+        and f"{second.id}\0".encode() in _cmdline(pid)
+        and str(sshd.home).encode() in _cmdline(pid)
     ]
     for pid in supervisors:
         os.kill(pid, 9)
@@ -176,7 +198,9 @@ def _cmdline(pid: str) -> bytes:
         return b""
 
 
-def test_after_a_reboot_a_running_job_is_lost_and_nothing_is_killed(sandbox: Sandbox) -> None:
+def test_after_a_reboot_a_running_job_is_lost_and_nothing_is_killed(
+    sandbox: Sandbox,
+) -> None:
     job = sandbox.start("sleep 7191")
     state = Path(job.log_path).with_name("state")
     true_line = state.read_text()
@@ -189,7 +213,9 @@ def test_after_a_reboot_a_running_job_is_lost_and_nothing_is_killed(sandbox: San
     jobs.stop(sandbox, job.id, grace_s=0)
 
 
-def test_an_unknown_id_lists_the_known_and_a_malformed_one_is_refused(sandbox: Sandbox) -> None:
+def test_an_unknown_id_lists_the_known_and_a_malformed_one_is_refused(
+    sandbox: Sandbox,
+) -> None:
     sandbox.run("true")
     newest = jobs.recent(sandbox, 1)[0].id
     with pytest.raises(NotFoundError) as caught:
@@ -233,7 +259,9 @@ def test_one_look_has_jobs_tails_disk_and_load(sandbox: Sandbox) -> None:
 
 
 def test_files_of_a_job_lie_in_its_folder_for_nobody_else(sandbox: Sandbox) -> None:
-    job = sandbox.start("true", files={"run.json": '{"commit": "é"}'}, env={"TOKEN": "s3cret"})
+    job = sandbox.start(
+        "true", files={"run.json": '{"commit": "é"}'}, env={"TOKEN": "s3cret"}
+    )
     folder = Path(job.log_path).parent
     assert (folder / "run.json").read_text("utf-8") == '{"commit": "é"}'
     assert folder.stat().st_mode & 0o077 == 0

@@ -37,7 +37,9 @@ def test_a_command_runs_in_its_directory_with_its_environment_as_data(
     shared_sandbox: Sandbox,
 ) -> None:
     value = "a b'c\"$(echo injected);\nz"
-    result = shared_sandbox.run('pwd; printf %s "$VALUE"', cwd="/usr", env={"VALUE": value})
+    result = shared_sandbox.run(
+        'pwd; printf %s "$VALUE"', cwd="/usr", env={"VALUE": value}
+    )
     assert result.stdout.text == f"/usr\n{value}"
 
 
@@ -85,7 +87,9 @@ def test_invalid_utf8_stays_visible(shared_sandbox: Sandbox) -> None:
     assert result.stdout.head == b"a\xff\xc3\xa9"
 
 
-def test_a_timeout_is_answered_when_the_whole_tree_is_dead(sandbox: Sandbox, sshd: SshServer) -> None:
+def test_a_timeout_is_answered_when_the_whole_tree_is_dead(
+    sandbox: Sandbox, sshd: SshServer
+) -> None:
     stubborn = (
         "setsid bash -c 'trap \"\" TERM; sleep 7071' &\n"
         "(setsid nohup sleep 7072 >/dev/null 2>&1 &)\n"
@@ -98,7 +102,9 @@ def test_a_timeout_is_answered_when_the_whole_tree_is_dead(sandbox: Sandbox, ssh
     assert pids_of(sshd, "sleep 707") == []
 
 
-def test_a_cancelled_command_is_dead_within_three_seconds(sandbox: Sandbox, sshd: SshServer) -> None:
+def test_a_cancelled_command_is_dead_within_three_seconds(
+    sandbox: Sandbox, sshd: SshServer
+) -> None:
     call = sandbox.submit("setsid sleep 7081 & sleep 7082")
     wait_until(lambda: len(pids_of(sshd, "sleep 708")) == 2)
     started = time.monotonic()
@@ -109,7 +115,9 @@ def test_a_cancelled_command_is_dead_within_three_seconds(sandbox: Sandbox, sshd
     assert pids_of(sshd, "sleep 708") == []
 
 
-def test_processes_left_behind_are_counted_and_can_be_stopped(sandbox: Sandbox, sshd: SshServer) -> None:
+def test_processes_left_behind_are_counted_and_can_be_stopped(
+    sandbox: Sandbox, sshd: SshServer
+) -> None:
     result = sandbox.run("nohup sleep 7091 >/dev/null 2>&1 & echo started")
     assert (result.kind, result.job.survivors) == (EndKind.EXITED, 1)
     report = jobs.stop(sandbox, result.job.id)
@@ -187,7 +195,9 @@ def test_a_cold_sandbox_hit_by_sixteen_threads_connects_once(
     answers: list[str] = []
     with Sandbox(server.config()) as sandbox:
         threads = [
-            threading.Thread(target=lambda: answers.append(sandbox.run("echo x").stdout.text))
+            threading.Thread(
+                target=lambda: answers.append(sandbox.run("echo x").stdout.text)
+            )
             for _ in range(16)
         ]
         for thread in threads:
@@ -198,7 +208,14 @@ def test_a_cold_sandbox_hit_by_sixteen_threads_connects_once(
     assert server.log.count("Accepted publickey") == 1
 
 
-SHELLS = ["/bin/bash", "/bin/dash", "/usr/bin/fish", "/usr/bin/zsh", "/bin/tcsh", "/bin/csh"]
+SHELLS = [
+    "/bin/bash",
+    "/bin/dash",
+    "/usr/bin/fish",
+    "/usr/bin/zsh",
+    "/bin/tcsh",
+    "/bin/csh",
+]
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -231,7 +248,11 @@ def test_a_start_up_file_that_misbehaves_does_not_change_answers(
     (server.home / ".bash_profile").write_text(f"{line}\n")
     with Sandbox(server.config()) as sandbox:
         result = sandbox.run("false; echo 'a b'; exit 2")
-    assert (result.exit_code, result.stdout.text, result.stderr.text) == (2, "a b\n", "")
+    assert (result.exit_code, result.stdout.text, result.stderr.text) == (
+        2,
+        "a b\n",
+        "",
+    )
 
 
 @pytest.mark.parametrize("line", ["exit 0", "exec dash", "exec sleep 0"])
@@ -245,26 +266,39 @@ def test_a_start_up_file_that_ends_the_shell_is_answered_right_or_named(
         assert sandbox.login == "failed"
 
 
-def test_the_environment_is_the_login_environment(make_sshd: Callable[..., SshServer]) -> None:
+def test_the_environment_is_the_login_environment(
+    make_sshd: Callable[..., SshServer],
+) -> None:
     server = make_sshd()
-    (server.home / ".bash_profile").write_text("export WANDB_MODE=offline PATH=$HOME/.local/bin:$PATH\n")
+    (server.home / ".bash_profile").write_text(
+        "export WANDB_MODE=offline PATH=$HOME/.local/bin:$PATH\n"
+    )
     with Sandbox(server.config()) as sandbox:
-        lines = sandbox.run('echo "$WANDB_MODE"; echo "$PATH"; umask').stdout.text.split("\n")
+        lines = sandbox.run(
+            'echo "$WANDB_MODE"; echo "$PATH"; umask'
+        ).stdout.text.split("\n")
     assert lines[0] == "offline"
     assert lines[1].startswith(f"{server.home}/.local/bin:")
     assert lines[2] == "0022"
 
 
-def test_a_foreign_or_linked_record_folder_is_refused(make_sshd: Callable[..., SshServer]) -> None:
+def test_a_foreign_or_linked_record_folder_is_refused(
+    make_sshd: Callable[..., SshServer],
+) -> None:
     server = make_sshd()
     (server.home / "elsewhere").mkdir()
     (server.home / ".sandbox-ops").symlink_to(server.home / "elsewhere")
-    with Sandbox(server.config()) as sandbox, pytest.raises(Exception, match="symbolic link"):
+    with (
+        Sandbox(server.config()) as sandbox,
+        pytest.raises(Exception, match="symbolic link"),
+    ):
         sandbox.run("true")
     assert list((server.home / "elsewhere").iterdir()) == []
 
 
-def test_a_full_disk_refuses_the_start_and_says_why(make_sshd: Callable[..., SshServer]) -> None:
+def test_a_full_disk_refuses_the_start_and_says_why(
+    make_sshd: Callable[..., SshServer],
+) -> None:
     if os.geteuid() != 0:
         pytest.fail("mounting a tmpfs needs root")
     server = make_sshd()

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from sandbox_ops.frames import Frames, Segment
 
 NONCE = "0123abcd"
-bodies = st.lists(st.binary(max_size=60).filter(lambda b: NONCE.encode() not in b), max_size=6)
+bodies = st.lists(
+    st.binary(max_size=60).filter(lambda b: NONCE.encode() not in b), max_size=6
+)
 
 
 def wire(segments: list[bytes]) -> bytes:
@@ -26,8 +28,12 @@ def test_segments_are_the_same_however_the_bytes_are_chunked(
     for at in range(0, len(data), step):
         found += frames.feed(data[at : at + step])
     assert [segment.data for segment in found] == segments
-    assert [segment.words[0] for segment in found] == [str(n) for n in range(len(found))]
-    assert [int(segment.fields["size"]) for segment in found] == list(map(len, segments))
+    assert [segment.words[0] for segment in found] == [
+        str(n) for n in range(len(found))
+    ]
+    assert [int(segment.fields["size"]) for segment in found] == list(
+        map(len, segments)
+    )
     assert frames.rest == b""
 
 

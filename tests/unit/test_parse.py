@@ -22,7 +22,12 @@ STATES = [
     ("running", {"life": "restarted"}, JobState.LOST, "reboot"),
     ("starting", {"life": "supervised"}, JobState.STARTING, ""),
     ("starting", {"life": "gone", "now": "500", "up0": "400"}, JobState.STARTING, ""),
-    ("starting", {"life": "gone", "now": "9000", "up0": "4"}, JobState.LOST, "never started"),
+    (
+        "starting",
+        {"life": "gone", "now": "9000", "up0": "4"},
+        JobState.LOST,
+        "never started",
+    ),
     ("starting", {"life": "restarted"}, JobState.LOST, "reboot"),
     ("none", {}, JobState.UNKNOWN, "its record cannot be read"),
 ]
@@ -52,13 +57,17 @@ def job(words: str, spec: bytes = b'{"format":1,"command":"x"}') -> parse.JobRep
 
 
 def test_a_code_above_128_is_reported_as_the_signal_and_as_uncertain() -> None:
-    found = job("now=9 life=gone ended code=137 reason=exited sure=0 up0=1 up1=5 ended .").job
+    found = job(
+        "now=9 life=gone ended code=137 reason=exited sure=0 up0=1 up1=5 ended ."
+    ).job
     assert (found.exit_code, found.signal, found.signal_certain) == (137, "KILL", False)
     assert found.words == "failed (signal KILL, or exit code 137)"
 
 
 def test_elapsed_time_is_the_machines_own() -> None:
-    found = job("now=900 life=gone ended code=0 sure=1 t0=179539545602 up0=100 up1=350 ended .")
+    found = job(
+        "now=900 life=gone ended code=0 sure=1 t0=179539545602 up0=100 up1=350 ended ."
+    )
     assert found.job.elapsed_s == 2.5
     assert found.job.started_at == 1795395456.02
 

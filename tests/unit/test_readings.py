@@ -12,14 +12,29 @@ PROCESSES = "GPU-1a, 435, 1220, python3\nGPU-1a, 436, [N/A], [Not Found]\n"
 
 def test_a_busy_gpu_is_read_with_who_holds_its_memory() -> None:
     (gpu,) = readings.gpus(BUSY, PROCESSES)
-    assert (gpu.index, gpu.name, gpu.utilization_percent) == (0, "NVIDIA H100 80GB HBM3", 97)
-    assert (gpu.memory_used_mib, gpu.memory_total_mib, gpu.temperature_c) == (1234, 81559, 45)
-    assert [(p.pid, p.memory_used_mib) for p in gpu.processes] == [(435, 1220), (436, None)]
+    assert (gpu.index, gpu.name, gpu.utilization_percent) == (
+        0,
+        "NVIDIA H100 80GB HBM3",
+        97,
+    )
+    assert (gpu.memory_used_mib, gpu.memory_total_mib, gpu.temperature_c) == (
+        1234,
+        81559,
+        45,
+    )
+    assert [(p.pid, p.memory_used_mib) for p in gpu.processes] == [
+        (435, 1220),
+        (436, None),
+    ]
 
 
 def test_what_a_driver_does_not_tell_is_none() -> None:
-    (gpu,) = readings.gpus("1, Tesla, GPU-2, [N/A], [Not Supported], 16160, [N/A], 470\n")
-    assert (gpu.utilization_percent, gpu.memory_used_mib, gpu.temperature_c) == (None,) * 3
+    (gpu,) = readings.gpus(
+        "1, Tesla, GPU-2, [N/A], [Not Supported], 16160, [N/A], 470\n"
+    )
+    assert (gpu.utilization_percent, gpu.memory_used_mib, gpu.temperature_c) == (
+        None,
+    ) * 3
     assert gpu.memory_total_mib == 16160
 
 

@@ -1,0 +1,70 @@
+"""Host keys on a connection: what is on record, what the machine shows."""
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import paramiko
+
+from sandbox_ops import hostkeys
+from sandbox_ops.connection.runner import Transport
+from sandbox_ops.ssh_config import ResolvedHost
+
+if TYPE_CHECKING:
+    from sandbox_ops.connection.client import SandboxConnection
+
+_RSA = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
+
+
+def on_record(resolved: ResolvedHost) -> tuple[hostkeys.Entry, ...]:
+    """Return the lines of every known_hosts file that counts for the machine."""
+    entries: list[hostkeys.Entry] = []
+    for name in (*resolved.user_known_hosts_files, *resolved.global_known_hosts_files):
+        path = Path(name).expanduser()
+        with contextlib.suppress(OSError):
+            entries += hostkeys.read(path.read_text("utf-8", "replace"), str(path))
+    return tuple(entries)
+
+
+def prefer(transport: Transport, types: tuple[str, ...]) -> None:
+    """Ask for these key types first.
+
+    A machine that shows a type which is not on record cannot be told from an impostor.
+    """
+    wanted = [each for key in types for each in (_RSA if key == "ssh-rsa" else (key,))]
+    options = transport.get_security_options()
+    first = [each for each in wanted if each in options.key_types]
+    rest = [each for each in options.key_types if each not in first]
+    options.key_types = first + rest
+
+
+def shown(sock: Any, key_type: str, timeout_s: float) -> tuple[str, str] | None:  # noqa: ANN401
+    """Return type and base64 of the key of that type which a machine shows, if any.
+
+    Nothing is sent besides the key exchange: no user name, no command.
+    """
+    transport = Transport(sock)
+    transport.banner_timeout = timeout_s
+    try:
+        prefer(transport, (key_type,))
+        transport.start_client(timeout=timeout_s)
+        key = transport.get_remote_server_key()
+        return key.get_name(), key.get_base64()
+    except (paramiko.SSHException, EOFError, OSError):
+        return None
+    finally:
+        transport.close()
+
+
+class CheckedPolicy(paramiko.MissingHostKeyPolicy):
+    """Asks our reader of known_hosts; paramiko's own raises on lines it cannot read."""
+
+    def __init__(self, connection: "SandboxConnection") -> None:
+        self._connection = connection
+
+    def missing_host_key(
+        self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
+    ) -> None:
+        """Refuse the key if known_hosts does not vouch for it."""
+        del client, hostname
+        self._connection.check_host_key(key.get_name(), key.get_base64())

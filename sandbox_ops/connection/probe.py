@@ -1,0 +1,39 @@
+"""A probe that wants an answer: nothing else finds a host that is frozen."""
+
+import contextlib
+import threading
+
+from paramiko import Transport
+
+EVERY_S = 5.0
+ANSWER_S = 5.0
+
+
+def begin(transport: Transport) -> None:
+    """Watch over a transport until it closes; close it when nobody answers.
+
+    A frozen host still acknowledges at TCP's level. Only an answer of sshd's own shows
+    that somebody is there (a global request with want-reply: RFC 4254, section 4).
+    """
+    threading.Thread(
+        target=_watch, args=(transport,), name="ssh-probe", daemon=True
+    ).start()
+
+
+def _watch(transport: Transport) -> None:
+    idle = threading.Event()
+    while transport.is_active():
+        idle.wait(EVERY_S)
+        answered = threading.Event()
+        threading.Thread(
+            target=_ask, args=(transport, answered), name="ssh-probe-ask", daemon=True
+        ).start()
+        if not answered.wait(ANSWER_S):
+            transport.close()
+            return
+
+
+def _ask(transport: Transport, answered: threading.Event) -> None:
+    with contextlib.suppress(Exception):
+        transport.global_request("keepalive@openssh.com", wait=True)
+    answered.set()

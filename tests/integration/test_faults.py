@@ -1,0 +1,140 @@
+"""Dead links and frozen hosts: noticed in time, healed where they can be, never a lie."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from network import black_hole, heal, private_network
+from sshd import SshServer
+from waiting import wait_until
+
+from sandbox_ops import EndKind, JobState, Sandbox, jobs
+from sandbox_ops.errors import ConnectError, ConnectionLostError
+from sandbox_ops.sandbox import Call
+
+NOTICED_S = 15
+
+
+@pytest.fixture
+def network() -> Iterator[None]:
+    with private_network():
+        yield
+
+
+def in_mid_command(sandbox: Sandbox, command: str) -> Call:
+    call = sandbox.submit(command)
+    wait_until(lambda: call.job_id)
+    return call
+
+
+def notice(sandbox: Sandbox) -> float:
+    started = time.monotonic()
+    wait_until(
+        lambda: not sandbox.connection.is_connected, NOTICED_S, what="the fault noticed"
+    )
+    return time.monotonic() - started
+
+
+@pytest.mark.usefixtures("network")
+def test_a_black_holed_link_is_noticed_and_the_job_named(
+    make_sshd: Callable[..., SshServer],
+) -> None:
+    server = make_sshd()
+    with Sandbox(server.config()) as sandbox:
+        call = in_mid_command(sandbox, "echo partial; sleep 7301")
+        wait_until(lambda: jobs.output(sandbox, str(call.job_id)).data)
+        black_hole(server.port)
+        assert notice(sandbox) < NOTICED_S
+        result = call.future.result(25)
+        assert (result.kind, result.job.state) == (
+            EndKind.CONNECTION_LOST,
+            JobState.UNKNOWN,
+        )
+        assert result.job.id == call.job_id
+        heal()
+        assert jobs.get(sandbox, str(call.job_id)).state is JobState.RUNNING
+        jobs.stop(sandbox, str(call.job_id), grace_s=0)
+
+
+@pytest.mark.usefixtures("network")
+def test_a_link_that_comes_back_is_healed_and_the_true_ending_answered(
+    make_sshd: Callable[..., SshServer],
+) -> None:
+    server = make_sshd()
+    with Sandbox(server.config()) as sandbox:
+        call = in_mid_command(sandbox, "echo one; sleep 8; echo two; exit 9")
+        black_hole(server.port)
+        notice(sandbox)
+        heal()
+        result = call.future.result(30)
+    assert (result.kind, result.exit_code) == (EndKind.EXITED, 9)
+    assert result.stdout.text == "one\ntwo\n"
+
+
+def test_a_frozen_host_is_noticed_although_its_kernel_answers(
+    make_sshd: Callable[..., SshServer],
+) -> None:
+    server = make_sshd()
+    with Sandbox(server.config()) as sandbox:
+        call = in_mid_command(sandbox, "sleep 7311")
+        frozen = [*server.session_pids(), server.listener_pid]
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            assert notice(sandbox) < NOTICED_S
+            result = call.future.result(30)
+        finally:
+            for pid in frozen:
+                os.kill(pid, signal.SIGCONT)
+        assert result.kind is EndKind.CONNECTION_LOST
+        assert jobs.get(sandbox, str(call.job_id)).state is JobState.RUNNING
+        jobs.stop(sandbox, str(call.job_id), grace_s=0)
+
+
+@pytest.mark.usefixtures("network")
+def test_a_link_that_died_between_commands_is_found_dead_by_the_next(
+    make_sshd: Callable[..., SshServer],
+) -> None:
+    server = make_sshd()
+    with Sandbox(server.config()) as sandbox:
+        assert sandbox.run("true").ok
+        black_hole(server.port)
+        started = time.monotonic()
+        with pytest.raises(ConnectionLostError, match="did not come back"):
+            sandbox.request("look")
+        assert time.monotonic() - started < 2 * NOTICED_S
+        heal()
+        assert sandbox.run("echo again").stdout.text == "again\n"
+
+
+@pytest.mark.usefixtures("network")
+def test_a_connect_into_a_black_hole_is_given_up_within_ten_seconds(
+    make_sshd: Callable[..., SshServer],
+) -> None:
+    server = make_sshd()
+    black_hole(server.port)
+    started = time.monotonic()
+    with (
+        Sandbox(server.config()) as sandbox,
+        pytest.raises(ConnectError, match="no answer within"),
+    ):
+        sandbox.run("true")
+    assert time.monotonic() - started < 10
+
+
+def test_a_start_whose_answer_was_lost_is_one_job(
+    make_sshd: Callable[..., SshServer],
+) -> None:
+    server = make_sshd()
+    with Sandbox(server.config()) as sandbox:
+        sandbox.run("true")
+        calls = [sandbox.submit(f"sleep 0.3; echo {n}") for n in range(20)]
+        for pid in server.session_pids():
+            os.kill(pid, signal.SIGKILL)
+        results = [call.future.result(40) for call in calls]
+        assert [r.stdout.text for r in results] == [f"{n}\n" for n in range(20)]
+        commands = [job.command for job in jobs.recent(sandbox, 50)]
+    for n in range(20):
+        assert commands.count(f"sleep 0.3; echo {n}") == 1
