@@ -71,16 +71,18 @@ def _slice(path: str, segment: Segment, first: int, count: int) -> FileSlice:
     fields = segment.fields
     size = int(fields.get("size") or 0)
     total = int(fields["total"]) if fields.get("total") else None
-    text = segment.data.decode("utf-8", "backslashreplace")
     cut = len(segment.data) >= MOST_BYTES
-    lines = text.split("\n")
-    if lines and (lines[-1] == "" or cut):
-        lines.pop()
+    to_the_end = first == -count
+    lines = _whole_lines(segment.data, cut=cut, keep_end=to_the_end)
     more = first > 0 and len(lines) > count
     lines = lines[:count]
+    if cut and to_the_end:
+        first = -len(lines)
     if first < 0 and total is not None:
         first = max(1, total + first + 1)
-    at_end = not more and not cut and (first > 0 or len(lines) == -first)
+    at_end = not more and (
+        to_the_end or (not cut and (first > 0 or len(lines) == -first))
+    )
     if total is not None:
         at_end = first - 1 + len(lines) >= total
     return FileSlice(
@@ -92,3 +94,16 @@ def _slice(path: str, segment: Segment, first: int, count: int) -> FileSlice:
         at_end=at_end,
         cut=cut,
     )
+
+
+def _whole_lines(data: bytes, *, cut: bool, keep_end: bool) -> list[str]:
+    """Split into lines; drop the one that the cut went through, unless it is all."""
+    lines = data.decode("utf-8", "backslashreplace").split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    if cut and len(lines) > 1:
+        if keep_end:
+            lines.pop(0)
+        elif not data.endswith(b"\n"):
+            lines.pop()
+    return lines

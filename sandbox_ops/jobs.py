@@ -5,7 +5,7 @@ import re
 
 from sandbox_ops import parse, readings
 from sandbox_ops.collect import Range
-from sandbox_ops.errors import NotFoundError, TimedOutError, UsageError
+from sandbox_ops.errors import NotFoundError, TimedOutError
 from sandbox_ops.follow import Listener, Watch
 from sandbox_ops.models import Job, JobOutput, MachineStatus, StopReport
 from sandbox_ops.pause import until
@@ -131,7 +131,7 @@ def stop(sandbox: Sandbox, job_id: str, *, grace_s: float = 10) -> StopReport:
         NotFoundError: There is no such job.
         TimedOutError: The machine has not finished stopping it in time.
     """
-    _check_id(job_id)
+    _check_id(sandbox, job_id)
     reply = sandbox.request("stop", job_id, str(max(0, round(grace_s))))
     sweep = any(segment.fields.get("phase") == "ended" for segment in reply)
 
@@ -174,7 +174,7 @@ def status(sandbox: Sandbox, *, path: str, tails: int = 8192) -> MachineStatus:
 
 
 def _poll(sandbox: Sandbox, job_id: str, mode: str, *ranges: str) -> parse.JobReply:
-    _check_id(job_id)
+    _check_id(sandbox, job_id)
     reply = sandbox.request("poll", job_id, mode, *(ranges or ("0", "0", "0", "0")))
     found = parse.jobs(reply, sandbox.base).get(job_id)
     if found is None:
@@ -182,14 +182,12 @@ def _poll(sandbox: Sandbox, job_id: str, mode: str, *ranges: str) -> parse.JobRe
     return found
 
 
-def _check_id(job_id: str) -> None:
+def _check_id(sandbox: Sandbox, job_id: str) -> None:
     if not _ID.fullmatch(job_id):
-        raise UsageError(
-            f"not a job's id: {job_id!r}", "An id looks like remote-12; see `jobs`."
-        )
+        raise _unknown(sandbox, repr(job_id))
 
 
 def _unknown(sandbox: Sandbox, job_id: str) -> NotFoundError:
     known = [job.id for job in recent(sandbox, 10)]
-    newest = f"The newest are {', '.join(known)}." if known else "There is none yet."
+    newest = f"The newest are {', '.join(known)}." if known else "There are none yet."
     return NotFoundError(f"no job {job_id} on {sandbox.config.name}", newest)

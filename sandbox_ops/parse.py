@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -106,12 +107,11 @@ def _spec(data: bytes) -> dict[str, Any]:
 
 def _range(segment: Segment) -> Range:
     fields = segment.fields
-    size, inode = fields.get("size"), fields.get("inode")
     return Range(
         data=segment.data,
-        offset=int(fields.get("offset", 0)),
-        size_bytes=int(size) if size else None,
-        inode=int(inode) if inode else None,
+        offset=_number(fields, "offset") or 0,
+        size_bytes=_number(fields, "size"),
+        inode=_number(fields, "inode"),
         gone="gone" in fields,
     )
 
@@ -127,7 +127,7 @@ def _job(
     phase = phases[0] if phases else "none"
     state, reason = job_state(phase, fields)
     ended = phase == "ended"
-    code = int(fields["code"]) if ended and "code" in fields else None
+    code = _number(fields, "code") if ended else None
     signalled = code in _SIGNALS and fields.get("sure") == "0"
     return Job(
         id=job_id,
@@ -140,11 +140,13 @@ def _job(
         command=str(spec.get("command", "")),
         description=str(spec.get("description", "")),
         cwd=str(spec.get("cwd", "")),
-        started_at=int(fields["t0"]) / 100 if "t0" in fields else None,
+        started_at=_seconds(fields, "t0"),
         elapsed_s=_elapsed_s(state, fields),
         log_path=f"{folder}/log",
         stderr_path=f"{folder}/stderr" if spec.get("foreground") else "",
-        survivors=int(fields.get("alive", fields.get("survivors", 0))),
+        survivors=_number(fields, "alive") or 0
+        if "alive" in fields
+        else _number(fields, "survivors") or 0,
         log_incomplete="incomplete" in fields,
         foreground=bool(spec.get("foreground")),
         gpus=tuple(spec.get("gpus", ())),
@@ -168,7 +170,7 @@ def job_state(phase: str, fields: dict[str, str]) -> tuple[JobState, str]:
     if phase == "running":
         return _RUNNING.get(life, (JobState.RUNNING, ""))
     if phase == "starting":
-        age = int(fields.get("now", 0)) - int(fields.get("up0", 0))
+        age = (_number(fields, "now") or 0) - (_number(fields, "up0") or 0)
         if life == "gone" and age > _START_WINDOW_CS:
             return JobState.LOST, "never started"
         return JobState.STARTING, ""
@@ -197,7 +199,7 @@ def _stopping(job: Job, segment: Segment, reports: dict[str, Any]) -> Job:
     fields = segment.fields
     if "stopping" not in fields or "stopped" in reports:
         return job
-    since = int(fields.get("now", 0)) - int(fields["stopping"])
+    since = (_number(fields, "now") or 0) - (_number(fields, "stopping") or 0)
     given_up = job.state is not JobState.RUNNING and since > _STOPPER_WINDOW_CS
     if given_up or job.reason == "reboot":
         return job
@@ -211,10 +213,25 @@ _STOPPER_WINDOW_CS = 12000
 
 
 def _elapsed_s(state: JobState, fields: dict[str, str]) -> float | None:
-    end = fields.get("up1", None if state is JobState.LOST else fields.get("now"))
-    if end is None or "up0" not in fields:
-        return None
-    return max(0, int(end) - int(fields["up0"])) / 100
+    end = _seconds(fields, "up1")
+    if end is None and state is not JobState.LOST:
+        end = _seconds(fields, "now")
+    begin = _seconds(fields, "up0")
+    return None if end is None or begin is None else round(max(0.0, end - begin), 2)
+
+
+def _number(fields: dict[str, str], name: str) -> int | None:
+    """Return a field as a number; None where a broken record does not hold one."""
+    text = fields.get(name, "")
+    return int(text) if _NUMBER.fullmatch(text) else None
+
+
+def _seconds(fields: dict[str, str], name: str) -> float | None:
+    centiseconds = _number(fields, name)
+    return None if centiseconds is None else centiseconds / 100
+
+
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
 def _signal_name(code: int) -> str:

@@ -23,7 +23,7 @@ from sandbox_ops.models import (
     Project,
     SandboxConfig,
 )
-from sandbox_ops.worker import Reply
+from sandbox_ops.worker import Hello, Reply
 from sandbox_ops.workers import ANSWER_S, Workers
 
 if TYPE_CHECKING:
@@ -115,9 +115,10 @@ class Sandbox:
         """Run our own `NAME.sh` there, on record, and wait for its end."""
         text = scripts.script(name, *arguments)
         options.setdefault("description", name.replace("_", " "))
+        options["shown"] = f"{name}.sh {scripts.words(*arguments)}"
         return self.submit(text, interpreter="sh", **options).future.result()
 
-    def submit(
+    def submit(  # noqa: PLR0913  # each is one fact of a command
         self,
         command: str,
         *,
@@ -128,6 +129,7 @@ class Sandbox:
         keep_bytes: int = KEEP_BYTES,
         on_output: Listener | None = None,
         interpreter: str = "bash",
+        shown: str = "",
     ) -> Call:
         """Begin a foreground command, without waiting.
 
@@ -140,8 +142,9 @@ class Sandbox:
             keep_bytes: At most so much of each stream is kept, head and tail.
             on_output: Gets every piece as `("stdout"|"stderr", bytes)`.
             interpreter: `bash` (`sh` where there is none), or `sh`.
+            shown: What the record shows in place of the command.
         """
-        spec = _spec(command, cwd, description, foreground=True)
+        spec = _spec(shown or command, cwd, description, foreground=True)
         call = Call(self._stop_foreground)
         first = min(_FIRST_BYTES, max(1, keep_bytes // 2))
         wait_s = 0 if self._pool.crowded else _WAIT_S
@@ -280,10 +283,12 @@ class Sandbox:
             return self._follower
 
     @property
-    def _hello(self) -> Any:  # noqa: ANN401
+    def _hello(self) -> Hello:
         if self._pool.hello is None:
             self.request("look")
-        return self._pool.hello
+        hello = self._pool.hello
+        assert hello is not None  # noqa: S101  # an answer came from a worker
+        return hello
 
     def _start_request(
         self,

@@ -63,6 +63,27 @@ def test_of_a_big_file_the_end_is_numbered_from_the_end(
     )
 
 
+def test_of_a_tail_that_is_too_large_the_end_is_kept(
+    shared_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = tmp_path / "wide.log"
+    path.write_text("".join(f"{n:0199d}\n" for n in range(20_000)))
+    found = files.read_lines(shared_sandbox, str(path), limit=15_000)
+    assert (found.cut, found.at_end) == (True, True)
+    assert int(found.lines[-1]) == 19_999
+    assert found.first_line == 20_001 - len(found.lines)
+    assert int(found.lines[0]) == found.first_line - 1
+
+
+def test_a_line_that_is_too_long_is_given_in_part(
+    shared_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = tmp_path / "one-line"
+    path.write_text("x" * 3_000_000)
+    found = files.read_lines(shared_sandbox, str(path))
+    assert (found.cut, len(found.lines), len(found.lines[0])) == (True, 1, 1 << 20)
+
+
 def test_a_last_line_without_its_newline_is_a_line(
     shared_sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -141,7 +162,7 @@ def test_a_download_is_whole_resumed_and_atomic(
     remote = tmp_path / "remote file'"
     remote.write_bytes(data)
     local = tmp_path / "home" / "file"
-    facts = {"sha256": hashlib.sha256(data).hexdigest(), "size_bytes": len(data)}
+    digest = hashlib.sha256(data).hexdigest()
     local.parent.mkdir()
     local.with_name("file.part").write_bytes(data[:1_000_000])
     seen: list[int] = []
@@ -149,12 +170,15 @@ def test_a_download_is_whole_resumed_and_atomic(
         shared_sandbox,
         str(remote),
         local,
-        **facts,
+        sha256=digest,
+        size_bytes=len(data),
         on_progress=lambda done, _: seen.append(done),
     )
     assert local.read_bytes() == data
     assert seen[0] > 1_000_000
     assert not local.with_name("file.part").exists()
     local.with_name("file.part").write_bytes(b"stale")
-    transfer.download(shared_sandbox, str(remote), local, **facts)
+    transfer.download(
+        shared_sandbox, str(remote), local, sha256=digest, size_bytes=len(data)
+    )
     assert local.read_bytes() == data

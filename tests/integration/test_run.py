@@ -23,6 +23,11 @@ def test_exit_code_stdout_and_stderr_arrive_apart(shared_sandbox: Sandbox) -> No
     assert (result.stdout.text, result.stderr.text) == ("out\n", "err\n")
 
 
+@pytest.mark.parametrize("code", [1, 126, 127, 128, 255])
+def test_every_exit_code_is_told(shared_sandbox: Sandbox, code: int) -> None:
+    assert shared_sandbox.run(f"exit {code}").exit_code == code
+
+
 def test_a_signal_is_told_from_an_exit_code(shared_sandbox: Sandbox) -> None:
     result = shared_sandbox.run("kill -SEGV $$")
     assert result.kind is EndKind.SIGNALLED
@@ -146,7 +151,7 @@ def test_a_connection_that_stays_lost_is_its_own_end_with_the_job_named(
     server = make_sshd()
     with Sandbox(server.config()) as sandbox:
         call = sandbox.submit("sleep 7101")
-        job_id = wait_until(lambda: call.job_id)
+        job_id = str(wait_until(lambda: call.job_id))
         server.stop()
         started = time.monotonic()
         result = call.future.result(30)

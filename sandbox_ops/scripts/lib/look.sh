@@ -84,8 +84,8 @@ look_jobs() {
   done
 }
 
-# look_live BYTES: every job that has not ended, and the log tails of those and of the
-# newest three others
+# look_live BYTES: the log tails of every job that has not ended, and of the newest
+# three background jobs that have
 look_live() {
   _n=0 _shown=0 _steps=0
   read -r _n <"$BASE/last"
@@ -94,7 +94,7 @@ look_live() {
     _id=remote-$_n _n=$((_n - 1))
     get_state "$JOBS/$_id" || continue
     if [ "$PHASE" = ended ]; then
-      [ $_shown -lt 3 ] || continue
+      [ $_shown -lt 3 ] && [ ! -e "$JOBS/$_id/stderr" ] || continue
       _shown=$((_shown + 1))
     else
       live "$JOBS/$_id"

@@ -47,7 +47,9 @@ read_lines() {
   if [ -n "$_total" ] && [ "$SIZE" -gt 0 ] && [ -n "$(tail -c 1 "$1")" ]; then
     _total=$((_total + 1))
   fi
-  if [ "$2" -lt 0 ]; then
+  if [ "$2" = "-$3" ]; then
+    tail -n "$3" "$1" | tail -c "$4" # too much of it: then the end counts
+  elif [ "$2" -lt 0 ]; then
     tail -n "${2#-}" "$1" | head -n "$3" | head -c "$4"
   else
     tail -n "+$2" "$1" | head -n "$(($3 + 1))" | head -c "$4"

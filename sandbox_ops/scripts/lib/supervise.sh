@@ -33,9 +33,9 @@ supervise() {
   while :; do
     poked=
     wait "$leader"
-    r=$?
-    [ "$r" = 127 ] || code=$r # 127: already collected, a signal came between
-    [ -n "$poked" ] || break
+    code=$?
+    # a signal to us may have ended the wait: then the leader is still to be waited for
+    [ -n "$poked" ] && proc "$leader" || break
   done
   [ -z "$watcher" ] || kill -s USR1 "$watcher" 2>/dev/null
   finish
@@ -101,26 +101,28 @@ oom_kills() {
   done 2>/dev/null </proc/self/cgroup
 }
 
-# leftovers: left = how many marked processes outlive the leader. They were all born
-# after it; where few pids were given out since, only those are looked at.
+# leftovers: left = how many processes of the job outlive the leader. They were all
+# born after it; where few pids were given out since, only those are looked at.
 leftovers() {
-  left=0 _born=
+  left=0 _born='' _p=$leader
   read -r _ _ _ _ _last </proc/loadavg
-  _p=$leader
-  if [ "${_last:-0}" -ge "$leader" ] && [ $((_last - leader)) -le 300 ]; then
-    while [ "$_p" -lt "$_last" ]; do
-      _p=$((_p + 1))
-      [ ! -e "/proc/$_p/environ" ] || _born="$_born /proc/$_p/environ"
-    done
-    [ -n "$_born" ] || return 0
-  else
-    _born='/proc/[0-9]*/environ'
+  if [ "${_last:-0}" -lt "$leader" ] || [ $((_last - leader)) -gt 300 ]; then
+    members "$dir" "$leader"
+    for _p in $PIDS; do left=$((left + 1)); done
+    return 0
   fi
-  # shellcheck disable=SC2013,SC2086 # paths without blanks, or a pattern
-  for _file in $(grep -lzxFs "SANDBOX_JOB=$dir" $_born 2>/dev/null); do
-    _p=${_file#/proc/}
-    proc "${_p%/environ}" && [ "$STATE" != Z ] && left=$((left + 1))
+  while [ "$_p" -lt "$_last" ]; do
+    _p=$((_p + 1))
+    [ -e "/proc/$_p/environ" ] && proc "$_p" && [ "$STATE" != Z ] || continue
+    if [ "$SID" = "$leader" ]; then
+      left=$((left + 1)) # in its session: marked or not, or just becoming a program
+    else
+      _born="$_born /proc/$_p/environ"
+    fi
   done
+  [ -n "$_born" ] || return 0
+  # shellcheck disable=SC2086 # paths without blanks
+  left=$((left + $(grep -lzxFs "SANDBOX_JOB=$dir" $_born | wc -l)))
 }
 
 # watch_over: says `late` after wait, holds the streams under cap, stops at timeout

@@ -1,0 +1,75 @@
+"""What of a remote file fits into an answer, and the calls that read on.
+
+Pure. Each line has its number in front, as `cat -n` does it: what the file says cannot
+pose as ours.
+"""
+
+from mcp_adapter import marks
+from mcp_adapter.answers import LIMIT, Answer
+from mcp_adapter.marks import Calls
+from sandbox_ops import render, text
+from sandbox_ops.models import FileSlice
+
+_LINE_LIMIT = 5_000
+_DEFAULT = Calls()
+
+
+def lines(piece: FileSlice, *, from_end: bool, calls: Calls = _DEFAULT) -> Answer:
+    """Return the lines with their numbers, after what part of the file they are.
+
+    Args:
+        piece: What was read.
+        from_end: Whether the last lines were asked for, so that they stay where not
+            all fit.
+        calls: How the next calls are written.
+    """
+    numbered = [
+        f"{number:>6}\t{_line(line)}"
+        for number, line in enumerate(piece.lines, piece.first_line)
+    ]
+    room = LIMIT - 3 * len(piece.path) - 500  # the path is said three times
+    if from_end:
+        kept = marks.that_fit(reversed(numbered), room)[::-1]
+    else:
+        kept = marks.that_fit(numbered, room)
+    dropped = len(numbered) - len(kept)
+    first = piece.first_line + (dropped if from_end else 0)
+    at_end = piece.at_end and (from_end or not dropped)
+    after = "" if at_end else _after(piece, first + len(kept), calls)
+    before = _before(piece, first, len(kept), calls) if from_end or first < 0 else ""
+    what = _what(piece, first, len(kept))
+    return Answer(marks.join(what, after, before, "\n".join(kept)))
+
+
+def _what(piece: FileSlice, first: int, count: int) -> str:
+    size = render.size(piece.size_bytes)
+    path = text.clean(piece.path)
+    if not piece.size_bytes and not piece.lines:
+        return f"{path} is empty"
+    total = "" if piece.total_lines is None else f" of {piece.total_lines:,}"
+    if not count and piece.cut:
+        return f"{path}: line {first} is too long to be read as a line ({size})"
+    if not count:
+        has = total.removeprefix(" of") or " fewer"
+        return f"{path}: no line there; the file has{has} lines ({size})"
+    last = first + count - 1
+    counted = ", counted from the end" if first < 0 else ""
+    return f"{path}: lines {first} to {last}{total}{counted} ({size})"
+
+
+def _after(piece: FileSlice, line: int, calls: Calls) -> str:
+    if line in {0, piece.first_line}:  # there is none, or nothing was read
+        return ""
+    return f"next: {calls.read_file(piece.path, offset=line)}"
+
+
+def _before(piece: FileSlice, first: int, count: int, calls: Calls) -> str:
+    limit = count if first < 0 else min(count, first - 1)
+    if not limit:
+        return ""
+    call = calls.read_file(piece.path, offset=first - limit, limit=limit)
+    return f"before: {call}"
+
+
+def _line(line: str) -> str:
+    return marks.cut(text.clean(line.removesuffix("\r")), _LINE_LIMIT)

@@ -1,0 +1,71 @@
+"""The configured sandboxes of this process: each opened once, on first use.
+
+A wrong configuration must not stop the server: a host shows a dead server without a
+reason, a living one can say it. So it is read when a tool is called, again each time
+until it is right, and kept from then on.
+"""
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sandbox_ops.discover import Settings
+    from sandbox_ops.sandbox import Sandbox
+
+
+class Machines:
+    """The sandboxes, by name. Threads may share it.
+
+    Args:
+        cwd: Where the search for `sandbox.toml` begins.
+        environ: The variables of the process.
+        only: The one sandbox there is to be, where not all that are configured.
+    """
+
+    def __init__(self, cwd: Path, environ: Mapping[str, str], only: str = "") -> None:
+        self._cwd = cwd
+        self._environ = environ
+        self._only = only
+        self._lock = threading.Lock()
+        self._settings: Settings | None = None
+        self._open: dict[str, Sandbox] = {}
+
+    def names(self) -> tuple[str, ...]:
+        """Return what a caller may choose from; nothing where the choice is made.
+
+        Raises:
+            ConfigError: the configuration is wrong.
+        """
+        known = self._read().sandbox_names
+        return () if self._only or len(known) < 2 else known  # noqa: PLR2004
+
+    def sandbox(self, name: str = "") -> "Sandbox":
+        """Return a sandbox; the default without a name. Does not connect yet.
+
+        Raises:
+            ConfigError: the configuration is wrong, or has no such sandbox.
+        """
+        config = self._read().sandbox(name or self._only)
+        with self._lock:
+            if config.name not in self._open:
+                from sandbox_ops.sandbox import Sandbox
+
+                self._open[config.name] = Sandbox(config)
+            return self._open[config.name]
+
+    def _read(self) -> "Settings":
+        with self._lock:
+            if self._settings is None:
+                from sandbox_ops import discover
+
+                self._settings = discover.settings(self._cwd, self._environ)
+            return self._settings
+
+    def close(self) -> None:
+        """Close the connections; what runs on the machines goes on."""
+        with self._lock:
+            for sandbox in self._open.values():
+                sandbox.close()
+            self._open.clear()

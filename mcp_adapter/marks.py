@@ -1,0 +1,86 @@
+"""What is ours in an answer, and what is the machine's: nobody may take one for the other.
+
+Our own lines begin with `[sandbox-ops:`; a line of the machine that begins so gets a
+backslash in front. That costs no token where nobody cheats, and cannot be forged: text
+of the machine comes in through `remote`, which also makes every character visible.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sandbox_ops import render, text
+from sandbox_ops.models import Job
+
+_POSING = re.compile(r"^[^\S\n]*\[sandbox-ops", re.MULTILINE | re.IGNORECASE)
+
+
+def note(words: str) -> str:
+    """Return a line of our own."""
+    return f"[sandbox-ops: {words}]"
+
+
+def remote(data: bytes | str) -> str:
+    """Return what a machine said, safe to show: the same number of lines."""
+    return _POSING.sub(r"\\\g<0>", text.collapse(text.clean(data)))
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """The next calls that an answer names, as a model would write them.
+
+    Attributes:
+        sandbox: Which machine they are for; "" where that is the default.
+    """
+
+    sandbox: str = ""
+
+    def read_file(self, path: str, **lines: int) -> str:
+        """Return the call that reads a file on the machine."""
+        return self._call("remote_file_read", file_path=path, **lines)
+
+    def read_job(self, job_id: str) -> str:
+        """Return the call that reads a job."""
+        return self._call("remote_bash_output", bash_id=job_id)
+
+    def _call(self, tool: str, **arguments: str | int) -> str:
+        if self.sandbox:
+            arguments["sandbox"] = self.sandbox
+        words = (
+            f"{name}={json.dumps(value, ensure_ascii=False)}"
+            for name, value in arguments.items()
+        )
+        return f"{tool}({', '.join(words)})"
+
+    def stop_words(self, job: Job) -> str:
+        """Return what a job left running and the command that ends it; "" if nothing."""
+        words = render.survivors_line(job)
+        if not words:
+            return ""
+        option = f" --sandbox {shlex.quote(self.sandbox)}" if self.sandbox else ""
+        return f"{words}{option} (in a local shell)"
+
+
+def join(*parts: str) -> str:
+    """Return the parts that say something, each on lines of its own."""
+    return "\n".join(part.removesuffix("\n") for part in parts if part)
+
+
+def cut(line: str, limit: int) -> str:
+    """Return a line, or its beginning and how much is left out."""
+    if len(line) <= limit:
+        return line
+    return f"{line[:limit]} {note(f'{len(line) - limit:,} characters left out')}"
+
+
+def that_fit(lines: Iterable[str], room: int) -> list[str]:
+    """Return the first lines, as many as fit into so many characters."""
+    fitting: list[str] = []
+    for line in lines:
+        room -= len(line) + 1
+        if room < 0:
+            break
+        fitting.append(line)
+    return fitting

@@ -1,0 +1,109 @@
+"""The protocol's side of the tools: lists them, calls them, in both of its eras.
+
+The SDK's low-level server is used: it hands over the arguments as they were sent, so
+that a wrong one is answered in our words, and it publishes the schemas as they are.
+"""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import metadata
+from typing import Any
+
+from mcp import MCPError
+from mcp.server import Server, ServerRequestContext
+from mcp.types import (
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    TextContent,
+    Tool,
+    ToolAnnotations,
+)
+
+from mcp_adapter import catalog
+from mcp_adapter.tools import Tools
+from mcp_adapter.waiting import Progress
+
+Context = ServerRequestContext[dict[str, Any], Any]
+
+
+def build(tools: Tools) -> Server[dict[str, Any]]:
+    """Return a server of the tools, to be run on any transport."""
+
+    async def list_tools(
+        _context: Context, _params: PaginatedRequestParams | None
+    ) -> ListToolsResult:
+        return ListToolsResult(tools=[_tool(spec) for spec in await tools.listed()])
+
+    async def call_tool(
+        context: Context, params: CallToolRequestParams
+    ) -> CallToolResult:
+        try:
+            answer = await tools.call(params.name, params.arguments, _progress(context))
+        except KeyError:
+            known = ", ".join(tool.name for tool in catalog.TOOLS)
+            message = f"Unknown tool: {params.name[:80]}. There are: {known}."
+            raise MCPError(INVALID_PARAMS, message) from None
+        # Text alone: hosts drop it where there is structured content beside.
+        content = TextContent(type="text", text=answer.text)
+        return CallToolResult(content=[content], is_error=answer.is_error)
+
+    return Server(
+        "sandbox-ops",
+        title="Remote GPU sandbox",
+        version=_version(),
+        instructions=catalog.INSTRUCTIONS,
+        lifespan=_stdout_is_the_wire,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+    )
+
+
+def _version() -> str:
+    try:
+        return metadata.version("sandbox-ops")
+    except metadata.PackageNotFoundError:  # a checkout that is not installed
+        return "unknown"
+
+
+def _tool(spec: catalog.ToolSpec) -> Tool:
+    if spec.reads_only:
+        annotations = ToolAnnotations(read_only_hint=True)
+    else:
+        annotations = ToolAnnotations(
+            read_only_hint=False, destructive_hint=True, open_world_hint=True
+        )
+    return Tool(
+        name=spec.name,
+        title=spec.title,
+        description=spec.words,
+        input_schema=spec.schema(),
+        annotations=annotations,
+    )
+
+
+def _progress(context: Context) -> Progress | None:
+    if not context.meta or "progress_token" not in context.meta:
+        return None
+
+    async def progress(elapsed_s: float, words: str) -> None:
+        await context.session.report_progress(round(elapsed_s, 1), message=words)
+
+    return progress
+
+
+@asynccontextmanager
+async def _stdout_is_the_wire(_server: Any) -> AsyncIterator[dict[str, Any]]:  # noqa: ANN401
+    """Send what anything prints to stderr while the server runs.
+
+    What is printed would stay in a buffer and reach the client at the end, between the
+    messages of the protocol.
+    """
+    saved, sys.stdout = sys.stdout, sys.stderr
+    try:
+        yield {}
+    finally:
+        sys.stdout = saved

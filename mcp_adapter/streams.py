@@ -1,0 +1,63 @@
+"""What a command said, cut to what fits into an answer. Pure."""
+
+from mcp_adapter import marks
+from mcp_adapter.marks import Calls
+from sandbox_ops import render, text
+from sandbox_ops.models import CommandResult, Output
+
+
+def shown(result: CommandResult, calls: Calls, limit: int) -> str:
+    """Return stdout, then stderr, which get half the room each where both are long.
+
+    Args:
+        result: Of the command.
+        calls: How the call is written that reads what is left out.
+        limit: How many characters there may be.
+    """
+    out, err = _Stream(result.stdout), _Stream(result.stderr)
+    half = limit // 2
+    room = max(half, limit - len(err))
+    said = out.shown(room, result.job.log_path, calls)
+    complained = err.shown(max(half, limit - len(out)), result.job.stderr_path, calls)
+    border = marks.note("stderr") if said and complained else ""
+    return marks.join(said, border, complained)
+
+
+class _Stream:
+    """What a command said on one stream, as text.
+
+    Args:
+        output: All of it, or its two ends with a gap between.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self._size_bytes = output.size_bytes
+        self._whole = not output.omitted_bytes
+        if self._whole:
+            self._head, self._tail = marks.remote(output.head + output.tail), ""
+        else:
+            self._head = marks.remote(output.head)
+            self._tail = marks.remote(output.tail)
+
+    def __len__(self) -> int:
+        return len(self._head) + len(self._tail)
+
+    def shown(self, room: int, path: str, calls: Calls) -> str:
+        """Return it, or its two ends and between them how the rest is read."""
+        if self._whole and len(self) <= room:
+            return self._head
+        if self._whole:
+            head, _, tail = text.head_tail(self._head, room)
+            lost = len(self._head.encode()) - len(head.encode()) - len(tail.encode())
+        else:
+            head, tail = (
+                text.head(self._head, room // 2),
+                text.tail(self._tail, room // 2),
+            )
+            lost = self._size_bytes - len(head.encode()) - len(tail.encode())
+        # A line of the text is a line of the file: nothing above adds or removes one.
+        more = calls.read_file(path, offset=head.count("\n") + 1) if path else ""
+        gap = f"{render.size(lost)} left out here" + (
+            f"; read on: {more}" if more else ""
+        )
+        return marks.join(head, marks.note(gap), tail)

@@ -1,0 +1,84 @@
+"""Reads the values of options: spans of time and assignments. Pure."""
+
+import re
+from collections.abc import Sequence
+
+from sandbox_ops.errors import UsageError
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_CLOCK = re.compile(r"(\d+):([0-5]\d):([0-5]\d)", re.ASCII)
+_FOREVER_S = 1e9
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)", re.ASCII)
+
+
+def seconds(words: str, option: str) -> float | None:
+    """A limit of time: `90`, `90s`, `30m`, `8h`, `2d` or `1:30:00`; None for "".
+
+    Raises:
+        UsageError: It is none of these, or not more than nothing.
+    """
+    if not words:
+        return None
+    total = 0.0
+    if clock := _CLOCK.fullmatch(words):
+        hours, minutes, rest = (int(part) for part in clock.groups())
+        total = float(hours * 3600 + minutes * 60 + rest)
+    elif span := _SPAN.fullmatch(words):
+        total = float(span[1]) * _UNITS[span[2]]
+    if not 0 < total < _FOREVER_S:
+        raise UsageError(
+            f"{option} takes a span of time, not `{words}`",
+            "write it as 90, 90s, 30m, 8h, 2d or 1:30:00",
+        )
+    return total
+
+
+def assignments(words: Sequence[str], option: str) -> dict[str, str]:
+    """`steps=500` as `{"steps": "500"}`; a value may hold `=` and may be empty.
+
+    Raises:
+        UsageError: There is no `=`, no name, or one name twice.
+    """
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(
+                f"{option} takes NAME=VALUE, not `{word}`",
+                f"for example: {option} steps=500000",
+            )
+        if name in found:
+            raise UsageError(
+                f"{option} was given `{name}` twice", "leave out one of the two"
+            )
+        found[name] = value
+    return found
+
+
+def needed(job: str, verb: str) -> str:
+    """The job that a verb cannot do without.
+
+    Raises:
+        UsageError: It was not given.
+    """
+    if not job:
+        raise UsageError(
+            f"`{verb}` needs a job",
+            f"for example: sandbox-ops {verb} remote-1   (sandbox-ops jobs lists them)",
+        )
+    return job
+
+
+def gpu_count(words: str) -> int | None:
+    """How many GPUs to take; None for "": as many as the verb thinks right.
+
+    Raises:
+        UsageError: It is no whole number from 0 on.
+    """
+    if not words:
+        return None
+    if not words.isascii() or not words.isdecimal():
+        raise UsageError(
+            f"--gpus takes a whole number, not `{words}`", "for example: --gpus 1"
+        )
+    return int(words)

@@ -1,0 +1,213 @@
+"""What every task has in common: how it is declared, how it answers, how it fails.
+
+A task returns an `Answer`; this module alone prints it, as one JSON object or as words,
+and alone turns an exception into a message and an exit code. Under `sandbox-ops`, under
+plain `inv` and in somebody's own fabfile the end is the same: `invoke.Exit`.
+"""
+
+import contextlib
+import functools
+import inspect
+import json
+import os
+import select
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from invoke import Argument, Exit
+from invoke.tasks import Task
+
+from sandbox_ops import render, text
+from sandbox_ops.errors import SandboxError
+
+INTERRUPTED = 130
+_READER_GONE = 141  # 128 + SIGPIPE, as a shell would show it
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a task has to say at its end.
+
+    Attributes:
+        value: The object that `--json` prints.
+        show: Prints the same for people; does nothing where all was shown already.
+        exit_code: Of the whole program.
+    """
+
+    value: Mapping[str, Any]
+    show: Callable[[], None] = _nothing
+    exit_code: int = 0
+
+    @classmethod
+    def of(cls, report: "Report", show: Callable[[], None]) -> "Answer":
+        """What a workflow reports; its exit code is 1 where not all is well."""
+        return cls(value=report.as_json(), show=show, exit_code=0 if report.ok else 1)
+
+
+class Report(Protocol):
+    """What every workflow returns."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether all is well."""
+        ...
+
+    def as_json(self) -> dict[str, Any]:
+        """The report for programs."""
+        ...
+
+
+class Body(Protocol):
+    """A task's function: the context first, then options with their defaults."""
+
+    def __call__(self, context: Any, /, *args: Any, **options: Any) -> Answer: ...  # noqa: ANN401, D102 - as Invoke calls it
+
+
+class Verb(Task[Any]):
+    """A task with what Invoke 2.2 cannot say of one.
+
+    Attributes:
+        operand: How the help shows its positional: `JOB` or `[JOB]`; "" if none.
+        rest: The option that the words after `--` go to; "" if none.
+        shorts: One-letter forms by option; Invoke would invent one for each.
+    """
+
+    operand: str = ""
+    rest: str = ""
+    shorts: Mapping[str, str] = {}
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        """The options, with their help each time: Invoke hands it out once."""
+        kept = dict(self.help)
+        try:
+            return super().get_arguments(ignore_unknown_help)
+        finally:
+            self.help = kept
+
+    def arg_opts(
+        self,
+        name: str,
+        default: Any,  # noqa: ANN401 - of any type
+        taken_names: set[str],
+    ) -> dict[str, Any]:
+        """One option, with its one-letter form if it has one."""
+        found = super().arg_opts(name, default, taken_names)
+        found["names"] = [*found["names"], *self.shorts.get(name, "")]
+        return found
+
+
+_COMMON = {
+    "sandbox": "Which sandbox of sandbox.toml; the default one without it.",
+    "json": "Print one JSON object on stdout, and everything else on stderr.",
+}
+
+
+def verb(
+    *,
+    repeated: Sequence[str] = (),
+    operand: str = "",
+    rest: str = "",
+    shorts: Mapping[str, str] | None = None,
+    **options: str,
+) -> Callable[[Body], Verb]:
+    """Declare a task; `options` are the help lines of those that are its own.
+
+    Its exceptions end as `invoke.Exit`, its answer is printed.
+    """
+
+    def declare(body: Body) -> Verb:
+        common = inspect.signature(body).parameters.keys() & _COMMON.keys()
+        task = Verb(
+            _answering(body),
+            positional=(),
+            iterable=repeated,
+            auto_shortflags=False,
+            help={**options, **{name: _COMMON[name] for name in common}},
+        )
+        task.operand, task.rest, task.shorts = operand, rest, shorts or {}
+        return task
+
+    return declare
+
+
+def _answering(body: Body) -> Callable[..., Answer]:
+    @functools.wraps(body)
+    def answering(context: Any, /, *args: Any, **options: Any) -> Answer:  # noqa: ANN401 - as Invoke calls it
+        as_json = bool(options.get("json"))
+        try:
+            answer = body(context, *args, **options)
+            if as_json:
+                emit(answer.value)
+            else:
+                answer.show()
+        except Exit:
+            raise
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - told, not hidden
+            raise failure(error, as_json=as_json) from None
+        if answer.exit_code:
+            raise Exit(code=answer.exit_code)
+        return answer
+
+    return answering
+
+
+def emit(value: Mapping[str, Any]) -> None:
+    """Print the one JSON object of a call."""
+    sys.stdout.write(json.dumps(render.finite(value), allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def say(words: str) -> None:
+    """Tell people something that is not the answer: on stderr, also with --json."""
+    with contextlib.suppress(BrokenPipeError):
+        sys.stderr.write(words + "\n")
+        sys.stderr.flush()
+
+
+def failure(error: BaseException, *, as_json: bool) -> Exit:
+    """The end that an exception makes: its words, its code and its JSON object."""
+    if isinstance(error, BrokenPipeError) and _reader_gone():
+        _silence_stdout()
+        return Exit(code=_READER_GONE)
+    kind, code = "internal", SandboxError.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        hint = "what was begun there may go on; see it: sandbox-ops jobs"
+        told = SandboxError("interrupted", hint)
+        kind, code = "interrupted", INTERRUPTED
+    elif isinstance(error, SandboxError) and error.kind != "internal":
+        told = error
+        kind, code = error.kind, error.exit_code
+    else:
+        say("".join(traceback.format_exception(error)).rstrip())
+        told = SandboxError(
+            f"{type(error).__name__}: {error}",
+            "this is a bug of sandbox-ops: report it with the traceback above",
+        )
+    if as_json:
+        emit(render.error_json(kind, told.message, told.hint))
+    return Exit(text.clean(render.error_text(told)), code)
+
+
+def _reader_gone() -> bool:
+    """Whether whoever read our stdout or stderr has left (`... | head`)."""
+    poll = select.poll()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            poll.register(stream.fileno(), select.POLLOUT)
+    gone = select.POLLERR | select.POLLHUP | select.POLLNVAL
+    return any(event & gone for _, event in poll.poll(0))
+
+
+def _silence_stdout() -> None:
+    """Let what is still buffered go nowhere, so that the interpreter ends quietly."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -1,0 +1,146 @@
+"""Output as it comes, and what Ctrl-C means meanwhile.
+
+In `run` somebody waits for the command: Ctrl-C ends it, there too. A job in the
+background is only watched: Ctrl-C lets it go on.
+"""
+
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from sandbox_ops import render, text
+from sandbox_ops.cli import logtail
+from sandbox_ops.cli.face import INTERRUPTED, Answer, say
+from sandbox_ops.models import CommandResult, Job, JobState
+
+if TYPE_CHECKING:
+    from sandbox_ops.sandbox import Sandbox
+
+_CANCEL_S = 30.0
+_LOOK_UP_S = 0.5  # a wait without a bound may miss Ctrl-C: see interrupts.py
+_NO_COMMAND = 127
+_QUICKEST_S = 0.1
+_SLOWEST_S = 1.0
+
+
+class _Passing:
+    """Hands a command's bytes to our own stdout and stderr, as ssh does."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+        self.gone: BrokenPipeError | None = None
+
+    def __call__(self, stream: str, piece: bytes) -> None:
+        if self.gone:
+            return
+        to = sys.stdout if stream == "stdout" else sys.stderr
+        try:
+            to.buffer.write(piece)
+            to.buffer.flush()
+        except BrokenPipeError as error:
+            self.gone = error
+            self.over.set()
+
+
+def command(
+    sandbox: "Sandbox", line: str, *, cwd: str, timeout_s: float | None, quiet: bool
+) -> Answer:
+    """Run a command in the foreground; its output passes through unless `quiet`.
+
+    Ctrl-C, or nobody left to read the output, stops its whole tree there.
+    """
+    passing = _Passing()
+    call = sandbox.submit(
+        line, cwd=cwd, timeout_s=timeout_s, on_output=None if quiet else passing
+    )
+    call.future.add_done_callback(lambda _: passing.over.set())
+    interrupted = False
+    try:
+        while not passing.over.wait(_LOOK_UP_S):
+            pass
+    except KeyboardInterrupt:
+        interrupted = True
+        say("stopping it; Ctrl-C again leaves it to its fate")
+    if interrupted or passing.gone:
+        call.cancel()
+    result = call.future.result(_CANCEL_S)
+    if passing.gone:
+        raise passing.gone
+    return Answer(
+        value={
+            "job": result.job.as_json(),
+            "stdout": result.stdout.text,
+            "stderr": result.stderr.text,
+        },
+        show=lambda: _how_it_ended(result, line),
+        exit_code=INTERRUPTED if interrupted else result.exit_code,
+    )
+
+
+def _how_it_ended(result: CommandResult, line: str) -> None:
+    for words in render.end_lines(result):
+        say(text.clean(words))
+    if result.exit_code == _NO_COMMAND and line.startswith("'") and line.endswith("'"):
+        say(f"hint: that was one word; for a shell line: run --command {line}")
+
+
+def to_the_end(
+    sandbox: "Sandbox", job: Job, *, quiet: bool, value: dict[str, Any]
+) -> Answer:
+    """Show a job's log from its beginning until it ends; its exit code is ours."""
+    tail = logtail.Tail(job=job, streams=(logtail.Stream(),))
+    last = _follow(sandbox, tail, pattern="", quiet=quiet)
+    return Answer(
+        value={**value, "job": last.as_json()},
+        show=lambda: say(text.clean(render.job_line(last))),
+        exit_code=_code(last) if last.state.ended else INTERRUPTED,
+    )
+
+
+def onwards(sandbox: "Sandbox", tail: logtail.Tail, *, pattern: str) -> Answer:
+    """Show a tail, then what the job writes after it, until it ends."""
+    last = _follow(sandbox, tail, pattern=pattern, quiet=False)
+    return Answer(
+        value={"job": last.as_json()},
+        show=lambda: say(text.clean(render.job_line(last))),
+        exit_code=0 if last.state.ended else INTERRUPTED,
+    )
+
+
+def _follow(
+    sandbox: "Sandbox", tail: logtail.Tail, *, pattern: str, quiet: bool
+) -> Job:
+    """Print the tail and what is new, until the job's end was read or until Ctrl-C."""
+    feeds = [
+        logtail.Feed(stream, pattern=pattern, live=to.isatty(), to=to)
+        for stream, to in zip(tail.streams, (sys.stdout, sys.stderr), strict=False)
+    ]
+    job = tail.job
+    pause = threading.Event()
+    pause_s = _QUICKEST_S
+    try:
+        if not quiet:
+            tail.show()
+        while True:
+            had_ended = job.state.ended  # so nothing was written since
+            answers = [feed.read(sandbox, job.id, quiet=quiet) for feed in feeds]
+            job = answers[0].job
+            if any(answer.data for answer in answers):
+                pause_s = _QUICKEST_S
+            elif had_ended:
+                break
+            elif not job.state.ended:
+                pause.wait(pause_s)
+                pause_s = min(pause_s * 1.5, _SLOWEST_S)
+    except KeyboardInterrupt:
+        say(f"\n{job.id} goes on; see it again: sandbox-ops logs {job.id} -f")
+        return job
+    for feed in feeds:
+        feed.finish(quiet=quiet)
+    return job
+
+
+def _code(job: Job) -> int:
+    if job.state is JobState.TIMED_OUT:
+        return 124
+    return 255 if job.exit_code is None else job.exit_code

@@ -1,0 +1,114 @@
+"""The verbs about single jobs and commands, as Invoke tasks."""
+
+from invoke import Context
+
+from sandbox_ops.cli import arguments, following, logtail, terminal, views
+from sandbox_ops.cli.face import Answer, verb
+from sandbox_ops.cli.session import opened
+from sandbox_ops.errors import NotFoundError, UsageError
+
+_ALIVE = 1  # the exit code of a stop that left the job alive
+
+
+@verb(limit="How many, newest first.")
+def jobs(
+    context: Context, *, limit: int = 50, sandbox: str = "", json: bool = False
+) -> Answer:
+    """List the jobs of the machine, newest first."""
+    from sandbox_ops import jobs as nouns
+
+    with opened(context, sandbox) as here, terminal.busy("asking", quiet=json):
+        found = nouns.recent(here.sandbox, limit=limit)
+    return Answer(
+        value={"jobs": [job.as_json() for job in found]},
+        show=lambda: views.jobs(found),
+    )
+
+
+@verb(
+    operand="JOB",
+    shorts={"follow": "f"},
+    job="The job: remote-1.",
+    follow="Go on with what it writes, to its end.",
+    filter_="Only lines that match this pattern (RE2).",
+    lines="How many of the last lines; 0 for all.",
+)
+def logs(
+    context: Context,
+    *,
+    job: str = "",
+    follow: bool = False,
+    filter_: str = "",
+    lines: int = 100,
+    sandbox: str = "",
+    json: bool = False,
+) -> Answer:
+    """Show what a job wrote."""
+    if follow and json:
+        raise UsageError("--json is one answer, --follow is a stream", "leave out one")
+    wanted = arguments.needed(job, "logs")
+    with opened(context, sandbox) as here:
+        tail = logtail.read(here.sandbox, wanted, pattern=filter_, lines=lines)
+        if not follow:
+            return Answer(value=tail.as_json(), show=tail.show)
+        return following.onwards(here.sandbox, tail, pattern=filter_)
+
+
+@verb(
+    operand="JOB",
+    job="The job: remote-1.",
+    grace="Seconds between asking its processes to end and killing them.",
+)
+def stop(
+    context: Context,
+    *,
+    job: str = "",
+    grace: float = 10.0,
+    sandbox: str = "",
+    json: bool = False,
+) -> Answer:
+    """End a job with every process it started."""
+    from sandbox_ops import jobs as nouns
+
+    wanted = arguments.needed(job, "stop")
+    with opened(context, sandbox) as here, terminal.busy("stopping", quiet=json):
+        report = nouns.stop(here.sandbox, wanted, grace_s=grace)
+    return Answer(
+        value=report.as_json(),
+        show=lambda: views.stop(report),
+        exit_code=0 if report.job.state.ended else _ALIVE,
+    )
+
+
+@verb(
+    rest="--command",
+    command="What to run, as a shell line.",
+    cwd="Where; without it the project there, or the home outside of one.",
+    timeout="End it after 90, 90s, 30m, 8h, 2d or 1:30:00.",
+)
+def run(
+    context: Context,
+    *,
+    command: str = "",
+    cwd: str = "",
+    timeout: str = "",
+    sandbox: str = "",
+    json: bool = False,
+) -> Answer:
+    """Run a command there, show what it says, end with its exit code."""
+    if not command.strip():
+        raise UsageError(
+            "`run` needs a command", "for example: sandbox-ops run -- nvidia-smi -L"
+        )
+    timeout_s = arguments.seconds(timeout, "--timeout")
+    with opened(context, sandbox) as here:
+        folder = here.folder(cwd)
+        try:
+            return following.command(
+                here.sandbox, command, cwd=folder, timeout_s=timeout_s, quiet=json
+            )
+        except NotFoundError as error:
+            where = f"{folder} is not on {here.sandbox.config.name}"
+            look = error.hint or "see what is there: sandbox-ops run --cwd / -- ls"
+            hint = look if cwd else "clone the project there: sandbox-ops setup"
+            raise NotFoundError(where, hint) from error

@@ -1,0 +1,192 @@
+"""The program `sandbox-ops`: Invoke's, with the command line that people expect.
+
+Optional positionals, `--` as a list of words, usage errors that end with 2, and one
+place where whatever goes wrong gets its words and its exit code.
+"""
+
+import inspect
+import sys
+from collections.abc import Sequence
+
+from invoke import (
+    Argument,
+    Collection,
+    Config,
+    Exit,
+    ParseError,
+    ParserContext,
+    Program,
+)
+
+from sandbox_ops.cli import face, interrupts
+from sandbox_ops.cli.argv import Grammar, Options, rewrite, wants_json
+from sandbox_ops.errors import UsageError
+from sandbox_ops.tasks import ns
+
+_NAME = "sandbox-ops"
+
+# Of Invoke's own options those that mean something here: our tasks run nothing locally
+_CORE = {
+    "complete",
+    "debug",
+    "help",
+    "list",
+    "list-depth",
+    "list-format",
+    "print-completion-script",
+    "version",
+    "write-pyc",
+}
+
+
+def main() -> None:
+    """Run the verbs of the command line, and exit with their code."""
+    interrupts.reach_main_thread()
+    SandboxProgram(name=_NAME, binary=_NAME, binary_names=[_NAME], namespace=ns).run()
+
+
+class SandboxProgram(Program):
+    """Invoke's program over one fixed collection of tasks."""
+
+    def run(self, argv: list[str] | None = None, exit: bool = True) -> None:  # noqa: A002 - Invoke's names
+        """Do what the words say; exit with the code of the table, if `exit`."""
+        words = sys.argv if argv is None else argv
+        code = self._outcome(words)
+        if exit:
+            sys.exit(code)
+
+    def _outcome(self, words: list[str]) -> int:
+        as_json = wants_json(words[1:])
+        try:
+            ended = self._steps(words)
+            sys.stdout.flush()
+        except ParseError as error:
+            usage = UsageError(str(error), f"see: {_NAME} --help")
+            ended = face.failure(usage, as_json=as_json)
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last net
+            if "--complete" in words:  # half a line cannot always be read
+                return 0
+            ended = face.failure(error, as_json=as_json)
+        if ended.message:
+            face.say(ended.message)
+        return ended.code
+
+    def _steps(self, words: list[str]) -> Exit:
+        try:
+            self.create_config()
+            self.parse_core(words)
+            self.parse_collection()
+            self.parse_tasks()
+            self.parse_cleanup()
+            self.update_config()
+            self.execute()
+        except Exit as ended:
+            return ended
+        return Exit()
+
+    def create_config(self) -> None:
+        """Read none of Invoke's configuration files, some of which are programs."""
+        self.config = Config(lazy=True)
+
+    def update_config(self, merge: bool = True) -> None:
+        """Do nothing: what Invoke would set here is about commands it runs itself."""
+
+    def core_args(self) -> list[Argument]:
+        """Those of Invoke's own options that mean something here."""
+        kept = [arg for arg in super().core_args() if arg.name in _CORE]
+        for arg in kept:
+            if arg.name == "list":  # there are no collections below ours to name
+                arg.kind, arg.optional, arg.help = bool, False, "List the verbs."
+        return kept
+
+    def parse_core(self, argv: list[str] | None) -> None:
+        """Parse the program's own options; leave the writing of bytecode as it was."""
+        before = sys.dont_write_bytecode
+        super().parse_core(argv)
+        sys.dont_write_bytecode = before  # Invoke forbids it, and every start pays
+
+    def normalize_argv(self, argv: list[str] | None) -> None:
+        """Turn the words into those that Invoke can read.
+
+        Raises:
+            UsageError: They make no sense.
+        """
+        super().normalize_argv(argv)
+        grammar = grammar_of(_NAME, self.initial_context, ns)
+        self.argv = [*self.argv[:1], *rewrite(self.argv[1:], grammar)]
+
+    def list_tasks(self) -> None:
+        """List the verbs.
+
+        Raises:
+            UsageError: The format is not known.
+        """
+        if self.list_format not in ("flat", "nested", "json"):
+            raise UsageError(
+                f"--list-format takes flat, nested or json, not `{self.list_format}`"
+            )
+        super().list_tasks()
+
+    def task_list_opener(self, extra: str = "") -> str:  # noqa: ARG002 - Invoke's
+        """How the list of the verbs begins."""
+        return "Verbs"
+
+    def print_version(self) -> None:
+        """Print the version of the installed package."""
+        from importlib.metadata import version
+
+        print(f"{_NAME} {version(_NAME)}")
+
+    def print_help(self) -> None:
+        """Print what can be typed."""
+        print(f"Usage: {_NAME} VERB [JOB] [--options] [-- COMMAND...]\n")
+        self.list_tasks()
+        print("Options:\n")
+        self.print_columns(self.initial_context.help_tuples())
+        print(f"The options of a verb: {_NAME} VERB --help")
+
+    def print_task_help(self, name: str) -> None:
+        """Print what may follow a verb."""
+        task = ns[name]
+        operand = f" {task.operand}" if getattr(task, "operand", "") else ""
+        rest = " [-- COMMAND...]" if getattr(task, "rest", "") else ""
+        print(f"Usage: {_NAME} {name}{operand} [--options]{rest}\n")
+        print(f"{inspect.getdoc(task)}\n\nOptions:\n")
+        self.print_columns(self.parser.contexts[name].help_tuples())
+
+
+def grammar_of(program: str, core: ParserContext, collection: Collection) -> Grammar:
+    """What may stand on the command line, as the tasks themselves declare it."""
+    verbs = {}
+    for context in collection.to_contexts():
+        task = collection[context.name]
+        operand = getattr(task, "operand", "").strip("[]").lower()
+        verbs[str(context.name)] = _options(
+            context,
+            name=str(context.name),
+            operand=f"--{operand}" if operand else "",
+            rest=getattr(task, "rest", ""),
+        )
+    return Grammar(program=program, core=_options(core), verbs=verbs)
+
+
+def _options(
+    context: ParserContext, *, name: str = "", operand: str = "", rest: str = ""
+) -> Options:
+    flags = {flag: context.flags[flag] for flag in _flag_names(context)}
+    values = {
+        flag: str if arg.kind is list else arg.kind
+        for flag, arg in flags.items()
+        if arg.takes_value and not arg.optional
+    }
+    return Options(
+        name=name,
+        values=values,
+        switches=frozenset(flags) - frozenset(values),
+        operand=operand,
+        rest=rest,
+    )
+
+
+def _flag_names(context: ParserContext) -> Sequence[str]:
+    return [flag for flag in context.flag_names() if flag in context.flags]

@@ -1,0 +1,84 @@
+"""Which machine and which project a task is about, and the machine opened for it."""
+
+import contextlib
+import dataclasses
+import os
+import posixpath
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sandbox_ops.models import Project, SandboxConfig
+
+if TYPE_CHECKING:
+    from sandbox_ops.discover import Settings
+    from sandbox_ops.sandbox import Sandbox
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A sandbox that is closed at the task's end, and the settings around us."""
+
+    sandbox: "Sandbox"
+    settings: "Settings"
+
+    @property
+    def project(self) -> Project:
+        """The project around us. Asks git, so what needs none does not ask for it."""
+        return self.settings.project
+
+    @property
+    def known_project(self) -> Project | None:
+        """The project; None outside of every clone and configuration."""
+        return self.project if self.project.name else None
+
+    def folder(self, cwd: str) -> str:
+        """Where a command runs: `cwd`, from the project on; the project; or the home."""
+        if cwd.startswith(("/", "~")) or not self.project.name:
+            return cwd
+        root = self.sandbox.project_path(self.project)
+        return posixpath.join(root, cwd) if cwd else root
+
+
+@contextlib.contextmanager
+def opened(context: Any, name: str) -> Iterator[Session]:  # noqa: ANN401 - Invoke's or Fabric's context
+    """Open the sandbox called `name`, the context's own machine, or the default.
+
+    Raises:
+        ConfigError: There is no such sandbox, or none at all.
+    """
+    from sandbox_ops import discover
+    from sandbox_ops.sandbox import Sandbox
+
+    settings = discover.settings(Path.cwd(), os.environ)
+    host = None if name else _host_of(context)
+    config = from_fabric(context, settings) if host else settings.sandbox(name)
+    with Sandbox(config) as sandbox:
+        yield Session(sandbox=sandbox, settings=settings)
+
+
+def _host_of(context: Any) -> str | None:  # noqa: ANN401 - Invoke's or Fabric's context
+    """The alias a fabric.Connection was made with; None for an Invoke context.
+
+    Asked of the class, since an Invoke context looks unknown names up in somebody's
+    configuration.
+    """
+    if not hasattr(type(context), "host"):
+        return None
+    found = getattr(context, "original_host", None) or context.host
+    return str(found) if found else None
+
+
+def from_fabric(context: Any, settings: "Settings") -> SandboxConfig:  # noqa: ANN401 - a fabric.Connection
+    """The machine of somebody's fabric.Connection.
+
+    What sandbox.toml says of the same host (workspace, keys) holds; host, user and port
+    are the connection's.
+    """
+    host = _host_of(context) or ""
+    known = (settings.sandbox(name) for name in settings.sandbox_names)
+    base = next(
+        (config for config in known if host in {config.host, config.name}),
+        SandboxConfig(name=host, host=host),
+    )
+    return dataclasses.replace(base, host=host, user=context.user, port=context.port)

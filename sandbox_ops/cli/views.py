@@ -1,0 +1,187 @@
+"""What people read at the end of each verb: a report, drawn."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from sandbox_ops import render, text
+from sandbox_ops.cli.face import say
+from sandbox_ops.cli.terminal import draw, table, tell
+from sandbox_ops.errors import RefusedError
+from sandbox_ops.models import Job, SandboxConfig, StopReport
+
+if TYPE_CHECKING:
+    from sandbox_ops.trust import ShownKey, TrustReport
+    from sandbox_ops.workflows.doctor import DoctorReport
+    from sandbox_ops.workflows.fetch import FetchReport
+    from sandbox_ops.workflows.reset import ResetReport
+    from sandbox_ops.workflows.setup import SetupReport, Step
+    from sandbox_ops.workflows.sync import SyncReport
+    from sandbox_ops.workflows.train import TrainReport
+
+_SHOWN = 20
+
+
+def step(done: "Step") -> None:
+    """One step of a setup, as it ends."""
+    first, *more = done.detail.splitlines() or [""]
+    took = render.duration(done.seconds)
+    tell(f"{done.result:<8} {done.name:<12} {took:>12}  {first}".rstrip())
+    tell(*(f"    {line}" for line in more))
+
+
+def setup(report: "SetupReport") -> None:
+    """How a setup ended; its steps were shown as they ended."""
+    failed = [step.name for step in report.steps if step.result == "failed"]
+    if failed:
+        tell(f"not ready: {', '.join(failed)} failed")
+        return
+    changed = sum(step.result == "changed" for step in report.steps)
+    what = f"{render.count(changed, 'step')} changed" if changed else "nothing to do"
+    tell(f"ready ({what}); next: sandbox-ops train")
+
+
+def sync(report: "SyncReport") -> None:
+    """From which commit to which."""
+    _warn(report.warnings)
+    if report.pushed:
+        tell(f"pushed {report.branch}")
+    before, after = (
+        render.short(report.commit_before),
+        render.short(report.commit_after),
+    )
+    where = f"{report.branch} at {after}"
+    tell(f"{where}, as before" if before == after else f"{where}, was {before}")
+
+
+def train(report: "TrainReport") -> None:
+    """The job that was started, and how to see it again."""
+    _warn(report.warnings)
+    job = report.job
+    tell(
+        f"started {render.job_line(job)}",
+        f"log: {job.log_path}",
+        f"see it: sandbox-ops logs {job.id} -f   sandbox-ops monitor --watch",
+        f"end it: sandbox-ops stop {job.id}",
+    )
+
+
+def jobs(found: Sequence[Job]) -> None:
+    """The jobs of a machine."""
+    if not found:
+        tell("no jobs yet; start one: sandbox-ops train")
+        return
+    draw(
+        table(
+            ("ID", "NAME", "STATE", "TIME", "COMMAND"),
+            (
+                (
+                    job.id,
+                    render.one_line(job.name, 24),
+                    job.words,
+                    render.duration(job.elapsed_s),
+                    render.one_line(render.what(job), 200),
+                )
+                for job in found
+            ),
+        )
+    )
+
+
+def stop(report: StopReport) -> None:
+    """What was ended, and what could not be."""
+    tell(render.job_line(report.job))
+    if not report.killed:
+        tell("no process of it was alive")
+    _list("ended", report.killed)
+    _list("left", report.left)
+
+
+def reset(report: "ResetReport") -> None:
+    """What was stopped, rescued and thrown back."""
+    would = "would be " if report.dry_run else ""
+    _list(f"{would}stopped", report.stopped)
+    _list("edited there", report.dirty)
+    _list("not tracked there", report.untracked)
+    if report.backup_ref:
+        tell(f"{would}rescued to {report.backup_ref}")
+    before, after = (
+        render.short(report.commit_before),
+        render.short(report.commit_after),
+    )
+    tell(f"{would}reset: {before} -> {after}")
+    _list("not ours, left alone", report.foreign)
+
+
+def fetch(report: "FetchReport") -> None:
+    """The files that came home, or would."""
+    new = [file for file in report.files if not file.kept]
+    rows = ((file.path, render.size(file.size_bytes)) for file in new)
+    if new:
+        draw(table(("FILE", "SIZE"), rows))
+    total = render.size(sum(file.size_bytes for file in new))
+    did = "would come" if report.dry_run else "came"
+    tell(f"{render.count(len(new), 'file')}, {total}, {did} to {report.into}")
+    if kept := len(report.files) - len(new):
+        tell(f"{render.count(kept, 'file')} of the same content here already")
+
+
+def doctor(report: "DoctorReport") -> None:
+    """Every check, with what mends it below."""
+    draw(
+        table(
+            ("CHECK", "RESULT", "DETAIL"),
+            ((check.name, check.result, check.detail) for check in report.checks),
+        )
+    )
+    for check in report.checks:
+        if check.fix and check.result != "ok":
+            tell(f"fix {check.name}: {check.fix}")
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    tell(*(f"warning: {warning}" for warning in warnings))
+
+
+def _list(title: str, lines: Sequence[object]) -> None:
+    if lines:
+        tell(f"{title}:", *(f"  {line}" for line in lines[:_SHOWN]))
+    if len(lines) > _SHOWN:
+        tell(f"  ... and {len(lines) - _SHOWN} more")
+
+
+def agree_to_trust(
+    machine: SandboxConfig, shown: Sequence["ShownKey"], *, ask: bool
+) -> None:
+    """Have a person agree to the keys that are not known yet, if there are any.
+
+    Raises:
+        RefusedError: There is nobody to ask, or they say no.
+    """
+    new = [key for key in shown if key.trust == "unknown"]
+    if not new:
+        return
+    lines = [f"{key.key_type} {key.fingerprint}" for key in new]
+    command = f"sandbox-ops trust --sandbox {machine.name}"
+    if not ask or not sys.stdin.isatty():
+        raise RefusedError(
+            "\n  ".join([f"the host keys of {machine.host} are not known:", *lines]),
+            "Compare one with the machine's own, then say that it is right:\n"
+            f"{command} --fingerprint {new[0].fingerprint}",
+        )
+    say(text.clean("\n  ".join([f"{machine.host} shows host keys not known:", *lines])))
+    say("Compare them with the machine's own. Trust them? Write yes:")
+    if sys.stdin.readline().strip() != "yes":
+        raise RefusedError(
+            f"the host keys of {machine.host} are not trusted; nothing was added",
+            f"Ask whoever runs the machine for its fingerprint, then: {command}",
+        )
+
+
+def trust(report: "TrustReport") -> None:
+    """The keys that a machine shows, and which of them were added."""
+    for key in report.keys:
+        state = "added" if key.fingerprint in report.added else str(key.trust)
+        tell(f"{key.key_type} {key.fingerprint}  {state}")
+    if report.added:
+        tell(f"{report.host} is trusted from now on: {report.file}")

@@ -1,0 +1,179 @@
+"""The words for values: the same for people, programs and agents.
+
+Text in, text out: nothing here reads a clock, a file or a terminal. What came from the
+machine (names, commands) is expected to be cleaned already; `None` is said as `?`.
+"""
+
+import math
+from typing import Any
+
+from sandbox_ops.errors import SandboxError
+from sandbox_ops.models import CommandResult, Disk, EndKind, ForeignProcess, Gpu, Job
+
+_SPANS = (
+    (86400, "d", 3600, "h"),
+    (3600, "h", 60, "min"),
+    (60, "min", 1, "s"),
+)
+_TENTHS_S = 9.95  # below that a tenth of a second is news
+_KIB = 1024
+_THREE_DIGITS = 1000  # so that it is never `1023.0 KiB`
+
+
+def duration(seconds: float | None) -> str:
+    """A span of time with its two largest units: `0.4 s`, `3 min 05 s`, `2 d 03 h`."""
+    if seconds is None or not math.isfinite(seconds):
+        return "?"
+    if 0 <= seconds < _TENTHS_S and seconds % 1:
+        return f"{seconds:.1f} s"
+    whole = round(abs(seconds))
+    sign = "-" if seconds < 0 else ""
+    for large, unit, small, part in _SPANS:
+        if whole >= large:
+            return f"{sign}{whole // large} {unit} {whole % large // small:02d} {part}"
+    return f"{sign}{whole} s"
+
+
+def size(n_bytes: int | None) -> str:
+    """A number of bytes with three digits at most before the point: `1.5 GiB`."""
+    if n_bytes is None:
+        return "?"
+    amount = float(n_bytes)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < _THREE_DIGITS:
+            return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= _KIB
+    return f"{amount:.1f} TiB"
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun: `1 process`, `3 files`."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun}es" if noun.endswith("s") else f"{number} {noun}s"
+
+
+def figure(value: float | None) -> str:
+    """A metric with four digits that say something: `0.01234`, `1.2e-06`, `nan`."""
+    return "?" if value is None else f"{value:.4g}"
+
+
+def one_line(words: str, limit: int = 60) -> str:
+    """The words on one line, cut with an ellipsis where they are longer than `limit`."""
+    line = " ".join(words.split())
+    return line if len(line) <= limit else f"{line[: max(1, limit) - 1]}…"
+
+
+def short(commit: str) -> str:
+    """A commit as people write it."""
+    return commit[:10] or "none"
+
+
+def what(job: Job) -> str:
+    """What a job does: its description where it is a step of ours, else its command."""
+    ours = job.foreground and job.description
+    return job.description if ours else job.command
+
+
+def job_line(job: Job) -> str:
+    """A job in one line: `remote-3 "night" running, 2 h 05 min: python train.py`."""
+    name = f' "{one_line(job.name, 40)}"' if job.name else ""
+    elapsed = "" if job.elapsed_s is None else f", {duration(job.elapsed_s)}"
+    doing = f": {one_line(what(job))}" if what(job) else ""
+    return f"{job.id}{name} {job.words}{elapsed}{doing}"
+
+
+def survivors_line(job: Job, program: str = "sandbox-ops") -> str:
+    """What a command left running, and how to end it; "" if nothing."""
+    if not job.survivors:
+        return ""
+    alive = count(job.survivors, "process")
+    verb = "lives" if job.survivors == 1 else "live"
+    return f"{alive} of {job.id} still {verb}; end: {program} stop {job.id}"
+
+
+def end_lines(result: CommandResult) -> tuple[str, ...]:
+    """What an exit code alone does not say of how a command ended."""
+    job = result.job
+    lines: list[str] = []
+    if result.kind is EndKind.SIGNALLED:
+        lines.append(f"{job.id} {job.words}")
+    elif result.kind is EndKind.TIMED_OUT:
+        lines.append(f"{job.id} timed out; {_tree(result.left)}")
+    elif result.kind is EndKind.CONNECTION_LOST:
+        lines += _lost(job)
+    if survivors := survivors_line(job):
+        lines.append(survivors)
+    if job.log_incomplete:
+        lines.append(f"the output of {job.id} is not complete: part was dropped there")
+    return tuple(lines)
+
+
+def _lost(job: Job) -> tuple[str, str]:
+    if not job.id:  # the answer to its start never came
+        why = job.reason or "the connection was lost"
+        return f"error: {why}", "hint: see whether it runs: sandbox-ops jobs"
+    return (
+        f"error: the connection was lost; what became of {job.id} is unknown",
+        f"hint: it goes on there. See it: sandbox-ops logs {job.id}",
+    )
+
+
+def _tree(left: tuple[str, ...]) -> str:
+    if not left:
+        return "every process of it is dead"
+    return f"still alive: {', '.join(left)}"
+
+
+def gpu_line(gpu: Gpu) -> str:
+    """A GPU in one line: `GPU 0 H100: 97 %, 10.0 of 80.0 GiB, 61 °C`."""
+    use = "?" if gpu.utilization_percent is None else f"{gpu.utilization_percent} %"
+    heat = "" if gpu.temperature_c is None else f", {gpu.temperature_c} °C"
+    return f"GPU {gpu.index} {gpu.name}: {use}, {gpu_memory(gpu)}{heat}"
+
+
+def gpu_memory(gpu: Gpu) -> str:
+    """The memory of a GPU: `10.0 of 80.0 GiB`."""
+    used, total = (
+        "?" if mib is None else f"{mib / _KIB:.1f}"
+        for mib in (gpu.memory_used_mib, gpu.memory_total_mib)
+    )
+    return f"{used} of {total} GiB"
+
+
+def disk_line(disk: Disk | None) -> str:
+    """The room on a file system: `41.2 GiB free of 100.0 GiB at /workspace`."""
+    if disk is None:
+        return "?"
+    return f"{size(disk.free_bytes)} free of {size(disk.total_bytes)} at {disk.path}"
+
+
+def foreign_line(process: ForeignProcess) -> str:
+    """A process that is not ours: `4242 alice, 3 h 10 min: python train.py`."""
+    age = duration(process.age_s)
+    return f"{process.pid} {process.user}, {age}: {one_line(process.command)}"
+
+
+def error_text(error: SandboxError) -> str:
+    """An error for people: what and where, then the next step on its own line."""
+    lines = [f"error: {error.message}"]
+    if error.hint:
+        first, *others = error.hint.splitlines()
+        lines += [f"hint: {first}", *(f"      {line}" for line in others)]
+    return "\n".join(lines)
+
+
+def error_json(kind: str, message: str, hint: str = "") -> dict[str, Any]:
+    """An error for programs."""
+    return {"error": {"kind": kind, "message": message, "hint": hint}}
+
+
+def finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """The value with null for NaN and infinities, which JSON does not know."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(inner) for inner in value]
+    return value

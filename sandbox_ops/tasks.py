@@ -1,0 +1,217 @@
+"""The verbs, as Invoke tasks: read options, call the library, answer.
+
+Here are the workflows, in job_tasks.py what is about one job or command. A new verb is a
+function and its name in `ns`. Under `sandbox-ops` a job and a command may stand on the
+line as they are (`logs remote-1`, `run -- nvidia-smi`); under plain `inv` they are
+`--job` and `--command`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke import Collection, Context
+
+from sandbox_ops.cli import arguments, dashboard, following, terminal, views
+from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
+from sandbox_ops.cli.job_tasks import jobs, logs, run, stop
+from sandbox_ops.cli.session import opened
+from sandbox_ops.errors import ConnectError, UsageError
+
+if TYPE_CHECKING:
+    from sandbox_ops.workflows.monitor import MonitorReport
+
+
+@verb()
+def setup(context: Context, *, sandbox: str = "", json: bool = False) -> Answer:
+    """Clone the project there, install its environment, check both."""
+    from sandbox_ops.workflows.setup import setup as work
+
+    with opened(context, sandbox) as here:
+        on_step = None if json else views.step
+        report = work(here.sandbox, here.project, on_step=on_step)
+    return Answer.of(report, lambda: views.setup(report))
+
+
+@verb(push="Push the local branch first, if it needs that.")
+def sync(
+    context: Context, *, push: bool = False, sandbox: str = "", json: bool = False
+) -> Answer:
+    """Bring the machine to the local commit, by way of the git remote."""
+    from sandbox_ops.workflows.sync import sync as work
+
+    with opened(context, sandbox) as here, terminal.busy("syncing", quiet=json):
+        report = work(here.sandbox, here.project, push=push)
+    return Answer.of(report, lambda: views.sync(report))
+
+
+@verb(
+    repeated=("set_", "force"),
+    rest="--command",
+    command="What to run, as a shell line; without it what sandbox.toml says.",
+    name="A name for the job.",
+    set_="NAME=VALUE for a {NAME} in the configured command; may be repeated.",
+    time="End it after 90, 90s, 30m, 8h, 2d or 1:30:00.",
+    gpus="How many GPUs it takes.",
+    force="Go on in spite of a refusal, by the name that it gave; may be repeated.",
+    watch="Follow its log, and end with its exit code.",
+)
+def train(  # noqa: PLR0913 - one for each option
+    context: Context,
+    *,
+    command: str = "",
+    name: str = "",
+    set_: Sequence[str] | None = None,
+    time: str = "",
+    gpus: str = "",
+    force: Sequence[str] | None = None,
+    watch: bool = False,
+    sandbox: str = "",
+    json: bool = False,
+) -> Answer:
+    """Start the training in the background, once all is right for it."""
+    from sandbox_ops.workflows.train import train as work
+
+    settings = arguments.assignments(set_ or (), "--set")
+    time_s = arguments.seconds(time, "--time")
+    n_gpus = arguments.gpu_count(gpus)
+    with opened(context, sandbox) as here:
+        with terminal.busy("looking before the start", quiet=json):
+            report = work(
+                here.sandbox,
+                here.project,
+                command=command,
+                name=name,
+                settings=settings,
+                time_s=time_s,
+                gpus=n_gpus,
+                force=tuple(force or ()),
+            )
+        if not watch:
+            return Answer.of(report, lambda: views.train(report))
+        if not json:
+            views.train(report)
+        return following.to_the_end(
+            here.sandbox, report.job, quiet=json, value=report.as_json()
+        )
+
+
+@verb(
+    watch="Look again and again, until Ctrl-C.",
+    interval="Seconds between two looks.",
+)
+def monitor(
+    context: Context,
+    *,
+    watch: bool = False,
+    interval: float = 5.0,
+    sandbox: str = "",
+    json: bool = False,
+) -> Answer:
+    """Show jobs with their progress, GPUs, disk, and what looks wrong."""
+    from sandbox_ops.workflows.monitor import monitor as work
+
+    if watch and json:
+        raise UsageError("--json is one look, --watch is many", "leave out one of them")
+    if not interval > 0:
+        raise UsageError(f"--interval takes seconds, not {interval}", "such as 5")
+    with opened(context, sandbox) as here:
+
+        def look() -> "MonitorReport":
+            return work(here.sandbox, here.known_project)
+
+        if watch:
+            terminal.watch(lambda: dashboard.view(look()), interval)
+            say("jobs go on; see them again: sandbox-ops monitor --watch")
+            return Answer(value={}, exit_code=INTERRUPTED)
+        report = look()
+    return Answer(
+        value=report.as_json(),
+        show=lambda: dashboard.monitor(report),
+        exit_code=0 if report.reachable else ConnectError.exit_code,
+    )
+
+
+@verb(dry_run="Only show what would be done.")
+def reset(
+    context: Context, *, dry_run: bool = False, sandbox: str = "", json: bool = False
+) -> Answer:
+    """Stop our jobs, rescue edits made there, go back to upstream."""
+    from sandbox_ops.workflows.reset import reset as work
+
+    with opened(context, sandbox) as here, terminal.busy("resetting", quiet=json):
+        report = work(here.sandbox, here.project, dry_run=dry_run)
+    return Answer.of(report, lambda: views.reset(report))
+
+
+@verb(
+    operand="[JOB]",
+    job="Only what this job wrote: remote-1.",
+    into="A local folder; without it the same paths in the local clone.",
+    dry_run="Only list the files and their sizes.",
+    overwrite="Replace local files that differ.",
+)
+def fetch(
+    context: Context,
+    *,
+    job: str = "",
+    into: str = "",
+    dry_run: bool = False,
+    overwrite: bool = False,
+    sandbox: str = "",
+    json: bool = False,
+) -> Answer:
+    """Bring the declared outputs home, each with its checksum checked."""
+    from sandbox_ops.workflows.fetch import fetch as work
+
+    with opened(context, sandbox) as here, terminal.transfers(quiet=json) as progress:
+        report = work(
+            here.sandbox,
+            here.project,
+            job=job,
+            into=into,
+            dry_run=dry_run,
+            overwrite=overwrite,
+            on_progress=progress,
+        )
+    return Answer.of(report, lambda: views.fetch(report))
+
+
+@verb()
+def doctor(context: Context, *, sandbox: str = "", json: bool = False) -> Answer:
+    """Check everything that a training needs, and say how to mend it."""
+    from sandbox_ops.workflows.doctor import doctor as work
+
+    with opened(context, sandbox) as here, terminal.busy("checking", quiet=json):
+        report = work(here.sandbox, here.known_project)
+    return Answer.of(report, lambda: views.doctor(report))
+
+
+@verb(fingerprint="Add the keys without a question if one of them has it: SHA256:...")
+def trust(
+    context: Context, *, fingerprint: str = "", sandbox: str = "", json: bool = False
+) -> Answer:
+    """Show the machine's host keys, and trust them if you say so."""
+    from sandbox_ops import trust as keys
+
+    with opened(context, sandbox) as here:
+        shown = keys.look(here.sandbox)
+        if not fingerprint:
+            views.agree_to_trust(here.sandbox.config, shown, ask=not json)
+        report = keys.add(here.sandbox, shown, fingerprint)
+    return Answer(value=report.as_json(), show=lambda: views.trust(report))
+
+
+@verb(keep="A folder to play in that stays; without it nothing is left behind.")
+def demo(context: Context, *, keep: str = "") -> Answer:  # noqa: ARG001 - Invoke's
+    """Show it all on this computer: no machine, no account, one minute."""
+    from sandbox_ops.demo.story import tell
+
+    return Answer(value={}, exit_code=tell(Path(keep) if keep else None))
+
+
+ns = Collection(
+    *(setup, sync, train, monitor, reset, fetch),
+    *(jobs, logs, stop, run),
+    *(doctor, trust, demo),
+)

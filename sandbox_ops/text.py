@@ -1,0 +1,198 @@
+"""Text that came from a machine: made safe to read, shortened, searched.
+
+Pure: bytes or text in, text out. Three rules hold throughout: a line stays a line
+(nothing adds or removes a newline, so that numbers of lines can be trusted), time is
+linear in the size of the input, and what is not shown as it is is shown as an escape.
+"""
+
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sandbox_ops.errors import UsageError
+
+PATTERN_LIMIT = 1000
+"""How long a pattern may be, in bytes."""
+
+_PATTERN_MEMORY = 8 << 20
+
+# Terminal sequences, as ECMA-48 has them: control (CSI), strings (OSC and its kin, which
+# must be terminated on their line: an open one would hide what follows), and two-byte
+# ones. \x9b, \x9d and \x90 are the one-byte spellings.
+_SEQUENCE = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|(?:\x1b[]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)"
+    r"|\x1b[ -/]+[0-~]"
+    r"|\x1b[0-OQ-WYZ\\`-~]"
+    r"|[\x07\x08]"  # the bell, and the backspaces of spinners
+)
+
+# What no reader sees but a terminal, or a model, obeys: controls, characters without
+# width, changes of direction, other line breaks, tags, lone surrogates.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5"
+    "\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff"
+    "\uffa0\ufff0-\ufffb\ud800-\udfff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+
+
+def clean(data: bytes | str) -> str:
+    r"""Return what was said as text that is safe to show.
+
+    Terminal sequences are dropped; characters that cannot be seen, and bytes that are
+    not UTF-8, are shown as escapes (`\x00`, `\u202e`). Newlines, tabs and carriage
+    returns stay.
+    """
+    text = data.decode("utf-8", "backslashreplace") if isinstance(data, bytes) else data
+    if not _HIDDEN.search(text):
+        return text
+    return _HIDDEN.sub(_shown, _SEQUENCE.sub("", text))
+
+
+def _shown(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code <= 0xFF:  # noqa: PLR2004 - what two digits can say
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004
+
+
+def collapse(text: str) -> str:
+    """Return the text with each progress bar in its last state.
+
+    A program that redraws a line returns to its start (a carriage return) and writes
+    over it. Of such a line its last part that is not blank is kept.
+    """
+    if "\r" not in text:
+        return text
+    return "\n".join(map(_last_state, text.split("\n")))
+
+
+def _last_state(line: str) -> str:
+    if "\r" not in line:
+        return line
+    end = len(line)
+    while end > 0:
+        begin = line.rfind("\r", 0, end) + 1
+        if (part := line[begin:end]) and not part.isspace():
+            return part
+        end = begin - 1
+    return ""
+
+
+def head(text: str, limit: int) -> str:
+    """Return the beginning, `limit` characters at most, up to a line's end if near."""
+    if len(text) <= limit:
+        return text
+    return text[: text.rfind("\n", limit // 2, limit) + 1 or limit]
+
+
+def tail(text: str, limit: int) -> str:
+    """Return the end, `limit` characters at most, from a line's beginning if near."""
+    if len(text) <= limit:
+        return text
+    start = len(text) - limit
+    return text[text.find("\n", start - 1, start + limit // 2) + 1 or start :]
+
+
+def head_tail(text: str, limit: int) -> tuple[str, int, str]:
+    """Return beginning and end of a text that is longer than `limit` characters.
+
+    Returns:
+        The beginning, how many characters are left out, and the end. Nothing is left
+        out, and the end is "", where the text is short enough.
+    """
+    if len(text) <= limit:
+        return text, 0, ""
+    begin, end = head(text, limit // 2), tail(text, limit // 2)
+    return begin, len(text) - len(begin) - len(end), end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matches:
+    """The lines that a pattern is found in.
+
+    Attributes:
+        lines: Without their line ends.
+        numbers: For each of them, how many lines come before it.
+        searched: How many lines were looked at.
+    """
+
+    lines: tuple[str, ...]
+    numbers: tuple[int, ...]
+    searched: int
+
+
+def matching(data: bytes, pattern: str) -> Matches:
+    """Return the lines of UTF-8 text that a pattern is found in.
+
+    The pattern is RE2's: time is linear in the data, whatever the pattern. `^` and `$`
+    mean the ends of a line; a match never reaches over one.
+
+    Raises:
+        UsageError: the pattern is no RE2 pattern; says where it goes wrong.
+    """
+    search = _searcher(pattern)
+    lines: list[str] = []
+    numbers: list[int] = []
+    begin = number = 0
+    counted = 0  # up to where `number` has counted newlines
+    while begin < len(data) and (at := search(data, begin)) >= 0:
+        begin = data.rfind(b"\n", 0, at) + 1
+        if begin == len(data):  # an empty match after the last newline: no line
+            break
+        end = data.find(b"\n", at)
+        end = len(data) if end < 0 else end
+        number += data.count(b"\n", counted, begin)
+        counted = begin
+        lines.append(data[begin:end].decode("utf-8", "backslashreplace"))
+        numbers.append(number)
+        begin = end + 1
+    total = data.count(b"\n") + (bool(data) and not data.endswith(b"\n"))
+    return Matches(lines=tuple(lines), numbers=tuple(numbers), searched=total)
+
+
+def _searcher(pattern: str) -> Callable[[bytes, int], int]:
+    """Return what says where, from a position on, the pattern is found first, or -1."""
+    import re2
+
+    raw = pattern.encode("utf-8", "replace")
+    if len(raw) > PATTERN_LIMIT:
+        message = f"the pattern is longer than {PATTERN_LIMIT} bytes"
+        raise UsageError(message, "Use a shorter one.")
+    options = re2.Options()
+    options.max_mem = _PATTERN_MEMORY
+    options.log_errors = False
+    options.never_nl = True
+    try:
+        # One search through the whole buffer: a call a line costs ten times as much.
+        compiled = re2.compile(b"(?m)" + raw, options=options)
+    except re2.error as error:
+        raise _bad_pattern(pattern, error.args[0]) from None
+
+    def search(data: bytes, begin: int) -> int:
+        match = compiled.search(data, begin)
+        return match.start() if match else -1
+
+    return search
+
+
+def _bad_pattern(pattern: str, said: bytes) -> UsageError:
+    """Say where the pattern goes wrong: where RE2, or Python's parser, objects."""
+    reason = said.decode("utf-8", "replace").replace("(?m)", "")
+    what, _, culprit = reason.partition(": ")
+    position = pattern.find(culprit) if culprit and culprit != pattern else -1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what it merely finds odd
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            position = position if error.pos is None else error.pos
+        except (OverflowError, RecursionError):
+            pass  # then RE2's own words have to do
+    where = f" at position {position}" if position >= 0 else ""
+    return UsageError(
+        f"bad pattern{where}: {what} in {pattern}",
+        "Patterns are RE2's: no look-around, no back-references.",
+    )

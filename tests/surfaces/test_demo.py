@@ -1,0 +1,128 @@
+"""The demo from its first line to its last, and the ways it can end early."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import processes
+import pytest
+from PIL import Image
+from waiting import wait_until
+
+from sandbox_ops.demo import leftovers, story
+from sandbox_ops.errors import RefusedError
+
+_TELL = """
+import sys
+from pathlib import Path
+from sandbox_ops.demo.story import tell
+keep = Path(sys.argv[2]) if sys.argv[2:] else None
+sys.exit(tell(keep, steps=int(sys.argv[1])))
+"""
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Iterator[Path]:
+    """A place for temporary folders; at the end of the test it must be empty."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    yield folder
+    assert list(folder.iterdir()) == []
+    assert processes.carrying(f"{leftovers.MARK}={folder}") == {}
+
+
+def begin(scratch: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", _TELL, *words],
+        env=os.environ | {"TMPDIR": str(scratch)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def tell(scratch: Path, *words: str) -> tuple[int, str]:
+    with begin(scratch, *words) as process:
+        said = process.communicate(timeout=55)[0]
+        return process.returncode, said
+
+
+def test_the_whole_story_is_told_and_leaves_nothing(scratch: Path) -> None:
+    code, said = tell(scratch, "60")
+    assert code == 0, said
+    scenes = [line for line in said.splitlines() if line[:1].isdigit()]
+    assert [scene.split("  ")[0] for scene in scenes] == list("12345678")
+    for words in (
+        "step 60/60",
+        "models/model.json",
+        "rescued the edit to refs/sandbox-ops/backup/",
+        "not one process is left on the machine",
+        "No process and no file of it is left.",
+    ):
+        assert words in said
+    assert "\x1b" not in said
+    assert [line for line in said.splitlines() if line.endswith(" ")] == []
+
+
+def test_it_is_deaf_to_the_users_own_settings(
+    scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSH_HOST", "my-real-machine")
+    monkeypatch.setenv("SANDBOX_OPS_CONFIG", str(tmp_path / "mine.toml"))
+    code, said = tell(scratch, "2")
+    assert code == 0, said
+
+
+def test_a_folder_is_kept_if_asked_for(scratch: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "a folder" / "of mine"
+    code, said = tell(scratch, "30", str(kept))
+    assert code == 0, said
+    assert f"Kept: {kept}" in said
+    with Image.open(kept / "laptop/next-letter/results/loss.png") as picture:
+        assert picture.format == "PNG"
+    assert (kept / "laptop/next-letter/models/model.json").stat().st_size > 10000
+    assert leftovers.find(kept / "machine") == {}
+
+
+def test_a_training_that_fails_ends_it_loudly(scratch: Path) -> None:
+    code, said = tell(scratch, "0")  # no step, so nothing was measured
+    assert code == 70
+    assert "the training failed (exit code 1)" in said
+    assert "IndexError" in said
+    assert "The end" not in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_can_be_interrupted_at_any_time(
+    scratch: Path, number: signal.Signals
+) -> None:
+    with begin(scratch, "1000000") as process:
+        assert process.stdout is not None
+        until(process.stdout, "5  Watch")
+        process.send_signal(number)
+        process.stdout.read()
+        assert process.wait(20) in {128 + number, -number}
+
+
+def until(lines: Iterator[str], words: str) -> None:
+    assert any(words in line for line in lines), f"it never said {words!r}"
+
+
+def test_killed_outright_it_still_leaves_no_process(tmp_path: Path) -> None:
+    with begin(tmp_path, "1000000") as process:
+        assert process.stdout is not None
+        until(process.stdout, "5  Watch")
+        process.kill()
+        (root,) = tmp_path.glob("sandbox-ops-demo-*")
+    wait_until(lambda: leftovers.find(root / "machine") == {}, 20)
+
+
+def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "precious").touch()
+    with pytest.raises(RefusedError, match="is not empty"):
+        story.tell(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["precious"]

@@ -1,0 +1,89 @@
+"""remote_file_read against a real sshd, as an agent calls it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mcp_server import ERAS, Ask, asker
+from sshd import SshServer
+
+from mcp_adapter.machines import Machines
+
+
+@pytest.fixture(scope="module")
+def machines(
+    sshd: SshServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Machines]:
+    folder = tmp_path_factory.mktemp("mcp")
+    sshd.write_toml(folder)
+    machines = Machines(folder, {})
+    yield machines
+    machines.close()
+
+
+@pytest.fixture(params=ERAS)
+def ask(request: pytest.FixtureRequest, machines: Machines) -> Ask:
+    return asker(machines, request.param)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "a $(touch x) 'file'.log"
+    path.write_text("".join(f"= {n}\n" for n in range(1, 5001)), "utf-8")
+    return path
+
+
+def numbered(answer: str) -> dict[int, str]:
+    lines = (line.split("\t") for line in answer.split("\n") if "\t" in line)
+    return {int(number): words for number, words in lines}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "first", "last"),
+    [
+        ({}, 1, 2000),
+        ({"offset": 0}, 1, 2000),
+        ({"offset": 4001}, 4001, 5000),
+        ({"offset": "100", "limit": "3"}, 100, 102),
+        ({"limit": 50}, 4951, 5000),
+        ({"offset": -10}, 4991, 5000),
+        ({"offset": -10, "limit": 2}, 4991, 4992),
+    ],
+)
+def test_lines_are_read_by_the_numbers_they_have(
+    ask: Ask, log: Path, arguments: dict[str, object], first: int, last: int
+) -> None:
+    answer, is_error = ask("remote_file_read", file_path=str(log), **arguments)
+    assert not is_error
+    assert numbered(answer) == {n: f"= {n}" for n in range(first, last + 1)}
+    assert f": lines {first} to {last} of 5,000 (" in answer.split("\n")[0]
+    assert not (log.parent / "x").exists()
+
+
+def test_the_next_call_reads_on_where_the_answer_ended(ask: Ask, log: Path) -> None:
+    answer, _ = ask("remote_file_read", file_path=str(log))
+    assert answer.split("\n")[1] == (
+        f'next: remote_file_read(file_path="{log}", offset=2001)'
+    )
+
+
+def test_a_relative_path_is_refused_with_the_absolute_one(
+    ask: Ask, sshd: SshServer
+) -> None:
+    for path in ("train.log", "~/train.log"):
+        answer, is_error = ask("remote_file_read", file_path=path)
+        assert is_error
+        assert f"{sshd.home}/train.log" in answer
+
+
+@pytest.mark.parametrize("path", ["/", "/dev/zero", "/nowhere/at/all"])
+def test_what_is_no_file_with_an_end_is_refused(ask: Ask, path: str) -> None:
+    answer, is_error = ask("remote_file_read", file_path=path)
+    assert is_error
+    assert path in answer
+
+
+def test_no_lines_at_all_cannot_be_asked_for(ask: Ask, log: Path) -> None:
+    answer, is_error = ask("remote_file_read", file_path=str(log), limit=0)
+    assert is_error
+    assert "`limit` must be at least 1" in answer
