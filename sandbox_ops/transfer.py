@@ -5,7 +5,6 @@ Bulk takes a session of its own; the workers stay free for short requests.
 
 import hashlib
 import os
-import re
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -22,7 +21,6 @@ from sandbox_ops.sandbox import Sandbox
 _LISTING_BYTES = 64 << 20
 _CHUNK_BYTES = 1 << 18
 _STALL_S = 30.0
-_HASH_LINE = re.compile(rb"\\?([0-9a-f]{64}) ")
 _SEND = (
     "exec /bin/sh -c 'IFS= read -r o;IFS= read -r n;"
     """p=$(head -c "$n";echo x);exec tail -c "+$o" "${p%x}"'"""
@@ -52,25 +50,26 @@ def listing(
         kind, _, message = answer[6:].decode(errors="replace").strip().partition(" ")
         raise BY_KIND.get(kind, NotFoundError)(message)
     try:
-        return _listed(answer, hashes=hashes)
+        return _listed(answer)
     except (ValueError, IndexError) as error:
         said = result.stderr.text.strip()[:500]
         raise ProtocolError(f"cannot list the files of {root}: {said}") from error
 
 
-def _listed(answer: bytes, *, hashes: bool) -> tuple[RemoteFile, ...]:
-    names, rest = answer.split(b"\0\n--\n", 1) if b"\0\n--\n" in answer else (b"", b"")
-    if not names:
+def _listed(answer: bytes) -> tuple[RemoteFile, ...]:
+    names, _, facts = answer.partition(b"\0\n--\n")
+    if not facts:
         return ()
-    numbers, _, sums = rest.partition(b"--\n")
     paths = [os.fsdecode(name).removeprefix("./") for name in names.split(b"\0")]
-    sizes = [line.split() for line in numbers.splitlines()]
-    digests = [""] * len(paths)
-    if hashes:
-        digests = [match[1].decode() for match in _HASH_LINE.finditer(sums)]
+    rows = [line.split() for line in facts.decode().splitlines()]
     return tuple(
-        RemoteFile(path=path, size_bytes=int(size), mtime=float(mtime), sha256=digest)
-        for path, (size, mtime), digest in zip(paths, sizes, digests, strict=True)
+        RemoteFile(
+            path=path,
+            size_bytes=int(row[0]),
+            mtime=float(row[1]),
+            sha256=row[2] if len(row) > 2 else "",  # noqa: PLR2004  # its columns
+        )
+        for path, row in zip(paths, rows, strict=True)
     )
 
 
@@ -134,6 +133,7 @@ def _receive(
         with closing(sandbox.connection.shell(_SEND)) as pipe, part.open("ab") as file:
             pipe.send(b"%d\n%d\n%b" % (have + 1, len(name), name))
             while have < size_bytes and (data := pipe.receive(_STALL_S, _CHUNK_BYTES)):
+                data = data[: size_bytes - have]  # it may have grown since
                 file.write(data)
                 have += len(data)
                 if on_progress is not None:

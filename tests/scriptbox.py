@@ -10,7 +10,7 @@ from pathlib import Path
 from gitproject import GitProject
 
 from sandbox_ops import replies, repo, scripts
-from sandbox_ops.local_repo import GIT_ENV
+from sandbox_ops.git.local import GIT_ENV
 
 SHELLS = ("dash", "busybox")
 Files = dict[str, tuple[int, bytes]]

@@ -110,6 +110,9 @@ def reset(report: "ResetReport") -> None:
         render.short(report.commit_after),
     )
     tell(f"{would}reset: {before} -> {after}")
+    if report.restore:
+        tell(f"to have them back: {report.restore}")
+    _warn(report.warnings)
     _list("not ours, left alone", report.foreign)
 
 

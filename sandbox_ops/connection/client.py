@@ -73,7 +73,7 @@ class SandboxConnection(Connection):  # type: ignore[misc]
         self.config.runners.remote = Runner
         # Fabric's class takes a plain attribute for a configuration value, but for this
         self._set(_link=_Link(config, resolved, keys.on_record(resolved), via))
-        self.client.set_missing_host_key_policy(keys.CheckedPolicy(self))
+        self.client.set_missing_host_key_policy(keys.CheckedPolicy(self.check_host_key))
 
     def open(self) -> None:
         """Open the connection, if it is not; of many threads one does.

@@ -114,8 +114,8 @@ class Proxy:
             self._process = subprocess.Popen(
                 f"exec {command}",
                 shell=True,
-                stdin=theirs,
-                stdout=theirs,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
                 stderr=self._stderr,
                 start_new_session=True,  # Ctrl-C is for us: the link outlives it
             )

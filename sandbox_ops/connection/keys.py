@@ -1,17 +1,15 @@
 """Host keys on a connection: what is on record, what the machine shows."""
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import paramiko
 
 from sandbox_ops import hostkeys
 from sandbox_ops.connection.runner import Transport
 from sandbox_ops.ssh_config import ResolvedHost
-
-if TYPE_CHECKING:
-    from sandbox_ops.connection.client import SandboxConnection
 
 _RSA = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
 
@@ -59,12 +57,12 @@ def shown(sock: Any, key_type: str, timeout_s: float) -> tuple[str, str] | None:
 class CheckedPolicy(paramiko.MissingHostKeyPolicy):
     """Asks our reader of known_hosts; paramiko's own raises on lines it cannot read."""
 
-    def __init__(self, connection: "SandboxConnection") -> None:
-        self._connection = connection
+    def __init__(self, check: Callable[[str, str], None]) -> None:
+        self._check = check
 
     def missing_host_key(
         self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
     ) -> None:
         """Refuse the key if known_hosts does not vouch for it."""
         del client, hostname
-        self._connection.check_host_key(key.get_name(), key.get_base64())
+        self._check(key.get_name(), key.get_base64())

@@ -33,10 +33,8 @@ def resolve(config: SandboxConfig) -> ResolvedHost:
         identity_file=config.identity_file,
         config_file=config.ssh_config,
     )
-    if shutil.which("ssh"):
-        resolved = _by_ssh(config, command)
-    else:
-        resolved = _by_paramiko(config)
+    here = shutil.which("ssh")
+    resolved = _by_ssh(config, command) if here else _by_paramiko(config)
     for directive in resolved.not_honoured:
         _LOG.warning("%s: %s of ssh_config is not honoured", config.host, directive)
     changes: dict[str, object] = {}

@@ -34,7 +34,7 @@ def _remember_signal(channel: Any, message: Any) -> None:  # noqa: ANN401
             channel.status_event.set()
         return
     message.packet.seek(at)
-    Channel._handle_request(channel, message)  # noqa: SLF001
+    Channel._handle_request(channel, message)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 class Transport(ParamikoTransport):
@@ -42,7 +42,7 @@ class Transport(ParamikoTransport):
 
     # private, and the one place where a channel's messages can be read
     _channel_handler_table = {  # noqa: RUF012
-        **ParamikoTransport._channel_handler_table,  # noqa: SLF001
+        **ParamikoTransport._channel_handler_table,  # type: ignore[attr-defined]  # noqa: SLF001
         MSG_CHANNEL_REQUEST: _remember_signal,
     }
 

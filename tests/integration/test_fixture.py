@@ -29,7 +29,7 @@ def test_every_config_has_a_workspace_of_its_own(sshd: SshServer) -> None:
 def test_what_a_dead_session_leaves_is_seen_and_ended(make_sshd: MakeSshd) -> None:
     server = make_sshd()
     server.ssh("nohup sleep 86402 >/dev/null 2>&1 </dev/null & echo")
-    assert "sleep 86402" in server.leftovers().values()
+    wait_until(lambda: "sleep 86402" in server.leftovers().values())
     server.close()
     assert server.leftovers() == {}
 

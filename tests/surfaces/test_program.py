@@ -140,7 +140,7 @@ def test_what_needs_no_machine_loads_no_heavy_library(
 ) -> None:
     script = (
         "import sys, json\n"
-        "from sandbox_ops.cli.program import main\n"
+        "from sandbox_ops.program import main\n"
         f"sys.argv = ['sandbox-ops', *{words}]\n"
         "try:\n    main()\n"
         "finally:\n"
@@ -198,7 +198,7 @@ def test_a_bug_of_ours_is_internal_with_a_traceback(tmp_path: Path) -> None:
     script = (
         "import sys\n"
         "from sandbox_ops.cli.face import verb\n"
-        "from sandbox_ops.cli import program\n"
+        "from sandbox_ops import program\n"
         "from invoke import Collection\n"
         "def broken(context, *, sandbox='', json=False):\n"
         "    'Break.'\n"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sandbox_ops import environment, replies
 from sandbox_ops.errors import ConfigError, RefusedError, UsageError
-from sandbox_ops.local_repo import LocalTree
+from sandbox_ops.git.local import LocalTree
 from sandbox_ops.models import (
     Disk,
     ForeignProcess,

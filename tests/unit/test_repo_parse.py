@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sandbox_ops import giterrors, porcelain, replies, repo
+from sandbox_ops import replies, repo
 from sandbox_ops.errors import (
     ConnectionLostError,
     DeniedError,
@@ -18,6 +18,7 @@ from sandbox_ops.errors import (
     TimedOutError,
     UsageError,
 )
+from sandbox_ops.git import porcelain, words
 from sandbox_ops.models import CommandResult, EndKind, Job, JobState, Output
 
 OID = "1" * 40
@@ -29,7 +30,7 @@ STATUS = f"""# branch.oid {OID}
 1 A. N... 000000 100644 100644 {OID} {OID} "tab\\there"
 2 R. N... 100644 100644 100644 {OID} {OID} R100 new name\told name
 u UU N... 100644 100644 100644 100644 {OID} {OID} {OID} both.txt
-? "caf\\303\\251/"
+? "\\303\\251t\\303\\251/"
 ? plain
 ! ignored
 """
@@ -58,7 +59,7 @@ def test_a_status_is_read_with_every_kind_of_line() -> None:
         head=OID,
         branch="main",
         edits=(" M src/a file.py", "A  tab\there", "R  old name -> new name", "UU both.txt"),
-        untracked=("café/", "plain"),
+        untracked=("été/", "plain"),
     )  # fmt: skip
 
 
@@ -177,24 +178,24 @@ def test_the_facts_of_a_clone_are_a_tree() -> None:
     ],
 )
 def test_git_is_understood(said: str, kind: type[SandboxError]) -> None:
-    error = giterrors.explain(said)
+    error = words.explain(said)
     assert type(error) is kind
     assert error.hint
     assert error.message == said
 
 
 def test_what_is_not_understood_is_quoted() -> None:
-    assert giterrors.explain("fatal: odd").message == "fatal: odd"
-    assert "printed nothing" in giterrors.explain("").message
+    assert words.explain("fatal: odd").message == "fatal: odd"
+    assert "printed nothing" in words.explain("").message
 
 
 def test_passwords_in_urls_are_not_repeated() -> None:
     said = "fatal: unable to access 'https://me:s3cret@host/x.git/': refused"
-    assert "s3cret" not in giterrors.explain(said).message
-    assert giterrors.has_password("https://me:s3cret@host/x")
-    assert giterrors.has_password("https://ghp_token@host/x")
-    assert not giterrors.has_password("ssh://git@host/x")
-    assert not giterrors.has_password("git@host:x")
+    assert "s3cret" not in words.explain(said).message
+    assert words.has_password("https://me:s3cret@host/x")
+    assert words.has_password("https://ghp_token@host/x")
+    assert not words.has_password("ssh://git@host/x")
+    assert not words.has_password("git@host:x")
 
 
 @pytest.mark.parametrize(
@@ -206,7 +207,7 @@ def test_passwords_in_urls_are_not_repeated() -> None:
     ],
 )
 def test_one_repository_has_many_urls(one: str, other: str) -> None:
-    assert giterrors.same_repository(one, other)
+    assert words.same_repository(one, other)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +219,7 @@ def test_one_repository_has_many_urls(one: str, other: str) -> None:
     ],
 )
 def test_other_repositories_are_others(one: str, other: str) -> None:
-    assert not giterrors.same_repository(one, other)
+    assert not words.same_repository(one, other)
 
 
 PARTS = st.sampled_from([*"ab-./~^:?*[\\@{} \t\x7f", ".lock", "..", "é"])
@@ -236,7 +237,7 @@ def test_a_branch_is_what_git_takes_for_one(name: str) -> None:
     )
     allowed = by_git.returncode == 0 and not name.startswith("-") and name != "@"
     if allowed:
-        assert giterrors.check_branch(name) == name
+        assert words.check_branch(name) == name
     else:
         with pytest.raises(UsageError, match="is not a branch name"):
-            giterrors.check_branch(name)
+            words.check_branch(name)

@@ -39,6 +39,11 @@ supervise() {
   done
   [ -z "$watcher" ] || kill -s USR1 "$watcher" 2>/dev/null
   finish
+  # the signal is lost on a watcher that had not yet set its trap: again, until it is gone
+  while [ -n "$watcher" ] && proc "$watcher" && [ "$STATE" != Z ]; do
+    kill -s USR1 "$watcher" 2>/dev/null
+    nap 2
+  done
 }
 
 # lead: becomes the user's command, leader of a session of its own

@@ -1,0 +1,1 @@
+"""git on this machine, and what git says on either: read, explained, never a prompt."""

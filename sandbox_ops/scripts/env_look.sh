@@ -1,0 +1,52 @@
+#!/bin/sh
+# usage: env_look.sh PATH PLAN RECORD [FILE...]
+#
+# Says what the project at PATH needs and what the machine has, and a fingerprint of all
+# that its environment depends on: PLAN (a digest of the configured commands), the files
+# that declare dependencies, FILEs, and the python. With RECORD `yes` that is written
+# down as what is installed now. Says `recorded=` as it was written down last.
+set -eu
+
+cd "$1"
+plan=$2 record=$3
+shift 3
+recorded_in=$(git rev-parse --git-path sandbox-ops-environment)
+
+has() { [ -f "$1" ] && echo yes || echo no; }
+version() { "$@" 2>&1 | head -n 1; }
+uv=$(command -v uv || :)
+python=$(command -v python3 || :)
+python_version=
+[ -z "$python" ] || python_version=$(version "$python" --version)
+builds=no # a pyproject.toml may hold nothing but the settings of tools
+[ ! -f pyproject.toml ] ||
+  ! grep -q -e '^\[project\]' -e '^\[build-system\]' -e '^\[tool\.poetry\]' pyproject.toml ||
+  builds=yes
+[ ! -f setup.py ] || builds=yes
+
+fingerprint=$(
+  {
+    printf '%s\n' "$plan" "$python_version"
+    for file in uv.lock requirements.txt pyproject.toml setup.py setup.cfg \
+      .python-version .venv/pyvenv.cfg "$@"; do
+      [ ! -f "$file" ] || printf '%s %s\n' "$(sha256sum <"$file")" "$file"
+    done
+  } | sha256sum | cut -c 1-64
+)
+recorded=
+[ ! -f "$recorded_in" ] || recorded=$(head -n 1 "$recorded_in")
+[ "$record" != yes ] || printf '%s\n' "$fingerprint" >"$recorded_in"
+
+logs=no
+[ ! -d logs ] || ! git check-ignore -q logs/x || logs=yes
+driver=
+[ ! -r /proc/driver/nvidia/version ] ||
+  driver=$(sed -n 's/^NVRM.* \([0-9][0-9.]*\)  .*/\1/p' /proc/driver/nvidia/version)
+venv_python=
+[ ! -f .venv/pyvenv.cfg ] ||
+  venv_python=$(sed -n 's/^version[_info]* *= *//p' .venv/pyvenv.cfg | head -n 1)
+
+printf '%s\n' "uv_lock=$(has uv.lock)" "requirements=$(has requirements.txt)" \
+  "builds=$builds" "uv=$uv" "python=$python" "python_version=${venv_python:-$python_version}" \
+  "fingerprint=$fingerprint" "recorded=$recorded" "logs=$logs" \
+  "driver=$driver" "hostname=$(uname -n)"

@@ -1,0 +1,46 @@
+#!/bin/sh
+# usage: repo_clone.sh PATH URL BRANCH
+#
+# Clones BRANCH of URL to PATH, which appears only when it is complete. With BRANCH
+# empty it is the one that the server says. Says `head=COMMIT`.
+set -eu
+
+fail() {
+  printf 'error=%s %s\n' "$1" "$2"
+  exit 75
+}
+
+path=$1 url=$2 branch=$3 user=$(id -un) least_kib=102400
+workspace=${path%/*}
+workspace=${workspace:-/}
+command -v git >/dev/null 2>&1 || fail not-found "git is not installed on the machine"
+made=$(mkdir -p "$workspace" 2>&1) || {
+  echo "hint=On the machine: sudo mkdir -p '$workspace' && sudo chown '$user' '$workspace'. Or set workspace in sandbox.toml to a folder of yours."
+  fail denied "$user cannot create the workspace $workspace: ${made##*: }"
+}
+if [ ! -w "$workspace" ] || [ ! -x "$workspace" ]; then
+  echo "hint=On the machine: sudo chown '$user' '$workspace'. Or set workspace in sandbox.toml to a folder of yours."
+  fail denied "$user cannot write to the workspace $workspace"
+fi
+free_kib=$(($(stat -f -c '%a * %S' "$workspace") / 1024))
+if [ "$free_kib" -lt "$least_kib" ]; then
+  echo "hint=Make room there: df -h '$workspace'"
+  fail refused "only $((free_kib / 1024)) MiB are free at $workspace"
+fi
+
+GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-$(git config core.sshCommand || echo ssh)} -o BatchMode=yes -o ConnectTimeout=20"
+export GIT_SSH_COMMAND
+new=$(mktemp -d "$workspace/.sandbox-ops-clone.XXXXXX")
+trap 'rm -rf "$new"' EXIT
+trap 'exit 143' HUP INT TERM
+chmod 755 "$new"
+set -- clone -q
+[ -z "$branch" ] || set -- "$@" --branch "$branch"
+git "$@" -- "$url" "$new/clone" >&2
+head=$(git -C "$new/clone" rev-parse -q --verify HEAD) ||
+  fail refused "the repository $url has no commit yet"
+git -C "$new/clone" update-ref refs/sandbox-ops/synced "$head"
+
+[ ! -d "$path" ] || rmdir "$path" 2>/dev/null || fail refused "$path was made meanwhile"
+mv "$new/clone" "$path"
+echo "head=$head"

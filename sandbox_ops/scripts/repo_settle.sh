@@ -1,0 +1,46 @@
+#!/bin/sh
+# usage: repo_settle.sh PATH COMMIT
+#
+# Brings submodules and large files of the clone at PATH to what COMMIT says, then
+# makes sure that the work tree is that commit. Says `submodules=N`.
+set -eu
+
+refuse() {
+  echo "error=refused $1"
+  exit 75
+}
+
+cd "$1"
+commit=$2 submodules=0
+GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-$(git config core.sshCommand || echo ssh)} -o BatchMode=yes -o ConnectTimeout=20"
+export GIT_SSH_COMMAND
+if [ -f .gitmodules ]; then
+  git submodule -q sync --recursive >&2
+  git submodule -q update --init --recursive >&2
+  submodules=$(git submodule status --recursive | wc -l | tr -d ' ')
+fi
+
+pointers() { # files whose content was never fetched: git-lfs left its pointer
+  git -c core.quotePath=true grep -l -I -e '^version https://git-lfs' -- . |
+    git check-attr --stdin filter | sed -n 's/: filter: lfs$//p'
+}
+if git grep -q -I -e 'filter=lfs' -- .gitattributes '*/.gitattributes'; then
+  if git lfs version >/dev/null 2>&1; then
+    git config filter.lfs.smudge >/dev/null || git lfs install --local >/dev/null
+    git lfs pull >&2
+  fi
+  if left=$(pointers) && [ -n "$left" ]; then
+    printf '%s\n' "$left" | sed 's/^/item=/'
+    echo "hint=Install git-lfs on the machine (apt-get install git-lfs), then sync again."
+    refuse "these files are git-lfs pointers, their content did not come:"
+  fi
+fi
+
+[ "$(git rev-parse HEAD)" = "$commit" ] || refuse "HEAD in $1 is not $commit"
+edits=$(git --no-optional-locks status --porcelain --untracked-files=no \
+  --ignore-submodules=untracked)
+if [ -n "$edits" ]; then
+  printf '%s\n' "$edits" | sed 's/^/item=/'
+  refuse "the work tree at $1 is not what commit $commit says:"
+fi
+echo "submodules=$submodules"

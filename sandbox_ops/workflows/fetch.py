@@ -1,0 +1,236 @@
+"""fetch: bring declared outputs, or what a job left, home; never over something else."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from sandbox_ops import jobs, repo, transfer
+from sandbox_ops.errors import (
+    ConfigError,
+    NotFoundError,
+    ProtocolError,
+    RefusedError,
+    UsageError,
+)
+from sandbox_ops.models import Job, Project
+from sandbox_ops.replies import listed
+from sandbox_ops.sandbox import Sandbox
+from sandbox_ops.workflows.outputs import patterns
+
+OnProgress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchedFile:
+    """A file that came, was there already, or would come.
+
+    Attributes:
+        path: Relative to where it is fetched to.
+        sha256: "" in a dry run.
+        remote: Where it is on the sandbox, absolute.
+        kept: Whether the very same file was here already.
+    """
+
+    path: str
+    size_bytes: int
+    sha256: str
+    remote: str = ""
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchReport:
+    """What came home, and where to."""
+
+    files: tuple[FetchedFile, ...]
+    into: str
+    dry_run: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Always: whatever is wrong is an error."""
+        return True
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as `fetch --json` shows it."""
+        return {
+            "files": [
+                {"path": f.path, "size_bytes": f.size_bytes, "sha256": f.sha256}
+                for f in self.files
+            ],
+            "into": self.into,
+        }
+
+
+def fetch(
+    sandbox: Sandbox,
+    project: Project,
+    *,
+    job: str = "",
+    into: str = "",
+    dry_run: bool = False,
+    overwrite: bool = False,
+    on_progress: OnProgress | None = None,
+) -> FetchReport:
+    """Bring files home, each whole, checked and in place, or not at all.
+
+    Args:
+        sandbox: The machine.
+        project: Whose declared outputs.
+        job: Also this job's log and run record, and the outputs of where it ran.
+        into: A local folder; without it the same paths in the local clone.
+        dry_run: Only list them.
+        overwrite: Replace local files that differ.
+        on_progress: Told path, bytes so far and bytes in all.
+
+    Raises:
+        RefusedError: Local files differ from those that would come; names them all,
+            before anything is fetched.
+        NotFoundError: There is nothing to fetch, or no such job.
+        ConfigError: No outputs are declared.
+        UsageError: There is no local folder to fetch to.
+    """
+    target = Path(into or project.root or "")
+    if not target.parts:
+        raise UsageError(
+            "there is no local clone here to fetch to",
+            "Say where to: sandbox-ops fetch --into FOLDER",
+        )
+    target = target.absolute()
+    if job:
+        found = _of_job(sandbox, project, jobs.get(sandbox, job), hashes=not dry_run)
+    else:
+        root = repo.cloned(sandbox, project).path
+        found = _outputs(sandbox, root, declared(project), hashes=not dry_run)
+    if not found:
+        raise NotFoundError(
+            f"nothing to fetch from {sandbox.config.name}: no file there matches "
+            f"{', '.join(project.outputs) or 'what is declared'}",
+            "Did the job write somewhere else? Look: sandbox-ops run -- git status",
+        )
+    places = [(file, destination(target, file.path)) for file in found]
+    if not dry_run:
+        found = _bring(sandbox, places, overwrite=overwrite, on_progress=on_progress)
+    return FetchReport(files=tuple(found), into=str(target), dry_run=dry_run)
+
+
+def declared(project: Project) -> tuple[str, ...]:
+    """Return the project's outputs as patterns.
+
+    Raises:
+        ConfigError: There are none, or one leads out of the project.
+    """
+    if not project.outputs:
+        raise ConfigError(
+            "no outputs are declared, so there is nothing to fetch",
+            'Declare them in sandbox.toml: [project] outputs = ["models/", "results/"]',
+        )
+    return patterns(project)
+
+
+def destination(target: Path, path: str) -> Path:
+    """Return where below `target` the machine's file `path` goes.
+
+    What a machine says is not trusted with this one: no path leads out of the folder,
+    through a link here, or into a git repository's own files.
+
+    Raises:
+        ProtocolError: It would lead out, or into .git.
+        RefusedError: A link or a folder stands in its way.
+    """
+    pure = PurePosixPath(path)
+    parts = pure.parts
+    if not parts or pure.is_absolute() or ".." in parts or "\0" in path:
+        raise ProtocolError(
+            f"the machine named a file that is not in its folder: {path!r}"
+        )
+    if any(part.lower() == ".git" for part in parts):
+        raise ProtocolError(f"a file of git itself is not fetched: {path!r}")
+    place = target.joinpath(*parts)
+    inside = place.parent.resolve().is_relative_to(target.resolve())
+    if not inside or place.is_symlink() or place.is_dir():
+        raise RefusedError(
+            f"{place} would not be a file of its own in {target}: "
+            "a link or a folder is in the way",
+            "Move it away, or fetch to another folder: sandbox-ops fetch --into FOLDER",
+        )
+    return place
+
+
+def _outputs(
+    sandbox: Sandbox, root: str, wanted: Sequence[str], *, hashes: bool, to: str = ""
+) -> list[FetchedFile]:
+    """Return the files that match below `root`; `to` is put before their paths."""
+    return [
+        FetchedFile(
+            path=f"{to}{file.path}",
+            size_bytes=file.size_bytes,
+            sha256=file.sha256,
+            remote=f"{root}/{file.path}",
+        )
+        for file in transfer.listing(sandbox, root, wanted, hashes=hashes)
+    ]
+
+
+def _of_job(
+    sandbox: Sandbox, project: Project, job: Job, *, hashes: bool
+) -> list[FetchedFile]:
+    """Return the outputs of where a job ran, its log and its run record."""
+    folder = job.log_path.rpartition("/")[0]
+    names = ("log", "run.json", "dirty.patch*")
+    found = _outputs(sandbox, folder, names, hashes=hashes, to=f"logs/{job.id}/")
+    root = job.project_path
+    if root and project.outputs:
+        found += _outputs(sandbox, root, patterns(project), hashes=hashes)
+    return found
+
+
+def _bring(
+    sandbox: Sandbox,
+    places: Sequence[tuple[FetchedFile, Path]],
+    *,
+    overwrite: bool,
+    on_progress: OnProgress | None,
+) -> list[FetchedFile]:
+    """Bring what is not here yet."""
+    here = {file.path for file, place in places if _is_same(file, place)}
+    others = [
+        file.path
+        for file, place in places
+        if file.path not in here and (place.exists() or place.is_symlink())
+    ]
+    if others and not overwrite:
+        _refuse_overwriting(others)
+    brought = []
+    for file, place in places:
+        if file.path not in here:
+            told = partial(on_progress, file.path) if on_progress else None
+            transfer.download(
+                sandbox,
+                file.remote,
+                place,
+                sha256=file.sha256,
+                size_bytes=file.size_bytes,
+                on_progress=told,
+            )
+        brought.append(replace(file, kept=file.path in here))
+    return brought
+
+
+def _refuse_overwriting(paths: Iterable[str]) -> None:
+    raise RefusedError(
+        listed("files here differ from those that would come:", tuple(paths)),
+        "Keep both: sandbox-ops fetch --into FOLDER   "
+        "or replace them: sandbox-ops fetch --overwrite",
+    )
+
+
+def _is_same(file: FetchedFile, place: Path) -> bool:
+    """Return whether the very file is here."""
+    if not place.is_file() or place.stat().st_size != file.size_bytes:
+        return False
+    with place.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest() == file.sha256

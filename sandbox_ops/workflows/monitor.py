@@ -1,0 +1,192 @@
+"""monitor: everything that goes on there, in one look."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sandbox_ops import jobs, progress
+from sandbox_ops.errors import ConnectError
+from sandbox_ops.models import (
+    Disk,
+    ForeignProcess,
+    Gpu,
+    Job,
+    JobState,
+    MachineStatus,
+    Project,
+)
+from sandbox_ops.progress import Progress
+from sandbox_ops.sandbox import Sandbox
+from sandbox_ops.workflows import checks
+
+_ENDED_SHOWN = 10
+_WARM_UP_S = 60
+_IDLE_PERCENT = 5
+_LAST_LINES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """A job, and what its log says of it; `last_lines` are the log's."""
+
+    job: Job
+    progress: Progress
+    last_lines: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The job as `monitor --json` shows it."""
+        lines = {"last_lines": list(self.last_lines)}
+        return self.job.as_json() | self.progress.as_json() | lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorReport:
+    """What one look at the machine found.
+
+    Attributes:
+        reachable: False: nothing below is known, whatever runs there runs on.
+        jobs: Those that live, and the newest that ended.
+        gpus: Empty where there are none, or none can be seen.
+        foreign: Training-like processes that are not ours.
+    """
+
+    sandbox: str
+    reachable: bool
+    jobs: tuple[JobView, ...] = ()
+    gpus: tuple[Gpu, ...] = ()
+    disk: Disk | None = None
+    load_1min: float | None = None
+    cpus: int | None = None
+    foreign: tuple[ForeignProcess, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the machine answered."""
+        return self.reachable
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as `monitor --json` shows it."""
+        return {
+            "sandbox": self.sandbox,
+            "reachable": self.reachable,
+            "jobs": [view.as_json() for view in self.jobs],
+            "gpus": [asdict(gpu) for gpu in self.gpus],
+            "disk": asdict(self.disk) if self.disk else None,
+            "load": {"load_1min": self.load_1min, "cpus": self.cpus},
+            "foreign": [asdict(process) for process in self.foreign],
+            "warnings": list(self.warnings),
+        }
+
+
+def monitor(sandbox: Sandbox, project: Project | None = None) -> MonitorReport:
+    """Look at the machine once; one that cannot be reached is a report too.
+
+    Args:
+        sandbox: The machine.
+        project: Whose disk is looked at; without one it is the workspace's.
+    """
+    named = project is not None and project.name
+    path = sandbox.project_path(project) if project and named else ""
+    try:
+        status = jobs.status(sandbox, path=path or sandbox.config.workspace)
+    except ConnectError as error:
+        hint = f" {error.hint}" if error.hint else ""
+        why = f"{sandbox.config.name} cannot be reached: {error.message}{hint}"
+        return MonitorReport(
+            sandbox=sandbox.config.name, reachable=False, warnings=(why,)
+        )
+    return report(sandbox.config.name, status)
+
+
+def report(machine: str, status: MachineStatus) -> MonitorReport:
+    """Return what a look means. Pure."""
+    views = tuple(_view(job, status) for job in _shown(status.jobs))
+    return MonitorReport(
+        sandbox=machine,
+        reachable=True,
+        jobs=views,
+        gpus=status.gpus or (),
+        disk=status.disk,
+        load_1min=status.load_1min,
+        cpus=status.cpus,
+        foreign=status.foreign,
+        warnings=tuple(_warnings(views, status)),
+    )
+
+
+def _shown(found: Iterable[Job]) -> tuple[Job, ...]:
+    """Return what lives, and the newest background jobs that ended, newest first."""
+    shown: list[Job] = []
+    ended = 0
+    for job in sorted(found, key=_number, reverse=True):
+        if job.state.ended:
+            ended += not job.foreground
+        if not job.state.ended or (not job.foreground and ended <= _ENDED_SHOWN):
+            shown.append(job)
+    return tuple(shown)
+
+
+def _number(job: Job) -> int:
+    number = job.id.rpartition("-")[2]
+    return int(number) if number.isdecimal() else 0
+
+
+def _view(job: Job, status: MachineStatus) -> JobView:
+    tail = status.tails.get(job.id, b"").decode("utf-8", "backslashreplace")
+    lines = [line for line in tail.replace("\r", "\n").split("\n") if line.strip()]
+    return JobView(
+        job=job,
+        progress=progress.read(tail, job.elapsed_s),
+        last_lines=tuple(lines[-_LAST_LINES:]),
+    )
+
+
+def _warnings(views: tuple[JobView, ...], status: MachineStatus) -> Iterable[str]:
+    for view in views:
+        for warning in view.progress.warnings:
+            yield f"{view.job.id} {view.job.name}".rstrip() + f": {warning}"
+        if view.job.state is JobState.LOST:
+            yield f"{view.job.id} is {view.job.words}"
+        if view.job.survivors and view.job.state.ended:
+            yield (
+                f"{view.job.id} ended and left {view.job.survivors} processes: "
+                f"sandbox-ops stop {view.job.id}"
+            )
+    if short := checks.disk_low(status.disk):
+        yield short
+    yield from _gpu_warnings(status)
+
+
+def _gpu_warnings(status: MachineStatus) -> Iterable[str]:
+    """Say which GPUs idle while a job has them, and which others hold."""
+    running = [job for job in checks.live(status.jobs) if not job.foreground]
+    strangers = {process.pid: process for process in status.foreign}
+    for gpu in status.gpus or ():
+        users = [job for job in running if gpu.index in job.gpus]
+        for job in users:
+            if _is_idle(gpu) and (job.elapsed_s or 0) > _WARM_UP_S:
+                yield f"GPU {gpu.index} is idle while {job.id} has it"
+        for process in gpu.processes:
+            known = strangers.get(process.pid)
+            if known or not running:
+                whose = f" of {known.user}" if known else ""
+                yield (
+                    f"GPU {gpu.index}: {process.memory_used_mib or '?'} MiB are held by "
+                    f"pid {process.pid}{whose} ({process.name}), which is not ours"
+                )
+        if (
+            not running
+            and not gpu.processes
+            and ((gpu.memory_used_mib or 0) > checks.BUSY_MIB)
+        ):
+            yield (
+                f"GPU {gpu.index}: {gpu.memory_used_mib} MiB are held, and no job of "
+                "ours runs"
+            )
+
+
+def _is_idle(gpu: Gpu) -> bool:
+    return gpu.utilization_percent is not None and (
+        gpu.utilization_percent < _IDLE_PERCENT
+    )

@@ -1,0 +1,164 @@
+"""reset: stop our jobs, rescue what was done there, go back to the upstream commit."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox_ops import jobs, repo
+from sandbox_ops.errors import RefusedError
+from sandbox_ops.git import words
+from sandbox_ops.models import Job, MachineStatus, Project
+from sandbox_ops.repo import Tree
+from sandbox_ops.sandbox import Sandbox
+from sandbox_ops.workflows import checks, outputs
+from sandbox_ops.workflows.sync import refuse_other
+
+NOT_MADE_YET = "refs/sandbox-ops/backup/..."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetReport:
+    """What a reset did, or would do.
+
+    Attributes:
+        stopped: Ids of the jobs, also of ended ones that had left processes.
+        backup_ref: What was there before; None where nothing could be lost.
+        commit_before: Where the clone stood; "" before its first commit.
+        commit_after: The upstream commit.
+        dirty: Edits of tracked files that were rescued and undone.
+        untracked: What git did not know, rescued and removed.
+        unpushed: Commits that were never upstream, rescued.
+        foreign: Who else uses the GPUs; nobody touched them.
+        warnings: What could not be done.
+        restore: The command that brings the rescued files back; "" without any.
+    """
+
+    stopped: tuple[str, ...] = ()
+    backup_ref: str | None = None
+    commit_before: str
+    commit_after: str
+    dry_run: bool = False
+    dirty: tuple[str, ...] = ()
+    untracked: tuple[str, ...] = ()
+    unpushed: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    restore: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Always: whatever is wrong is an error."""
+        return True
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as `reset --json` shows it."""
+        return {
+            "stopped": list(self.stopped),
+            "backup_ref": self.backup_ref,
+            "commit_before": self.commit_before,
+            "commit_after": self.commit_after,
+            "dry_run": self.dry_run,
+            "dirty": list(self.dirty),
+            "untracked": list(self.untracked),
+            "unpushed": list(self.unpushed),
+            "foreign": list(self.foreign),
+            "warnings": list(self.warnings),
+            "restore": self.restore,
+        }
+
+
+def reset(sandbox: Sandbox, project: Project, *, dry_run: bool = False) -> ResetReport:
+    """Make the clone there what upstream is, and lose nothing by it.
+
+    Ignored files and declared outputs stay where they are.
+
+    Args:
+        sandbox: The machine.
+        project: Whose clone.
+        dry_run: Change nothing, and say what would be done.
+
+    Raises:
+        RefusedError: Nothing can be rescued (git at work, a full disk), a job cannot be
+            stopped, or upstream cannot be reached. The tree was not touched then.
+        NotFoundError: There is no clone yet, or no such branch upstream.
+    """
+    tree = repo.cloned(sandbox, project)
+    keep = outputs.patterns(project)
+    branch = words.check_branch(project.branch or tree.branch or "")
+    refuse_other(tree, project, sandbox.config.name)
+    _refuse_locked(tree, sandbox.config.name)
+    status = jobs.status(sandbox, path=tree.path, tails=0)
+    users = checks.users(status.jobs, tree.path)
+    users += checks.leftovers(status.jobs, tree.path)
+    if dry_run:
+        tip = repo.access(sandbox, "origin", branch, tree.path)
+        would_lose = (
+            tree.edits or tree.unpushed or outputs.without(tree.untracked, keep)
+        )
+        backup = NOT_MADE_YET if would_lose or tree.operation else None
+        warnings: tuple[str, ...] = ()
+    else:
+        tip = repo.fetch(sandbox, tree.path, branch)
+        warnings = _stop(sandbox, users)
+        backup = _go_back(sandbox, tree.path, branch, tip, keep) or None
+    return ResetReport(
+        stopped=tuple(job.id for job in users),
+        backup_ref=backup,
+        commit_before=tree.head or "",
+        commit_after=tip,
+        dry_run=dry_run,
+        dirty=tree.edits,
+        untracked=outputs.without(tree.untracked, keep),
+        unpushed=tree.unpushed,
+        foreign=foreign(status),
+        warnings=warnings,
+        restore=f"sandbox-ops run -- git checkout {backup} -- ." if backup else "",
+    )
+
+
+def foreign(status: MachineStatus) -> tuple[str, ...]:
+    """Return who is at work there that is not ours, a line each. Pure."""
+    claimed = {index for job in checks.live(status.jobs) for index in job.gpus}
+    gpus = (gpu for gpu in status.gpus or () if gpu.index not in claimed)
+    busy = (checks.gpu_busy(gpu, ()) for gpu in gpus)
+    return (
+        *(f"pid {p.pid} of {p.user}: {p.command}" for p in status.foreign),
+        *(words for words in busy if words),
+    )
+
+
+def _go_back(
+    sandbox: Sandbox, path: str, branch: str, tip: str, keep: tuple[str, ...]
+) -> str:
+    """Rescue and reset, submodules first: their content is not in the outer tree."""
+    for name in reversed(repo.submodules(sandbox, path)):
+        repo.reset(sandbox, f"{path}/{name}", "", "HEAD")
+    backup = repo.reset(sandbox, path, branch, tip, keep)
+    repo.settle(sandbox, path, tip)
+    return backup
+
+
+def _refuse_locked(tree: Tree, machine: str) -> None:
+    if tree.lock:
+        raise RefusedError(
+            f"git is at work in {tree.path} on {machine}: {tree.lock} is held, "
+            "so nothing can be rescued",
+            f"If no git runs there any more: sandbox-ops run -- rm {tree.lock}",
+        )
+
+
+def _stop(sandbox: Sandbox, users: tuple[Job, ...]) -> tuple[str, ...]:
+    """Stop the jobs; return what could not be ended.
+
+    Raises:
+        RefusedError: A job still runs: it would write into the tree meanwhile.
+    """
+    warnings: list[str] = []
+    for job in users:
+        report = jobs.stop(sandbox, job.id)
+        if not report.job.state.ended:
+            raise RefusedError(
+                f"{job.id} is {report.job.words} and could not be stopped",
+                f"See what holds it: sandbox-ops logs {job.id}",
+            )
+        warnings += [f"{job.id}: {line}" for line in report.left]
+    return tuple(warnings)

@@ -1,0 +1,172 @@
+"""setup: a clone, its environment and its logs folder on the sandbox, checked."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sandbox_ops import environment, repo
+from sandbox_ops.environment import TorchCheck
+from sandbox_ops.models import CommandResult, EndKind, Project
+from sandbox_ops.repo import Tree
+from sandbox_ops.sandbox import Sandbox
+from sandbox_ops.workflows.sync import refuse_other
+
+_INSTALL_S = 4 * 3600
+_VERIFY_S = 900
+_SHOWN_LINES = 12
+
+OnStep = Callable[["Step"], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of a setup.
+
+    Attributes:
+        result: "ok" (nothing to do), "changed" or "failed".
+        detail: What was done, what is odd, or why it failed.
+    """
+
+    name: str
+    result: str
+    seconds: float
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupReport:
+    """What a setup did; it ends with the first step that failed."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no step failed."""
+        return all(step.result != "failed" for step in self.steps)
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as `setup --json` shows it."""
+        return {"steps": [asdict(step) for step in self.steps]}
+
+
+def setup(
+    sandbox: Sandbox, project: Project, *, on_step: OnStep | None = None
+) -> SetupReport:
+    """Clone the project, install its environment, make logs/, and verify.
+
+    What is as the last good setup left it is only looked at.
+
+    Args:
+        sandbox: The machine.
+        project: What to set up.
+        on_step: Told each step as it ends.
+
+    Raises:
+        DeniedError: No access to the repository, or to the workspace.
+        RefusedError: No room, no network, no uv; or something else stands there.
+        NotFoundError: No git there, or no such branch.
+    """
+    steps = _Steps(on_step)
+    path = repo.place(sandbox, project)
+    tree = repo.look(sandbox, project)
+    if tree is not None:
+        refuse_other(tree, project, sandbox.config.name)
+        if environment.look(sandbox, project, path).is_current:
+            for name in ("clone", "logs", "environment", "verify"):
+                steps.take(name, lambda: ("ok", "unchanged"))
+            return SetupReport(steps=tuple(steps.taken))
+    steps.take("clone", lambda: _clone(sandbox, project, tree))
+    steps.take("logs", lambda: _logs(sandbox, path))
+    installed = steps.take("environment", lambda: _install(sandbox, project, path))
+    if installed and steps.take("verify", lambda: _verify(sandbox, project, path)):
+        environment.look(sandbox, project, path, record=True)
+    return SetupReport(steps=tuple(steps.taken))
+
+
+class _Steps:
+    """The steps so far, each timed."""
+
+    def __init__(self, on_step: OnStep | None) -> None:
+        self.taken: list[Step] = []
+        self._on_step = on_step
+
+    def take(self, name: str, work: Callable[[], tuple[str, str]]) -> bool:
+        """Do one step's work, which returns result and detail; say whether it is good."""
+        begin = time.monotonic()
+        result, detail = work()
+        seconds = round(time.monotonic() - begin, 3)
+        step = Step(name=name, result=result, seconds=seconds, detail=detail)
+        self.taken.append(step)
+        if self._on_step is not None:
+            self._on_step(step)
+        return result != "failed"
+
+
+def _clone(sandbox: Sandbox, project: Project, tree: Tree | None) -> tuple[str, str]:
+    """Clone, or complete what a setup that was cut off may have left half done."""
+    path = repo.place(sandbox, project)
+    if tree is None:
+        head = repo.clone(sandbox, project)
+        repo.settle(sandbox, path, head)
+        return "changed", f"{path} at {head[:10]}"
+    if tree.head and not tree.edits:
+        repo.settle(sandbox, path, tree.head)
+    return "ok", f"{path} at {(tree.head or 'no commit')[:10]}"
+
+
+def _logs(sandbox: Sandbox, path: str) -> tuple[str, str]:
+    made = environment.link_log(sandbox, path)
+    return ("changed" if made else "ok"), f"{path}/logs"
+
+
+def _install(sandbox: Sandbox, project: Project, path: str) -> tuple[str, str]:
+    commands = environment.look(sandbox, project, path).commands
+    if not commands:
+        return (
+            "ok",
+            "no uv.lock, requirements.txt or pyproject.toml: nothing to install",
+        )
+    for command in commands:
+        result = sandbox.run(
+            command, cwd=path, timeout_s=_INSTALL_S, description=f"setup: {command}"
+        )
+        if not result.ok:
+            return "failed", failure(command, result)
+    return "changed", "; ".join(commands)
+
+
+def _verify(sandbox: Sandbox, project: Project, path: str) -> tuple[str, str]:
+    if project.verify is None:
+        return judge(environment.torch(sandbox, path))
+    for command in project.verify:
+        result = sandbox.run(
+            command, cwd=path, timeout_s=_VERIFY_S, description=f"verify: {command}"
+        )
+        if not result.ok:
+            return "failed", failure(command, result)
+    return "ok", "; ".join(project.verify)
+
+
+def judge(check: TorchCheck) -> tuple[str, str]:
+    """Return the result and the detail that torch's check means. Pure.
+
+    A torch that cannot use the GPU that is there would train for days on the CPU.
+    """
+    if not check.version:
+        return "ok", "torch is not installed: nothing to verify"
+    if check.works:
+        return "ok", f"torch {check.version} computes on the GPU"
+    if check.has_gpu:
+        return "failed", f"torch {check.version} cannot use the GPU: {check.why}"
+    return "ok", f"warning: no GPU here, torch {check.version} computes on the CPU"
+
+
+def failure(command: str, result: CommandResult) -> str:
+    """Return why a command failed: its end, and the end of what it said. Pure."""
+    how = {
+        EndKind.TIMED_OUT: "took too long",
+        EndKind.CONNECTION_LOST: f"lost the connection; {result.job.id} may still run",
+    }.get(result.kind, f"exit code {result.exit_code}")
+    said = (result.stderr.text or result.stdout.text).strip().splitlines()
+    return "\n".join([f"{command}: {how}", *said[-_SHOWN_LINES:]])

@@ -1,0 +1,169 @@
+"""fetch, against a real sshd: whole files, in their place, over nothing else."""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import pytest
+from gitproject import GitProject
+from machines import Place, set_up
+
+from sandbox_ops import Sandbox, jobs
+from sandbox_ops.errors import (
+    ConfigError,
+    NotFoundError,
+    ProtocolError,
+    RefusedError,
+    UsageError,
+)
+from sandbox_ops.models import Project
+from sandbox_ops.workflows.fetch import destination, fetch
+from sandbox_ops.workflows.train import train
+
+WEIGHTS = "weights\n" * 100_000
+
+
+@pytest.fixture
+def place(sandbox: Sandbox, git_project: GitProject) -> Place:
+    place = set_up(sandbox, git_project)
+    place.write("models/policy 1.pt", WEIGHTS)
+    place.write("models/deep/x.json", "{}")
+    place.write("results/a.csv", "1,2\n")
+    place.write("results/b.txt", "not declared\n")
+    return place
+
+
+@pytest.fixture
+def project(place: Place) -> Project:
+    return place.git.project(outputs=("models/", "results/*.csv"))
+
+
+def test_declared_outputs_come_to_the_same_places(
+    place: Place, project: Project
+) -> None:
+    told: list[tuple[str, int, int]] = []
+    report = fetch(place.sandbox, project, on_progress=lambda *seen: told.append(seen))
+    assert report.ok
+    assert report.into == str(place.git.clone)
+    paths = ["models/deep/x.json", "models/policy 1.pt", "results/a.csv"]
+    assert [file.path for file in report.files] == paths
+    for file in report.files:
+        data = (place.git.clone / file.path).read_bytes()
+        assert data == (place.clone / file.path).read_bytes()
+        assert file.sha256 == hashlib.sha256(data).hexdigest()
+        assert file.size_bytes == len(data)
+    assert told[-1][0] == "results/a.csv"
+    assert {(path, done) for path, done, total in told if done == total} == {
+        (file.path, file.size_bytes) for file in report.files
+    }
+    assert not list(place.git.clone.rglob("*.part"))
+
+
+def test_what_is_here_already_is_kept(place: Place, project: Project) -> None:
+    fetch(place.sandbox, project)
+    before = (place.git.clone / "results/a.csv").stat().st_ino
+    report = fetch(place.sandbox, project)
+    assert all(file.kept for file in report.files)
+    assert (place.git.clone / "results/a.csv").stat().st_ino == before
+
+
+def test_files_here_that_differ_are_named_before_anything_comes(
+    place: Place, project: Project
+) -> None:
+    place.git.write({"results/a.csv": "mine", "models/policy 1.pt": "x" * len(WEIGHTS)})
+    with pytest.raises(RefusedError) as caught:
+        fetch(place.sandbox, project)
+    assert caught.value.message == (
+        "files here differ from those that would come:\n"
+        "  models/policy 1.pt\n  results/a.csv"
+    )
+    assert not (place.git.clone / "models/deep/x.json").exists()
+    assert (place.git.clone / "results/a.csv").read_text() == "mine"
+    report = fetch(place.sandbox, project, overwrite=True)
+    assert not any(file.kept for file in report.files)
+    assert (place.git.clone / "models/policy 1.pt").read_text() == WEIGHTS
+
+
+def test_a_dry_run_lists_sizes_and_brings_nothing(
+    place: Place, project: Project
+) -> None:
+    report = fetch(place.sandbox, project, dry_run=True)
+    sizes = {file["path"]: file["size_bytes"] for file in report.as_json()["files"]}
+    assert sizes["models/policy 1.pt"] == len(WEIGHTS)
+    assert not (place.git.clone / "models").exists()
+
+
+def test_they_can_go_somewhere_else(
+    place: Place, project: Project, tmp_path: Path
+) -> None:
+    report = fetch(place.sandbox, project, into=str(tmp_path / "home"))
+    assert report.into == str(tmp_path / "home")
+    assert (tmp_path / "home/results/a.csv").read_text() == "1,2\n"
+    assert not (place.git.clone / "results").exists()
+
+
+def test_a_jobs_log_and_record_come_with_its_outputs(
+    place: Place, project: Project
+) -> None:
+    started = train(place.sandbox, project, command="echo it ran", name="night")
+    jobs.wait(place.sandbox, started.job.id, timeout_s=20)
+    report = fetch(place.sandbox, project, job=started.job.id)
+    folder = place.git.clone / "logs" / started.job.id
+    assert (folder / "log").read_text() == "it ran\n"
+    assert '"commit"' in (folder / "run.json").read_text()
+    assert (place.git.clone / "results/a.csv").exists()
+    assert {f"logs/{started.job.id}/log", "results/a.csv"} <= {
+        file.path for file in report.files
+    }
+
+
+def test_a_job_without_declared_outputs_still_has_a_log(place: Place) -> None:
+    started = train(place.sandbox, place.project, command="echo it ran")
+    jobs.wait(place.sandbox, started.job.id, timeout_s=20)
+    report = fetch(place.sandbox, place.project, job=started.job.id)
+    assert {Path(file.path).name for file in report.files} == {"log", "run.json"}
+
+
+def test_nothing_declared_and_nothing_there_are_told_apart(place: Place) -> None:
+    with pytest.raises(ConfigError, match="no outputs are declared"):
+        fetch(place.sandbox, place.project)
+    with pytest.raises(NotFoundError, match=r"no file there matches nothing\*"):
+        fetch(place.sandbox, place.git.project(outputs=("nothing*",)))
+    with pytest.raises(NotFoundError, match="no job remote-999"):
+        fetch(place.sandbox, place.project, job="remote-999")
+
+
+def test_outside_of_a_clone_a_folder_is_needed(
+    place: Place, project: Project, tmp_path: Path
+) -> None:
+    nowhere = dataclasses.replace(project, root=None)
+    with pytest.raises(UsageError, match="no local clone"):
+        fetch(place.sandbox, nowhere)
+    assert fetch(place.sandbox, nowhere, into=str(tmp_path / "x")).files
+
+
+def test_a_link_here_that_leads_out_is_not_followed(
+    place: Place, project: Project, tmp_path: Path
+) -> None:
+    (tmp_path / "outside").mkdir()
+    (place.git.clone / "models").symlink_to(tmp_path / "outside")
+    with pytest.raises(RefusedError, match="a link or a folder is in the way"):
+        fetch(place.sandbox, project, overwrite=True)
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../x", "a/../../x", "/etc/passwd", "", "a\0b", ".git/hooks/x", "a/.GIT/config"],
+)
+def test_a_name_that_leads_out_is_refused(tmp_path: Path, path: str) -> None:
+    with pytest.raises(ProtocolError):
+        destination(tmp_path, path)
+
+
+def test_a_link_or_a_folder_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("elsewhere")
+    (tmp_path / "folder").mkdir()
+    for name in ("link", "folder"):
+        with pytest.raises(RefusedError):
+            destination(tmp_path, name)
