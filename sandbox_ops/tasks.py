@@ -202,6 +202,16 @@ def trust(
     return Answer(value=report.as_json(), show=lambda: views.trust(report))
 
 
+@verb()
+def shell(context: Context, *, sandbox: str = "") -> Answer:
+    """Open a terminal on the machine, in the project's folder."""
+    from sandbox_ops import interactive
+
+    with opened(context, sandbox) as here:
+        code = interactive.enter(here.sandbox.config, here.folder(""))
+    return Answer(value={}, exit_code=code)
+
+
 @verb(keep="A folder to play in that stays; without it nothing is left behind.")
 def demo(context: Context, *, keep: str = "") -> Answer:  # noqa: ARG001 - Invoke's
     """Show it all on this computer: no machine, no account, one minute."""
@@ -213,5 +223,5 @@ def demo(context: Context, *, keep: str = "") -> Answer:  # noqa: ARG001 - Invok
 ns = Collection(
     *(setup, sync, train, monitor, reset, fetch),
     *(jobs, logs, stop, run),
-    *(doctor, trust, demo),
+    *(doctor, trust, shell, demo),
 )

@@ -1,14 +1,17 @@
-"""Bringing files home: resumable, checksummed, atomic.
+"""Bringing files home and there: resumable, checksummed, atomic.
 
 Bulk takes a session of its own; the workers stay free for short requests.
 """
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
-from contextlib import closing
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from sandbox_ops import scripts
 from sandbox_ops.errors import (
     BY_KIND,
     ConnectionLostError,
@@ -18,14 +21,12 @@ from sandbox_ops.errors import (
 from sandbox_ops.models import RemoteFile
 from sandbox_ops.sandbox import Sandbox
 
+if TYPE_CHECKING:
+    from sandbox_ops.connection import Pipe
+
 _LISTING_BYTES = 64 << 20
 _CHUNK_BYTES = 1 << 18
 _STALL_S = 30.0
-_SEND = (
-    "exec /bin/sh -c 'IFS= read -r o;IFS= read -r n;"
-    """p=$(head -c "$n";echo x);exec tail -c "+$o" "${p%x}"'"""
-)
-"""Sends a file from a byte on; where and which are read from stdin: they are data."""
 
 
 def listing(
@@ -46,9 +47,7 @@ def listing(
         description=f"list files of {root}",
     )
     answer = result.stdout.head + result.stdout.tail
-    if answer.startswith(b"error="):
-        kind, _, message = answer[6:].decode(errors="replace").strip().partition(" ")
-        raise BY_KIND.get(kind, NotFoundError)(message)
+    _refuse(answer)
     try:
         return _listed(answer)
     except (ValueError, IndexError) as error:
@@ -125,24 +124,125 @@ def _receive(
     if have > size_bytes:
         part.unlink()
         have = 0
-    name = os.fsencode(remote)
     if have == size_bytes:
         part.touch()
         return
+    mark = secrets.token_hex(16)
+    order = scripts.streamed("file_send", mark, str(have + 1), remote)
     try:
-        with closing(sandbox.connection.shell(_SEND)) as pipe, part.open("ab") as file:
-            pipe.send(b"%d\n%d\n%b" % (have + 1, len(name), name))
-            while have < size_bytes and (data := pipe.receive(_STALL_S, _CHUNK_BYTES)):
-                data = data[: size_bytes - have]  # it may have grown since
-                file.write(data)
-                have += len(data)
-                if on_progress is not None:
-                    on_progress(have, size_bytes)
+        with closing(sandbox.connection.shell(scripts.BOOTSTRAP)) as pipe:
+            pipe.send(order)
+            data = _after_mark(pipe, mark)
+            with part.open("ab") as file:
+                while data or (data := pipe.receive(_STALL_S, _CHUNK_BYTES)):
+                    data = data[: size_bytes - have]  # it may have grown since
+                    file.write(data)
+                    have += len(data)
+                    data = b""
+                    if on_progress is not None:
+                        on_progress(have, size_bytes)
+                    if have == size_bytes:
+                        break
     except (LinkError, TimeoutError) as error:
-        raise ConnectionLostError(
-            f"the connection was lost at {have} of {size_bytes} bytes of {remote}",
-            "Fetch again: it goes on where it stopped.",
-        ) from error
+        raise _lost(remote, have, size_bytes) from error
+
+
+def _after_mark(pipe: "Pipe", mark: str) -> bytes:
+    """Return what has come behind the mark: start-up files may print before it."""
+    seen = b""
+    line = f"\n{mark}\n".encode()
+    while line not in seen:
+        piece = pipe.receive(_STALL_S, _CHUNK_BYTES)
+        if not piece:
+            raise ProtocolError(
+                "the session for a file ended before it began: " + pipe.complaint()
+            )
+        seen += piece
+    return seen.split(line, 1)[1]
+
+
+def _line(pipe: "Pipe", seen: bytes) -> bytes:
+    """Return what has come, at least a line of it."""
+    from sandbox_ops.connection import LinkError
+
+    while b"\n" not in seen:
+        piece = pipe.receive(_STALL_S)
+        if not piece:
+            raise LinkError("the session for a file ended before it answered")
+        seen += piece
+    return seen
+
+
+def _lost(remote: str, have: int, size_bytes: int) -> ConnectionLostError:
+    return ConnectionLostError(
+        f"the connection was lost at {have} of {size_bytes} bytes of {remote}",
+        "Do it again: it goes on where it stopped.",
+    )
+
+
+def upload(
+    sandbox: Sandbox,
+    local: Path,
+    remote: str,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> RemoteFile:
+    """Bring one file there; `remote` appears whole or not at all.
+
+    A `.part` file beside it keeps what has come; the next call goes on from there.
+
+    Args:
+        sandbox: Where it goes.
+        local: The file.
+        remote: Its absolute path there; its directory is made.
+        on_progress: Gets bytes so far and in all.
+
+    Raises:
+        NotFoundError: There is no such local file.
+        RefusedError: `remote` is a directory, or the disk there is full.
+        DeniedError: We may not write there.
+        ConnectionLostError: The link died; call again to go on.
+    """
+    from sandbox_ops.connection import LinkError
+
+    if not local.is_file():
+        raise NotFoundError(f"no such file here: {local}")
+    size, digest = local.stat().st_size, _sha256(local)
+    mark = secrets.token_hex(16)
+    sent = 0
+    try:
+        with closing(sandbox.connection.shell(scripts.BOOTSTRAP)) as pipe:
+            pipe.send(scripts.streamed("file_take", mark, str(size), digest, remote))
+            answer = _after_mark(pipe, mark)
+            answer = _line(pipe, answer)
+            have, _, answer = answer.partition(b"\n")
+            with suppress(LinkError):  # it may refuse before it has read all
+                for sent in _send_rest(pipe, local, int(have)):
+                    if on_progress is not None:
+                        on_progress(sent, size)
+            answer = _line(pipe, answer)
+    except (LinkError, TimeoutError) as error:
+        raise _lost(remote, sent, size) from error
+    _refuse(answer)
+    return RemoteFile(
+        path=remote, size_bytes=size, mtime=local.stat().st_mtime, sha256=digest
+    )
+
+
+def _send_rest(pipe: "Pipe", local: Path, have: int) -> Iterator[int]:
+    with local.open("rb") as file:
+        file.seek(have)
+        while data := file.read(_CHUNK_BYTES):
+            pipe.send(data)
+            have += len(data)
+            yield have
+
+
+def _refuse(answer: bytes) -> None:
+    """Raise the error that a script answered with, if it did."""
+    if answer.startswith(b"error="):
+        kind, _, message = answer[6:].decode(errors="replace").strip().partition(" ")
+        raise BY_KIND.get(kind, ProtocolError)(message)
 
 
 def _sha256(path: Path) -> str:

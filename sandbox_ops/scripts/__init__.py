@@ -38,17 +38,27 @@ def library() -> str:
     )
 
 
+def _commented(text: str) -> bytes:
+    lines = "".join(f"#{line}\n" for line in text.split("\n"))
+    body = lines.encode("utf-8", "surrogateescape")
+    return b"%d\n%b" % (len(body), body)
+
+
 @functools.cache
-def _commented_library() -> str:
-    commented = "".join(f"#{line}\n" for line in library().split("\n"))
+def _library_with_name() -> bytes:
     name = hashlib.sha256(library().encode()).hexdigest()[:16]
-    return f"{len(commented)}\n{commented}{name}\n"
+    return _commented(library()) + f"{name}\n".encode()
+
+
+def streamed(name: str, *arguments: str) -> bytes:
+    """Return what makes a `BOOTSTRAP` session run `NAME.sh`; its stdin is what follows."""
+    return b":\n" + _commented(script(name, *arguments))
 
 
 def opening(nonce: str) -> bytes:
     """Return the first message of a worker's channel: the library, name and nonce."""
     bare = f"printf '\\n{nonce} bare\\n'"
-    return f"{bare}\n{_commented_library()}{nonce}\n".encode()
+    return f"{bare}\n".encode() + _library_with_name() + f"{nonce}\n".encode()
 
 
 def words(*values: str) -> str:

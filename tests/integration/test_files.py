@@ -2,12 +2,19 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sshd import SshServer
 
 from sandbox_ops import Sandbox, files, transfer
-from sandbox_ops.errors import NotFoundError, RefusedError, UsageError
+from sandbox_ops.errors import (
+    NotFoundError,
+    ProtocolError,
+    RefusedError,
+    UsageError,
+)
 
 
 @pytest.fixture
@@ -182,3 +189,48 @@ def test_a_download_is_whole_resumed_and_atomic(
         shared_sandbox, str(remote), local, sha256=digest, size_bytes=len(data)
     )
     assert local.read_bytes() == data
+
+
+def test_an_upload_is_whole_resumed_and_atomic(
+    shared_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    data = os.urandom(3_000_000)
+    local = tmp_path / "local"
+    local.write_bytes(data)
+    remote = tmp_path / "new dir" / "it's $(there)\n"
+    remote.parent.mkdir()
+    remote.with_name(remote.name + ".part").write_bytes(data[:2_000_000])
+    seen: list[int] = []
+    sent = transfer.upload(
+        shared_sandbox,
+        local,
+        str(remote),
+        on_progress=lambda done, _: seen.append(done),
+    )
+    assert remote.read_bytes() == data
+    assert seen[0] > 2_000_000
+    assert sent.sha256 == hashlib.sha256(data).hexdigest()
+    remote.with_name(remote.name + ".part").write_bytes(b"x" * 3_000_000)
+    with pytest.raises(ProtocolError, match="checksum"):
+        transfer.upload(shared_sandbox, local, str(remote))
+    assert remote.read_bytes() == data
+    transfer.upload(shared_sandbox, local, str(remote))
+    with pytest.raises(RefusedError, match="is a directory"):
+        transfer.upload(shared_sandbox, local, str(tmp_path))
+    with pytest.raises(NotFoundError, match="no such file here"):
+        transfer.upload(shared_sandbox, tmp_path / "nothing", str(remote))
+
+
+def test_files_arrive_whole_although_a_start_up_file_prints(
+    make_sshd: Callable[..., SshServer], tmp_path: Path
+) -> None:
+    server = make_sshd(login_shell="/bin/bash")
+    (server.home / ".bashrc").write_text("echo noise; echo more noise >&2\n")
+    (tmp_path / "a").write_bytes(b"the content")
+    digest = hashlib.sha256(b"the content").hexdigest()
+    with Sandbox(server.config()) as sandbox:
+        transfer.upload(sandbox, tmp_path / "a", str(tmp_path / "b"))
+        transfer.download(
+            sandbox, str(tmp_path / "b"), tmp_path / "c", sha256=digest, size_bytes=11
+        )
+    assert (tmp_path / "c").read_bytes() == b"the content"
