@@ -16,7 +16,7 @@ from fabric import Config, Connection
 
 from sandbox_ops import hostkeys
 from sandbox_ops.address import Address
-from sandbox_ops.connection import dial, failures, keys, pipe, probe
+from sandbox_ops.connection import askpass, dial, failures, keys, pipe, probe
 from sandbox_ops.connection.resolve import resolve
 from sandbox_ops.connection.runner import Runner, Transport
 from sandbox_ops.errors import ConnectError
@@ -99,6 +99,17 @@ class SandboxConnection(Connection):  # type: ignore[misc]
             probe.begin(self.transport)
 
     def _open_once(self) -> None:
+        try:
+            self._log_in()
+        except failures.LockedKeyError:
+            secret = next(
+                filter(None, map(askpass.passphrase, self._key_files())), None
+            )
+            if secret is None:
+                raise
+            self._log_in(passphrase=secret)
+
+    def _log_in(self, **secrets: str) -> None:
         started = time.monotonic()
         sock = self._dial()
         self.connect_kwargs.update(
@@ -111,6 +122,7 @@ class SandboxConnection(Connection):  # type: ignore[misc]
             key_filename=self._key_files(),
             allow_agent=not self._link.resolved.identities_only,
             look_for_keys=False,
+            **secrets,
         )
         try:
             super().open()

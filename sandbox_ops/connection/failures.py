@@ -9,6 +9,10 @@ class DroppedError(ConnectError):
     """The server hung up early, as MaxStartups makes it do: worth another try."""
 
 
+class LockedKeyError(ConnectError):
+    """A key is encrypted, and its passphrase is not known yet."""
+
+
 def explain(
     error: Exception,
     *,
@@ -31,11 +35,7 @@ def explain(
     if isinstance(error, ConnectError):
         return error
     if isinstance(error, paramiko.AuthenticationException):
-        return ConnectError(
-            f"{where} does not let us in: tried {tried}",
-            "Is your public key in its ~/.ssh/authorized_keys? An encrypted key must "
-            f"be in the agent (ssh-add). Try: ssh {host} true",
-        )
+        return _not_let_in(error, where, host, tried)
     if proxy_said:
         return ConnectError(
             f"cannot reach {where}: {proxy_said}", f"Try it by hand: ssh {host} true"
@@ -50,4 +50,16 @@ def explain(
     return ConnectError(
         f"{where} accepted the connection, then did not answer: {error}",
         "The machine is frozen or overloaded: look at its console.",
+    )
+
+
+def _not_let_in(error: Exception, where: str, host: str, tried: str) -> ConnectError:
+    if isinstance(error, paramiko.PasswordRequiredException):
+        return LockedKeyError(
+            f"{where} does not let us in: a key is encrypted; tried {tried}",
+            "Put it into the agent: ssh-add. Or name a program that asks: SSH_ASKPASS.",
+        )
+    return ConnectError(
+        f"{where} does not let us in: tried {tried}",
+        f"Is your public key in its ~/.ssh/authorized_keys? Try: ssh {host} true",
     )

@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -146,6 +147,27 @@ def test_a_key_that_is_not_let_in_is_named(sshd: SshServer, tmp_path: Path) -> N
         sandbox.run("true")
     assert "does not let us in" in caught.value.message
     assert str(tmp_path / "wrong_key") in caught.value.message
+
+
+def test_an_encrypted_key_is_opened_by_the_askpass_program_or_named(
+    sshd: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = tmp_path / "locked"
+    shutil.copy(sshd.identity_file, key)
+    locked = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "open sesame", "-f", str(key)]
+    subprocess.run(locked, check=True)
+    config = sshd.config(identity_file=str(key))
+    with Sandbox(config) as sandbox, pytest.raises(ConnectError) as caught:
+        sandbox.run("true")
+    assert "is encrypted" in caught.value.message
+    assert "ssh-add" in caught.value.hint
+    program = tmp_path / "askpass"
+    program.write_text("#!/bin/sh\necho open sesame\n")
+    program.chmod(0o700)
+    monkeypatch.setenv("SSH_ASKPASS", str(program))
+    monkeypatch.setenv("SSH_ASKPASS_REQUIRE", "force")
+    with Sandbox(config) as sandbox:
+        assert sandbox.run("true").ok
 
 
 def test_a_proxy_command_that_fails_is_quoted_with_what_it_said(

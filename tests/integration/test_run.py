@@ -164,15 +164,15 @@ def test_a_connection_that_stays_lost_is_its_own_end_with_the_job_named(
 
 
 @pytest.mark.parametrize("max_sessions", [1, 2, 10])
-def test_many_commands_at_once_are_all_right_whatever_the_session_limit(
+def test_two_hundred_commands_at_once_are_all_right_whatever_the_session_limit(
     make_sshd: Callable[..., SshServer], max_sessions: int
 ) -> None:
     server = make_sshd(max_sessions=max_sessions)
     with Sandbox(server.config()) as sandbox:
-        calls = [sandbox.submit(f"echo {n}; exit {n % 7}") for n in range(60)]
+        calls = [sandbox.submit(f"echo {n}; exit {n % 7}") for n in range(200)]
         results = [call.future.result(60) for call in calls]
-    assert [r.stdout.text for r in results] == [f"{n}\n" for n in range(60)]
-    assert [r.exit_code for r in results] == [n % 7 for n in range(60)]
+    assert [r.stdout.text for r in results] == [f"{n}\n" for n in range(200)]
+    assert [r.exit_code for r in results] == [n % 7 for n in range(200)]
 
 
 def test_a_short_command_passes_many_long_ones_and_no_thread_waits_for_them(
@@ -211,6 +211,18 @@ def test_a_cold_sandbox_hit_by_sixteen_threads_connects_once(
             thread.join(30)
     assert answers == ["x\n"] * 16
     assert server.log.count("Accepted publickey") == 1
+
+
+def test_fifty_sandboxes_open_at_once_although_the_server_drops_new_clients(
+    make_sshd: Callable[..., SshServer],
+) -> None:
+    server = make_sshd(extra="MaxStartups 10:30:60")
+    machines = [Sandbox(server.config()) for _ in range(50)]
+    calls = [machine.submit("echo here") for machine in machines]
+    answers = [call.future.result(60).stdout.text for call in calls]
+    for machine in machines:
+        machine.close()
+    assert answers == ["here\n"] * 50
 
 
 SHELLS = [
