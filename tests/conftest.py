@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from gitproject import GitProject, make_git_project
+from hypothesis import settings
 from sshd import SshServer, start_sshd
 
 if TYPE_CHECKING:  # Fabric takes a while to import, and most unit tests do without
     from sandbox_ops import Sandbox
+
+# a loaded machine is slow at times: what takes long is bounded by pytest-timeout
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -9,7 +9,8 @@ import pytest
 from command_line import INV, PROGRAM, cli
 
 VERBS = {
-    "demo", "doctor", "fetch", "jobs", "logs", "monitor", "reset", "run", "setup",
+    "demo", "doctor", "fetch", "jobs", "logs", "monitor", "mcp-install", "reset", "run", "setup",
+    "shell",
     "stop", "sync", "train", "trust",
 }  # fmt: skip
 REPOSITORY = Path(__file__).parents[2]

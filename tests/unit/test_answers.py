@@ -2,7 +2,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_adapter import answers
@@ -188,6 +188,7 @@ def test_a_short_stderr_leaves_the_room_to_stdout() -> None:
     assert len(shown) > 27_000
 
 
+@settings(max_examples=25)
 @given(st.binary(), st.binary())
 def test_any_output_makes_an_answer_within_the_limit(out: bytes, err: bytes) -> None:
     shown = said(result(out * 3_000, err * 3_000, code=1))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_adapter import catalog
+from mcp_adapter import catalog, workflow_catalog
 from sandbox_ops import config, errors
 
 ROOT = Path(__file__).parents[2]
@@ -125,6 +125,24 @@ def test_the_reference_has_the_tools_of_the_server_with_their_arguments() -> Non
         tool.name: [argument.name for argument in tool.arguments]
         for tool in catalog.TOOLS
     }
+
+
+def test_the_reference_has_every_option_of_the_server() -> None:
+    from mcp_adapter.__main__ import _parser
+
+    text = (ROOT / "docs/reference/mcp-tools.md").read_text("utf-8")
+    told = set(re.findall(r"^\| `(--[\w-]+)", text, re.MULTILINE))
+    known = set(re.findall(r"^  (--[\w-]+)", _parser().format_help(), re.MULTILINE))
+    assert told == known
+
+
+def test_the_reference_has_the_second_toolset() -> None:
+    section = _section("docs/reference/mcp-tools.md", "The second toolset")
+    rows = dict(re.findall(r"^\| `(remote_\w+)` \| (.*) \|$", section, re.MULTILINE))
+    assert list(rows) == [tool.name for tool in workflow_catalog.TOOLS]
+    for tool in workflow_catalog.TOOLS:
+        told = set(re.findall(r"`(\w+)`", rows[tool.name]))
+        assert told >= {argument.name for argument in tool.arguments} - {"bash_id"}
 
 
 def test_every_setting_is_in_the_reference() -> None:

@@ -1,0 +1,56 @@
+# A fresh machine needs no more than `make demo` and `make test`.
+#   make demo    the whole story on this machine, in a minute
+#   make test    every check that CI makes
+#   make lint    those of them that need no sshd
+#   make bench   the benchmarks
+#   make lock    requirements.lock anew, from pyproject.toml
+#   make clean   everything that make made
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+SCRIPTS := sandbox_ops/scripts
+MAIN := $(SCRIPTS)/lib/main.sh
+LIBRARY := $(filter-out $(MAIN),$(wildcard $(SCRIPTS)/lib/*.sh)) $(MAIN)
+
+.PHONY: demo test lint bench lock clean
+
+demo: $(VENV)/ready
+	$(BIN)/sandbox-ops demo
+
+test: lint
+	.ci/system-packages
+	$(BIN)/pytest -n 3 --dist loadfile
+
+lint: $(VENV)/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/shellcheck .ci/* $(SCRIPTS)/*.sh
+	cat $(LIBRARY) | $(BIN)/shellcheck --shell=sh -
+	$(BIN)/codespell
+
+bench: $(VENV)/ready
+	$(BIN)/python -m benchmarks
+
+# The lock holds every wheel's hash, so what is installed is what was tested.
+$(VENV)/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 demo"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "On Debian or Ubuntu: sudo apt-get install python3-venv"; exit 1; }
+	$(PIP) install --require-hashes --requirement requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock:
+	$(PYTHON) -m venv $(VENV)/lock
+	$(VENV)/lock/bin/pip --quiet install uv
+	$(VENV)/lock/bin/uv --quiet pip compile pyproject.toml --group dev --universal \
+	  --python-version 3.11 --generate-hashes --upgrade --no-emit-index-url \
+	  --custom-compile-command 'make lock' --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
