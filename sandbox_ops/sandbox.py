@@ -4,25 +4,22 @@
 the process exists, and the deadline belongs to the job.
 """
 
-import json
-import secrets
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from sandbox_ops import parse, scripts
+from sandbox_ops import parse, scripts, starting
 from sandbox_ops.errors import ConnectionLostError, ProtocolError
 from sandbox_ops.follow import Follower, Listener, Watch
 from sandbox_ops.models import (
     CommandResult,
-    EndKind,
     Job,
-    JobState,
     Project,
     SandboxConfig,
 )
+from sandbox_ops.starting import Call
 from sandbox_ops.worker import Hello, Reply
 from sandbox_ops.workers import ANSWER_S, Workers
 
@@ -36,34 +33,6 @@ _WAIT_S = 0.1
 """So long a start waits for its command to end; what lasts longer is polled for."""
 _FOREGROUND_GRACE_S = 1
 _BACKGROUND_GRACE_S = 10
-_COMMAND_IN_RECORD = 4000
-_RECORD_WIDTH = 500
-
-
-class Call:
-    """A foreground command under way.
-
-    Attributes:
-        future: Resolves to its `CommandResult`; to an error where it never started.
-    """
-
-    def __init__(self, stop: Callable[[str], None]) -> None:
-        self.future: Future[CommandResult] = Future()
-        self.job_id: str | None = None
-        self._stop = stop
-        self._cancelled = False
-
-    def begun(self, job_id: str) -> None:
-        """Take note of the id; a cancel that came earlier is carried out now."""
-        self.job_id = job_id
-        if self._cancelled:
-            self._stop(job_id)
-
-    def cancel(self) -> None:
-        """Stop the command's whole tree on the machine. The future still resolves."""
-        self._cancelled = True
-        if self.job_id is not None:
-            self._stop(self.job_id)
 
 
 class Sandbox:
@@ -144,15 +113,24 @@ class Sandbox:
             interpreter: `bash` (`sh` where there is none), or `sh`.
             shown: What the record shows in place of the command.
         """
-        spec = _spec(shown or command, cwd, description, foreground=True)
+        record = starting.record(
+            shown or command, cwd=cwd, description=description, foreground=True
+        )
         call = Call(self._stop_foreground)
         first = min(_FIRST_BYTES, max(1, keep_bytes // 2))
-        wait_s = 0 if self._pool.crowded else _WAIT_S
-        request = self._start_request(
-            spec, command, env, interpreter=interpreter, kind="fg", timeout_s=timeout_s,
-            grace_s=_FOREGROUND_GRACE_S, cap_bytes=FOREGROUND_CAP_BYTES,
-            wait_s=wait_s, first_bytes=first,
-        )  # fmt: skip
+        request = starting.request(
+            record,
+            command,
+            env=env,
+            interpreter=interpreter,
+            timeout_s=timeout_s,
+            limits=starting.Limits(
+                grace_s=_FOREGROUND_GRACE_S,
+                cap_bytes=FOREGROUND_CAP_BYTES,
+                wait_s=0 if self._pool.crowded else _WAIT_S,
+                first_bytes=first,
+            ),
+        )
 
         def begun(reply: "Future[Reply]") -> None:
             try:
@@ -165,7 +143,7 @@ class Sandbox:
                 if not watch.future.done():
                     self._following.follow(watch)
             except ConnectionLostError as error:
-                call.future.set_result(_never_answered(spec, error))
+                call.future.set_result(starting.never_answered(record, error))
             except Exception as error:  # noqa: BLE001  # the caller's, whatever it is
                 call.future.set_exception(error)
 
@@ -213,13 +191,22 @@ class Sandbox:
         claims += [f"name-{name}"] if unique_name and name else []
         if gpus:
             env = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus)), **(env or {})}
-        spec = _spec(command, cwd, description, foreground=False)
-        spec |= {"name": name, "gpus": list(gpus), "project_path": project_path}
-        request = self._start_request(
-            spec, command, env, interpreter="bash", kind="bg", timeout_s=timeout_s,
-            grace_s=_BACKGROUND_GRACE_S, cap_bytes=log_max_bytes, wait_s=0,
-            first_bytes=0, claims=claims, files=files, token=token,
-        )  # fmt: skip
+        record = starting.record(
+            command, cwd=cwd, description=description, foreground=False
+        )
+        record |= {"name": name, "gpus": list(gpus), "project_path": project_path}
+        request = starting.request(
+            record,
+            command,
+            env=env,
+            timeout_s=timeout_s,
+            limits=starting.Limits(
+                grace_s=_BACKGROUND_GRACE_S, cap_bytes=log_max_bytes
+            ),
+            token=token,
+            claims=claims,
+            files=files or {},
+        )
         return self._started(self._pool.submit("start", request).result()).job
 
     def request(self, verb: str, *arguments: str, answer_s: float = ANSWER_S) -> Reply:
@@ -290,32 +277,6 @@ class Sandbox:
         assert hello is not None  # noqa: S101  # an answer came from a worker
         return hello
 
-    def _start_request(
-        self,
-        spec: dict[str, Any],
-        command: str,
-        env: Mapping[str, str] | None,
-        **how: Any,  # noqa: ANN401
-    ) -> list[str]:
-        extra = [word for file in (how.get("files") or {}).items() for word in file]
-        timeout_s = how["timeout_s"]
-        return [
-            how.get("token") or secrets.token_hex(16),
-            how["kind"],
-            str(max(1, round(timeout_s * 100)) if timeout_s else 0),
-            str(how["grace_s"]),
-            str(how["cap_bytes"]),
-            str(round(how["wait_s"] * 100)),
-            str(how["first_bytes"]),
-            how["interpreter"],
-            spec["cwd"],
-            json.dumps(spec),
-            scripts.assignments(dict(env or {})),
-            command,
-            " ".join(how.get("claims") or ()),
-            *extra,
-        ]
-
     def _started(self, reply: Reply) -> parse.JobReply:
         error = parse.error(reply)
         if error is not None:
@@ -329,36 +290,9 @@ class Sandbox:
         self._pool.submit("stop", (job_id, str(_FOREGROUND_GRACE_S)))
 
 
-def _spec(
-    command: str, cwd: str, description: str, *, foreground: bool
-) -> dict[str, Any]:
-    """Return the part of a record that only Python reads."""
-    scripts.words(command, cwd)  # refuses NUL
-    return {
-        "format": parse.RECORD_FORMAT,
-        "command": command[:_COMMAND_IN_RECORD],
-        "cwd": cwd,
-        "description": description[:_RECORD_WIDTH],
-        "foreground": foreground,
-    }
-
-
 def _copy(done: "Future[CommandResult]", to: "Future[CommandResult]") -> None:
     error = done.exception()
     if error is not None:
         to.set_exception(error)
     else:
         to.set_result(done.result())
-
-
-def _never_answered(spec: dict[str, Any], error: ConnectionLostError) -> CommandResult:
-    """Return the result of a start whose answer was lost: it may run, without an id."""
-    job = Job(
-        id="",
-        state=JobState.UNKNOWN,
-        reason=f"{error.message}; see `jobs` for whether it was started",
-        command=spec["command"],
-        description=spec["description"],
-        foreground=True,
-    )
-    return CommandResult(job=job, kind=EndKind.CONNECTION_LOST)

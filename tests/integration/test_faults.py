@@ -12,7 +12,7 @@ from waiting import wait_until
 
 from sandbox_ops import EndKind, JobState, Sandbox, jobs
 from sandbox_ops.errors import ConnectError, ConnectionLostError
-from sandbox_ops.sandbox import Call
+from sandbox_ops.starting import Call
 
 NOTICED_S = 15
 
