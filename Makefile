@@ -2,6 +2,7 @@
 #   make demo    the whole story on this machine, in a minute
 #   make test    every check that CI makes
 #   make lint    those of them that need no sshd
+#   make gates   other people's MCP suites and clients against our server (needs npm)
 #   make bench   the benchmarks
 #   make lock    requirements.lock anew, from pyproject.toml
 #   make clean   everything that make made
@@ -14,7 +15,7 @@ SCRIPTS := sandbox_ops/scripts
 MAIN := $(SCRIPTS)/lib/main.sh
 LIBRARY := $(filter-out $(MAIN),$(wildcard $(SCRIPTS)/lib/*.sh)) $(MAIN)
 
-.PHONY: demo test lint bench lock clean
+.PHONY: demo test lint gates soak bench lock clean
 
 demo: $(VENV)/ready
 	$(BIN)/sandbox-ops demo
@@ -31,6 +32,12 @@ lint: $(VENV)/ready
 	$(BIN)/shellcheck .ci/* $(SCRIPTS)/*.sh
 	cat $(LIBRARY) | $(BIN)/shellcheck --shell=sh -
 	$(BIN)/codespell
+
+gates: $(VENV)/ready
+	$(BIN)/pytest -m gates tests/gates
+
+soak: $(VENV)/ready
+	$(BIN)/pytest -m soak --timeout 3600 -s
 
 bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks

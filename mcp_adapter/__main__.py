@@ -1,4 +1,4 @@
-"""`python -m mcp_adapter`, or `sandbox-ops-mcp`: the server on stdin and stdout."""
+"""`python -m mcp_adapter`, or `sandbox-ops-mcp`: the server and its options."""
 
 import argparse
 import logging
@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from mcp_adapter import serving
+from mcp_adapter import over_http, serving, token
+from mcp_adapter.catalog import TOOLSETS, Toolset
 from mcp_adapter.machines import Machines
+from sandbox_ops.errors import SandboxError
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -20,23 +22,73 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """
     options = _parser().parse_args(argv)
     _log(options.log_file)
-    serving.serve(Machines(Path.cwd(), os.environ, options.sandbox))
+    machines = Machines(options.project, os.environ, options.sandbox)
+    if options.http is None:
+        serving.serve(machines, options.toolsets)
+    try:
+        secret = token.read(options.token_file, os.environ)
+        listening = over_http.bound(options.http, options.port)
+    except SandboxError as problem:
+        sys.stderr.write(f"sandbox-ops-mcp: {problem}\n")
+        sys.exit(problem.exit_code)
+    over_http.serve(machines, options.toolsets, listening, secret)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sandbox-ops-mcp",
         description="Serve remote_bash, remote_bash_output and remote_file_read over"
-        " MCP on stdin and stdout. Hosts start it; see the README for how.",
+        " MCP on stdin and stdout. Hosts start it: sandbox-ops mcp-install.",
         epilog="Machines come from sandbox.toml or SSH_HOST, as for sandbox-ops.",
     )
     parser.add_argument(
         "--sandbox", metavar="NAME", default="", help="offer this sandbox alone"
     )
     parser.add_argument(
+        "--toolsets",
+        metavar="LIST",
+        type=_toolsets,
+        default=("remote",),
+        help="remote (the default), or remote,workflow: setup, sync, train, ... too",
+    )
+    parser.add_argument(
+        "--project",
+        metavar="DIR",
+        type=Path,
+        default=Path.cwd(),
+        help="where the project is; without it the folder that this is started in",
+    )
+    parser.add_argument(
+        "--http",
+        metavar="ADDRESS",
+        nargs="?",
+        const="127.0.0.1",
+        help="serve HTTP on this computer instead, for who has the token",
+    )
+    parser.add_argument(
+        "--port", type=int, default=8931, help="of --http; 0 takes any that is free"
+    )
+    parser.add_argument(
+        "--token-file",
+        metavar="PATH",
+        type=Path,
+        help=f"holds the token of --http, readable by you alone; or {token.VARIABLE}",
+    )
+    parser.add_argument(
         "--log-file", metavar="PATH", type=Path, help="log more, and to a file too"
     )
     return parser
+
+
+def _toolsets(words: str) -> tuple[Toolset, ...]:
+    asked = {word.strip() for word in words.split(",") if word.strip()}
+    unknown = sorted(asked.difference(TOOLSETS))
+    if unknown or not asked:
+        known = ", ".join(TOOLSETS)
+        raise argparse.ArgumentTypeError(
+            f"there is no toolset {(unknown or [words])[0]!r}; there are: {known}"
+        )
+    return tuple(name for name in TOOLSETS if name in asked)
 
 
 def _log(path: Path | None) -> None:

@@ -4,7 +4,9 @@ An argument that is dropped in silence is a wrong answer later, so an unknown on
 refused, with the one that was probably meant. A number sent as a string is a number.
 """
 
+import contextlib
 import difflib
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,7 +27,9 @@ _MEANT = {
     "pattern": "filter",
     "script": "command",
     "timeout_ms": "timeout",
+    "time": "timeout",
     "timeout_s": "timeout",
+    "yes": "confirm",
 }
 
 
@@ -66,7 +70,8 @@ def _value(tool: ToolSpec, argument: Argument, given: Mapping[str, object]) -> o
         raise UsageError(
             f"`{argument.name}` must be {_WORDS[argument.kind]}, not {sent!r:.80}"
         )
-    if argument.choices and value not in argument.choices:
+    each = value if isinstance(value, tuple) else (value,)
+    if argument.choices and not set(each) <= set(argument.choices):
         known = ", ".join(argument.choices)
         raise UsageError(f"`{argument.name}` must be one of {known}, not {sent!r:.80}")
     return value
@@ -96,13 +101,49 @@ def _boolean(sent: object) -> bool | None:
     return {"true": True, "1": True, "false": False, "0": False}.get(said)
 
 
-_READERS: dict[Kind, Callable[[object], str | int | bool | None]] = {
+def _strings(sent: object) -> tuple[str, ...] | None:
+    """Read a list of texts; one text alone is a list of it."""
+    sent = _unpacked(sent)
+    each = [_string(item) for item in (sent if isinstance(sent, list) else [sent])]
+    read = tuple(item for item in each if item is not None)
+    return read if len(read) == len(each) else None
+
+
+def _settings(sent: object) -> dict[str, str] | None:
+    """Read names with values; numbers as they would be typed."""
+    sent = _unpacked(sent)
+    if not isinstance(sent, dict):
+        return None
+    read = {name: _typed(value) for name, value in sent.items()}
+    known = {name: value for name, value in read.items() if value is not None}
+    return known if len(known) == len(read) else None
+
+
+def _typed(value: object) -> str | None:
+    if isinstance(value, (bool, int, float)):
+        return json.dumps(value)
+    return _string(value)
+
+
+def _unpacked(sent: object) -> object:
+    """Return what a text holds, where a model sent JSON inside of JSON."""
+    if isinstance(sent, str) and sent.lstrip()[:1] in {"[", "{"}:
+        with contextlib.suppress(ValueError):
+            return json.loads(sent)
+    return sent
+
+
+_READERS: dict[Kind, Callable[[object], object]] = {
     "string": _string,
     "integer": _integer,
     "boolean": _boolean,
+    "strings": _strings,
+    "settings": _settings,
 }
 _WORDS: dict[Kind, str] = {
     "string": "text without NUL",
     "integer": "a whole number",
     "boolean": "true or false",
+    "strings": "a list of texts",
+    "settings": 'an object such as {"steps": 500000}',
 }

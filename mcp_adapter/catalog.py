@@ -4,10 +4,18 @@ Descriptions are prompts: hosts cut each at 2048 characters, and every token of 
 paid for in every conversation.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-Kind = Literal["string", "integer", "boolean"]
+Kind = Literal["string", "integer", "boolean", "strings", "settings"]
+Toolset = Literal["remote", "workflow"]
+
+TOOLSETS: tuple[Toolset, ...] = ("remote", "workflow")
+
+_TYPES: dict[Kind, dict[str, Any]] = {
+    "strings": {"type": "array", "items": {"type": "string"}},
+    "settings": {"type": "object"},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +37,12 @@ class Argument:
 
     def schema(self) -> dict[str, Any]:
         """Return the argument as JSON Schema."""
-        schema: dict[str, Any] = {"type": self.kind}
+        schema = {**_TYPES.get(self.kind, {"type": self.kind})}
         if self.words:
             schema["description"] = self.words
-        if self.choices:
+        if self.choices and self.kind == "strings":
+            schema["items"] = {"type": "string", "enum": list(self.choices)}
+        elif self.choices:
             schema["enum"] = list(self.choices)
         if self.default is not None:
             schema["default"] = self.default
@@ -48,6 +58,7 @@ class ToolSpec:
         words: For models.
         reads_only: Whether it changes nothing, so that hosts may run it in parallel and
             a user may allow it for good.
+        destructive: Whether it can undo or end what is there.
     """
 
     name: str
@@ -55,6 +66,7 @@ class ToolSpec:
     words: str
     arguments: tuple[Argument, ...]
     reads_only: bool
+    destructive: bool = False
 
     def schema(self) -> dict[str, Any]:
         """Return the arguments as JSON Schema."""
@@ -116,6 +128,7 @@ REMOTE_BASH = ToolSpec(
         Argument(name="run_in_background", kind="boolean", default=False),
     ),
     reads_only=False,
+    destructive=True,
 )
 
 REMOTE_BASH_OUTPUT = ToolSpec(
@@ -176,10 +189,4 @@ def with_sandboxes(tool: ToolSpec, names: tuple[str, ...]) -> ToolSpec:
         words="Which machine; absent: the default",
         choices=names,
     )
-    return ToolSpec(
-        name=tool.name,
-        title=tool.title,
-        words=tool.words,
-        arguments=(*tool.arguments, choice),
-        reads_only=tool.reads_only,
-    )
+    return replace(tool, arguments=(*tool.arguments, choice))

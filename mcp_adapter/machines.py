@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sandbox_ops.discover import Settings
+    from sandbox_ops.models import Project
     from sandbox_ops.sandbox import Sandbox
 
 
@@ -54,6 +55,16 @@ class Machines:
 
                 self._open[config.name] = Sandbox(config)
             return self._open[config.name]
+
+    def project(self) -> "Project":
+        """Return the project around us as it is now: branches change.
+
+        Raises:
+            ConfigError: the configuration is wrong, or git does not answer.
+        """
+        from sandbox_ops import discover
+
+        return discover.settings(self._cwd, self._environ).project
 
     def _read(self) -> "Settings":
         with self._lock:

@@ -39,13 +39,14 @@ class Calls:
 
     def read_file(self, path: str, **lines: int) -> str:
         """Return the call that reads a file on the machine."""
-        return self._call("remote_file_read", file_path=path, **lines)
+        return self.named("remote_file_read", file_path=path, **lines)
 
     def read_job(self, job_id: str) -> str:
         """Return the call that reads a job."""
-        return self._call("remote_bash_output", bash_id=job_id)
+        return self.named("remote_bash_output", bash_id=job_id)
 
-    def _call(self, tool: str, **arguments: str | int) -> str:
+    def named(self, tool: str, **arguments: str | int) -> str:
+        """Return the call of a tool."""
         if self.sandbox:
             arguments["sandbox"] = self.sandbox
         words = (

@@ -16,16 +16,23 @@ from mcp.types import (
     INVALID_PARAMS,
     CallToolRequestParams,
     CallToolResult,
+    GetPromptRequestParams,
+    GetPromptResult,
+    ListPromptsResult,
     ListToolsResult,
     PaginatedRequestParams,
+    Prompt,
+    PromptArgument,
+    PromptMessage,
     TextContent,
     Tool,
     ToolAnnotations,
 )
 
-from mcp_adapter import catalog
+from mcp_adapter import catalog, prompts, workflow_catalog
 from mcp_adapter.tools import Tools
 from mcp_adapter.waiting import Progress
+from sandbox_ops.errors import UsageError
 
 Context = ServerRequestContext[dict[str, Any], Any]
 
@@ -44,22 +51,55 @@ def build(tools: Tools) -> Server[dict[str, Any]]:
         try:
             answer = await tools.call(params.name, params.arguments, _progress(context))
         except KeyError:
-            known = ", ".join(tool.name for tool in catalog.TOOLS)
+            known = ", ".join(tools.names)
             message = f"Unknown tool: {params.name[:80]}. There are: {known}."
             raise MCPError(INVALID_PARAMS, message) from None
         # Text alone: hosts drop it where there is structured content beside.
         content = TextContent(type="text", text=answer.text)
         return CallToolResult(content=[content], is_error=answer.is_error)
 
+    asked = workflow_catalog if tools.has_workflows else catalog
     return Server(
         "sandbox-ops",
         title="Remote GPU sandbox",
         version=_version(),
-        instructions=catalog.INSTRUCTIONS,
+        instructions=asked.INSTRUCTIONS,
         lifespan=_stdout_is_the_wire,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
+        on_list_prompts=_list_prompts if tools.has_workflows else None,
+        on_get_prompt=_get_prompt if tools.has_workflows else None,
     )
+
+
+async def _list_prompts(
+    _context: Context, _params: PaginatedRequestParams | None
+) -> ListPromptsResult:
+    return ListPromptsResult(
+        prompts=[
+            Prompt(
+                name=spec.name,
+                title=spec.title,
+                description=spec.words,
+                arguments=[
+                    PromptArgument(name=name, description=words)
+                    for name, words in spec.arguments.items()
+                ],
+            )
+            for spec in prompts.PROMPTS
+        ]
+    )
+
+
+async def _get_prompt(
+    _context: Context, params: GetPromptRequestParams
+) -> GetPromptResult:
+    try:
+        said = prompts.filled(params.name, params.arguments)
+    except UsageError as problem:
+        raise MCPError(INVALID_PARAMS, str(problem)) from None
+    message = PromptMessage(role="user", content=TextContent(type="text", text=said))
+    return GetPromptResult(messages=[message])
 
 
 def _version() -> str:
@@ -74,7 +114,9 @@ def _tool(spec: catalog.ToolSpec) -> Tool:
         annotations = ToolAnnotations(read_only_hint=True)
     else:
         annotations = ToolAnnotations(
-            read_only_hint=False, destructive_hint=True, open_world_hint=True
+            read_only_hint=False,
+            destructive_hint=spec.destructive,
+            open_world_hint=True,
         )
     return Tool(
         name=spec.name,

@@ -10,10 +10,11 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
+from mcp_adapter.catalog import Toolset
 from mcp_adapter.machines import Machines
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _LEAVE_S = 0.7
 log = logging.getLogger(__name__)
 
 
-def serve(machines: Machines) -> NoReturn:
+def serve(machines: Machines, toolsets: Sequence[Toolset]) -> NoReturn:
     """Serve the tools over these machines until the end. Does not return."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
@@ -38,7 +39,7 @@ def serve(machines: Machines) -> NoReturn:
     gc.disable()
     code = 0
     try:
-        asyncio.run(_serve(machines))
+        asyncio.run(_serve(machines, toolsets))
     except BaseException:
         log.exception("the server failed")
         code = 70
@@ -50,14 +51,14 @@ def _leave(number: int, _frame: FrameType | None) -> None:
     os._exit(128 + number)
 
 
-async def _serve(machines: Machines) -> None:
+async def _serve(machines: Machines, toolsets: Sequence[Toolset]) -> None:
     import anyio
     from mcp.server.stdio import stdio_server
 
     from mcp_adapter.server import build
     from mcp_adapter.tools import Tools
 
-    tools = Tools(machines)
+    tools = Tools(machines, toolsets)
     server = build(tools)
     gc.freeze()
     gc.enable()

@@ -1,22 +1,26 @@
-"""The three tools: read the arguments, call the library, say what came of it."""
+"""The tools: read the arguments, call the library, say what came of it."""
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mcp_adapter import answers, arguments, catalog, readers
+from mcp_adapter import workflow_catalog as workflow
 from mcp_adapter.answers import Answer
+from mcp_adapter.catalog import Toolset
+from mcp_adapter.giving_up import Stoppable
 from mcp_adapter.machines import Machines
 from mcp_adapter.marks import Calls
-from mcp_adapter.waiting import Beat, Progress, in_thread, quickly
+from mcp_adapter.waiting import Beat, Progress, in_long_thread, in_thread, quickly
 from sandbox_ops.errors import SandboxError, UsageError
 from sandbox_ops.models import CommandResult
 
 if TYPE_CHECKING:
-    from sandbox_ops.sandbox import Call, Sandbox
+    from sandbox_ops.sandbox import Sandbox
+    from sandbox_ops.starting import Call
 
 _FOREGROUND_S = 120.0
 _LAST_LINE_S = 1.0
@@ -30,15 +34,21 @@ class Tools:
     """The tools over the configured machines, in one event loop.
 
     Attributes:
+        has_workflows: Whether the verbs are among them.
         leaving: Set when the client is gone for good. A wait that is cut short from then
             on was not cancelled by anybody: its command goes on.
 
     Args:
         machines: Where they work.
+        toolsets: Which tools there are.
     """
 
-    def __init__(self, machines: Machines) -> None:
+    def __init__(
+        self, machines: Machines, toolsets: Sequence[Toolset] = ("remote",)
+    ) -> None:
         self.leaving = False
+        self.has_workflows = "workflow" in toolsets
+        self._tools = {tool.name: tool for tool in _of(toolsets)}
         self._machines = machines
         self._tasks: set[asyncio.Task[Any]] = set()
         self._waiting = 0
@@ -54,7 +64,14 @@ class Tools:
             except Exception:
                 log.exception("the configuration cannot be read")
                 names = ()
-        return tuple(catalog.with_sandboxes(tool, names) for tool in catalog.TOOLS)
+        return tuple(
+            catalog.with_sandboxes(tool, names) for tool in self._tools.values()
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the tools."""
+        return tuple(self._tools)
 
     async def call(
         self,
@@ -72,7 +89,7 @@ class Tools:
         Raises:
             KeyError: there is no such tool.
         """
-        tool = {tool.name: tool for tool in catalog.TOOLS}[name]
+        tool = self._tools[name]
         with self._seen_through():
             try:
                 return await self._answer(tool, sent, Beat(progress))
@@ -92,8 +109,38 @@ class Tools:
         sandbox = await beat.until(in_thread(lambda: self._machines.sandbox(which)))
         if tool is catalog.REMOTE_BASH:
             return await self._bash(sandbox, given, beat)
+        if tool in workflow.TOOLS:
+            return await self._workflow(tool.name, sandbox, given, beat)
         read = _READERS[tool.name]
         return await beat.until(in_thread(lambda: read(sandbox, given)))
+
+    async def _workflow(
+        self, name: str, sandbox: "Sandbox", given: Mapping[str, Any], beat: Beat
+    ) -> Answer:
+        """Run a verb; it is given up where the client cancels the call."""
+        from mcp_adapter import workflows
+
+        told, stoppable = [""], Stoppable(sandbox)
+
+        def work() -> Answer:
+            here = workflows.Here(
+                sandbox=cast("Sandbox", stoppable),
+                project=self._machines.project(),
+                tell=lambda line: told.__setitem__(0, line),
+                calls=Calls(given.get("sandbox") or ""),
+            )
+            return workflows.call(name, here, given)
+
+        async def line() -> str:
+            return told[0]
+
+        doing = in_long_thread(work)
+        try:
+            return await beat.until(doing, line)
+        except asyncio.CancelledError:
+            if not self.leaving and not doing.cancel():
+                in_thread(stoppable.give_up)
+            raise
 
     async def _bash(
         self, sandbox: "Sandbox", given: Mapping[str, Any], beat: Beat
@@ -168,6 +215,11 @@ class Tools:
         """Wait for the calls under way, but not for ever."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=within_s)
+
+
+def _of(toolsets: Sequence[Toolset]) -> tuple[catalog.ToolSpec, ...]:
+    remote = catalog.TOOLS if "remote" in toolsets else ()
+    return (*remote, *(workflow.TOOLS if "workflow" in toolsets else ()))
 
 
 _READERS: dict[str, Callable[["Sandbox", Mapping[str, Any]], Answer]] = {

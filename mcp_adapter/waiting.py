@@ -20,12 +20,19 @@ Progress = Callable[[float, str], Awaitable[None]]
 HEARTBEAT_S = 2.0
 
 _THREADS = 16
+_LONG_THREADS = 4
 _pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="tool")
+_long_pool = ThreadPoolExecutor(_LONG_THREADS, thread_name_prefix="workflow")
 
 
 def in_thread(work: Callable[[], T]) -> "Future[T]":
-    """Begin work that blocks, in a thread of ours."""
+    """Begin work that blocks for a moment, in a thread of ours."""
     return _pool.submit(work)
+
+
+def in_long_thread(work: Callable[[], T]) -> "Future[T]":
+    """Begin work that may block for an hour, where it holds up nothing but its like."""
+    return _long_pool.submit(work)
 
 
 class Beat:

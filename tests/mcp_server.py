@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, TextContent
 from waiting import wait_until
 
+from mcp_adapter.catalog import Toolset
 from mcp_adapter.machines import Machines
 from mcp_adapter.server import build
 from mcp_adapter.tools import Tools
@@ -49,12 +50,14 @@ Ask = Callable[..., tuple[str, bool]]
 """Calls a tool by name with arguments; returns its text and whether it is an error."""
 
 
-def asker(machines: Machines, era: str) -> Ask:
+def asker(
+    machines: Machines, era: str, toolsets: Sequence[Toolset] = ("remote",)
+) -> Ask:
     """Return what calls the tools on these machines, in this process."""
 
     def ask(tool: str, **arguments: object) -> tuple[str, bool]:
         async def main() -> tuple[str, bool]:
-            async with Client(build(Tools(machines)), mode=era) as client:
+            async with Client(build(Tools(machines, toolsets)), mode=era) as client:
                 result = await client.call_tool(tool, arguments)
                 return text(result), result.is_error
 

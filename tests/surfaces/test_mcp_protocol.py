@@ -65,7 +65,12 @@ def test_the_three_tools_are_listed_whatever_the_configuration(play: Play) -> No
     play(scenario)
 
 
-def test_the_list_costs_less_than_3_kb_and_hosts_cut_nothing(play: Play) -> None:
+@pytest.mark.parametrize("toml", ["", TWO], ids=["one", "two"])
+def test_the_list_costs_less_than_3_kb_and_hosts_cut_nothing(
+    toml: str, play: Play, tmp_path: Path
+) -> None:
+    (tmp_path / "sandbox.toml").write_text(toml, "utf-8")
+
     async def scenario(client: Client) -> None:
         listed = await client.list_tools()
         raw = listed.model_dump(mode="json", by_alias=True, exclude_none=True)

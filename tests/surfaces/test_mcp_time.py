@@ -100,8 +100,8 @@ def test_sixty_commands_under_way_hold_nobody_up(play: Play) -> None:
         assert await bash("echo quick") == "quick"
         assert time.perf_counter() - began < 1
         began = time.perf_counter()
-        assert await bash("") == "`command` is empty"
-        assert time.perf_counter() - began < 0.5
+        assert len((await client.list_tools()).tools) == 3
+        assert time.perf_counter() - began < 0.25  # 0.05 on a quiet machine
         await bash("pkill -f '^sleep 3017'")
         for answer in await asyncio.gather(*waiting):
             assert answer.startswith("exit code 143 (signal TERM")

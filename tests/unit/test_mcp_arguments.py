@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_adapter import arguments, catalog
+from mcp_adapter import arguments, catalog, workflow_catalog
 from sandbox_ops.errors import UsageError
 
 
@@ -115,3 +115,39 @@ def test_any_arguments_are_read_or_refused(sent: dict[str, object]) -> None:
             except UsageError:
                 continue
             assert set(given_values) == {a.name for a in tool.arguments}
+
+
+@pytest.mark.parametrize(
+    ("sent", "value"),
+    [
+        (["busy-gpu", "unpushed"], ("busy-gpu", "unpushed")),
+        ("busy-gpu", ("busy-gpu",)),
+        ('["busy-gpu"]', ("busy-gpu",)),
+        ([], ()),
+    ],
+)
+def test_a_list_may_be_one_text_or_json_in_a_text(
+    sent: object, value: tuple[str, ...]
+) -> None:
+    assert arguments.read(workflow_catalog.TRAIN, {"force": sent})["force"] == value
+
+
+@pytest.mark.parametrize("sent", [["nonsense"], [1], {"a": 1}, "nonsense"])
+def test_a_list_of_something_else_is_refused(sent: object) -> None:
+    with pytest.raises(UsageError, match="`force` must be"):
+        arguments.read(workflow_catalog.TRAIN, {"force": sent})
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [{"steps": 5, "lr": "1e-3", "amp": True}, '{"steps":5,"lr":"1e-3","amp":true}'],
+)
+def test_settings_are_texts_by_name(sent: object) -> None:
+    given = arguments.read(workflow_catalog.TRAIN, {"settings": sent})["settings"]
+    assert given == {"steps": "5", "lr": "1e-3", "amp": "true"}
+
+
+@pytest.mark.parametrize("sent", [["steps=5"], "steps=5", {"steps": [5]}, 5])
+def test_settings_of_another_form_are_refused(sent: object) -> None:
+    with pytest.raises(UsageError, match="`settings` must be an object such as"):
+        arguments.read(workflow_catalog.TRAIN, {"settings": sent})

@@ -1,0 +1,1 @@
+"""Gates: other people's tools and clients against our server."""
