@@ -4,11 +4,12 @@ A follower's link may die: the poll heals it, or each of its commands is answere
 "connection lost", with the job named.
 """
 
+import contextlib
 import dataclasses
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 
 from sandbox_ops import parse
 from sandbox_ops.collect import Collector, Range
@@ -82,18 +83,21 @@ class Watch:
         self.job = dataclasses.replace(self.job, state=JobState.UNKNOWN, reason="")
         self._resolve(EndKind.CONNECTION_LOST)
 
+    def fail(self, error: Exception) -> None:
+        """Resolve as that error, unless somebody gave up waiting before."""
+        with contextlib.suppress(InvalidStateError):
+            self.future.set_exception(error)
+
     def _resolve(self, kind: EndKind) -> None:
-        if self.future.done():
-            return
-        self.future.set_result(
-            CommandResult(
-                job=self.job,
-                kind=kind,
-                stdout=self._streams["log"].output,
-                stderr=self._streams["stderr"].output,
-                left=self._left,
-            )
+        result = CommandResult(
+            job=self.job,
+            kind=kind,
+            stdout=self._streams["log"].output,
+            stderr=self._streams["stderr"].output,
+            left=self._left,
         )
+        with contextlib.suppress(InvalidStateError):
+            self.future.set_result(result)
 
 
 def _collector(name: str, keep_bytes: int, listener: Listener | None) -> Collector:
@@ -159,7 +163,7 @@ class Follower:
             return
         except Exception as error:  # noqa: BLE001  # belongs to those who wait
             for watch in watches:
-                watch.future.set_exception(error)
+                watch.fail(error)
             return
         self._deal(watches, reply)
 
@@ -175,11 +179,11 @@ class Follower:
                 if found is not None:
                     watch.take(found)
                 elif watch.job.id in gone:
-                    watch.future.set_exception(
+                    watch.fail(
                         NotFoundError(f"the record of {watch.job.id} was removed")
                     )
             except Exception as error:  # noqa: BLE001  # a listener's, or a bad record
-                watch.future.set_exception(error)
+                watch.fail(error)
 
 
 def _split(reply: Reply) -> list[Reply]:

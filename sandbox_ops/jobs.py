@@ -25,7 +25,10 @@ def get(sandbox: Sandbox, job_id: str) -> Job:
 
 
 def recent(sandbox: Sandbox, limit: int = 50) -> tuple[Job, ...]:
-    """Return the newest jobs, newest first, foreground ones included."""
+    """Return the newest jobs, newest first, and every older one that has not ended.
+
+    Foreground ones are among them.
+    """
     reply = sandbox.request("look", "jobs", str(limit))
     return tuple(found.job for found in parse.jobs(reply, sandbox.base).values())
 
@@ -137,8 +140,8 @@ def stop(sandbox: Sandbox, job_id: str, *, grace_s: float = 10) -> StopReport:
 
     def reported() -> parse.JobReply | None:
         found = _poll(sandbox, job_id, "j")
-        done = found.swept if sweep else found.job.state.ended
-        return found if done else None
+        told = found.swept or (found.stopped and not sweep)
+        return found if told and found.job.state.ended else None
 
     found = until(reported, timeout_s=grace_s + _STOP_MARGIN_S)
     if found is None:
@@ -147,6 +150,16 @@ def stop(sandbox: Sandbox, job_id: str, *, grace_s: float = 10) -> StopReport:
             f"The machine goes on with it; look again: sandbox-ops stop {job_id}",
         )
     return StopReport(job=found.job, killed=found.killed, left=found.left)
+
+
+def pin(sandbox: Sandbox, job_id: str, *, pinned: bool = True) -> None:
+    """Keep a job's record and log whatever its age, or let it go with the others again.
+
+    Raises:
+        NotFoundError: There is no such job.
+    """
+    _check_id(sandbox, job_id)
+    sandbox.request("pin", job_id, "1" if pinned else "0")
 
 
 def status(sandbox: Sandbox, *, path: str, tails: int = 8192) -> MachineStatus:

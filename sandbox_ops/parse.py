@@ -15,9 +15,9 @@ from sandbox_ops.models import Job, JobState
 
 RECORD_FORMAT = 1
 _SIGNALS = range(129, 193)
-_START_WINDOW_CS = 1000
-"""How long a record may say `starting` after its worker died: the supervisor that it
-launched may be on its way."""
+_START_WINDOW_CS = 3000
+"""How long a record may say `starting`: the supervisor that was launched may be on its
+way. It begins nothing once half of that is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,7 @@ class JobReply:
     ranges: dict[str, Range] = field(default_factory=dict)
     killed: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    stopped: bool = False
     swept: bool = False
 
 
@@ -80,6 +81,7 @@ def jobs(segments: Sequence[Segment], base: str) -> dict[str, JobReply]:
                 ranges=ranges,
                 killed=_report(report, "killed "),
                 left=_report(report, "left "),
+                stopped="stopped" in reports,
                 swept="swept" in reports,
             )
             spec, ranges, reports = {}, {}, {}
@@ -166,12 +168,13 @@ def job_state(phase: str, fields: dict[str, str]) -> tuple[JobState, str]:
     if phase == "ended":
         return _ended(fields)
     if life == "restarted":
-        return JobState.LOST, "reboot"
+        before = "killed" if phase == "running" else "never started"
+        return JobState.LOST, before if "over" in fields else "reboot"
     if phase == "running":
         return _RUNNING.get(life, (JobState.RUNNING, ""))
     if phase == "starting":
         age = (_number(fields, "now") or 0) - (_number(fields, "up0") or 0)
-        if life == "gone" and age > _START_WINDOW_CS:
+        if age > _START_WINDOW_CS:
             return JobState.LOST, "never started"
         return JobState.STARTING, ""
     return JobState.UNKNOWN, "its record cannot be read"
@@ -189,6 +192,8 @@ def _ended(fields: dict[str, str]) -> tuple[JobState, str]:
         return JobState.STOPPED, ""
     if reason == "timed-out":
         return JobState.TIMED_OUT, ""
+    if reason == "late":
+        return JobState.LOST, "never started"
     if fields.get("code") == "0":
         return JobState.SUCCEEDED, ""
     return JobState.FAILED, "out of memory" if "oom" in fields else ""
@@ -197,7 +202,8 @@ def _ended(fields: dict[str, str]) -> tuple[JobState, str]:
 def _stopping(job: Job, segment: Segment, reports: dict[str, Any]) -> Job:
     """Hold back the end of a stopped job until its stopper has reported."""
     fields = segment.fields
-    if "stopping" not in fields or "stopped" in reports:
+    own_end = job.state in (JobState.SUCCEEDED, JobState.FAILED)
+    if "stopping" not in fields or "stopped" in reports or own_end:
         return job
     since = (_number(fields, "now") or 0) - (_number(fields, "stopping") or 0)
     given_up = job.state is not JobState.RUNNING and since > _STOPPER_WINDOW_CS

@@ -43,6 +43,7 @@ class SshServer:
     host: str = sshd_files.HOST
     user: str = field(default_factory=getpass.getuser)
     _listener: subprocess.Popen[bytes] | None = None
+    _watcher: subprocess.Popen[bytes] | None = None
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -148,8 +149,11 @@ class SshServer:
         """
         return processes.carrying(f"SANDBOX_JOB={self.home}", f"HOME={self.home}")
 
-    def start(self) -> None:
+    def start(self, *, busy: bool = False) -> None:
         """Start it, on the port it always had.
+
+        Args:
+            busy: Whether clients may come back at once.
 
         Raises:
             AssertionError: it did not answer with a banner within 10 s.
@@ -163,8 +167,14 @@ class SshServer:
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for pytest, which then ends it
             )
+        self._watcher = subprocess.Popen(
+            ["sh", "-c", 'read -r _; kill "$0"', str(self._listener.pid)],
+            stdin=subprocess.PIPE,  # ends when we do, also by SIGKILL
+            start_new_session=True,
+        )
         wait_until(self._answers, what=f"sshd's banner on port {self.port}")
-        wait_until(lambda: not self.session_pids(), what="the end of our own probe")
+        if not busy:
+            wait_until(lambda: not self.session_pids(), what="the end of our own probe")
 
     def _answers(self) -> bool:
         assert self._listener
@@ -185,6 +195,9 @@ class SshServer:
         if self._listener is None:
             return
         serving = self.session_pids() if sessions else ()
+        if self._watcher:
+            self._watcher.kill()
+            self._watcher.communicate()
         self._listener.terminate()
         self._listener.wait(10)
         self._listener = None

@@ -17,12 +17,13 @@ _LIBRARY = ("common", "supervise", "stop", "worker", "look", "read", "prune", "m
 
 BOOTSTRAP = (
     "exec /bin/sh -c 'IFS= read -r x;IFS= read -r n;"
-    """l=$(head -c "$n"|cut -c2-);eval "$l"'"""
+    """l=$(dd bs="$n" count=1 iflag=fullblock 2>/dev/null|cut -c2-);eval "$l"'"""
 )
 """The constant command of a worker's channel; any login shell takes it as it is.
 
 A start-up file may put another shell in its place, which then reads what we send: it
 runs the first line, by which we notice; the rest is comments and unknown words to it.
+`dd` because it takes what it was told and no more; busybox's `head -c` takes all.
 """
 
 
@@ -78,9 +79,11 @@ def request(sequence: int, verb: str, arguments: Sequence[str]) -> bytes:
     """Return the bytes of one request to a resident worker.
 
     Short bodies are counted in lines, which the shell reads without a fork; long ones
-    in bytes, because its `read` takes one system call a byte.
+    in bytes, because its `read` takes one system call a byte. The last word of a body
+    says that it is whole.
     """
-    body = f"do_{verb} {words(*arguments)}".encode("utf-8", "surrogateescape")
+    line = f"do_{verb} {words(*arguments)} #{sequence}"
+    body = line.encode("utf-8", "surrogateescape")
     if len(body) > _LINE_BODY_BYTES:
         return b"%d 0 %d\n%b" % (sequence, len(body), body)
     return b"%d %d 0\n%b\n" % (sequence, body.count(b"\n") + 1, body)

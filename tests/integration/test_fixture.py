@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,6 +96,24 @@ def test_nothing_outlives_a_closed_server(make_sshd: MakeSshd) -> None:
     listener = server.listener_pid
     server.close()
     assert not processes.alive(listener)
+
+
+def test_a_server_ends_when_its_tests_are_killed(tmp_path: Path) -> None:
+    begin = (
+        "import os, pathlib, signal, sshd\n"
+        f"server = sshd.start_sshd(pathlib.Path({str(tmp_path)!r}) / 'server')\n"
+        "print(server.listener_pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    helpers = str(Path(__file__).parents[1])
+    killed = subprocess.run(
+        [sys.executable, "-c", begin],
+        env={**os.environ, "PYTHONPATH": helpers},
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    wait_until(lambda: not processes.alive(int(killed.stdout)))
 
 
 def test_a_project_begins_clean_and_pushed(git_project: GitProject) -> None:

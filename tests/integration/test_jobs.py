@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sshd import SshServer
 from waiting import wait_until
+from what_happens import row
 
 from sandbox_ops import JobState, Sandbox, jobs
 from sandbox_ops.errors import NotFoundError, RefusedError, TimedOutError
@@ -23,6 +24,10 @@ def test_a_job_is_started_listed_and_ends_with_its_exit_code(sandbox: Sandbox) -
     assert Path(ended.log_path).read_bytes() == b"hello\n"
 
 
+@row(
+    "the client is closed or killed",
+    "it runs on; any other client sees all of it by its id",
+)
 def test_a_job_outlives_the_client_that_started_it(
     sshd: SshServer,
 ) -> None:
@@ -112,6 +117,10 @@ def test_stop_ends_workers_in_sessions_of_their_own_and_nothing_else(
     assert [line for line in sshd.leftovers().values() if "sleep 7131" in line] == []
 
 
+@row(
+    "it has ended",
+    "that never changes, whatever is done to it",
+)
 def test_a_terminal_state_never_changes(sandbox: Sandbox) -> None:
     job = sandbox.start("exit 3")
     ended = jobs.wait(sandbox, job.id, timeout_s=10)
@@ -119,6 +128,10 @@ def test_a_terminal_state_never_changes(sandbox: Sandbox) -> None:
     assert jobs.get(sandbox, job.id) == ended
 
 
+@row(
+    "its time is up with nobody connected",
+    "its whole tree is ended, it is `timed-out`",
+)
 def test_the_deadline_holds_with_nobody_connected(sshd: SshServer) -> None:
     config = sshd.config()
     with Sandbox(config) as sandbox:
@@ -131,6 +144,10 @@ def test_the_deadline_holds_with_nobody_connected(sshd: SshServer) -> None:
 THE_SAME = "0123456789abcdef"
 
 
+@row(
+    "the answer to its start is lost and it is sent again",
+    "it is the same job, with the same id",
+)
 def test_one_token_is_one_job_however_often_it_is_sent(sandbox: Sandbox) -> None:
     first = sandbox.start("sleep 7151", token=THE_SAME)
     again = sandbox.start("sleep 7151", token=THE_SAME)
@@ -148,6 +165,10 @@ def test_of_one_name_only_one_job_lives(sandbox: Sandbox) -> None:
     assert jobs.wait(sandbox, second.id, timeout_s=10).state is JobState.SUCCEEDED
 
 
+@row(
+    "another wants its GPU",
+    "that start is refused, and says which job has it",
+)
 def test_a_claimed_gpu_is_told_to_the_job_and_refused_to_another(
     sandbox: Sandbox,
 ) -> None:
@@ -198,6 +219,10 @@ def _cmdline(folder: Path) -> bytes:
         return b""
 
 
+@row(
+    "the machine restarts",
+    "`lost (reboot)`, never `running`; whoever has its pid now is let be",
+)
 def test_after_a_reboot_a_running_job_is_lost_and_nothing_is_killed(
     sandbox: Sandbox,
 ) -> None:
@@ -266,4 +291,5 @@ def test_files_of_a_job_lie_in_its_folder_for_nobody_else(sandbox: Sandbox) -> N
     folder = Path(job.log_path).parent
     assert (folder / "run.json").read_text("utf-8") == '{"commit": "é"}'
     assert folder.stat().st_mode & 0o077 == 0
-    assert (folder / "env").stat().st_mode & 0o177 == 0
+    jobs.wait(sandbox, job.id, timeout_s=10)
+    assert not (folder / "env").exists()  # read, and gone

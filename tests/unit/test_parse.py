@@ -22,6 +22,9 @@ STATES = [
     ("running", {"life": "orphaned"}, JobState.RUNNING, "unsupervised"),
     ("running", {"life": "gone"}, JobState.LOST, "killed"),
     ("running", {"life": "restarted"}, JobState.LOST, "reboot"),
+    ("running", {"life": "restarted", "over": "1"}, JobState.LOST, "killed"),
+    ("starting", {"life": "restarted", "over": "1"}, JobState.LOST, "never started"),
+    ("ended", {"code": "-", "reason": "late"}, JobState.LOST, "never started"),
     ("starting", {"life": "supervised"}, JobState.STARTING, ""),
     ("starting", {"life": "gone", "now": "500", "up0": "400"}, JobState.STARTING, ""),
     (
@@ -89,6 +92,11 @@ def test_a_stopped_job_is_stopping_until_its_stopper_has_reported() -> None:
     reply = parse.jobs([report, ended], "/b")["remote-1"]
     assert reply.job.state is JobState.STOPPED
     assert (reply.killed, reply.left) == (("12 bash",), ("13 sudo",))
+
+
+def test_an_end_of_its_own_is_not_held_back_by_a_stop_that_came_too_late() -> None:
+    words = "now=9 stopping=2 life=gone ended code=3 reason=exited sure=1 up0=1 up1=5 ended ."
+    assert job(words).job.state is JobState.FAILED
 
 
 def test_a_record_of_a_newer_format_is_refused_with_what_to_do() -> None:

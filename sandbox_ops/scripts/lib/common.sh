@@ -8,6 +8,8 @@
 
 IFS=' 	
 '
+# so many centiseconds after its start a job that has not begun never will (parse.py)
+START_WINDOW=3000
 
 # now: UP = centiseconds since boot (the one clock that nobody sets)
 now() {
@@ -49,12 +51,13 @@ put_state() {
   { printf '%-510s.\n' "$2 ${2%% *}" 1<>"$1/state"; } 2>/dev/null
 }
 
-# get_state DIR: LINE, and from it PHASE PID PTICKS WHERE LEADER LTICKS T0 SURVIVORS
+# get_state DIR: LINE, and from it PHASE PID PTICKS WHERE LEADER LTICKS T0 UP0 UP1
+# SURVIVORS
 get_state() {
   for _try in 1 2 3; do
-    LINE=
+    LINE='' _last='' _word=
     { read -r LINE <"$1/state"; } 2>/dev/null
-    PHASE=none PID='' PTICKS='' WHERE='' LEADER='' LTICKS='' T0='' SURVIVORS=0 _word=
+    PHASE=none PID='' PTICKS='' WHERE='' LEADER='' LTICKS='' T0='' UP0='' UP1='' SURVIVORS=0
     for _word in $LINE; do
       case $_word in
         pid=*) PID=${_word#*=} ;;
@@ -63,13 +66,15 @@ get_state() {
         leader=*) LEADER=${_word#*=} ;;
         lticks=*) LTICKS=${_word#*=} ;;
         t0=*) T0=${_word#*=} ;;
+        up0=*) UP0=${_word#*=} ;;
+        up1=*) UP1=${_word#*=} ;;
         survivors=*) SURVIVORS=${_word#*=} ;;
         .) ;;
         *=*) ;;
         *) [ "$PHASE" = none ] && PHASE=$_word || _last=$_word ;;
       esac
     done
-    [ "$PHASE" = "${_last-}" ] && break
+    [ "$PHASE" = "$_last" ] && break
   done
   [ "$PHASE" != none ]
 }
@@ -87,30 +92,72 @@ live() {
   fi
 }
 
-# busy DIR: the job there has not ended
+# busy DIR: the job there has not ended, or its stopper is still at work
 busy() {
   get_state "$1" || return 1
-  [ "$PHASE" != ended ] || return 1
   live "$1"
-  [ "$LIFE" = supervised ] || [ "$LIFE" = orphaned ]
+  case $PHASE.$LIFE in
+    ended.restarted) false ;;
+    ended.*) stopping "$1" ;;
+    *.supervised | *.orphaned) ;;
+    *) false ;;
+  esac
 }
 
-# members DIR LEADER: PIDS = live processes that carry the job's marker or are in its
-# leader's session. Only what we may read: another user's processes never match.
+# stopping DIR: a stopper began there, has not reported, and may be alive (parse.py)
+stopping() {
+  [ -e "$1/stopping" ] && [ ! -e "$1/stopped" ] || return 1
+  read -r _why _when <"$1/stopping" && now && [ $((UP - ${_when:-0})) -lt 12000 ]
+}
+
+# members DIR: PIDS = live processes that carry the job's marker or are in its leader's
+# session. Only what we may read. Call it after get_state.
 members() {
   PIDS=
-  # shellcheck disable=SC2013 # paths without blanks
-  for _file in $(grep -lzxFs "SANDBOX_JOB=$1" /proc/[0-9]*/environ 2>/dev/null); do
+  # shellcheck disable=SC2046 # paths without blanks
+  marked "$1" /proc/[0-9]*/environ
+  for _file in $FILES; do
     _p=${_file#/proc/}
     _p=${_p%/environ}
     proc "$_p" && [ "$STATE" != Z ] && PIDS="$PIDS $_p"
   done
-  [ -n "$2" ] || return 0
+  [ -z "$LEADER" ] || kin
+}
+
+# kin: adds those in the leader's session. After its end that number may be a stranger's:
+# while one member is as old as the leader's end, the kernel gives it to nobody.
+kin() {
+  _kin='' _ours=''
+  if proc "$LEADER"; then
+    [ "$TICKS" = "$LTICKS" ] || return 0
+    _ours=1
+    now
+    SEEN=$UP # who is as old as that can only be ours
+  elif [ "$PHASE" = running ] && alive "$PID" "$PTICKS"; then
+    _ours=1
+  fi
   for _file in /proc/[0-9]*/stat; do
     _p=${_file#/proc/}
     _p=${_p%/stat}
-    case " $PIDS " in *" $_p "*) continue ;; esac
-    proc "$_p" && [ "$SID" = "$2" ] && [ "$STATE" != Z ] && PIDS="$PIDS $_p"
+    proc "$_p" && [ "$SID" = "$LEADER" ] && [ "$STATE" != Z ] || continue
+    [ "$TICKS" -gt "${UP1:-${SEEN:-0}}" ] || _ours=1
+    case " $PIDS " in *" $_p "*) ;; *) _kin="$_kin $_p" ;; esac
+  done
+  [ -z "$_ours" ] || PIDS="$PIDS$_kin"
+}
+
+# marked DIR FILE...: FILES = those environments that hold the job's marker
+marked() {
+  _mark=SANDBOX_JOB=$1
+  shift
+  [ -n "${GREP_Z-}" ] || { GREP_Z=no; printf 'a\0b\0' | grep -qzxF b 2>/dev/null && GREP_Z=yes; }
+  if [ "$GREP_Z" = yes ]; then
+    FILES=$(grep -lzxFs "$_mark" "$@" 2>/dev/null)
+    return 0
+  fi
+  FILES=
+  for _file in "$@"; do
+    tr '\000' '\n' 2>/dev/null <"$_file" | grep -qxF "$_mark" && FILES="$FILES $_file"
   done
   return 0
 }

@@ -10,23 +10,23 @@ emit_job() {
     trailer "missing $1"
     return
   fi
+  now
   live "$_dir"
   if [ "$LIFE" = gone ] && [ "$PHASE" != ended ]; then
     get_state "$_dir" # it wrote its end between our two looks
   fi
   _said="life=$LIFE $LINE"
   _flags=
-  { read -r _why _when <"$_dir/stopping"; } 2>/dev/null && _flags=" stopping=$_when"
+  given_up
+  { read -r _why _when <"$_dir/stopping"; } 2>/dev/null && _flags="$_flags stopping=$_when"
   for _report in stopped swept; do
     [ -e "$_dir/$_report" ] || continue
     cat "$_dir/$_report"
     trailer "$_report $1"
   done
   if [ "$PHASE" = ended ] && [ "$SURVIVORS" -gt 0 ]; then
-    members "$_dir" "$LEADER"
-    # shellcheck disable=SC2086
-    set -- "$1" "$2" "$3" "$4" "$5" "$6" $PIDS
-    _flags="$_flags alive=$(($# - 6))"
+    survivors
+    _flags="$_flags alive=$_alive"
   fi
   case $2 in *j*)
     IFS= read -r _spec <"$_dir/spec.json" && printf '%s' "$_spec"
@@ -37,6 +37,26 @@ emit_job() {
   [ ! -e "$_dir/stderr" ] || emit_range "$1" stderr "$5" "$6" "$2"
   now
   trailer "job $1 now=$UP$_flags $_said"
+}
+
+# given_up: who was once seen to be lost stays so for the same reason, also after a restart
+given_up() {
+  case $PHASE.$LIFE in
+    running.gone) ;;
+    starting.gone) [ $((UP - ${UP0:-0})) -gt $START_WINDOW ] || return 0 ;;
+    ended.* | *.supervised | *.orphaned) return 0 ;;
+    *) [ ! -e "$_dir/over" ] || _flags=' over=1'; return 0 ;;
+  esac
+  [ -e "$_dir/stopping" ] || printf '' >"$_dir/over"
+}
+
+# survivors: _alive = how many of an ended job live; once none, `quiet` says so for good
+survivors() {
+  _alive=0
+  [ ! -e "$_dir/quiet" ] || return 0
+  members "$_dir"
+  for _p in $PIDS; do _alive=$((_alive + 1)); done
+  [ $_alive -gt 0 ] || printf '' >"$_dir/quiet"
 }
 
 # emit_range ID STREAM OFFSET MAX MODE: `range ID STREAM offset= size= inode=`; a
@@ -68,39 +88,54 @@ do_look() {
   done
 }
 
-# look_jobs N: the newest N, newest first
+# look_jobs N: the newest N, newest first, then every older one that lives
 look_jobs() {
-  _n=0 _found=0 _missed=0
+  _n=0 _found=0 _missed=0 _newest=' '
   read -r _n <"$BASE/last"
   while [ -d "$JOBS/remote-$((_n + 1))" ]; do _n=$((_n + 1)); done
   while [ "$_n" -gt 0 ] && [ $_found -lt "$1" ] && [ $_missed -lt 5000 ]; do
     if [ -d "$JOBS/remote-$_n" ]; then
       emit_job "remote-$_n" j 0 0 0 0
+      _newest="${_newest}remote-$_n "
       _found=$((_found + 1))
     else
       _missed=$((_missed + 1))
     fi
     _n=$((_n - 1))
   done
+  for _mark in "$BASE/live"/remote-*; do
+    _id=${_mark##*/}
+    case $_newest in *" $_id "*) ;; *) lives "$_id" && emit_job "$_id" j 0 0 0 0 ;; esac
+  done
 }
 
-# look_live BYTES: the log tails of every job that has not ended, and of the newest
-# three background jobs that have
+# lives ID: it has not ended; forgets the mark of one that has
+lives() {
+  get_state "$JOBS/$1" || return 1
+  live "$JOBS/$1"
+  case $PHASE.$LIFE in
+    ended.*) rm -f "$BASE/live/$1" && false ;;
+    *.supervised | *.orphaned) ;;
+    *) false ;;
+  esac
+}
+
+# look_live BYTES: the log tails of every job that lives, and of the newest three
+# background jobs
 look_live() {
-  _n=0 _shown=0 _steps=0
+  _n=0 _shown=0 _steps=0 _newest=' '
   read -r _n <"$BASE/last"
-  while [ "$_n" -gt 0 ] && [ $_steps -lt 2000 ]; do
+  while [ "$_n" -gt 0 ] && [ $_steps -lt 500 ] && [ $_shown -lt 3 ]; do
     _steps=$((_steps + 1))
     _id=remote-$_n _n=$((_n - 1))
-    get_state "$JOBS/$_id" || continue
-    if [ "$PHASE" = ended ]; then
-      [ $_shown -lt 3 ] && [ ! -e "$JOBS/$_id/stderr" ] || continue
-      _shown=$((_shown + 1))
-    else
-      live "$JOBS/$_id"
-      case $LIFE in supervised | orphaned) ;; *) continue ;; esac
-    fi
+    [ -e "$JOBS/$_id/log" ] && [ ! -e "$JOBS/$_id/stderr" ] || continue
+    _shown=$((_shown + 1))
+    _newest="$_newest$_id "
     emit_job "$_id" js "-$1" "$1" 0 0
+  done
+  for _mark in "$BASE/live"/remote-*; do
+    _id=${_mark##*/}
+    case $_newest in *" $_id "*) ;; *) lives "$_id" && emit_job "$_id" js "-$1" "$1" 0 0 ;; esac
   done
 }
 

@@ -1,28 +1,90 @@
 # shellcheck shell=sh
-# Old records go, in a process of their own. Never one that lives or that is pinned,
-# never one of the newest 200 (ids are given by counting up from there), never a
-# background job younger than 30 days (90, where it failed).
+# Old records go, in a process of their own. Never one that lives, that has living
+# processes or a file `pinned`, and never one of the newest 20.
 
+# prune BASE: the limits may be set otherwise in BASE/keep, lines of NAME=NUMBER.
+# Foreground: the newest `newest`; those with much output `fg_days`; `fg_mib` together.
+# Background: `days`, `count` of them, `mib` together; thrice that for the failed.
 prune() {
-  BASE=$1 JOBS=$1/jobs
+  BASE=$1 JOBS=$1/jobs last=0
   trap '' HUP PIPE
   machine_id
-  read -r _last <"$BASE/last" || exit 0
-  _today=$(date +%s)
-  for _d in "$JOBS"/remote-*; do
-    [ $((_last - ${_d##*remote-})) -gt 200 ] || continue
+  alone || exit 0
+  newest=200 fg_days=7 fg_mib=2048 days=30 count=5000 mib=20480
+  while IFS='= ' read -r _name _value; do
+    case $_value in '' | *[!0-9]*) continue ;; esac
+    case $_name in
+      newest | fg_days | fg_mib | days | count | mib) eval "$_name=$_value" ;;
+    esac
+  done 2>/dev/null <"$BASE/keep"
+  today=$(($(date +%s) / 86400))
+  read -r last <"$BASE/last"
+  [ "${last:-0}" -gt 20 ] && put_floor || exit 0
+  du -kd1 "$JOBS" 2>/dev/null |
+    sed -n 's#^\([0-9]*\)[^0-9].*/remote-\([0-9]*\)$#\2 \1#p' | sort -rn | sift
+  release
+  find "$BASE/tokens" -type f -mtime +7 -exec rm -f {} +
+  find "$BASE" -maxdepth 1 -name 'fifo.*' -mtime +1 -exec rm -f {} +
+  rm -f "$BASE/pruning"
+}
+
+# alone: no other pruner is at work
+alone() {
+  { read -r _pid _ticks <"$BASE/pruning"; } 2>/dev/null && alive "$_pid" "$_ticks" && return 1
+  proc $$
+  { printf '%s\n' "$$ $TICKS" >"$BASE/pruning"; } 2>/dev/null || rm -f "$BASE/pruning"
+}
+
+# put_floor: before a folder goes, its number is out of use for good
+put_floor() {
+  for _try in 1 2; do
+    { printf '%s\n' "$last" >"$BASE/floor.new" && [ -s "$BASE/floor.new" ] &&
+      mv -f "$BASE/floor.new" "$BASE/floor"; } 2>/dev/null && return 0
+    rm -f "$BASE/ballast" # the disk is full: the more reason to make room
+  done
+  return 1
+}
+
+# sift: reads `NUMBER KIB` lines, newest first
+sift() {
+  _fg_kib=0 _kib_all=0 _n_all=0
+  while read -r _n _kib; do
+    _d=$JOBS/remote-$_n
     [ ! -e "$_d/pinned" ] || continue
-    get_state "$_d" || continue
-    [ "$PHASE" = ended ] || { live "$_d"; case $LIFE in gone | restarted) ;; *) continue ;; esac; }
-    if [ "$SURVIVORS" -gt 0 ]; then
-      members "$_d" "$LEADER"
+    if ! get_state "$_d"; then
+      find "$_d" -maxdepth 0 -mtime +1 -exec rm -rf {} + # its start was cut off
+      continue
+    fi
+    if [ "$PHASE" != ended ]; then
+      live "$_d"
+      case $LIFE in gone | restarted) ;; *) continue ;; esac
+    elif [ "$SURVIVORS" -gt 0 ] && [ ! -e "$_d/quiet" ]; then
+      members "$_d"
       [ -z "$PIDS" ] || continue
     fi
-    if [ ! -e "$_d/stderr" ]; then
-      _age=$(((_today - ${T0:-0} / 100) / 86400))
-      case $LINE in *' code=0 '*) [ $_age -gt 30 ] ;; *) [ $_age -gt 90 ] ;; esac || continue
-    fi
-    rm -rf "$_d"
+    _age=$((today - ${T0:-0} / 8640000))
+    if [ -e "$_d/stderr" ]; then fg_stays; else bg_stays; fi ||
+      [ $((last - _n)) -lt 20 ] || rm -rf "$_d"
   done
-  find "$BASE/tokens" "$BASE/claims" -type f -mtime +7 -exec rm -f {} +
+}
+
+fg_stays() {
+  _fg_kib=$((_fg_kib + _kib))
+  [ $_fg_kib -le $((fg_mib * 1024)) ] || return 1
+  [ $((last - _n)) -lt "$newest" ] && return 0
+  [ "$_kib" -gt 128 ] && [ "$_age" -le "$fg_days" ] # answered in part: to be read there
+}
+
+bg_stays() {
+  _kib_all=$((_kib_all + _kib)) _n_all=$((_n_all + 1)) _times=3
+  case $LINE in *' code=0 '*) _times=1 ;; esac
+  [ $_kib_all -le $((mib * 1024 * _times)) ] &&
+    [ $_n_all -le $((count * _times)) ] && [ "$_age" -le $((days * _times)) ]
+}
+
+# release: claims of jobs that are over
+release() {
+  for _mark in "$BASE/claims"/*.remote-*; do
+    busy "$JOBS/${_mark##*.}" || rm -f "$_mark"
+  done
 }

@@ -4,34 +4,26 @@
 # stop DIR GRACE_S REASON: TERM to the leader's group, so that a launcher can end
 # its workers in order; those that outlive it get TERM too; after the grace KILL, until
 # nothing that can be read is left. Leaves `stopped`: a line `killed|left PID NAME`
-# each. On an ended job it sweeps what was left behind, and leaves `swept`.
+# each. On a job that is over it sweeps what was left behind, and leaves `swept`.
 stop() {
   dir=$1 grace=$2 reason=$3 seen='' told='' answer=swept
   trap '' HUP PIPE TERM INT
   machine_id
   get_state "$dir" || exit 70
-  if [ "$PHASE" != ended ]; then
-    answer=stopped
-    set -C
-    now
-    { printf '%s\n' "$reason $UP" >"$dir/stopping"; } 2>/dev/null # the first reason stands
-    set +C
-    [ "$PHASE" != starting ] || await_start
-  fi
+  announce
   [ "$WHERE" = "$MACHINE" ] || { report; exit 0; }
-  leader=$LEADER lticks=$LTICKS
   now
   end=$((UP + grace * 100))
-  if alive "$leader" "$lticks"; then
-    members "$dir" "$leader"
+  if alive "$LEADER" "$LTICKS"; then
+    members "$dir"
     note
-    kill -s TERM -- "-$leader" 2>/dev/null || kill -s TERM "$leader" 2>/dev/null
+    kill -s TERM -- "-$LEADER" 2>/dev/null || kill -s TERM "$LEADER" 2>/dev/null
   fi
-  while members "$dir" "$leader" && [ -n "$PIDS" ]; do
+  while look_again && [ -n "$PIDS" ]; do
     note
     now
     [ "$UP" -lt "$end" ] || break
-    alive "$leader" "$lticks" || tell_rest
+    alive "$LEADER" "$LTICKS" || tell_rest
     nap 5
   done
   _round=0
@@ -39,12 +31,45 @@ stop() {
     # shellcheck disable=SC2086 # pids
     kill -s KILL $PIDS 2>/dev/null
     nap 5
-    members "$dir" "$leader"
+    look_again
     note
     _round=$((_round + 1))
   done
   settle
+  [ "$answer" = swept ] || [ -e "$dir/stderr" ] || await_gpus
   report
+}
+
+# announce: `stopping` stands before anything is killed. Not for a job that is over: lost
+# stays lost.
+announce() {
+  [ "$PHASE" != ended ] && ! over || return 0
+  set -C
+  now
+  { printf '%s\n' "$reason $UP" >"$dir/stopping"; } 2>/dev/null # the first reason stands
+  set +C
+  [ "$PHASE" != starting ] || await_start
+  get_state "$dir"
+  if over; then
+    rm -f "$dir/stopping"
+    return 0
+  fi
+  answer=stopped
+}
+
+# over: nobody is left to write an end, or to begin
+over() {
+  live "$dir"
+  case $PHASE.$LIFE in
+    running.gone | running.restarted | starting.restarted) ;;
+    starting.*) now && [ $((UP - ${UP0:-0})) -gt $START_WINDOW ] ;;
+    *) false ;;
+  esac
+}
+
+look_again() {
+  get_state "$dir"
+  members "$dir"
 }
 
 # await_start: its supervisor is on the way; give it a second
@@ -84,7 +109,7 @@ settle() {
     _i=$((_i + 1))
   done
   get_state "$dir"
-  [ "$PHASE" = running ] && ! alive "$PID" "$PTICKS" && ! alive "$LEADER" "$LTICKS" || return 0
+  [ "$answer" = stopped ] && over || return 0
   now
   # shellcheck disable=SC2086 # its words, without the padding
   set -- $LINE
@@ -92,14 +117,44 @@ settle() {
   put_state "$dir" "ended code=137 reason=$reason sure=0 up1=$UP survivors=0 $*"
 }
 
+# await_gpus: the driver may take a while to free what the dead held; 3 s, then it is told
+await_gpus() {
+  HELD=''
+  [ -n "$seen" ] && command -v nvidia-smi >/dev/null 2>&1 || return 0
+  _i=0
+  while [ $_i -lt 6 ]; do
+    _i=$((_i + 1)) HELD=''
+    _apps=$(timeout 5 nvidia-smi --format=csv,noheader,nounits \
+      --query-compute-apps=pid,used_memory 2>/dev/null) || return 0
+    while IFS=', ' read -r _p _mib; do
+      case "$seen" in *" $_p:"*) HELD="$HELD $_p:${_mib:-?}" ;; esac
+    done <<EOF
+$_apps
+EOF
+    [ -n "$HELD" ] || return 0
+    nap 50
+  done
+}
+
 report() {
-  members "$dir" "${leader-}"
+  members "$dir"
+  [ -n "$seen" ] || [ ! -e "$dir/$answer" ] || return 0 # another stopper has said more
   {
     for _entry in $seen; do
+      _p=${_entry%%:*}
       case " $PIDS " in
-        *" ${_entry%%:*} "*) printf 'left %s %s\n' "${_entry%%:*}" "${_entry#*:}" ;;
-        *) printf 'killed %s %s\n' "${_entry%%:*}" "${_entry#*:}" ;;
+        *" $_p "*)
+          _why=
+          # shellcheck disable=SC3067 # dash, bash and busybox all have it
+          [ -O "/proc/$_p" ] || _why=', which is not ours to end'
+          printf 'left %s %s%s\n' "$_p" "${_entry#*:}" "$_why"
+          ;;
+        *) printf 'killed %s %s\n' "$_p" "${_entry#*:}" ;;
       esac
     done
-  } >"$dir/$answer.tmp" 2>/dev/null && mv -f "$dir/$answer.tmp" "$dir/$answer"
+    for _entry in ${HELD-}; do
+      printf 'left %s: it is dead, and the GPU still shows %s MiB as its own\n' \
+        "${_entry%%:*}" "${_entry#*:}"
+    done
+  } >"$dir/$answer.$$" 2>/dev/null && mv -f "$dir/$answer.$$" "$dir/$answer"
 }

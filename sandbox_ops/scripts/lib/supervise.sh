@@ -10,10 +10,11 @@ supervise() {
   id=${dir##*/} poked=
   trap '' HUP PIPE
   trap 'poked=1' TERM INT USR1
+  trap 'say ended' EXIT # whatever goes wrong here, nobody is to wait for ever
   proc $$ && self="pid=$$ ticks=$TICKS machine=$MACHINE t0=$t0"
   oom_kills
   ooms=$OOMS
-  now
+  may_begin || exit 0
   up0=$UP
   if [ "$kind" = fg ]; then
     lead >>"$dir/log" 2>>"$dir/stderr" </dev/null 7>&- &
@@ -24,11 +25,9 @@ supervise() {
   proc "$leader" || TICKS=0
   self="$self leader=$leader lticks=$TICKS up0=$up0"
   put_state "$dir" "running $self"
-  watcher=
-  if [ "$wait$timeout$cap" != 000 ]; then
-    watch_over 2>/dev/null &
-    watcher=$!
-  fi
+  lticks=$TICKS
+  watch_over 2>/dev/null &
+  watcher=$!
   say started
   while :; do
     poked=
@@ -37,13 +36,29 @@ supervise() {
     # a signal to us may have ended the wait: then the leader is still to be waited for
     [ -n "$poked" ] && proc "$leader" || break
   done
-  [ -z "$watcher" ] || kill -s USR1 "$watcher" 2>/dev/null
+  kill -s USR1 "$watcher" 2>/dev/null
   finish
   # the signal is lost on a watcher that had not yet set its trap: again, until it is gone
-  while [ -n "$watcher" ] && proc "$watcher" && [ "$STATE" != Z ]; do
+  while proc "$watcher" && [ "$STATE" != Z ]; do
     kill -s USR1 "$watcher" 2>/dev/null
     nap 2
   done
+  clear_up
+}
+
+# may_begin: neither stopped meanwhile, nor so late that readers gave it up; UP
+may_begin() {
+  now
+  get_state "$dir"
+  reason=late
+  if [ -e "$dir/stopping" ]; then
+    read -r reason _ <"$dir/stopping"
+  elif [ $((UP - ${UP0:-0})) -le $((START_WINDOW / 2)) ]; then
+    return 0
+  fi
+  put_state "$dir" "ended code=- reason=$reason up0=$UP up1=$UP $self"
+  say ended
+  return 1
 }
 
 # lead: becomes the user's command, leader of a session of its own
@@ -52,7 +67,7 @@ lead() {
   SANDBOX_JOB=$dir PYTHONUNBUFFERED=1
   export SANDBOX_JOB PYTHONUNBUFFERED
   # shellcheck source=/dev/null
-  [ ! -e "$dir/env" ] || . "$dir/env"
+  [ ! -e "$dir/env" ] || { . "$dir/env" && rm -f "$dir/env"; } # secrets do not stay
   cd "$cwd" || exit 126
   # shellcheck disable=SC2086 # "setsid" or "busybox setsid"
   case $shell in
@@ -75,12 +90,24 @@ finish() {
   else
     leftovers
   fi
-  # a second is enough to fill a disk: can the log still grow?
-  if [ -e "$dir/incomplete" ] || { [ $((UP - up0)) -gt 100 ] && ! room; }; then
-    extra="$extra incomplete=1"
-  fi
-  put_state "$dir" "ended code=$code reason=$reason sure=$sure up1=$UP survivors=$left$extra $self"
+  ran=$((UP - up0))
+  [ "$cap" = 0 ] || [ $ran -lt 10 ] || hold_down # a tenth of a second fills no cap
+  { [ ! -e "$dir/incomplete" ] && room; } || extra="$extra incomplete=1"
+  _tries=0
+  until put_state "$dir" "ended code=$code reason=$reason sure=$sure up1=$UP survivors=$left$extra $self"; do
+    _tries=$((_tries + 1))
+    [ $_tries -lt 720 ] || break # an hour: a file system may come back
+    nap 500
+  done
   say ended
+}
+
+# clear_up: what only a job that runs needs; and who wrote much makes room for others
+clear_up() {
+  rm -f "$dir/probe" "${dir%/jobs/*}/live/$id"
+  [ "$ran" -gt 100 ] || return 0
+  [ -z "$(find "$dir" -type f -size +131072)" ] || # 64 MiB
+    $SETSID sh "$LIBRARY" prune "${dir%/jobs/*}" >/dev/null 2>&1 7>&- &
 }
 
 # say WORD: to whoever started the job, if there still is one
@@ -88,49 +115,79 @@ say() {
   { printf '%s %s\n' "$id" "$1" >&7; } 2>/dev/null
 }
 
+# room: can the log still grow? Without a fork: it is asked at the end of every command.
 room() {
   { printf '%4096s' . >"$dir/probe"; } 2>/dev/null
   _r=$?
-  rm -f "$dir/probe"
+  { printf '' >"$dir/probe"; } 2>/dev/null
   return $_r
 }
 
-# oom_kills: OOMS = how often the kernel killed for memory in our cgroup (v2), or ''
+# spoil: the log lacks something
+spoil() {
+  { printf '' >"$dir/incomplete"; } 2>/dev/null && return 0
+  rm -f "${dir%/jobs/*}/ballast"
+  { printf '' >"$dir/incomplete"; } 2>/dev/null
+}
+
+# oom_kills: OOMS = how often the kernel killed for memory in our cgroup, or ''
 oom_kills() {
   OOMS=
   while IFS=: read -r _n _c _path; do
-    [ "$_n" = 0 ] || continue
+    case $_n:$_c in
+      0:*) _file=/sys/fs/cgroup$_path/memory.events ;;
+      *:memory) _file=/sys/fs/cgroup/memory$_path/memory.oom_control ;;
+      *) continue ;;
+    esac
     while read -r _key _value; do
       [ "$_key" != oom_kill ] || OOMS=$_value
-    done 2>/dev/null <"/sys/fs/cgroup$_path/memory.events"
+    done 2>/dev/null <"$_file"
   done 2>/dev/null </proc/self/cgroup
 }
 
 # leftovers: left = how many processes of the job outlive the leader. They were all
-# born after it; where few pids were given out since, only those are looked at.
+# born after it; where few pids were given out since, only those are looked at. One may
+# fork and go while we look: then we look again.
 leftovers() {
-  left=0 _born='' _p=$leader
-  read -r _ _ _ _ _last </proc/loadavg
-  if [ "${_last:-0}" -lt "$leader" ] || [ $((_last - leader)) -gt 300 ]; then
-    members "$dir" "$leader"
-    for _p in $PIDS; do left=$((left + 1)); done
+  _round=0
+  while [ $_round -lt 5 ]; do
+    _round=$((_round + 1)) left=0 _born='' _p=$leader _last=0
+    newborn || break
+    [ -n "$_born" ] || return 0
+    _environs=
+    for _p in $_born; do _environs="$_environs /proc/$_p/environ"; done
+    # shellcheck disable=SC2086 # paths without blanks
+    marked "$dir" $_environs
+    for _p in $FILES; do left=$((left + 1)); done
+    for _p in $_born; do [ -e "/proc/$_p" ] || continue 2; done
     return 0
-  fi
-  while [ "$_p" -lt "$_last" ]; do
-    _p=$((_p + 1))
-    [ -e "/proc/$_p/environ" ] && proc "$_p" && [ "$STATE" != Z ] || continue
-    if [ "$SID" = "$leader" ]; then
-      left=$((left + 1)) # in its session: marked or not, or just becoming a program
-    else
-      _born="$_born /proc/$_p/environ"
-    fi
   done
-  [ -n "$_born" ] || return 0
-  # shellcheck disable=SC2086 # paths without blanks
-  left=$((left + $(grep -lzxFs "SANDBOX_JOB=$dir" $_born | wc -l)))
+  LEADER=$leader LTICKS=$lticks PHASE=ended UP1=$UP
+  members "$dir"
+  left=0
+  for _p in $PIDS; do left=$((left + 1)); done
 }
 
-# watch_over: says `late` after wait, holds the streams under cap, stops at timeout
+# newborn: _born = who was born since the leader, but for those of its session, who are
+# counted in `left`; fails where that would be too many to look at
+newborn() {
+  while read -r _ _ _ _ _now </proc/loadavg && [ "$_now" != "$_last" ]; do
+    _last=$_now
+    [ "$_last" -ge "$leader" ] && [ $((_last - leader)) -le 300 ] || return 1
+    while [ "$_p" -lt "$_last" ]; do
+      _p=$((_p + 1))
+      [ -e "/proc/$_p/environ" ] && proc "$_p" && [ "$STATE" != Z ] || continue
+      if [ "$SID" = "$leader" ]; then
+        left=$((left + 1)) # marked or not, or just becoming a program
+      else
+        _born="$_born $_p"
+      fi
+    done
+  done
+}
+
+# watch_over: says `late` after wait, then looks now and then while the leader lives:
+# holds the streams under cap, notes a full disk, stops it at its timeout
 watch_over() {
   trap 'kill $! 2>/dev/null; exit 0' USR1
   trap - TERM INT
@@ -139,20 +196,18 @@ watch_over() {
     say late
   fi
   exec 7>&-
-  [ "$timeout$cap" != 00 ] || return 0
-  while :; do
-    now
-    step=200
-    [ "$cap" -gt 0 ] || step=$timeout
-    [ "$timeout" = 0 ] || [ $((up0 + timeout - UP)) -ge "$step" ] || step=$((up0 + timeout - UP))
-    [ "$step" -le 0 ] || nap "$step"
-    [ "$cap" = 0 ] || hold_down
-    now
-    if [ "$timeout" -gt 0 ] && [ $((UP - up0)) -ge "$timeout" ]; then
+  { printf '' >"${dir%/jobs/*}/live/$id"; } 2>/dev/null
+  while now && left=$((up0 + timeout - UP)) && alive "$leader" "$lticks"; do
+    if [ "$timeout" -gt 0 ] && [ "$left" -le 0 ]; then
       # shellcheck disable=SC2086
       $SETSID sh "$LIBRARY" stop "$dir" "$grace" timed-out </dev/null >/dev/null 2>&1 &
       return 0
     fi
+    step=200
+    [ "$timeout" = 0 ] || [ "$left" -ge "$step" ] || step=$left
+    nap "$step"
+    [ "$cap" = 0 ] || hold_down
+    [ -e "$dir/incomplete" ] || room || spoil
   done
 }
 
@@ -162,7 +217,7 @@ hold_down() {
     [ -e "$_f" ] || continue
     _size=$(stat -c %s "$_f") || continue
     [ "$_size" -gt "$cap" ] || continue
-    printf '' >"$dir/incomplete"
+    spoil
     truncate -s "$cap" "$_f"
   done
 }

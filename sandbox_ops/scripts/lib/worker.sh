@@ -35,9 +35,14 @@ prepare() {
   ROOT=$HOME/.sandbox-ops
   { read -r _host </proc/sys/kernel/hostname; } 2>/dev/null
   case $_host in '' | .* | *[!A-Za-z0-9._-]*) _host=machine ;; esac
+  for _tool in cat chmod date dd grep head mkdir mkfifo mv rm sleep stat tail tr wc; do
+    command -v $_tool >/dev/null 2>&1 ||
+      { UNREADY="refused $_tool is missing on this machine: install it"; return; }
+  done
   BASE=$ROOT/v1/$_host
   [ ! -h "$ROOT" ] || { UNREADY="denied $ROOT is a symbolic link: make it a folder of yours"; return; }
-  for _d in "$ROOT" "$ROOT/lib" "$ROOT/v1" "$BASE" "$BASE/jobs" "$BASE/tokens" "$BASE/claims"; do
+  for _d in "$ROOT" "$ROOT/lib" "$ROOT/v1" "$BASE" "$BASE/jobs" "$BASE/tokens" "$BASE/claims" \
+    "$BASE/live"; do
     [ -d "$_d" ] || mkdir "$_d" 2>/dev/null || [ -d "$_d" ] ||
       { UNREADY="refused cannot make $_d: is the disk full, or read-only?"; return; }
   done
@@ -73,16 +78,17 @@ worker() {
     _seq=$1 _body=
     if [ "$2" -gt 0 ]; then
       _n=$2
-      while IFS= read -r _line && [ "$_n" -gt 1 ]; do
+      while [ "$_n" -gt 0 ]; do
+        IFS= read -r _line || exit 81
         _body="$_body$_line
 "
         _n=$((_n - 1))
       done
-      _body=$_body$_line
     else
-      _body=$(head -c "$3" && printf x) || exit 81
-      _body=${_body%x}
+      _body=$(dd bs="$3" count=1 iflag=fullblock) # exactly so much; `head` may take more
     fi
+    case $_body in *"#$1" | *"#$1
+") ;; *) exit 81 ;; esac # cut off by a dying link: half a request is none
     eval "$_body" </dev/null 2>/dev/null
     trailer "end $_seq"
   done
@@ -105,6 +111,7 @@ no() {
 # is; a write that fails takes the folder away again.
 do_start() {
   [ -z "$UNREADY" ] || { no "${UNREADY%% *}" "${UNREADY#* }"; return; }
+  [ -s "$LIBRARY" ] && [ -d "$JOBS" ] && [ -d "$BASE/live" ] || exit 81 # removed: anew
   _token=$1 _kind=$2 _timeout=$3 _grace=$4 _cap=$5 _wait=$6 _max=$7 _shell=$8 _cwd=${9:-$HOME}
   if { read -r _id <"$BASE/tokens/$_token"; } && [ -n "$_id" ]; then
     emit_job "$_id" j 0 "$_max" 0 "$_max"
@@ -124,6 +131,7 @@ do_start() {
     return
   fi
   if [ -n "$4" ] && ! claim_all "$4"; then
+    for _mine in $4; do rm -f "$BASE/claims/$_mine.$_id"; done
     rm -rf "$_d"
     return
   fi
@@ -150,21 +158,34 @@ do_start() {
   emit_job "$_id" j 0 "$_max" 0 "$_max"
 }
 
-# new_id: _id, claimed by mkdir. `last` is a hint that may lag; pruning stays far below it.
+# new_id: _id, claimed by mkdir. `last` is a hint that may lag or be lost; `floor` is
+# not: no number up to it is given again, for a record of that number may be pruned.
 new_id() {
-  _n=0
+  _n=0 _floor=0
   read -r _n <"$BASE/last"
+  read -r _floor <"$BASE/floor"
+  case $_n in '' | *[!0-9]*) _n=0 ;; esac
+  [ "${_floor:-0}" -le "$_n" ] || _n=$_floor
+  _taken=0
   while :; do
     _n=$((_n + 1))
     _id=remote-$_n
     mkdir "$JOBS/$_id" && break
     [ -d "$JOBS/$_id" ] || return 1
+    _taken=$((_taken + 1))
+    [ $_taken != 50 ] || newest # far behind: from the highest that there is
   done
   printf '%s\n' "$_n" >"$BASE/last"
   if [ $((_n % 200)) = 0 ]; then
     # shellcheck disable=SC2086
     $SETSID sh "$LIBRARY" prune "$BASE" >/dev/null 2>&1 7>&- &
   fi
+}
+
+# newest: _n = the highest number among the folders
+newest() {
+  # shellcheck disable=SC2012 # our own names
+  _n=$(ls -f "$JOBS" | sed -n 's/^remote-\([0-9]*\)$/\1/p' | sort -n | tail -n 1)
 }
 
 # fill DIR SPEC ENV COMMAND CLAIMS [FILE CONTENT]...: the record, each write checked
@@ -186,19 +207,32 @@ fill() {
 # claim_all KEYS: this job alone may hold them (a name, a GPU). Each start first leaves
 # its mark, then looks for the others': of two at once neither can miss both.
 claim_all() {
-  for _key in $1; do printf '' >"$BASE/claims/$_key.$_id" || return 1; done
+  for _key in $1; do
+    printf '' >"$BASE/claims/$_key.$_id" && continue
+    no refused "cannot write in $BASE/claims: is the disk full, or read-only?"
+    return 1
+  done
   for _key in $1; do
     for _mark in "$BASE/claims/$_key".remote-*; do
       _other=${_mark##*.}
       [ "$_other" != "$_id" ] || continue
       if busy "$JOBS/$_other"; then
-        for _mine in $1; do rm -f "$BASE/claims/$_mine.$_id"; done
         no refused "$_key is held by $_other, which has not ended"
         return 1
       fi
       rm -f "$_mark"
     done
   done
+}
+
+# do_pin ID YES: whether its record stays whatever its age (1) or not (0)
+do_pin() {
+  [ -d "$JOBS/$1" ] || { no not-found "no job $1"; return; }
+  if [ "$2" = 0 ]; then
+    rm -f "$JOBS/$1/pinned"
+  elif ! printf '' >"$JOBS/$1/pinned"; then
+    no refused "cannot write in $JOBS/$1: is the disk full, or read-only?"
+  fi
 }
 
 # do_poll [ID MODE OFFSET MAX STDERR_OFFSET STDERR_MAX]...: see emit_job

@@ -1,0 +1,121 @@
+"""Half a request is none, secrets stay secret, and one start is one job."""
+
+import multiprocessing
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from processes import carrying
+from schedules import start_one
+from sshd import SshServer
+from waiting import wait_until
+from what_happens import row
+
+from sandbox_ops import JobState, Sandbox, jobs, scripts
+from sandbox_ops.models import Job
+
+Make = Callable[..., SshServer]
+KILLS = int(os.environ.get("SANDBOX_OPS_KILLS", "12"))
+ACKED = 3
+NOBODY = 65534
+
+
+@pytest.mark.parametrize("filler", [10, 5000], ids=["short", "long"])
+def test_a_request_that_was_cut_off_does_nothing(tmp_path: Path, filler: int) -> None:
+    """As when a client dies while it sends: every cut near a word's end is tried."""
+    spec = '{"format": 1}'
+    words = ["t", "bg", "0", "1", "0", "0", "0", "sh", "/", spec, "", "make",
+             "gpu-0 gpu-1", "extra", "x" * filler]  # fmt: skip
+    whole = scripts.request(1, "start", words)
+    body = whole.index(b"\n") + 1
+    cuts = [n for n in range(body, len(whole)) if whole[n - 1 : n] in b" '\n"]
+    cuts = [*cuts[-12:], len(whole) - 3]
+    library = tmp_path / "library"
+    library.write_text(scripts.library())
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    for cut in [*cuts, len(whole)]:
+        sent = b"nonce\n" + whole[:cut]
+        subprocess.run(
+            ["sh", library, "worker"],
+            input=sent, env=environment, capture_output=True, check=False,
+        )  # fmt: skip
+        records = list(tmp_path.glob(".sandbox-ops/v1/*/jobs/*"))
+        assert len(records) == (cut == len(whole)), sent[-60:]
+
+
+def test_no_other_user_sees_a_secret_anywhere(make_sshd: Make) -> None:
+    server = make_sshd()
+    secret = "canary-5f2a91"  # noqa: S105  # nobody's
+    with Sandbox(server.config()) as sandbox:
+        job = sandbox.start('sleep 7601; echo "${#TOKEN}"', env={"TOKEN": secret})
+        call = sandbox.submit("sleep 7601", env={"TOKEN": secret})
+        wait_until(lambda: call.job_id)
+        look = (
+            "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n';"
+            f"grep -rs . {server.home}/.sandbox-ops"
+        )
+        seen = subprocess.run(
+            ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+             "sh", "-c", look], capture_output=True, check=False,
+        ).stdout  # fmt: skip
+        assert b"sleep" in seen  # the look itself works
+        assert secret.encode() not in seen
+        for each in (job.id, str(call.job_id)):
+            jobs.stop(sandbox, each, grace_s=0)
+    kept = subprocess.run(
+        ["grep", "-rl", secret, server.home], capture_output=True, check=False
+    )
+    assert kept.stdout == b""
+
+
+@row("the client is killed with -9 while it starts one", "there is one job, or none")
+@pytest.mark.timeout(60 + 2 * KILLS)
+def test_a_client_killed_anywhere_in_a_start_leaves_one_job_or_none(
+    make_sshd: Make,
+) -> None:
+    server = make_sshd()
+    whole_s = min(_start(server, n, None) for n in range(KILLS, KILLS + ACKED))
+    for n in range(KILLS):
+        _start(server, n, whole_s * 1.4 * n / KILLS)
+    with Sandbox(server.config()) as sandbox:
+        wait_until(lambda: all(map(_up, jobs.recent(sandbox, 2 * KILLS))))
+        found = jobs.recent(sandbox, 2 * KILLS)
+        known = {job.command: job.id for job in found}
+        assert len(known) == len(found)
+        mark = f"SANDBOX_JOB={server.home}"
+        living = [line for line in carrying(mark).values() if line == "sleep 7611"]
+        assert len(living) == sum(job.state is JobState.RUNNING for job in found)
+        survived = len(found) - ACKED
+        print(f"\n{KILLS} kills: {survived} jobs, else nothing")  # noqa: T201  # the summary
+        assert 0 < survived < KILLS
+        for n in range(0, KILLS, 4):
+            again = sandbox.start(_command(n), token=f"token-{n}")
+            assert again.id == known.get(again.command, again.id)
+        for job in jobs.recent(sandbox, 2 * KILLS):
+            jobs.stop(sandbox, job.id, grace_s=0)
+    assert carrying(mark) == {}
+
+
+def _start(server: SshServer, n: int, killed_after_s: float | None) -> float:
+    """Start a job from a process that is killed; return how long it lived, in seconds."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["sandbox_ops.connection", "schedules"])
+    args = (server.config(), _command(n), f"token-{n}")
+    client = context.Process(target=start_one, args=args)
+    began = time.monotonic()
+    client.start()
+    client.join(killed_after_s)
+    client.kill()
+    client.join()
+    return time.monotonic() - began
+
+
+def _command(n: int) -> str:
+    return f"sleep 7611; exit {n}"
+
+
+def _up(job: Job) -> bool:
+    return job.state is not JobState.STARTING

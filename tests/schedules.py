@@ -1,0 +1,339 @@
+"""Random schedules of work and faults on one machine, and what must hold afterwards.
+
+A schedule is its seed. Every job writes what really became of it outside of our reach;
+after the faults are healed the records are held against that.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import multiprocessing
+import os
+import random
+import signal
+import threading
+from collections import Counter
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Self
+
+import processes
+from mounts import Mounts
+from sshd import SshServer
+from waiting import wait_until
+
+from sandbox_ops import Sandbox, jobs
+from sandbox_ops.errors import SandboxError
+from sandbox_ops.models import CommandResult, Job, JobState, SandboxConfig
+
+_COMMAND = """\
+echo run >>{truth}.runs
+{escape}
+for i in $(seq {lines}); do echo {token} line $i {pad}; sleep {pause}; done
+echo {code} >{truth}.code
+exit {code}
+"""
+_KILLED = (128 + signal.SIGKILL, 128 + signal.SIGTERM)  # a shutdown says TERM first
+_PAD = "x" * 1000  # so that a log outgrows the block that it has
+_CLIENTS = multiprocessing.get_context("forkserver")
+_CLIENTS.set_forkserver_preload(["sandbox_ops", "sandbox_ops.connection", "schedules"])
+
+
+@dataclasses.dataclass(slots=True)
+class Work:
+    """One start: what was asked, and what its caller was told."""
+
+    token: str
+    lines: int
+    code: int
+    foreground: bool = False
+    acked: str = ""
+    answer: "Future[CommandResult] | None" = None
+    hurt: bool = False  # we killed its leader, or stopped it
+
+    @property
+    def log(self) -> bytes:
+        return b"".join(
+            f"{self.token} line {n} {_PAD}\n".encode() for n in range(1, self.lines + 1)
+        )
+
+
+class Machine:
+    """A machine that can be hurt, and two clients that cannot."""
+
+    def __init__(self, server: SshServer, mounts: Mounts, boot_id: Path) -> None:
+        self.server = server
+        self.mounts = mounts
+        self.boot_id = boot_id
+        self.truth = server.folder / "truth"
+        self.truth.mkdir()
+        self.records = server.home / ".sandbox-ops"
+        self.clients = [Sandbox(server.config()) for _ in range(2)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for client in self.clients:
+            client.close()
+
+    def processes(self) -> dict[int, str]:
+        """Return the processes that carry a job's marker."""
+        return processes.carrying(f"SANDBOX_JOB={self.records}/")
+
+    def state_line(self, job_id: str) -> dict[str, str]:
+        file = next((self.records / "v1").glob("*")) / "jobs" / job_id / "state"
+        words = file.read_text().split()
+        return dict(word.split("=", 1) for word in words if "=" in word)
+
+    def reboot(self) -> None:
+        """End everything that runs there, and come back as another boot."""
+        self.server.stop()
+        processes.end(self.server.leftovers(), grace_s=0)
+        self.boot_id.write_text(f"{random.getrandbits(64):036x}\n")
+        self.server.start(busy=True)
+
+
+class Schedule:
+    """One run of a machine, decided by a seed."""
+
+    def __init__(self, machine: Machine, seed: int) -> None:
+        self.machine = machine
+        self.random = random.Random(seed)  # noqa: S311
+        self.name = f"s{seed}"
+        self.work: list[Work] = []
+        self.faults: Counter[str] = Counter()
+        self.seen: dict[str, Job] = {}
+        self.broken: list[str] = []
+        self._over = threading.Event()
+        self._first = 0
+        self._full = False
+
+    def run(self) -> list[str]:
+        """Run it; return every invariant that was broken, in words."""
+        self._first = max((number(j) for j in jobs.recent(self._client, 1)), default=0)
+        observer = threading.Thread(target=self._observe)
+        observer.start()
+        steps = (self._start, self._run, self._doomed, self._stop, self._fault)
+        try:
+            for _ in range(self.random.randint(4, 7)):
+                self.random.choices(steps, (4, 2, 1, 1, 4))[0]()
+        finally:
+            self._heal()
+            self._over.set()
+            observer.join()
+        self._check()
+        return self.broken
+
+    @property
+    def _client(self) -> Sandbox:
+        return self.random.choice(self.machine.clients)
+
+    # -- work ---------------------------------------------------------------------
+
+    def _new(self, *, foreground: bool = False) -> tuple[Work, str]:
+        token = f"{self.name}-{len(self.work)}"
+        work = Work(
+            token,
+            lines=self.random.choice([0, 1, 20, 20]),
+            code=self.random.choice([0, 0, 1, 3, 143]),
+            foreground=foreground,
+        )
+        self.work.append(work)
+        escapes = ("", "", "setsid sleep 30 >/dev/null 2>&1 &")
+        text = _COMMAND.format(
+            truth=self.machine.truth / token, token=token, lines=work.lines,
+            code=work.code, pause=self.random.choice(["0", "0.01", "0.04"]), pad=_PAD,
+            escape=self.random.choice(escapes),
+        )  # fmt: skip
+        return work, text
+
+    def _start(self) -> None:
+        work, text = self._new()
+        with contextlib.suppress(SandboxError):  # refused: then nothing may have run
+            work.acked = self._client.start(text, token=work.token).id
+            again = self._client.start(text, token=work.token).id
+            if again != work.acked:
+                self.broken.append(f"1: {work.token} is {work.acked} and {again}")
+
+    def _run(self) -> None:
+        work, text = self._new(foreground=True)
+        work.answer = self._client.submit(text).future
+
+    def _doomed(self) -> None:
+        """Let a client of its own start a job, and kill it anywhere meanwhile."""
+        work, text = self._new()
+        config = self.machine.server.config()
+        client = _CLIENTS.Process(target=start_one, args=(config, text, work.token))
+        client.start()
+        client.join(self.random.uniform(0.02, 0.4))
+        client.kill()
+        client.join()
+        self.faults["client killed"] += 1
+
+    def _stop(self) -> None:
+        acked = [work for work in self.work if work.acked]
+        if acked:
+            work = self.random.choice(acked)
+            work.hurt = True
+            with contextlib.suppress(SandboxError):
+                jobs.stop(self._client, work.acked, grace_s=0)
+
+    # -- faults -------------------------------------------------------------------
+
+    def _fault(self) -> None:
+        faults = {
+            "supervisor killed": lambda: self._kill("pid"),
+            "leader killed": lambda: self._kill("leader"),
+            "sessions killed": self._cut,
+            "link slow": self._freeze,
+            "disk full": self._fill,
+            "reboot": self._reboot,
+        }
+        name = self.random.choices(list(faults), (4, 2, 4, 2, 2, 1))[0]
+        self.faults[name] += 1
+        faults[name]()
+
+    def _kill(self, who: str) -> None:
+        acked = [work for work in self.work if work.acked]
+        if not acked:
+            return
+        work = self.random.choice(acked)
+        line = self.machine.mounts.do(lambda: self.machine.state_line(work.acked))
+        same = line.get("ticks" if who == "pid" else "lticks") == _ticks(line.get(who))
+        if who in line and same and "code" not in line:
+            work.hurt = True
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(line[who]), signal.SIGKILL)
+
+    def _cut(self) -> None:
+        processes.end(self.machine.server.session_pids(), grace_s=0)
+
+    def _freeze(self) -> None:
+        frozen = self.machine.server.session_pids()
+        for number_, pause in ((signal.SIGSTOP, 0.2), (signal.SIGCONT, 0)):
+            for pid in frozen:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number_)
+            threading.Event().wait(pause)
+
+    def _fill(self) -> None:
+        if not self._full:
+            self.machine.mounts.fill(self.machine.records)
+            self._full = True
+
+    def _reboot(self) -> None:
+        for work in self.work:
+            work.hurt = True
+        self.machine.mounts.do(self.machine.reboot)
+
+    def _heal(self) -> None:
+        for work in self.work:
+            if work.answer:
+                with contextlib.suppress(SandboxError):
+                    work.acked = work.answer.result(40).job.id
+        alive = [job for job in self._recent() if not job.state.ended]
+        for job in alive:
+            wait_until(functools.partial(self._settled, job.id), 40, what=job.id)
+        if self._full:
+            self.machine.mounts.free(self.machine.records)
+
+    def _settled(self, job_id: str) -> bool:
+        job = jobs.get(self._client, job_id)
+        return job.state.ended or job.reason == "unsupervised" or self._idle(job)
+
+    def _idle(self, job: Job) -> bool:
+        return job.state is JobState.STARTING and not self.machine.processes()
+
+    def _recent(self) -> list[Job]:
+        found = jobs.recent(self._client, 100)
+        return [job for job in found if number(job) > self._first]
+
+    # -- what must hold -------------------------------------------------------------
+
+    def _observe(self) -> None:
+        """Look all the time: what has ended may never be anything else."""
+        with Sandbox(self.machine.server.config()) as client:
+            while not self._over.wait(0.03):
+                with contextlib.suppress(SandboxError):
+                    for job in jobs.recent(client, 12):
+                        self._note(job)
+
+    def _note(self, job: Job) -> None:
+        before = self.seen.get(job.id)
+        if before and before.state.ended and _end(before) != _end(job):
+            self.broken.append(f"3: {job.id} was {_end(before)}, is {_end(job)}")
+        self.seen[job.id] = job
+
+    def _check(self) -> None:
+        found = self._recent()
+        for job in found:
+            jobs.stop(self._client, job.id, grace_s=0)
+        after = self._recent()
+        for job in after:
+            self._note(job)
+            if not job.state.ended:
+                self.broken.append(f"2: {job.id} has not ended: {job.words}")
+        if left := self.machine.processes():
+            self.broken.append(f"6: processes without a living record: {left}")
+        for work in self.work:
+            mine = [job for job in after if f"/{work.token}.runs" in job.command]
+            self._check_work(work, mine)
+        acked = [work.acked for work in self.work if work.acked]
+        if len(set(acked)) != len(acked):
+            self.broken.append(f"1: an id was given twice: {acked}")
+
+    def _check_work(self, work: Work, mine: list[Job]) -> None:
+        runs = self._told(work, "runs").count("run")
+        began = [job for job in mine if job.reason != "never started"]
+        if runs > 1 or len(began) > 1 or (runs and not mine):
+            self.broken.append(f"1: {work.token} ran {runs} times, as {mine}")
+        if work.acked and work.acked not in {job.id for job in mine}:
+            self.broken.append(f"1: {work.acked} was promised, and is not on record")
+        for job in mine:
+            if job.state in (JobState.SUCCEEDED, JobState.FAILED):
+                self._check_end(work, job)
+            elif self._told(work, "code") and not work.hurt:
+                self.broken.append(f"4: {job.id} had an exit code, and is {job.words}")
+
+    def _check_end(self, work: Work, job: Job) -> None:
+        told = self._told(work, "code").strip()
+        killed = work.hurt and job.exit_code in _KILLED
+        if not killed and (job.exit_code != work.code or told != str(work.code)):
+            self.broken.append(f"4: {job.id} is {job.words}, really {told or 'none'}")
+        piece = jobs.output(self._client, job.id, offset=0)
+        data = b"".join(
+            line
+            for line in piece.data.splitlines(keepends=True)
+            if line.startswith(work.token.encode())
+        )
+        whole = data == work.log or (killed and work.log.startswith(data))
+        if not whole and not job.log_incomplete:
+            self.broken.append(f"5: {job.id} lacks output, and does not say so")
+
+    def _told(self, work: Work, what: str) -> str:
+        file = self.machine.truth / f"{work.token}.{what}"
+        return file.read_text() if file.exists() else ""
+
+
+def start_one(config: SandboxConfig, command: str, token: str) -> None:
+    """Start a job, from a process that is going to be killed."""
+    with Sandbox(config) as sandbox:
+        print(sandbox.start(command, token=token).id, flush=True)  # noqa: T201
+
+
+def number(job: Job) -> int:
+    """Return the N of `remote-N`."""
+    return int(job.id.split("-")[1])
+
+
+def _end(job: Job) -> tuple[object, ...]:
+    return job.state, job.reason, job.exit_code, job.log_incomplete
+
+
+def _ticks(pid: str | None) -> str:
+    """Return the start time of a process, in ticks, as a record has it."""
+    with contextlib.suppress(OSError):
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[19]
+    return ""

@@ -1,0 +1,68 @@
+"""The table "what happens to my job if ...": each row stands at the test that proves it.
+
+`python tests/what_happens.py` writes the page anew; a test checks that it was done.
+"""
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "reference" / "what-happens-to-my-job.md"
+F = TypeVar("F", bound=Callable[..., object])
+
+_HEAD = """\
+# What happens to my job if ...
+
+Each row was written at the test that proves it, and this page by `{command}`.
+
+| if ... | then | proved by |
+|---|---|---|
+"""
+_FOOT = """
+How it works: [jobs](../explanation/jobs.md). What is on the machine:
+[the job folder](job-folder.md).
+"""
+
+
+def row(cause: str, effect: str) -> Callable[[F], F]:
+    """Mark a test as the proof of a row of the table.
+
+    Args:
+        cause: Completes "what happens to my job if".
+        effect: What the test asserts, in the user's words.
+    """
+
+    def mark(test: F) -> F:
+        rows: list[tuple[str, str]] = [(cause, effect), *getattr(test, "rows", [])]
+        test.rows = rows  # type: ignore[attr-defined]
+        return test
+
+    return mark
+
+
+def page() -> str:
+    """Return the page as the tests have it now."""
+    lines = []
+    for file in sorted((ROOT / "tests" / "integration").glob("test_*.py")):
+        module = importlib.import_module(f"integration.{file.stem}")
+        for name, test in inspect.getmembers(module, inspect.isfunction):
+            for cause, effect in getattr(test, "rows", []):
+                at = inspect.getsourcelines(test)[1]
+                proof = f"[{name}](../../tests/integration/{file.name})"
+                lines.append((file.name, at, cause, effect, proof))
+    table = "".join(
+        f"| {cause} | {effect} | {proof} |\n"
+        for _, _, cause, effect, proof in sorted(lines)
+    )
+    return _HEAD.format(command="python tests/what_happens.py") + table + _FOOT
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT / "tests"))
+    from what_happens import page as its_page  # the module that the tests mark
+
+    PAGE.write_text(its_page(), "utf-8")
