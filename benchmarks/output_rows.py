@@ -1,0 +1,70 @@
+"""Rows about much output: how fast, and in how much memory."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import gigabyte
+import references
+from bench import OURS, Bench, opened
+from measure import Beside, Contenders, Row, compared, interleaved, mib
+from references import ASYNCSSH, FABRIC, RAW
+
+_OUTPUT_BYTES = 16 << 20
+_FABRIC_BYTES = 2 << 20
+_MOST_GROWTH_BYTES = 64 << 20
+
+
+def output(bench: Bench) -> Iterator[Row]:
+    """Say how fast 16 MiB of output come through, all of it listened to."""
+    command = f"head -c {_OUTPUT_BYTES} /dev/zero"
+    with (
+        opened(bench.server) as sandbox,
+        references.Raw(bench.server) as raw,
+        references.Asyncssh(bench.server) as asyncssh,
+    ):
+
+        def ours() -> None:
+            sizes: list[int] = []
+            result = sandbox.run(
+                command, on_output=lambda _, piece: sizes.append(len(piece))
+            )
+            assert result.ok, result
+            assert sum(sizes) == _OUTPUT_BYTES
+
+        contenders: Contenders = {
+            OURS: ours,
+            RAW: lambda: raw.run(command),
+            ASYNCSSH: lambda: asyncssh.run(command),
+            "`ours`, head and tail": lambda: sandbox.run(command),
+        }
+        medians = interleaved(contenders, bench.fewer(6))
+    yield compared("16 MiB of output, to a listener", medians, {RAW: 1.5})
+
+
+def stock(bench: Bench) -> Iterator[Row]:
+    """Say how stock Fabric fares with an eighth of that; its time is quadratic."""
+    command = f"head -c {_FABRIC_BYTES} /dev/zero"
+    with opened(bench.server) as sandbox, references.stock_fabric(bench.server) as box:
+        contenders: Contenders = {
+            OURS: lambda: sandbox.run(command, on_output=lambda *_: None),
+            FABRIC: lambda: box.run(command, hide=True, in_stream=False),
+        }
+        medians = interleaved(contenders, bench.fewer(20))
+    yield compared("2 MiB of output, to a listener", medians, {})
+
+
+def memory(bench: Bench) -> Iterator[Row]:
+    """Say how much a process of its own grows by 1 GiB of output."""
+    done = subprocess.run(
+        [sys.executable, gigabyte.__file__, gigabyte.pack(bench.server)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    growth_bytes, took_s, seen_bytes, incomplete = done.stdout.split()
+    met = int(growth_bytes) < _MOST_GROWTH_BYTES
+    goal = Beside("", goal=f"under {mib(_MOST_GROWTH_BYTES)}", met=met)
+    kept = f"{mib(int(seen_bytes))} on record, incomplete: {incomplete}, {took_s} s"
+    shown = mib(int(growth_bytes))
+    yield Row("memory growth by 1 GiB of output", shown, (goal, Beside("", kept)))
