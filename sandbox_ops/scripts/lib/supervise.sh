@@ -34,7 +34,7 @@ supervise() {
     wait "$leader"
     code=$?
     # a signal to us may have ended the wait: then the leader is still to be waited for
-    [ -n "$poked" ] && proc "$leader" || break
+    if [ -z "$poked" ] || ! proc "$leader"; then break; fi
   done
   kill -s USR1 "$watcher" 2>/dev/null
   finish
