@@ -26,9 +26,9 @@ class Mounts:
     def __init__(self, inside: ThreadPoolExecutor) -> None:
         self._inside = inside
 
-    def do(self, action: Callable[[], T]) -> T:
+    def do(self, action: Callable[[], T], timeout_s: float = 60) -> T:
         """Call a function where the mounts can be seen; what it starts lives there."""
-        return self._inside.submit(action).result(60)
+        return self._inside.submit(action).result(timeout_s)
 
     def tmpfs(self, folder: Path, options: str) -> None:
         """Mount a small disk on a folder, which is made."""

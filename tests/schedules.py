@@ -14,6 +14,7 @@ import signal
 import threading
 from collections import Counter
 from concurrent.futures import Future
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Self
 
@@ -316,10 +317,14 @@ class Schedule:
         return file.read_text() if file.exists() else ""
 
 
-def start_one(config: SandboxConfig, command: str, token: str) -> None:
+def start_one(
+    config: SandboxConfig, command: str, token: str, begun: Event | None = None
+) -> None:
     """Start a job, from a process that is going to be killed."""
+    if begun:
+        begun.set()
     with Sandbox(config) as sandbox:
-        print(sandbox.start(command, token=token).id, flush=True)  # noqa: T201
+        sandbox.start(command, token=token)
 
 
 def number(job: Job) -> int:

@@ -40,8 +40,16 @@ def machines(make_sshd: Make, tmp_path: Path) -> Iterator[list[Machine]]:
     "clients, supervisors, sessions and the machine die at random, and the disk fills",
     "one start is one job; it ends once, and truly; nothing runs without a record",
 )
-@pytest.mark.timeout(60 + 5 * SCHEDULES)
-def test_the_invariants_hold_under_random_faults(machines: list[Machine]) -> None:
+@pytest.mark.parametrize(
+    "schedules",
+    [
+        pytest.param(SCHEDULES, marks=pytest.mark.timeout(60 + 5 * SCHEDULES)),
+        pytest.param(2000, marks=[pytest.mark.soak, pytest.mark.timeout(10_000)]),
+    ],
+)
+def test_the_invariants_hold_under_random_faults(
+    machines: list[Machine], schedules: int
+) -> None:
     seeds = itertools.count(SEED)
     faults: Counter[str] = Counter()
     broken: list[str] = []
@@ -49,7 +57,7 @@ def test_the_invariants_hold_under_random_faults(machines: list[Machine]) -> Non
     def work(machine: Machine) -> int:
         done = 0
         for seed in seeds:
-            if seed >= SEED + SCHEDULES or broken:
+            if seed >= SEED + schedules or broken:
                 return done
             schedule = Schedule(machine, seed)
             broken.extend(f"seed {seed}: {words}" for words in schedule.run())

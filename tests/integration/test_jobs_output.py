@@ -37,7 +37,7 @@ def test_a_log_of_two_gigabytes_is_polled_as_fast_as_an_empty_one(
     one = best_of(15, lambda: jobs.output(sandbox, small.id))
     two = best_of(15, lambda: jobs.output(sandbox, large.id, offset=size - 4))
     assert jobs.output(sandbox, large.id, offset=size - 4).data == b"end\n"
-    assert two < 2 * one + 0.005
+    assert two < 4 * one + 0.05  # reading two gigabytes would take a second and more
     for job in (small, large):
         jobs.stop(sandbox, job.id, grace_s=0)
 

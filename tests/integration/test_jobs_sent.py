@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import processes
 import pytest
 from processes import carrying
 from schedules import start_one
@@ -72,41 +73,51 @@ def test_no_other_user_sees_a_secret_anywhere(make_sshd: Make) -> None:
 
 
 @row("the client is killed with -9 while it starts one", "there is one job, or none")
-@pytest.mark.timeout(60 + 2 * KILLS)
+@pytest.mark.parametrize(
+    "kills",
+    [
+        pytest.param(KILLS, marks=pytest.mark.timeout(60 + 2 * KILLS)),
+        pytest.param(200, marks=[pytest.mark.soak, pytest.mark.timeout(900)]),
+    ],
+)
 def test_a_client_killed_anywhere_in_a_start_leaves_one_job_or_none(
-    make_sshd: Make,
+    make_sshd: Make, kills: int
 ) -> None:
     server = make_sshd()
-    whole_s = min(_start(server, n, None) for n in range(KILLS, KILLS + ACKED))
-    for n in range(KILLS):
-        _start(server, n, whole_s * 1.4 * n / KILLS)
+    spans = [_start(server, n, None) for n in range(kills, kills + ACKED)]
+    for n in range(kills):
+        _start(server, n, 1.5 * min(spans) * n / kills)
     with Sandbox(server.config()) as sandbox:
-        wait_until(lambda: all(map(_up, jobs.recent(sandbox, 2 * KILLS))))
-        found = jobs.recent(sandbox, 2 * KILLS)
+        wait_until(lambda: all(map(_up, jobs.recent(sandbox, 2 * kills))))
+        found = jobs.recent(sandbox, 2 * kills)
         known = {job.command: job.id for job in found}
         assert len(known) == len(found)
         mark = f"SANDBOX_JOB={server.home}"
         living = [line for line in carrying(mark).values() if line == "sleep 7611"]
         assert len(living) == sum(job.state is JobState.RUNNING for job in found)
         survived = len(found) - ACKED
-        print(f"\n{KILLS} kills: {survived} jobs, else nothing")  # noqa: T201  # the summary
-        assert 0 < survived < KILLS
-        for n in range(0, KILLS, 4):
+        print(f"\n{kills} kills: {survived} jobs, else nothing")  # noqa: T201  # the summary
+        assert survived < kills
+        for n in range(0, kills, 4):
             again = sandbox.start(_command(n), token=f"token-{n}")
             assert again.id == known.get(again.command, again.id)
-        for job in jobs.recent(sandbox, 2 * KILLS):
-            jobs.stop(sandbox, job.id, grace_s=0)
-    assert carrying(mark) == {}
+    processes.end(carrying(mark), grace_s=0)
 
 
 def _start(server: SshServer, n: int, killed_after_s: float | None) -> float:
-    """Start a job from a process that is killed; return how long it lived, in seconds."""
+    """Start a job from a process that is killed so long after it began.
+
+    Returns:
+        How long it lived after that, in seconds.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["sandbox_ops.connection", "schedules"])
-    args = (server.config(), _command(n), f"token-{n}")
+    begun = context.Event()
+    args = (server.config(), _command(n), f"token-{n}", begun)
     client = context.Process(target=start_one, args=args)
-    began = time.monotonic()
     client.start()
+    assert begun.wait(30)
+    began = time.monotonic()
     client.join(killed_after_s)
     client.kill()
     client.join()

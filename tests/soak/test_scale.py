@@ -2,6 +2,7 @@
 
 import os
 import random
+import secrets
 import subprocess
 import threading
 import time
@@ -49,7 +50,7 @@ def test_two_hundred_thousand_old_jobs_cost_nothing(
     with Sandbox(server.config()) as sandbox:
         live = sandbox.start("sleep 7801")
         assert sandbox.run("true").ok
-        mounts.do(lambda: _fill_up(server.home))
+        mounts.do(lambda: _fill_up(server.home), 300)
         took = {
             "start": timed("start", lambda: sandbox.start("true")),
             "run": timed("run", lambda: sandbox.run("true")),
@@ -60,7 +61,7 @@ def test_two_hundred_thousand_old_jobs_cost_nothing(
         assert {name: s for name, s in took.items() if s > LIMIT_S} == {}
         assert live.id in {job.id for job in jobs.recent(sandbox, 50)}
         began = time.monotonic()
-        mounts.do(lambda: _prune(server.home))
+        mounts.do(lambda: _prune(server.home), 600)
         print(f"pruned in {time.monotonic() - began:.0f} s")  # noqa: T201  # the summary
         left = int(sandbox.run("ls ~/.sandbox-ops/v1/*/jobs | wc -l").stdout.text)
         assert left < 5100
@@ -81,11 +82,12 @@ def _prune(home: Path) -> None:
 
 
 OPERATIONS = int(os.environ.get("SANDBOX_OPS_OPERATIONS", "200"))
+SEED = int(os.environ.get("SANDBOX_OPS_SEED", "0")) or secrets.randbelow(10**6)
 
 
 def test_two_clients_do_two_hundred_random_things_at_once(make_sshd: Make) -> None:
     server = make_sshd()
-    seed = int(os.environ.get("SANDBOX_OPS_SEED", "0")) or random.randrange(10**6)  # noqa: S311
+    seed = SEED
     clients = [_Client(server, seed + n) for n in range(2)]
     threads = [threading.Thread(target=client.work) for client in clients]
     for thread in threads:
@@ -148,7 +150,9 @@ class _Client:
         holders = [
             each
             for each in jobs.recent(sandbox, 10 * OPERATIONS)
-            if each.gpus == (0,) and not each.state.ended
+            if each.gpus == (0,)
+            and each.state
+            in (JobState.RUNNING, JobState.STOPPING)  # starting: may be refused
         ]
         if [each.id for each in holders] not in ([job.id], []):
             self.wrong.append(f"held by {holders}")

@@ -21,7 +21,8 @@ prune() {
   read -r last <"$BASE/last"
   [ "${last:-0}" -gt 20 ] && put_floor || exit 0
   du -kd1 "$JOBS" 2>/dev/null |
-    sed -n 's#^\([0-9]*\)[^0-9].*/remote-\([0-9]*\)$#\2 \1#p' | sort -rn | sift
+    sed -n 's#^\([0-9]*\)[^0-9].*/remote-\([0-9]*\)$#\2 \1#p' | sort -rn | sift |
+    (cd "$JOBS" && xargs rm -rf)
   release
   find "$BASE/tokens" -type f -mtime +7 -exec rm -f {} +
   find "$BASE" -maxdepth 1 -name 'fifo.*' -mtime +1 -exec rm -f {} +
@@ -45,7 +46,7 @@ put_floor() {
   return 1
 }
 
-# sift: reads `NUMBER KIB` lines, newest first
+# sift: reads `NUMBER KIB` lines, newest first; says the names of those that go
 sift() {
   _fg_kib=0 _kib_all=0 _n_all=0
   while read -r _n _kib; do
@@ -64,7 +65,7 @@ sift() {
     fi
     _age=$((today - ${T0:-0} / 8640000))
     if [ -e "$_d/stderr" ]; then fg_stays; else bg_stays; fi ||
-      [ $((last - _n)) -lt 20 ] || rm -rf "$_d"
+      [ $((last - _n)) -lt 20 ] || printf 'remote-%s\n' "$_n"
   done
 }
 

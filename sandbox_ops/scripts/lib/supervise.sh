@@ -147,12 +147,17 @@ oom_kills() {
 
 # leftovers: left = how many processes of the job outlive the leader. They were all
 # born after it; where few pids were given out since, only those are looked at. One may
-# fork and go while we look: then we look again.
+# fork and go while we look: then we look once more, not for as long as the machine is
+# busy with other jobs.
 leftovers() {
-  _round=0
-  while [ $_round -lt 5 ]; do
-    _round=$((_round + 1)) left=0 _born='' _p=$leader _last=0
-    newborn || break
+  for _round in 1 2; do
+    left=0 _born='' _p=$leader _last=0
+    if ! newborn; then
+      LEADER=$leader LTICKS=$lticks PHASE=ended UP1=$UP left=0
+      members "$dir"
+      for _p in $PIDS; do left=$((left + 1)); done
+      return 0
+    fi
     [ -n "$_born" ] || return 0
     _environs=
     for _p in $_born; do _environs="$_environs /proc/$_p/environ"; done
@@ -162,10 +167,6 @@ leftovers() {
     for _p in $_born; do [ -e "/proc/$_p" ] || continue 2; done
     return 0
   done
-  LEADER=$leader LTICKS=$lticks PHASE=ended UP1=$UP
-  members "$dir"
-  left=0
-  for _p in $PIDS; do left=$((left + 1)); done
 }
 
 # newborn: _born = who was born since the leader, but for those of its session, who are
@@ -179,7 +180,7 @@ newborn() {
       [ -e "/proc/$_p/environ" ] && proc "$_p" && [ "$STATE" != Z ] || continue
       if [ "$SID" = "$leader" ]; then
         left=$((left + 1)) # marked or not, or just becoming a program
-      else
+      elif [ "$SID" != $$ ]; then # not our own watcher
         _born="$_born $_p"
       fi
     done
