@@ -22,7 +22,10 @@ demo: $(VENV)/ready
 
 test: lint
 	.ci/system-packages
-	$(BIN)/pytest -n 3 --dist loadfile
+	@# three at once, for most of the time they wait; what fails in the crowd is run again
+	@# alone, and has to pass there: some promises are about seconds
+	$(BIN)/pytest -n 3 --dist loadfile || \
+	  $(BIN)/pytest --last-failed --last-failed-no-failures none
 
 lint: $(VENV)/ready
 	$(BIN)/ruff format --check .
