@@ -186,9 +186,9 @@ class Sandbox:
             RefusedError: The name or a GPU is taken, or no record can be written.
             NotFoundError: `cwd` does not exist.
             ConnectError: The machine cannot be reached.
+            UsageError: A unique name holds more than letters, digits, dots and dashes.
         """
-        claims = [f"gpu-{index}" for index in gpus]
-        claims += [f"name-{name}"] if unique_name and name else []
+        claims = starting.claims(gpus, name if unique_name else "")
         if gpus:
             env = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus)), **(env or {})}
         record = starting.record(

@@ -4,6 +4,7 @@ The record is the part that only Python reads; the machine keeps it as it is.
 """
 
 import json
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox_ops import parse, scripts
-from sandbox_ops.errors import ConnectionLostError
+from sandbox_ops.errors import ConnectionLostError, UsageError
 from sandbox_ops.models import CommandResult, EndKind, Job, JobState
 
 _COMMAND_IN_RECORD = 4000
@@ -77,6 +78,24 @@ def record(
         "description": description[:_DESCRIPTION_IN_RECORD],
         "foreground": foreground,
     }
+
+
+def claims(gpus: Sequence[int], unique_name: str) -> list[str]:
+    """Return what the job alone may hold: they become names of files there.
+
+    Raises:
+        UsageError: The name would not do as one.
+    """
+    if unique_name and not _CLAIMABLE.fullmatch(unique_name):
+        raise UsageError(
+            f"a job's unique name cannot be {unique_name!r}",
+            "Letters, digits, dots, dashes and underscores will do, 64 at most.",
+        )
+    names = [f"name-{unique_name}"] if unique_name else []
+    return [f"gpu-{index}" for index in gpus] + names
+
+
+_CLAIMABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def request(  # noqa: PLR0913  # each is one fact of a start

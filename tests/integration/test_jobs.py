@@ -13,7 +13,12 @@ from waiting import wait_until
 from what_happens import row
 
 from sandbox_ops import JobState, Sandbox, jobs
-from sandbox_ops.errors import NotFoundError, RefusedError, TimedOutError
+from sandbox_ops.errors import (
+    NotFoundError,
+    RefusedError,
+    TimedOutError,
+    UsageError,
+)
 
 
 def test_a_job_is_started_listed_and_ends_with_its_exit_code(sandbox: Sandbox) -> None:
@@ -169,6 +174,12 @@ def test_of_one_name_only_one_job_lives(sandbox: Sandbox) -> None:
     "another wants its GPU",
     "that start is refused, and says which job has it",
 )
+@pytest.mark.parametrize("name", ["a b", "../x", "*", "-x"])
+def test_a_unique_name_that_is_no_name_is_refused(sandbox: Sandbox, name: str) -> None:
+    with pytest.raises(UsageError, match="unique name"):
+        sandbox.start("true", name=name, unique_name=True)
+
+
 def test_a_claimed_gpu_is_told_to_the_job_and_refused_to_another(
     sandbox: Sandbox,
 ) -> None:
