@@ -3,9 +3,12 @@
 import contextlib
 import os
 import signal
+import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 from waiting import wait_until
 
@@ -90,3 +93,17 @@ def end(pids: Iterable[int], *, grace_s: float = 3.0) -> None:
         with contextlib.suppress(AssertionError):
             wait_until(lambda: not any(map(alive, waiting_for)), grace_s)
             return
+
+
+class Child(subprocess.Popen[Any]):
+    """A child whose `with` never waits for ever: a test that fails kills it."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, error, trace)

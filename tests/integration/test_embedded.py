@@ -14,6 +14,7 @@ import asyncssh
 import paramiko
 import processes
 import pytest
+from processes import Child
 from waiting import wait_until
 
 from sandbox_ops.demo import leftovers
@@ -197,7 +198,7 @@ def test_nothing_outlives_a_stopped_server(tmp_path: Path) -> None:
 
 
 def test_sigterm_ends_the_server_and_all_it_started(tmp_path: Path) -> None:
-    with subprocess.Popen(
+    with Child(
         [sys.executable, "-m", "sandbox_ops.demo.server", str(tmp_path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -220,7 +221,7 @@ with embedded_sandbox(Path(sys.argv[1])) as box:
 
 def test_a_killed_parent_takes_the_server_with_it(tmp_path: Path) -> None:
     words = [sys.executable, "-c", _PARENT, str(tmp_path)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE) as parent:
+    with Child(words, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         assert int(parent.stdout.readline()) > 0
         config = tmp_path / "ssh_config"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from machines import fake_gpus
-from processes import alive
+from processes import Child, alive
 from sshd import SshServer
 from waiting import wait_until
 from what_happens import row
@@ -63,9 +63,7 @@ def test_stop_reaches_what_tries_to_get_away(
 @pytest.fixture
 def stranger() -> Iterator[subprocess.Popen[bytes]]:
     """A session whose number a job's leader once had."""
-    with subprocess.Popen(
-        ["sh", "-c", "sleep 7511 & wait"], start_new_session=True
-    ) as process:
+    with Child(["sh", "-c", "sleep 7511 & wait"], start_new_session=True) as process:
         yield process
         process.kill()
         subprocess.run(["pkill", "-s", str(process.pid)], check=False)

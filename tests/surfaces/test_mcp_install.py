@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from command_line import PROGRAM, cli
 from mcp_server import Wire, wire
+from processes import Child
 
 from sandbox_ops.cli.mcp_hosts import HOSTS
 
@@ -145,7 +146,7 @@ def test_on_a_terminal_it_shows_the_change_and_asks(
     said: str, code: int, home: Path, project: Path
 ) -> None:
     ours, theirs = pty.openpty()
-    with subprocess.Popen(
+    with Child(
         [PROGRAM, "mcp-install", "--host", "claude"],
         cwd=project,
         env={**os.environ, "HOME": str(home)},

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from command_line import INV, PROGRAM, cli
+from processes import Child
 
 VERBS = {
     "demo", "doctor", "fetch", "jobs", "logs", "monitor", "mcp-install", "reset", "run", "setup",
@@ -182,7 +183,7 @@ def test_an_unknown_list_format_is_a_usage_error(tmp_path: Path) -> None:
 
 
 def test_a_reader_who_leaves_ends_the_program_quietly(tmp_path: Path) -> None:
-    with subprocess.Popen(
+    with Child(
         [PROGRAM, "--help"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from command_line import PROGRAM, cli
 from gitproject import GitProject, make_git_project
+from processes import Child
 from sshd import SshServer
 
 TRAINING = """
@@ -106,7 +107,7 @@ def test_a_training_is_started_with_the_words_after_two_dashes(clone: Path) -> N
 
 
 def test_ctrl_c_in_a_watched_training_lets_it_go_on(clone: Path) -> None:
-    with subprocess.Popen(
+    with Child(
         [PROGRAM, "train", "--watch", "--", "sh", "-c", "echo begun; sleep 50"],
         cwd=clone,
         stdout=subprocess.PIPE,
@@ -191,7 +192,7 @@ def test_an_unknown_host_key_is_trusted_by_its_fingerprint_only(
 
 def test_monitor_on_a_terminal_goes_on_until_ctrl_c(clone: Path) -> None:
     ours, theirs = pty.openpty()
-    with subprocess.Popen(
+    with Child(
         [PROGRAM, "monitor", "--watch", "--interval", "0.2"],
         cwd=clone,
         stdin=theirs,
