@@ -50,6 +50,7 @@ class Sandbox:
         self._follower: Follower | None = None
         self._connection: SandboxConnection | None = None
         self._lock = threading.RLock()
+        self._brief = False
 
     @property
     def connection(self) -> "SandboxConnection":
@@ -127,7 +128,7 @@ class Sandbox:
             limits=starting.Limits(
                 grace_s=_FOREGROUND_GRACE_S,
                 cap_bytes=FOREGROUND_CAP_BYTES,
-                wait_s=0 if self._pool.crowded else _WAIT_S,
+                wait_s=0 if self._pool.crowded and not self._brief else _WAIT_S,
                 first_bytes=first,
             ),
         )
@@ -135,6 +136,7 @@ class Sandbox:
         def begun(reply: "Future[Reply]") -> None:
             try:
                 found = self._started(reply.result())
+                self._brief = found.job.state.ended
                 watch = Watch(found.job, keep_bytes, on_output)
                 watch.started(first)
                 call.begun(found.job.id)

@@ -47,10 +47,11 @@ class Worker:
         nonce = secrets.token_hex(16)
         self._connection = connection
         self._frames = Frames(nonce)
+        self._nonce = nonce
         self._opening = scripts.opening(nonce)
         self._sequence = 0
         self.hello: Hello | None = None
-        self._pipe = connection.shell(scripts.BOOTSTRAP)
+        self._pipe = connection.shell(scripts.WORKER)
 
     def ask(self, verb: str, arguments: Sequence[str], answer_s: float) -> Reply:
         """Send a request and return the segments of its answer.
@@ -67,7 +68,9 @@ class Worker:
         reply: Reply = []
         while True:
             for segment in self._receive(answer_s):
-                if self.hello is None:
+                if segment.what == "need":
+                    self._pipe.send(scripts.needed(self._nonce) + request)
+                elif self.hello is None:
                     self._greet(segment)
                 elif segment.what == "end":
                     return reply

@@ -1,8 +1,12 @@
-"""Records of ended jobs, written by the hundred thousand without running any."""
+"""Records of jobs: read, and written by the hundred thousand without running any."""
 
 import json
 import os
 from pathlib import Path
+
+from waiting import wait_until
+
+from sandbox_ops.models import Job
 
 _STATE = (
     "ended code={code} reason=exited sure=1 up1=200 survivors=0 pid=1 ticks=1 "
@@ -13,6 +17,14 @@ _STATE = (
 def folder_of(home: Path) -> Path:
     """Return the folder that holds the jobs of a home; it must have been used."""
     return next(home.glob(".sandbox-ops/v1/*"))
+
+
+def pids(job: Job) -> tuple[int, int]:
+    """Return the supervisor's pid and the leader's, once it has one."""
+    state = Path(job.log_path).with_name("state")
+    wait_until(lambda: "leader=" in state.read_text())
+    fields = dict(w.split("=", 1) for w in state.read_text().split() if "=" in w)
+    return int(fields["pid"]), int(fields["leader"])
 
 
 def write(

@@ -17,6 +17,20 @@ DNS_TIMEOUT_S = 5.0
 PEER_TIMEOUT_S = 10
 
 
+class _Prompt(socket.socket):
+    """Acknowledges at once what comes.
+
+    Until its first session begins sshd leaves Nagle's algorithm on: what it sends waits
+    for our acknowledgement, which the kernel may hold back for 40 ms.
+    """
+
+    def recv(self, *arguments: int) -> bytes:
+        data = super().recv(*arguments)
+        if hasattr(socket, "TCP_QUICKACK"):  # Linux; it lasts until the next packet
+            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        return data
+
+
 def tcp(host: str, port: int, timeout_s: float) -> socket.socket:
     """Return a connected socket that notices a dead peer within ten seconds.
 
@@ -25,7 +39,7 @@ def tcp(host: str, port: int, timeout_s: float) -> socket.socket:
     """
     failure: OSError | None = None
     for family, kind, protocol, _, address in _resolve(host, port):
-        sock = socket.socket(family, kind, protocol)
+        sock = _Prompt(family, kind, protocol)
         sock.settimeout(timeout_s)
         try:
             sock.connect(address)

@@ -22,9 +22,18 @@ BOOTSTRAP = (
 """The constant command of a worker's channel; any login shell takes it as it is.
 
 A start-up file may put another shell in its place, which then reads what we send: it
-runs the first line, by which we notice; the rest is comments and unknown words to it.
-`dd` because it takes what it was told and no more; busybox's `head -c` takes all.
+runs the first line, by which we notice; the rest is comments to it. `dd` because it takes
+what it was told and no more; busybox's `head -c` takes all.
 """
+
+WORKER = (
+    "exec /bin/sh -c 'IFS= read -r x;IFS= read -r h;IFS= read -r n;h=${h#?};n=${n#?};"
+    'f=$HOME/.sandbox-ops/lib/$h.sh;if [ -s "$f" ];then . "$f";fi;'
+    """printf "\\n$n need\\n";until [ "$x" = "#$n library" ];do IFS= read -r x||exit;done;"""
+    'IFS= read -r s;l=$(dd bs="${s#?}" count=1 iflag=fullblock 2>/dev/null|cut -c2-);'
+    """eval "$l"'"""
+)
+"""The same for a resident worker, which finds the library on the machine, or asks for it."""
 
 
 @functools.cache
@@ -46,9 +55,8 @@ def _commented(text: str) -> bytes:
 
 
 @functools.cache
-def _library_with_name() -> bytes:
-    name = hashlib.sha256(library().encode()).hexdigest()[:16]
-    return _commented(library()) + f"{name}\n".encode()
+def _library_name() -> str:
+    return hashlib.sha256(library().encode()).hexdigest()[:16]
 
 
 def streamed(name: str, *arguments: str) -> bytes:
@@ -57,9 +65,15 @@ def streamed(name: str, *arguments: str) -> bytes:
 
 
 def opening(nonce: str) -> bytes:
-    """Return the first message of a worker's channel: the library, name and nonce."""
+    """Return the first message of a worker's channel: the library's name, the nonce."""
     bare = f"printf '\\n{nonce} bare\\n'"
-    return f"{bare}\n".encode() + _library_with_name() + f"{nonce}\n".encode()
+    return f"{bare}\n#{_library_name()}\n#{nonce}\n#{nonce}\n".encode()
+
+
+def needed(nonce: str) -> bytes:
+    """Return the answer to a machine that does not have the library yet."""
+    size, text = _commented(library()).split(b"\n", 1)
+    return b"#%b library\n#%b\n%b#%b\n" % (nonce.encode(), size, text, nonce.encode())
 
 
 def words(*values: str) -> str:
@@ -80,13 +94,13 @@ def request(sequence: int, verb: str, arguments: Sequence[str]) -> bytes:
 
     Short bodies are counted in lines, which the shell reads without a fork; long ones
     in bytes, because its `read` takes one system call a byte. The last word of a body
-    says that it is whole.
+    says that it is whole. To any other shell every line is a comment.
     """
-    line = f"do_{verb} {words(*arguments)} #{sequence}"
-    body = line.encode("utf-8", "surrogateescape")
+    text = f"do_{verb} {words(*arguments)} #{sequence}".replace("\n", "\n#")
+    body = f"#{text}\n".encode("utf-8", "surrogateescape")
     if len(body) > _LINE_BODY_BYTES:
-        return b"%d 0 %d\n%b" % (sequence, len(body), body)
-    return b"%d %d 0\n%b\n" % (sequence, body.count(b"\n") + 1, body)
+        return b"#%d 0 %d\n%b" % (sequence, len(body), body)
+    return b"#%d %d 0\n%b" % (sequence, body.count(b"\n"), body)
 
 
 _LINE_BODY_BYTES = 4096

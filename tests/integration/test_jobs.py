@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import records
 from sshd import SshServer
 from waiting import wait_until
 from what_happens import row
@@ -208,26 +209,12 @@ def test_a_killed_leader_is_failed_and_a_killed_supervisor_is_lost(
     assert (ended.state, ended.signal) == (JobState.FAILED, "KILL")
     second = sandbox.start("sleep 7181")
     wait_until(lambda: any("sleep 7181" in line for line in sshd.leftovers().values()))
-    marks = (f"{second.id}\0".encode(), str(sshd.home).encode())
-    supervisors = [
-        int(folder.name)
-        for folder in Path("/proc").iterdir()
-        if folder.name.isdecimal() and all(mark in _cmdline(folder) for mark in marks)
-    ]
-    for pid in supervisors:
-        os.kill(pid, 9)
+    os.kill(records.pids(second)[0], 9)
     wait_until(lambda: jobs.get(sandbox, second.id).reason)
     orphan = jobs.get(sandbox, second.id)
     assert (orphan.state, orphan.reason) == (JobState.RUNNING, "unsupervised")
     report = jobs.stop(sandbox, second.id, grace_s=1)
     assert report.job.state is JobState.STOPPED
-
-
-def _cmdline(folder: Path) -> bytes:
-    try:
-        return (folder / "cmdline").read_bytes()
-    except OSError:
-        return b""
 
 
 @row(

@@ -38,7 +38,7 @@ def test_a_request_that_was_cut_off_does_nothing(tmp_path: Path, filler: int) ->
     library.write_text(scripts.library())
     environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
     for cut in [*cuts, len(whole)]:
-        sent = b"nonce\n" + whole[:cut]
+        sent = b"#nonce\n" + whole[:cut]
         subprocess.run(
             ["sh", library, "worker"],
             input=sent, env=environment, capture_output=True, check=False,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from machines import fake_gpus
 from processes import Child, alive
+from records import pids
 from sshd import SshServer
 from waiting import wait_until
 from what_happens import row
@@ -145,35 +146,16 @@ def test_the_deadline_holds_without_the_supervisor(sandbox: Sandbox) -> None:
 
 
 def test_nothing_of_ours_is_left_when_supervisor_and_leader_are_killed(
-    sandbox: Sandbox, sshd: SshServer
+    sandbox: Sandbox,
 ) -> None:
-    job = sandbox.submit("sleep 7541")
-    job_id = str(wait_until(lambda: job.job_id))
-    supervisor, leader = pids(jobs.get(sandbox, job_id))
-    os.kill(supervisor, 9)
-    os.kill(leader, 9)
-    mark = f"/jobs/{job_id}\0"
-    wait_until(lambda: not _command_lines(mark, str(sshd.home)), 5, what="the watcher")
-
-
-def _command_lines(*marks: str) -> list[str]:
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (folder / "cmdline").read_text("utf-8", "replace")
-        except OSError:
-            continue
-        if all(mark in line for mark in marks):
-            found.append(line)
-    return found
-
-
-def pids(job: Job) -> tuple[int, int]:
-    """Return the supervisor's pid and the leader's, once it has one."""
-    state = Path(job.log_path).with_name("state")
-    wait_until(lambda: "leader=" in state.read_text())
-    fields = dict(w.split("=", 1) for w in state.read_text().split() if "=" in w)
-    return int(fields["pid"]), int(fields["leader"])
+    job = sandbox.start("sleep 7541")
+    mark = Path(job.log_path).parents[2] / "live" / job.id
+    wait_until(lambda: mark.exists() and mark.read_text())
+    watcher = int(mark.read_text().split()[0])
+    assert alive(watcher)
+    for pid in pids(job):
+        os.kill(pid, 9)
+    wait_until(lambda: not alive(watcher), 5, what="the watcher")
 
 
 def test_two_stops_at_once_agree(sandbox: Sandbox) -> None:

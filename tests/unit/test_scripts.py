@@ -50,12 +50,25 @@ def test_the_value_of_a_variable_is_data(value: str) -> None:
 def test_a_request_says_how_long_its_body_is(size: int) -> None:
     request = scripts.request(7, "read", ["x" * size, "a\nb"])
     head, _, body = request.partition(b"\n")
-    sequence, lines, length = map(int, head.split())
+    sequence, lines, length = map(int, head.removeprefix(b"#").split())
     assert sequence == 7
     if lines:
         assert body.count(b"\n") == lines
     else:
         assert len(body) == length
+
+
+@given(st.lists(text, min_size=1), st.sampled_from(["", "x" * 5000]))
+@settings(max_examples=50, deadline=None)
+def test_to_a_shell_that_took_our_place_all_but_the_first_line_is_a_comment(
+    values: list[str], filler: str
+) -> None:
+    sent = scripts.opening("abc") + scripts.request(1, "start", [*values, filler])
+    first, *rest = sent.removesuffix(b"\n").split(b"\n")
+    assert first == b"printf '\\nabc bare\\n'"
+    assert [line for line in rest if not line.startswith(b"#")] == []
+    needed = scripts.needed("abc").removesuffix(b"\n").split(b"\n")
+    assert [line for line in needed if not line.startswith(b"#")] == []
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.sh")), ids=lambda p: p.name)

@@ -46,9 +46,9 @@ machine_id() {
 # so that a full disk cannot take the exit code away; the first word stands again at
 # the end, so that a reader sees a torn write.
 put_state() {
-  { printf '%-510s.\n' "$2 ${2%% *}" 1<>"$1/state"; } 2>/dev/null && return 0
+  { printf '%s\n%511s' "$2 ${2%% *}" '' 1<>"$1/state"; } 2>/dev/null && return 0
   rm -f "${1%/jobs/*}/ballast" # a copy-on-write file system needs room even for this
-  { printf '%-510s.\n' "$2 ${2%% *}" 1<>"$1/state"; } 2>/dev/null
+  { printf '%s\n%511s' "$2 ${2%% *}" '' 1<>"$1/state"; } 2>/dev/null
 }
 
 # get_state DIR: LINE, and from it PHASE PID PTICKS WHERE LEADER LTICKS T0 UP0 UP1
@@ -162,10 +162,18 @@ marked() {
   return 0
 }
 
-# nap CENTISECONDS: sleep as a child, so that a trapped signal ends the wait at once
+# nap CENTISECONDS: sleep as a child, SLEEP, so that a trapped signal ends the wait at once
 nap() {
   _cs=$(($1 % 100))
   [ "$_cs" -gt 9 ] || _cs=0$_cs
-  { sleep "$(($1 / 100)).$_cs" 2>/dev/null || sleep "$((($1 + 99) / 100))"; } &
-  wait $!
+  [ -n "${NAPS-}" ] || { NAPS=whole && sleep 0.01 2>/dev/null && NAPS=exact; }
+  if [ "$NAPS" = exact ]; then sleep "$(($1 / 100)).$_cs" & else sleep "$((($1 + 99) / 100))" & fi
+  SLEEP=$!
+  wait $SLEEP
+}
+
+# apart LIFE ARGUMENT...: a process of its own that leads another life of this library
+apart() {
+  # shellcheck disable=SC2086 # "setsid" or "busybox setsid"
+  $SETSID sh "$LIBRARY" "$@" </dev/null >/dev/null 2>&1 6>&- 7>&- 9<&- &
 }

@@ -11,7 +11,8 @@ emit_job() {
     return
   fi
   now
-  live "$_dir"
+  LIFE=gone # of an ended job it is not asked: reading /proc costs more than all the rest
+  [ "$PHASE" = ended ] || live "$_dir"
   if [ "$LIFE" = gone ] && [ "$PHASE" != ended ]; then
     get_state "$_dir" # it wrote its end between our two looks
   fi

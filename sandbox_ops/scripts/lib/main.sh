@@ -3,7 +3,7 @@
 
 SETSID=
 if command -v setsid >/dev/null 2>&1; then
-  SETSID=setsid
+  SETSID=$(command -v setsid)
 elif command -v busybox >/dev/null 2>&1 && busybox setsid true 2>/dev/null; then
   SETSID='busybox setsid'
 fi

@@ -1,34 +1,33 @@
 # shellcheck shell=sh
-# The supervisor: one process a job, in a session of its own, with nobody connected.
-# It starts the leader, waits for it, and writes how it ended. `stop` spares it.
+# The supervisor: one process a job, forked by a worker and then alone. It starts the
+# leader, waits for it, and writes how it ended. `stop` spares it.
 
-# supervise DIR KIND TIMEOUT_CS GRACE_S CAP_BYTES WAIT_CS SHELL CWD T0 MACHINE
+# supervise DIR KIND TIMEOUT_CS GRACE_S CAP_BYTES WAIT_CS SHELL CWD T0
 # KIND fg: stdout to `log`, stderr to `stderr`; bg: both to `log`. Zeroes mean none.
-# Whoever started it listens on fd 7: `ID started|late|ended` lines.
+# The worker listens on fd 7: a line `ID WORD` when it started (WAIT_CS 0) or ended.
 supervise() {
-  dir=$1 kind=$2 timeout=$3 grace=$4 cap=$5 wait=$6 shell=$7 cwd=$8 t0=$9 MACHINE=${10}
+  dir=$1 kind=$2 timeout=$3 grace=$4 cap=$5 wait=$6 shell=$7 cwd=$8 t0=$9
   id=${dir##*/} poked=
   trap '' HUP PIPE
   trap 'poked=1' TERM INT USR1
   trap 'say ended' EXIT # whatever goes wrong here, nobody is to wait for ever
-  proc $$ && self="pid=$$ ticks=$TICKS machine=$MACHINE t0=$t0"
+  read -r me _ </proc/self/stat # $$ is the worker
+  proc "$me" && self="pid=$me ticks=$TICKS machine=$MACHINE t0=$t0" session=$SID
   oom_kills
   ooms=$OOMS
   may_begin || exit 0
   up0=$UP
   if [ "$kind" = fg ]; then
-    lead >>"$dir/log" 2>>"$dir/stderr" </dev/null 7>&- &
+    lead >>"$dir/log" 2>>"$dir/stderr" 7>&- &
   else
-    lead >>"$dir/log" 2>&1 </dev/null 7>&- &
+    lead >>"$dir/log" 2>&1 7>&- &
   fi
   leader=$!
   proc "$leader" || TICKS=0
+  lticks=$TICKS
   self="$self leader=$leader lticks=$TICKS up0=$up0"
   put_state "$dir" "running $self"
-  lticks=$TICKS
-  watch_over 2>/dev/null &
-  watcher=$!
-  say started
+  [ "$wait" != 0 ] || say started
   while :; do
     poked=
     wait "$leader"
@@ -36,28 +35,23 @@ supervise() {
     # a signal to us may have ended the wait: then the leader is still to be waited for
     if [ -z "$poked" ] || ! proc "$leader"; then break; fi
   done
-  kill -s USR1 "$watcher" 2>/dev/null
   finish
-  # the signal is lost on a watcher that had not yet set its trap: again, until it is gone
-  while proc "$watcher" && [ "$STATE" != Z ]; do
-    kill -s USR1 "$watcher" 2>/dev/null
-    nap 2
-  done
+  _mark=${dir%/jobs/*}/live/$id
+  [ "$wait" = 0 ] || [ -e "$_mark" ] || say ended # else it waits no more
+  trap - EXIT
   clear_up
 }
 
 # may_begin: neither stopped meanwhile, nor so late that readers gave it up; UP
 may_begin() {
   now
-  get_state "$dir"
   reason=late
   if [ -e "$dir/stopping" ]; then
     read -r reason _ <"$dir/stopping"
-  elif [ $((UP - ${UP0:-0})) -le $((START_WINDOW / 2)) ]; then
+  elif [ $((UP - _up0)) -le $((START_WINDOW / 2)) ]; then
     return 0
   fi
   put_state "$dir" "ended code=- reason=$reason up0=$UP up1=$UP $self"
-  say ended
   return 1
 }
 
@@ -92,56 +86,66 @@ finish() {
   fi
   ran=$((UP - up0))
   [ "$cap" = 0 ] || [ $ran -lt 10 ] || hold_down # a tenth of a second fills no cap
-  { [ ! -e "$dir/incomplete" ] && room; } || extra="$extra incomplete=1"
+  # can the log still grow? Tried on a file that is there already: nothing to remove
+  { [ ! -e "$dir/incomplete" ] && printf '%4096s' '' >>"$dir/state"; } ||
+    extra="$extra incomplete=1"
   _tries=0
   until put_state "$dir" "ended code=$code reason=$reason sure=$sure up1=$UP survivors=$left$extra $self"; do
     _tries=$((_tries + 1))
     [ $_tries -lt 720 ] || break # an hour: a file system may come back
     nap 500
   done
-  say ended
 }
 
 # clear_up: what only a job that runs needs; and who wrote much makes room for others
 clear_up() {
-  rm -f "$dir/probe" "${dir%/jobs/*}/live/$id"
+  if read -r _who _born <"$_mark"; then
+    alive "$_who" "$_born" && kill -s USR1 "$_who"
+    rm -f "$dir/probe" "$_mark"
+  fi
   [ "$ran" -gt 100 ] || return 0
   [ -z "$(find "$dir" -type f -size +131072)" ] || # 64 MiB
-    $SETSID sh "$LIBRARY" prune "${dir%/jobs/*}" >/dev/null 2>&1 7>&- &
+    apart prune "${dir%/jobs/*}"
 }
 
 # say WORD: to whoever started the job, if there still is one
 say() {
-  { printf '%s %s\n' "$id" "$1" >&7; } 2>/dev/null
+  printf '%s %s\n' "$id" "$1" >&7
 }
 
-# room: can the log still grow? Without a fork: it is asked at the end of every command.
+# room: can the log still grow?
 room() {
-  { printf '%4096s' . >"$dir/probe"; } 2>/dev/null
+  printf '%4096s' . >"$dir/probe"
   _r=$?
-  { printf '' >"$dir/probe"; } 2>/dev/null
+  printf '' >"$dir/probe"
   return $_r
 }
 
 # spoil: the log lacks something
 spoil() {
-  { printf '' >"$dir/incomplete"; } 2>/dev/null && return 0
+  printf '' >"$dir/incomplete" && return 0
   rm -f "${dir%/jobs/*}/ballast"
-  { printf '' >"$dir/incomplete"; } 2>/dev/null
+  printf '' >"$dir/incomplete"
 }
 
 # oom_kills: OOMS = how often the kernel killed for memory in our cgroup, or ''
 oom_kills() {
   OOMS=
+  while read -r _key _value; do
+    [ "$_key" != oom_kill ] || OOMS=$_value
+  done 2>/dev/null <"$OOM_FILE"
+}
+
+# oom_file: OOM_FILE = where the kernel counts them for us
+oom_file() {
+  OOM_FILE=/dev/null
   while IFS=: read -r _n _c _path; do
     case $_n:$_c in
       0:*) _file=/sys/fs/cgroup$_path/memory.events ;;
       *:memory) _file=/sys/fs/cgroup/memory$_path/memory.oom_control ;;
       *) continue ;;
     esac
-    while read -r _key _value; do
-      [ "$_key" != oom_kill ] || OOMS=$_value
-    done 2>/dev/null <"$_file"
+    [ ! -r "$_file" ] || OOM_FILE=$_file
   done 2>/dev/null </proc/self/cgroup
 }
 
@@ -164,6 +168,7 @@ leftovers() {
     # shellcheck disable=SC2086 # paths without blanks
     marked "$dir" $_environs
     for _p in $FILES; do left=$((left + 1)); done
+    [ $left != 0 ] || ! kill -s 0 -- "-$leader" 2>/dev/null || left=1
     for _p in $_born; do [ -e "/proc/$_p" ] || continue 2; done
     return 0
   done
@@ -177,31 +182,51 @@ newborn() {
     [ "$_last" -ge "$leader" ] && [ $((_last - leader)) -le 300 ] || return 1
     while [ "$_p" -lt "$_last" ]; do
       _p=$((_p + 1))
-      [ -e "/proc/$_p/environ" ] && proc "$_p" && [ "$STATE" != Z ] || continue
+      [ -e "/proc/$_p/environ" ] || continue
+      if [ $((_last - leader)) -gt 4 ]; then # one grep costs less than to read so many
+        _born="$_born $_p"
+        continue
+      fi
+      proc "$_p" && [ "$STATE" != Z ] || continue
       if [ "$SID" = "$leader" ]; then
         left=$((left + 1)) # marked or not, or just becoming a program
-      elif [ "$SID" != $$ ]; then # not our own watcher
+      elif [ "$SID" != "$session" ]; then # not a supervisor, not a watcher
         _born="$_born $_p"
       fi
     done
   done
 }
 
-# watch_over: says `late` after wait, then looks now and then while the leader lives:
-# holds the streams under cap, notes a full disk, stops it at its timeout
+# alarms: one clock for all jobs of a worker, a line each: when to look, and what at. A
+# job that lasts is watched over from then on; one that is over by then costs no process.
+# Ends with its worker; those that it watches over are then on their own.
+alarms() {
+  trap '' HUP PIPE TERM INT
+  while read -r _at timeout grace cap wait dir; do
+    now
+    [ "$_at" -le "$UP" ] || nap $((_at - UP))
+    get_state "$dir" && [ "$PHASE" != ended ] || continue
+    id=${dir##*/}
+    watch_over &
+  done
+}
+
+# watch_over: says `late` to who waits for the end, then looks now and then while the
+# leader lives: holds the streams under cap, notes a full disk, stops it at its timeout
 watch_over() {
-  trap 'kill $! 2>/dev/null; exit 0' USR1
+  SLEEP=
+  trap '[ -z "$SLEEP" ] || kill "$SLEEP"; exit 0' USR1
   trap - TERM INT
-  if [ "$wait" -gt 0 ]; then
-    nap "$wait"
-    say late
-  fi
+  [ "$wait" = 0 ] || say late
+  await_leader || return 0
   exec 7>&-
-  { printf '' >"${dir%/jobs/*}/live/$id"; } 2>/dev/null
+  _mark=${dir%/jobs/*}/live/$id
+  read -r me _ </proc/self/stat
+  proc "$me"
+  printf '%s\n' "$me $TICKS" >"$_mark"
   while now && left=$((up0 + timeout - UP)) && alive "$leader" "$lticks"; do
     if [ "$timeout" -gt 0 ] && [ "$left" -le 0 ]; then
-      # shellcheck disable=SC2086
-      $SETSID sh "$LIBRARY" stop "$dir" "$grace" timed-out </dev/null >/dev/null 2>&1 &
+      apart stop "$dir" "$grace" timed-out
       return 0
     fi
     step=200
@@ -210,6 +235,22 @@ watch_over() {
     [ "$cap" = 0 ] || hold_down
     [ -e "$dir/incomplete" ] || room || spoil
   done
+  # its supervisor takes the mark away, unless it looked before we put it there
+  get_state "$dir" && [ "$PHASE" != ended ] || rm -f "$dir/probe" "$_mark"
+}
+
+# await_leader: leader lticks up0, once it runs; who waits for its first word is told
+# after two seconds that none came
+await_leader() {
+  while [ "$PHASE" = starting ]; do
+    now
+    [ $((UP - UP0)) -le $START_WINDOW ] || return 1
+    [ "$wait" != 0 ] || [ $((UP - UP0)) -lt 200 ] || { wait=-1 && say late; }
+    nap 5
+    get_state "$dir" || return 1
+  done
+  leader=$LEADER lticks=$LTICKS up0=$UP0
+  [ "$PHASE" = running ]
 }
 
 # hold_down: cut a stream that outgrew its cap back to it; it goes on, the rest is gone

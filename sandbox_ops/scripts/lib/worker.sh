@@ -1,18 +1,21 @@
 # shellcheck shell=sh
 # The resident worker: a loop over one SSH channel. A request is a line
-# `SEQ LINES LENGTH` and a body of quoted words, the first a do_ function; an answer is
+# `#SEQ LINES LENGTH` and a body of quoted words, the first a do_ function; an answer is
 # segments, each some bytes and then a line `NONCE WHAT ...` that says what they were.
-# The trailer follows the bytes because a file may shrink while it is sent.
+# The trailer follows the bytes because a file may shrink while it is sent. Each line of
+# a request begins with `#`: to a shell that took our place it is a comment.
+#
+# Its files: 9 the channel, 1 its answers, 7 what supervisors say, 6 their alarms.
 
 # boot: runs in the bare shell of a new channel. Keeps the library on disk, then gives
 # the channel to a worker inside the login environment (what `bash -lc` gives).
 boot() {
-  IFS= read -r _hash
   UMASK=$(umask)
   prepare
-  LIBRARY=$ROOT/lib/$_hash.sh
+  # shellcheck disable=SC2154 # the bootstrap's variable: our hash
+  LIBRARY=$ROOT/lib/$h.sh
   if [ -z "$UNREADY" ] && [ ! -s "$LIBRARY" ]; then
-    # shellcheck disable=SC2154 # l: the bootstrap's variable that holds this text
+    # shellcheck disable=SC2154 # and this text
     { printf '%s\n' "$l" >"$LIBRARY.$$" && mv -f "$LIBRARY.$$" "$LIBRARY"; } 2>/dev/null ||
       UNREADY="refused cannot write $LIBRARY: is the disk full, or read-only?"
   fi
@@ -20,7 +23,8 @@ boot() {
   if [ -z "$UNREADY" ] && command -v bash >/dev/null 2>&1; then
     # start-up files may print, read and redirect: the channel waits on fds 8 and 9
     umask "$UMASK" # the user's own, for the user's commands
-    bash -lc 'exec /bin/sh "$0" worker <&8 >&9 8<&- 9>&-' "$LIBRARY" \
+    # in a session of its own: it forks supervisors, which outlive the channel
+    bash -lc "exec $SETSID"' /bin/sh "$0" worker <&8 >&9 8<&- 9>&-' "$LIBRARY" \
       8<&0 9>&1 </dev/null >/dev/null 2>&1
     [ $? != 81 ] || exit 0
     LOGIN=failed # a start-up file ended the shell, or became another one
@@ -48,16 +52,18 @@ prepare() {
   done
   # shellcheck disable=SC3067 # dash, bash and busybox all have it
   [ -O "$ROOT" ] && [ -O "$BASE" ] || { UNREADY="denied $ROOT belongs to another user"; return; }
-  chmod 700 "$ROOT"
+  [ "${1-}" = again ] || chmod 700 "$ROOT"
   [ -s "$BASE/ballast" ] || { printf '%65536s' . >"$BASE/ballast"; } 2>/dev/null ||
     UNREADY="refused cannot write in $BASE: is the disk full, or read-only?"
 }
 
 worker() {
-  trap '' HUP
+  trap '' HUP PIPE
   UMASK=$(umask)
   IFS= read -r NONCE || exit 81
-  prepare
+  NONCE=${NONCE#?}
+  exec 9<&0 </dev/null 2>/dev/null
+  prepare again
   machine_id
   JOBS=$BASE/jobs
   proc $$ && SELF="pid=$$ ticks=$TICKS machine=$MACHINE"
@@ -67,32 +73,47 @@ worker() {
   if [ -z "$SETSID" ]; then
     UNREADY="refused setsid is missing on this machine: install util-linux"
   elif [ -z "$UNREADY" ]; then
-    mkfifo "$BASE/fifo.$$" && exec 7<>"$BASE/fifo.$$" && rm -f "$BASE/fifo.$$"
+    listen
+    oom_file
   fi
   trailer noise # whatever a start-up file printed before us
   printf '%s' "$BASE"
   trailer "hello login=${LOGIN-ok} machine=$MACHINE"
-  while IFS= read -r _head; do
+  while IFS= read -r _head <&9; do
     # shellcheck disable=SC2086 # three numbers
-    set -- $_head
+    set -- ${_head#?}
     _seq=$1 _body=
     if [ "$2" -gt 0 ]; then
       _n=$2
       while [ "$_n" -gt 0 ]; do
-        IFS= read -r _line || exit 81
-        _body="$_body$_line
+        IFS= read -r _line <&9 || exit 81
+        _body="$_body${_line#?}
 "
         _n=$((_n - 1))
       done
     else
-      _body=$(dd bs="$3" count=1 iflag=fullblock) # exactly so much; `head` may take more
+      _body=$(dd bs="$3" count=1 iflag=fullblock <&9 | cut -c2-) # `head` may take more
     fi
     case $_body in *"#$1" | *"#$1
 ") ;; *) exit 81 ;; esac # cut off by a dying link: half a request is none
-    eval "$_body" </dev/null 2>/dev/null
+    eval "$_body"
     trailer "end $_seq"
   done
   exit 81
+}
+
+# listen: a fifo that supervisors speak into, and one to the clock that wakes for them
+listen() {
+  mkfifo "$BASE/fifo.$$" "$BASE/alarm.$$" || return
+  exec 7<>"$BASE/fifo.$$" 5<>"$BASE/alarm.$$" # opening one end alone would wait
+  exec 4<"$BASE/alarm.$$"
+  exec 6>"$BASE/alarm.$$" 5>&-
+  ( # redirected from within: of a function's streams dash keeps the old ones open
+    exec <&4 >/dev/null 4<&- 6>&- 9<&-
+    alarms
+  ) &
+  exec 4<&-
+  rm -f "$BASE/fifo.$$" "$BASE/alarm.$$"
 }
 
 trailer() {
@@ -123,7 +144,7 @@ do_start() {
   new_id || { no refused "cannot make a folder under $JOBS: is the disk full, or read-only?"; return; }
   _d=$JOBS/$_id
   now
-  _t0=$((EPOCH * 100 + UP - EPOCH_UP))
+  _t0=$((EPOCH * 100 + UP - EPOCH_UP)) _up0=$UP
   shift 9
   if ! fill "$_d" "$@"; then
     rm -rf "$_d"
@@ -135,30 +156,34 @@ do_start() {
     rm -rf "$_d"
     return
   fi
-  set -C
-  if ! { printf '%s\n' "$_id" >"$BASE/tokens/$_token"; }; then
-    set +C # the same request, sent again, was quicker
+  if ! once "$BASE/tokens/$_token" "$_id"; then # the same request, sent again, was quicker
     rm -rf "$_d"
-    read -r _id <"$BASE/tokens/$_token"
-    emit_job "$_id" j 0 "$_max" 0 "$_max"
+    if read -r _id <"$BASE/tokens/$_token" && [ -n "$_id" ]; then
+      emit_job "$_id" j 0 "$_max" 0 "$_max"
+    else
+      no refused "cannot write in $BASE/tokens: is the disk full, or read-only?"
+    fi
     return
   fi
-  set +C
-  (
+  set_alarm || { listen && set_alarm; }
+  ( # a fork of ours: a new shell, and the library read again, take longer than `true`
+    exec >/dev/null 6>&- 9<&-
     umask "$UMASK"
-    # shellcheck disable=SC2086
-    exec $SETSID sh "$LIBRARY" supervise "$_d" "$_kind" "$_timeout" "$_grace" "$_cap" \
-      "$_wait" "$_shell" "$_cwd" "$_t0" "$MACHINE" >/dev/null 2>"$_d/supervisor"
+    supervise "$_d" "$_kind" "$_timeout" "$_grace" "$_cap" "$_wait" "$_shell" "$_cwd" "$_t0"
   ) &
-  while read -r _who _what <&7; do
-    [ "$_who" = "$_id" ] || continue
-    [ "$_what$_wait" = started0 ] || [ "$_what" != started ] || continue
-    break
-  done
+  while read -r _who _what <&7 && [ "$_who" != "$_id" ]; do :; done
   emit_job "$_id" j 0 "$_max" 0 "$_max"
 }
 
-# new_id: _id, claimed by mkdir. `last` is a hint that may lag or be lost; `floor` is
+# set_alarm: the clock is to look after this job, if it should last
+set_alarm() {
+  _late=10
+  [ "$_timeout" = 0 ] || [ "$_timeout" -gt 10 ] || _late=$_timeout
+  printf '%s\n' "$((UP + _late)) $_timeout $_grace $_cap $_wait $_d" >&6
+}
+
+# new_id: _id, claimed by its folder; a mark in `tokens` first, for a mkdir that comes
+# too late costs a process. `last` is a hint that may lag or be lost; `floor` is
 # not: no number up to it is given again, for a record of that number may be pruned.
 new_id() {
   _n=0 _floor=0
@@ -170,16 +195,27 @@ new_id() {
   while :; do
     _n=$((_n + 1))
     _id=remote-$_n
-    mkdir "$JOBS/$_id" && break
-    [ -d "$JOBS/$_id" ] || return 1
+    if [ ! -d "$JOBS/$_id" ] && once "$BASE/tokens/$_id"; then
+      mkdir "$JOBS/$_id" && break
+      [ -d "$JOBS/$_id" ] || return 1
+    fi
+    [ -d "$JOBS/$_id" ] || [ -e "$BASE/tokens/$_id" ] || return 1
     _taken=$((_taken + 1))
     [ $_taken != 50 ] || newest # far behind: from the highest that there is
   done
   printf '%s\n' "$_n" >"$BASE/last"
   if [ $((_n % 200)) = 0 ]; then
-    # shellcheck disable=SC2086
-    $SETSID sh "$LIBRARY" prune "$BASE" >/dev/null 2>&1 7>&- &
+    apart prune "$BASE"
   fi
+}
+
+# once FILE [LINE]: make it; of those who try at once one succeeds. Without a fork.
+once() {
+  set -C
+  if [ $# = 1 ]; then printf '' >"$1"; else printf '%s\n' "$2" >"$1"; fi
+  _made=$?
+  set +C
+  return $_made
 }
 
 # newest: _n = the highest number among the folders
@@ -193,7 +229,7 @@ fill() {
   _f=$1
   printf '%s\n' "$2" >"$_f/spec.json" && [ -s "$_f/spec.json" ] &&
     printf '%s\n' "$4" >"$_f/command" && [ -s "$_f/command" ] &&
-    printf '%-510s.\n' "starting $SELF t0=$_t0 up0=$UP starting" >"$_f/state" &&
+    printf '%s\n%511s' "starting $SELF t0=$_t0 up0=$UP starting" '' >"$_f/state" &&
     [ -s "$_f/state" ] && printf '' >"$_f/log" || return 1
   [ "$_kind" = bg ] || printf '' >"$_f/stderr" || return 1
   [ -z "$3" ] || printf '%s\n' "$3" >"$_f/env" || return 1
@@ -247,8 +283,7 @@ do_poll() {
 do_stop() {
   [ -d "$JOBS/$1" ] || { no not-found "no job $1"; return; }
   rm -f "$JOBS/$1/swept"
-  # shellcheck disable=SC2086
-  $SETSID sh "$LIBRARY" stop "$JOBS/$1" "$2" stopped >/dev/null 2>&1 7>&- &
+  apart stop "$JOBS/$1" "$2" stopped
   get_state "$JOBS/$1"
   trailer "stopping $1 phase=$PHASE"
 }
