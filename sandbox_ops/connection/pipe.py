@@ -29,7 +29,7 @@ def _execute(transport: paramiko.Transport, channel: Channel, command: str) -> N
     request.add_string("exec")
     request.add_boolean(True)
     request.add_string(command)
-    transport._send_user_message(request)  # noqa: SLF001  # exec_command waits
+    transport._send_user_message(request)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 class Pipe:

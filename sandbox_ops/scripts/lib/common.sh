@@ -17,15 +17,18 @@ now() {
   UP=${UP%.*}${UP#*.}
 }
 
-# proc PID: STATE SID TICKS of a process, as proc(5) has them; fails if it is gone
+# proc PID: ITS STATE PARENT SID TICKS of a process (ITS: its pid, for `self`), as proc(5)
+# has them; fails if it is gone
 proc() {
   _stat=
   while IFS= read -r _line; do _stat="$_stat $_line"; done 2>/dev/null <"/proc/$1/stat" || return 1
+  ITS=${_stat%% (*}
+  ITS=${ITS# }
   _stat=${_stat##*) } # the name before it may hold anything, ')' too
   # shellcheck disable=SC2086 # the fields are wanted apart
   set -- $_stat
   [ $# -ge 20 ] || return 1
-  STATE=$1 SID=$4 TICKS=${20}
+  STATE=$1 PARENT=$2 SID=$4 TICKS=${20}
 }
 
 # alive PID TICKS: that very process lives (a zombie does not)

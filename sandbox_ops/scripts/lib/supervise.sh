@@ -11,8 +11,7 @@ supervise() {
   trap '' HUP PIPE
   trap 'poked=1' TERM INT USR1
   trap 'say ended' EXIT # whatever goes wrong here, nobody is to wait for ever
-  read -r me _ </proc/self/stat # $$ is the worker
-  proc "$me" && self="pid=$me ticks=$TICKS machine=$MACHINE t0=$t0" session=$SID
+  proc self && self="pid=$ITS ticks=$TICKS machine=$MACHINE t0=$t0"
   oom_kills
   ooms=$OOMS
   may_begin || exit 0
@@ -155,44 +154,40 @@ oom_file() {
 # busy with other jobs.
 leftovers() {
   for _round in 1 2; do
-    left=0 _born='' _p=$leader _last=0
+    left=0 _born='' _orphans='' _p=$leader _last=0
     if ! newborn; then
-      LEADER=$leader LTICKS=$lticks PHASE=ended UP1=$UP left=0
+      LEADER=$leader LTICKS=$lticks PHASE=ended UP1=$UP
       members "$dir"
       for _p in $PIDS; do left=$((left + 1)); done
       return 0
     fi
-    [ -n "$_born" ] || return 0
+    [ -n "$_orphans" ] || return 0
     _environs=
     for _p in $_born; do _environs="$_environs /proc/$_p/environ"; done
     # shellcheck disable=SC2086 # paths without blanks
     marked "$dir" $_environs
     for _p in $FILES; do left=$((left + 1)); done
-    [ $left != 0 ] || ! kill -s 0 -- "-$leader" 2>/dev/null || left=1
-    for _p in $_born; do [ -e "/proc/$_p" ] || continue 2; done
+    for _p in $_orphans; do [ -e "/proc/$_p" ] || continue 2; done
     return 0
   done
 }
 
 # newborn: _born = who was born since the leader, but for those of its session, who are
-# counted in `left`; fails where that would be too many to look at
+# counted in `left`; _orphans = those of them that lost their parent, as the leader's own
+# children did: without one, nobody is left. Fails where it would be too many to look at.
 newborn() {
   while read -r _ _ _ _ _now </proc/loadavg && [ "$_now" != "$_last" ]; do
     _last=$_now
     [ "$_last" -ge "$leader" ] && [ $((_last - leader)) -le 300 ] || return 1
     while [ "$_p" -lt "$_last" ]; do
       _p=$((_p + 1))
-      [ -e "/proc/$_p/environ" ] || continue
-      if [ $((_last - leader)) -gt 4 ]; then # one grep costs less than to read so many
-        _born="$_born $_p"
-        continue
-      fi
-      proc "$_p" && [ "$STATE" != Z ] || continue
+      [ -e "/proc/$_p/environ" ] && proc "$_p" && [ "$STATE" != Z ] || continue
       if [ "$SID" = "$leader" ]; then
         left=$((left + 1)) # marked or not, or just becoming a program
-      elif [ "$SID" != "$session" ]; then # not a supervisor, not a watcher
-        _born="$_born $_p"
+        continue
       fi
+      _born="$_born $_p"
+      case $ADOPTERS in *" $PARENT "*) _orphans="$_orphans $_p" ;; esac
     done
   done
 }
@@ -221,9 +216,8 @@ watch_over() {
   await_leader || return 0
   exec 7>&-
   _mark=${dir%/jobs/*}/live/$id
-  read -r me _ </proc/self/stat
-  proc "$me"
-  printf '%s\n' "$me $TICKS" >"$_mark"
+  proc self # $$ is the worker
+  printf '%s\n' "$ITS $TICKS" >"$_mark"
   while now && left=$((up0 + timeout - UP)) && alive "$leader" "$lticks"; do
     if [ "$timeout" -gt 0 ] && [ "$left" -le 0 ]; then
       apart stop "$dir" "$grace" timed-out

@@ -66,7 +66,7 @@ worker() {
   prepare again
   machine_id
   JOBS=$BASE/jobs
-  proc $$ && SELF="pid=$$ ticks=$TICKS machine=$MACHINE"
+  proc self && SELF="pid=$ITS ticks=$TICKS machine=$MACHINE"
   EPOCH=$(date +%s)
   now
   EPOCH_UP=$UP
@@ -75,6 +75,7 @@ worker() {
   elif [ -z "$UNREADY" ]; then
     listen
     oom_file
+    adopters
   fi
   trailer noise # whatever a start-up file printed before us
   printf '%s' "$BASE"
@@ -207,6 +208,13 @@ new_id() {
   if [ $((_n % 200)) = 0 ]; then
     apart prune "$BASE"
   fi
+}
+
+# adopters: ADOPTERS = those above us, one of whom adopts who loses its parent: PID 1, or
+# a nearer subreaper (prctl(2))
+adopters() {
+  ADOPTERS=' 1 ' PARENT=$$
+  while proc "$PARENT" && [ "$PARENT" -gt 1 ]; do ADOPTERS="$ADOPTERS$PARENT "; done
 }
 
 # once FILE [LINE]: make it; of those who try at once one succeeds. Without a fork.
