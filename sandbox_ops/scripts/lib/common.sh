@@ -24,9 +24,11 @@ proc() {
   while IFS= read -r _line; do _stat="$_stat $_line"; done 2>/dev/null <"/proc/$1/stat" || return 1
   ITS=${_stat%% (*}
   ITS=${ITS# }
-  _stat=${_stat##*) } # the name before it may hold anything, ')' too
+  _rest=${_stat#*) }
+  # the name before it may hold anything, ')' too; to cut at the last one takes far longer
+  case $_rest in *\)*) _rest=${_stat##*) } ;; esac
   # shellcheck disable=SC2086 # the fields are wanted apart
-  set -- $_stat
+  set -- $_rest
   [ $# -ge 20 ] || return 1
   STATE=$1 PARENT=$2 SID=$4 TICKS=${20}
 }

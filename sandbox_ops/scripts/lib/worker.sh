@@ -183,8 +183,8 @@ set_alarm() {
   printf '%s\n' "$((UP + _late)) $_timeout $_grace $_cap $_wait $_d" >&6
 }
 
-# new_id: _id, claimed by its folder; a mark in `tokens` first, for a mkdir that comes
-# too late costs a process. `last` is a hint that may lag or be lost; `floor` is
+# new_id: _id, claimed by mkdir. `last` is a hint that may lag or be lost (written first,
+# so that others who start now try the next: a mkdir in vain costs a process); `floor` is
 # not: no number up to it is given again, for a record of that number may be pruned.
 new_id() {
   _n=0 _floor=0
@@ -196,15 +196,14 @@ new_id() {
   while :; do
     _n=$((_n + 1))
     _id=remote-$_n
-    if [ ! -d "$JOBS/$_id" ] && once "$BASE/tokens/$_id"; then
+    if [ ! -d "$JOBS/$_id" ]; then
+      printf '%s\n' "$_n" >"$BASE/last"
       mkdir "$JOBS/$_id" && break
       [ -d "$JOBS/$_id" ] || return 1
     fi
-    [ -d "$JOBS/$_id" ] || [ -e "$BASE/tokens/$_id" ] || return 1
     _taken=$((_taken + 1))
     [ $_taken != 50 ] || newest # far behind: from the highest that there is
   done
-  printf '%s\n' "$_n" >"$BASE/last"
   if [ $((_n % 200)) = 0 ]; then
     apart prune "$BASE"
   fi
@@ -217,10 +216,10 @@ adopters() {
   while proc "$PARENT" && [ "$PARENT" -gt 1 ]; do ADOPTERS="$ADOPTERS$PARENT "; done
 }
 
-# once FILE [LINE]: make it; of those who try at once one succeeds. Without a fork.
+# once FILE LINE: make it; of those who try at once one succeeds. Without a fork.
 once() {
   set -C
-  if [ $# = 1 ]; then printf '' >"$1"; else printf '%s\n' "$2" >"$1"; fi
+  printf '%s\n' "$2" >"$1"
   _made=$?
   set +C
   return $_made
