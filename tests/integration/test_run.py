@@ -1,6 +1,7 @@
 """Foreground commands: what a caller of `Sandbox.run` can rely on."""
 
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ import pytest
 from sshd import SshServer
 from waiting import wait_until
 
-from sandbox_ops import EndKind, JobState, Sandbox, jobs
+from sandbox_ops import EndKind, JobState, Sandbox, jobs, scripts
 from sandbox_ops.errors import NotFoundError, RefusedError, UsageError
 
 
@@ -297,6 +298,60 @@ def test_the_environment_is_the_login_environment(
     assert lines[0] == "offline"
     assert lines[1].startswith(f"{server.home}/.local/bin:")
     assert lines[2] == "0022"
+
+
+LIBRARY_NAMES = sorted(
+    set(re.findall(r"(?<![\w$/{-])([A-Za-z]\w*)=", scripts.library()))
+    - {"BASH_ENV", "PYTHONUNBUFFERED", "SANDBOX_JOB", "IFS"}
+)
+
+
+def test_no_variable_of_ours_hides_one_of_the_users(
+    make_sshd: Callable[..., SshServer],
+) -> None:
+    server = make_sshd()
+    exports = "\n".join(f"export {name}=mine" for name in LIBRARY_NAMES)
+    (server.home / ".bash_profile").write_text(f"{exports}\n")
+    assert {"ROOT", "BASE", "STATE", "dir", "cwd", "shell"} <= set(LIBRARY_NAMES)
+    with Sandbox(server.config()) as sandbox:
+        found = sandbox.run("env", env={"cwd": "given"}).stdout.text.splitlines()
+    wanted = {f"{name}=mine" for name in LIBRARY_NAMES if name != "cwd"}
+    assert wanted - set(found) == set()
+    assert "cwd=given" in found
+
+
+def test_the_functions_of_the_login_shell_are_there(
+    make_sshd: Callable[..., SshServer],
+) -> None:
+    """As conda and the modules of clusters need it."""
+    server = make_sshd()
+    (server.home / ".bash_profile").write_text(
+        'conda() { echo "conda $1"; }\n'
+        'module() { echo "module $1"; }\n'
+        "export -f module\n"
+        "command_not_found_handle() { sleep 60; }\n"
+    )
+    with Sandbox(server.config()) as sandbox:
+        result = sandbox.run(
+            "conda activate; bash -c 'module load; conda activate'; echo ${BASH_ENV-no}"
+        )
+    assert result.stdout.text == "conda activate\nmodule load\nno\n"
+    assert "conda: command not found" in result.stderr.text
+
+
+def test_functions_that_cannot_be_read_again_are_left_out(
+    make_sshd: Callable[..., SshServer],
+) -> None:
+    server = make_sshd()
+    (server.home / "env.sh").write_text("echo from BASH_ENV >&2\n")
+    (server.home / ".bash_profile").write_text(
+        "shopt -s extglob\nodd() { case $1 in !(a|b)) echo;; esac; }\n"
+        "export BASH_ENV=$HOME/env.sh\n"
+    )
+    with Sandbox(server.config()) as sandbox:
+        result = sandbox.run("echo $BASH_ENV")
+    assert result.stdout.text == f"{server.home}/env.sh\n"
+    assert result.stderr.text == "from BASH_ENV\n"
 
 
 def test_a_foreign_or_linked_record_folder_is_refused(

@@ -6,6 +6,9 @@
 # A process is known by pid and start ticks, a machine's life by $MACHINE: boot id,
 # start ticks of PID 1 and pid namespace (a restarted container keeps its boot id).
 
+# before a name of ours hides one: what a command is to find in its environment
+case ${1-} in '' | worker) LOGIN_ENV=$(export -p) ;; esac
+unset GREP_Z HELD LOGIN NAPS SEEN
 IFS=' 	
 '
 # so many centiseconds after its start a job that has not begun never will (parse.py)

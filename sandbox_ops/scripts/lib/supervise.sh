@@ -57,15 +57,23 @@ may_begin() {
 # lead: becomes the user's command, leader of a session of its own
 lead() {
   trap - HUP PIPE TERM INT USR1
-  SANDBOX_JOB=$dir PYTHONUNBUFFERED=1
-  export SANDBOX_JOB PYTHONUNBUFFERED
-  # shellcheck source=/dev/null
-  [ ! -e "$dir/env" ] || { . "$dir/env" && rm -f "$dir/env"; } # secrets do not stay
-  cd "$cwd" || exit 126
+  # from here on any variable may be the user's
+  set -- "$dir" "$cwd" "$shell" "$SETSID" "$FUNCTIONS"
+  eval "$LOGIN_ENV"
+  export PYTHONUNBUFFERED=1
+  if [ -e "$1/env" ]; then
+    exec 3<"$1/env" && rm -f "$1/env" # secrets do not stay
+    # shellcheck source=/dev/null
+    . /proc/self/fd/3
+    exec 3<&-
+  fi
+  export SANDBOX_JOB="$1"
+  cd "$2" || exit 126
+  [ "$3" != bash ] || [ ! -s "$5" ] || export BASH_ENV="$5"
   # shellcheck disable=SC2086 # "setsid" or "busybox setsid"
-  case $shell in
-    bash) exec $SETSID bash --noprofile --norc "$dir/command" ;;
-    *) exec $SETSID sh "$dir/command" ;;
+  case $3 in
+    bash) exec $4 bash --noprofile --norc "$1/command" ;;
+    *) exec $4 sh "$1/command" ;;
   esac
 }
 

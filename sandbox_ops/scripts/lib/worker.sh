@@ -24,12 +24,45 @@ boot() {
     # start-up files may print, read and redirect: the channel waits on fds 8 and 9
     umask "$UMASK" # the user's own, for the user's commands
     # in a session of its own: it forks supervisors, which outlive the channel
-    bash -lc "exec $SETSID"' /bin/sh "$0" worker <&8 >&9 8<&- 9>&-' "$LIBRARY" \
-      8<&0 9>&1 </dev/null >/dev/null 2>&1
+    bash -lc "$LOGIN_FUNCTIONS exec $SETSID"' /bin/sh "$0" worker <&8 >&9 8<&- 9>&-' \
+      "$LIBRARY" "$BASE/functions" 8<&0 9>&1 </dev/null >/dev/null 2>&1
     [ $? != 81 ] || exit 0
     LOGIN=failed # a start-up file ended the shell, or became another one
   fi
   worker
+}
+
+# For bash, in the login shell: its functions (conda, module), for the user's commands. Only
+# the exported ones where all together are long. As a file for BASH_ENV, which puts that
+# variable back.
+# shellcheck disable=SC2016 # for bash to expand
+LOGIN_FUNCTIONS='set +eu
+(
+unset IFS
+unset -f command_not_found_handle
+f=$(declare -f)
+[ ${#f} -le 65536 ] || f=$(declare -Fx | while read -r _ _ n; do declare -f "$n"; done)
+[ -z "$f" ] || {
+  printf "%s\n" "$f"
+  declare -Fx
+  if [ -z "$BASH_ENV" ]; then
+    printf "unset BASH_ENV\n"
+  else
+    printf "BASH_ENV=%q\n[ ! -r \"\$BASH_ENV\" ] || . \"\$BASH_ENV\"\n" "$BASH_ENV"
+  fi
+} >"$1.$$"
+)
+'
+
+# keep_functions: FUNCTIONS = the file that they are in, if there are any that bash can read
+keep_functions() {
+  FUNCTIONS=
+  [ -e "$BASE/functions.$$" ] || return 0
+  if bash --noprofile --norc -n "$BASE/functions.$$"; then
+    mv -f "$BASE/functions.$$" "$BASE/functions" && FUNCTIONS=$BASE/functions
+  else
+    rm -f "$BASE/functions.$$"
+  fi
 }
 
 # prepare: ROOT BASE, our folders under $HOME, and why they cannot be used: UNREADY
@@ -73,6 +106,7 @@ worker() {
   if [ -z "$SETSID" ]; then
     UNREADY="refused setsid is missing on this machine: install util-linux"
   elif [ -z "$UNREADY" ]; then
+    keep_functions
     listen
     oom_file
     adopters
