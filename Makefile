@@ -2,7 +2,7 @@
 #   make demo    the whole story on this machine, in a minute
 #   make test    every check that CI makes
 #   make lint    those of them that need no sshd
-#   make gates   other people's MCP suites and clients against our server (needs npm)
+#   make gates   other people's MCP suites, clients and hosts against our server (npm; 1.2 GB)
 #   make bench   the benchmarks
 #   make lock    requirements.lock anew, from pyproject.toml
 #   make clean   everything that make made
@@ -10,7 +10,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input --retries 8
+LOCK := $(VENV)/lock/bin/uv --quiet pip compile --universal --python-version 3.11 \
+  --generate-hashes --upgrade --no-emit-index-url --custom-compile-command 'make lock'
 SCRIPTS := sandbox_ops/scripts
 MAIN := $(SCRIPTS)/lib/main.sh
 LIBRARY := $(filter-out $(MAIN),$(wildcard $(SCRIPTS)/lib/*.sh)) $(MAIN)
@@ -37,6 +39,7 @@ lint: $(VENV)/ready
 	$(BIN)/codespell
 
 gates: $(VENV)/ready
+	.ci/system-packages gates
 	$(BIN)/pytest -m gates tests/gates
 
 soak: $(VENV)/ready
@@ -58,9 +61,12 @@ $(VENV)/ready: requirements.lock pyproject.toml
 lock:
 	$(PYTHON) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/pip --quiet install uv
-	$(VENV)/lock/bin/uv --quiet pip compile pyproject.toml --group dev --universal \
-	  --python-version 3.11 --generate-hashes --upgrade --no-emit-index-url \
-	  --custom-compile-command 'make lock' --output-file requirements.lock
+	$(LOCK) pyproject.toml --group dev --output-file requirements.lock
+	$(LOCK) pyproject.toml --constraint requirements.lock --output-file packaging/bundle.lock
+	for name in v1 fastmcp; do \
+	  $(LOCK) tests/gates/$$name-client.in --output-file tests/gates/$$name-client.txt || exit; \
+	done
+	cd tests/gates && npm install --package-lock-only --ignore-scripts --no-audit --no-fund
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -25,7 +25,11 @@ _DEFAULT = Calls()
 _BODY = LIMIT - 2_000  # the rest is room for our own words
 # A success begins with what the machine said. Where that looks like one of our first
 # lines, ours has to be there too.
-_STATUS_LIKE = re.compile(r"\W*(exit code|connection lost)", re.IGNORECASE)
+_STATUS_LIKE = re.compile(
+    rf"\W*(?:{marks.alike('exit code')}|{marks.alike('connection lost')}"
+    r"|internal error in|remote-\d+ started)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,8 +51,11 @@ def tail(piece: JobOutput) -> Page:
     data = piece.data[skipped : len(piece.data) - _unfinished(piece)]
     whole = marks.remote(data)
     shown = text.tail(whole, TAIL_LIMIT)
-    lines_left_out = whole.count("\n", 0, len(whole) - len(shown))
-    begin = piece.offset + skipped + _after_lines(data, lines_left_out)
+    cut = len(whole) - len(shown)
+    if cut and whole[cut - 1] != "\n":  # in the midst of a long line
+        begin = piece.offset + skipped + max(0, len(data) - len(shown.encode()))
+    else:
+        begin = piece.offset + skipped + _after_lines(data, whole.count("\n", 0, cut))
     return Page(
         text=shown,
         words=_tail_words(begin, piece.size_bytes) if data else _none_words(piece),

@@ -1,8 +1,9 @@
 """What is ours in an answer, and what is the machine's: nobody may take one for the other.
 
-Our own lines begin with `[sandbox-ops:`; a line of the machine that begins so gets a
-backslash in front. That costs no token where nobody cheats, and cannot be forged: text
-of the machine comes in through `remote`, which also makes every character visible.
+Our own lines begin with `[sandbox-ops:`; a line of the machine that begins so, or with
+characters that look so, gets a backslash in front. That costs no token where nobody
+cheats, and cannot be forged: text of the machine comes in through `remote`, which also
+makes every character visible.
 """
 
 import json
@@ -14,7 +15,39 @@ from dataclasses import dataclass
 from sandbox_ops import render, text
 from sandbox_ops.models import Job
 
-_POSING = re.compile(r"^[^\S\n]*\[sandbox-ops", re.MULTILINE | re.IGNORECASE)
+# What a reader takes for these characters, beside their full-width forms.
+_ALIKE = {
+    "[": "\u3010\u3014\u301a\u27e6\u2772\u2045",
+    "-": "\u2010-\u2015\u2212 _",
+    "a": "\u0430\u0251",
+    "b": "\u044c",
+    "c": "\u0441",
+    "d": "\u0501",
+    "e": "\u0435",
+    "i": "\u0456\u0131",
+    "n": "\u0578",
+    "o": "\u043e\u03bf",
+    "p": "\u0440\u03c1",
+    "s": "\u0455",
+    "t": "\u0442\u03c4",
+    "x": "\u0445\u03c7",
+}
+
+
+def alike(words: str) -> str:
+    """Return a pattern of what can be taken for these words, in lower case and ASCII."""
+    return "".join(
+        f"[{re.escape(each)}{_ALIKE.get(each, '')}{chr(ord(each) + 0xFEE0)}]"
+        if "!" <= each <= "~"
+        else r"\s+"
+        for each in words
+    )
+
+
+_POSING = re.compile(
+    rf"^[^\S\n]*{alike('[')}[^\S\n]?{alike('sandbox-ops')}",
+    re.MULTILINE | re.IGNORECASE,
+)
 
 
 def note(words: str) -> str:
@@ -33,9 +66,11 @@ class Calls:
 
     Attributes:
         sandbox: Which machine they are for; "" where that is the default.
+        can_stop: Whether there is a tool that ends a job.
     """
 
     sandbox: str = ""
+    can_stop: bool = False
 
     def read_file(self, path: str, **lines: int) -> str:
         """Return the call that reads a file on the machine."""
@@ -56,10 +91,14 @@ class Calls:
         return f"{tool}({', '.join(words)})"
 
     def stop_words(self, job: Job) -> str:
-        """Return what a job left running and the command that ends it; "" if nothing."""
+        """Return what a job left running and what ends it; "" if nothing."""
         words = render.survivors_line(job)
         if not words:
             return ""
+        if self.can_stop:
+            alive = words.partition("; ")[0]
+            call = self.named("remote_stop", bash_id=job.id, confirm=True)
+            return f"{alive}; end: {call}"
         option = f" --sandbox {shlex.quote(self.sandbox)}" if self.sandbox else ""
         return f"{words}{option} (in a local shell)"
 

@@ -18,7 +18,7 @@ _STDERR_BYTES = 1 << 14
 _MOST_LINES = 5_000  # more do not fit into an answer, however short they are
 
 
-def job_output(sandbox: "Sandbox", given: Mapping[str, Any]) -> Answer:
+def job_output(sandbox: "Sandbox", given: Mapping[str, Any], calls: Calls) -> Answer:
     """Answer `remote_bash_output`."""
     name, job_id = sandbox.config.name, given["bash_id"].strip()
     pattern, since = given["filter"], given["since"]
@@ -42,7 +42,7 @@ def job_output(sandbox: "Sandbox", given: Mapping[str, Any]) -> Answer:
         next_place.encode(),
         path="" if since else piece.job.log_path,
         stderr=stderr,
-        calls=Calls(given.get("sandbox") or ""),
+        calls=calls,
     )
 
 
@@ -80,7 +80,7 @@ def last_line(sandbox: "Sandbox", job_id: str) -> str:
     return render.one_line(lines, 120)
 
 
-def file_lines(sandbox: "Sandbox", given: Mapping[str, Any]) -> Answer:
+def file_lines(sandbox: "Sandbox", given: Mapping[str, Any], calls: Calls) -> Answer:
     """Answer `remote_file_read`."""
     from sandbox_ops import files
 
@@ -90,6 +90,4 @@ def file_lines(sandbox: "Sandbox", given: Mapping[str, Any]) -> Answer:
     from_end = offset is None and limit is not None
     most = min(limit, _MOST_LINES) if limit else None
     piece = files.read_lines(sandbox, path, offset, most)
-    return file_pages.lines(
-        piece, from_end=from_end, calls=Calls(given.get("sandbox") or "")
-    )
+    return file_pages.lines(piece, from_end=from_end, calls=calls)

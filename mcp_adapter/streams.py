@@ -14,7 +14,8 @@ def shown(result: CommandResult, calls: Calls, limit: int) -> str:
         calls: How the call is written that reads what is left out.
         limit: How many characters there may be.
     """
-    out, err = _Stream(result.stdout), _Stream(result.stderr)
+    folder = result.job.log_path.rpartition("/")[0]
+    out, err = _Stream(result.stdout), _Stream(result.stderr, folder)
     half = limit // 2
     room = max(half, limit - len(err))
     said = out.shown(room, result.job.log_path, calls)
@@ -28,16 +29,23 @@ class _Stream:
 
     Args:
         output: All of it, or its two ends with a gap between.
+        folder: Of the job, where its shell complains by the path of its script.
     """
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, folder: str = "") -> None:
         self._size_bytes = output.size_bytes
         self._whole = not output.omitted_bytes
+        # bash has the whole path before each complaint, which tells nothing
+        script = f"{folder}/command: line " if folder else ""
+
+        def text_of(data: bytes) -> str:
+            said = marks.remote(data)
+            return said.replace(script, "line ") if script else said
+
         if self._whole:
-            self._head, self._tail = marks.remote(output.head + output.tail), ""
+            self._head, self._tail = text_of(output.head + output.tail), ""
         else:
-            self._head = marks.remote(output.head)
-            self._tail = marks.remote(output.tail)
+            self._head, self._tail = text_of(output.head), text_of(output.tail)
 
     def __len__(self) -> int:
         return len(self._head) + len(self._tail)

@@ -111,8 +111,11 @@ class Tools:
             return await self._bash(sandbox, given, beat)
         if tool in workflow.TOOLS:
             return await self._workflow(tool.name, sandbox, given, beat)
-        read = _READERS[tool.name]
-        return await beat.until(in_thread(lambda: read(sandbox, given)))
+        read, calls = _READERS[tool.name], self._calls(given)
+        return await beat.until(in_thread(lambda: read(sandbox, given, calls)))
+
+    def _calls(self, given: Mapping[str, Any]) -> Calls:
+        return Calls(given.get("sandbox") or "", can_stop=self.has_workflows)
 
     async def _workflow(
         self, name: str, sandbox: "Sandbox", given: Mapping[str, Any], beat: Beat
@@ -127,7 +130,7 @@ class Tools:
                 sandbox=cast("Sandbox", stoppable),
                 project=self._machines.project(),
                 tell=lambda line: told.__setitem__(0, line),
-                calls=Calls(given.get("sandbox") or ""),
+                calls=self._calls(given),
             )
             return workflows.call(name, here, given)
 
@@ -146,7 +149,7 @@ class Tools:
         self, sandbox: "Sandbox", given: Mapping[str, Any], beat: Beat
     ) -> Answer:
         command, timeout = given["command"], given["timeout"]
-        calls = Calls(given.get("sandbox") or "")
+        calls = self._calls(given)
         if not command.strip():
             raise UsageError("`command` is empty")
         if timeout is not None and timeout < 1:
@@ -222,7 +225,7 @@ def _of(toolsets: Sequence[Toolset]) -> tuple[catalog.ToolSpec, ...]:
     return (*remote, *(workflow.TOOLS if "workflow" in toolsets else ()))
 
 
-_READERS: dict[str, Callable[["Sandbox", Mapping[str, Any]], Answer]] = {
+_READERS: dict[str, Callable[["Sandbox", Mapping[str, Any], Calls], Answer]] = {
     catalog.REMOTE_BASH_OUTPUT.name: readers.job_output,
     catalog.REMOTE_FILE_READ.name: readers.file_lines,
 }

@@ -150,13 +150,22 @@ class Wire:
 @contextmanager
 def wire(environment: Mapping[str, str], cwd: Path, *arguments: str) -> Iterator[Wire]:
     """Start a server; end it at the end, if it still lives."""
+    with talk([*COMMAND, *arguments], cwd, {**os.environ, **environment}) as server:
+        yield server
+
+
+@contextmanager
+def talk(
+    words: Sequence[str | Path], cwd: Path, environment: Mapping[str, str]
+) -> Iterator[Wire]:
+    """Start a program that speaks in lines of JSON; end it at the end."""
     with (cwd / "stderr").open("ab") as stderr:
         process = subprocess.Popen(
-            [*COMMAND, *arguments],
+            words,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
-            env={**os.environ, **environment},
+            env=dict(environment),
             cwd=cwd,
         )
     try:

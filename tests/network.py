@@ -50,6 +50,28 @@ def black_hole(port: int) -> None:
     )
 
 
+def forget(port: int) -> None:
+    """Drop every packet of the connections there are to a port; new ones get through.
+
+    That is what another network, another address or a firewall that lost its table is
+    to a connection: nobody says that it is over.
+    """
+    sockets = ["ss", "-Htn", "state", "established", f"dport = :{port}"]
+    found = subprocess.run(sockets, check=True, capture_output=True, text=True).stdout
+    ours = ", ".join(line.split()[2].rpartition(":")[2] for line in found.splitlines())
+    assert ours, "there is no connection to forget"
+    _nft(
+        f"""table inet fault {{
+  chain lost {{
+    type filter hook input priority 0
+    tcp dport {{ {ours} }} drop
+    tcp sport {{ {ours} }} drop
+  }}
+}}
+"""
+    )
+
+
 def heal() -> None:
     """Let the packets through again."""
     _nft("delete table inet fault\n")

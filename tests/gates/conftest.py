@@ -1,10 +1,11 @@
 """Gates: other people's tools and clients against our server. Asked for with `-m gates`.
 
-They need npm and a network the first time; what they install is kept in pytest's cache.
-Without npm they fail: a gate that is skipped is open.
+They need npm and the registries of npm and Python the first time; what they install is
+locked, and kept in pytest's cache. Without them they fail: a gate that is skipped is open.
 """
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -12,8 +13,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from sshd import SshServer
 
 HERE = Path(__file__).parent
+ATTEMPTS = 3
+NODE = (22, 19)  # the Inspector wants it
+NPM = (
+    "--ignore-scripts",
+    "--no-audit",
+    "--no-fund",
+    "--loglevel=error",
+    "--fetch-retry-mintimeout=1000",
+    "--fetch-retry-maxtimeout=5000",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,6 +42,24 @@ def pytest_collection_modifyitems(
     items[:] = [item for item in items if item not in gates]
 
 
+def ran(
+    words: Sequence[object], cwd: Path, env: Mapping[str, str] | None = None
+) -> tuple[int, str]:
+    """Run a program to its end; return its exit code and what it said."""
+    done = subprocess.run(
+        [str(word) for word in words],
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=500,
+    )
+    return done.returncode, done.stdout
+
+
 def output(
     words: Sequence[object],
     cwd: Path,
@@ -42,19 +72,25 @@ def output(
     Raises:
         AssertionError: it ended otherwise than with `code`; with what it said.
     """
-    done = subprocess.run(
-        [str(word) for word in words],
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=500,
+    ended, said = ran(words, cwd, env)
+    assert ended == code, f"{words}: {ended}\n{said}"
+    return said
+
+
+def download(words: Sequence[object], cwd: Path) -> None:
+    """Have a package manager fetch what a gate needs; a registry that stumbles is asked
+    again. What it gives up on is told as such: it says nothing about our server.
+    """
+    for _ in range(ATTEMPTS):
+        code, said = ran(words, cwd)
+        if code == 0:
+            return
+    named = " ".join(map(str, words[:4]))
+    pytest.fail(
+        f"DOWNLOAD FAILED, nothing was tested: `{named} ...` ended with {code},"
+        f" {ATTEMPTS} times over. Is the registry reachable from here?\n{said[-3000:]}",
+        pytrace=False,
     )
-    assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}"
-    return done.stdout
 
 
 def kept(config: pytest.Config, *sources: Path) -> Path:
@@ -64,21 +100,36 @@ def kept(config: pytest.Config, *sources: Path) -> Path:
     return config.cache.mkdir(f"gates-{sources[0].stem}-{digest.hexdigest()[:12]}")
 
 
+def node_in(modules: Path) -> Path:
+    """Return a Node that is new enough: the locked one, or this computer's."""
+    locked = next(modules.glob("node-*/bin/node"), None)
+    found = locked or Path(shutil.which("node") or "/no/node")
+    said = ran([found, "--version"], modules)[1] if found.exists() else "none"
+    version = tuple(int(word) for word in said.strip("v\n").split(".")[:2])
+    assert version >= NODE, f"the gates need Node {NODE} or newer, not {said}"
+    return found
+
+
 @pytest.fixture(scope="session")
 def node_tool(request: pytest.FixtureRequest) -> Callable[[str], tuple[Path, Path]]:
-    """Return a program of package-lock.json, by name: Node 22 and its script."""
+    """Return a program of package-lock.json: Node, and its script in node_modules.
+
+    No package runs a script of its own while it is installed.
+    """
     lock, package = HERE / "package-lock.json", HERE / "package.json"
     folder = kept(request.config, lock, package)
-    programs = folder / "node_modules" / ".bin"
+    modules = folder / "node_modules"
     if not (folder / "ready").exists():
         npm = shutil.which("npm")
-        assert npm, "the gates need npm: install Node 20 or newer"
+        assert npm, "the gates need npm: .ci/system-packages gates"
         shutil.copy(lock, folder)
         shutil.copy(package, folder)
-        output([npm, "ci", "--no-audit", "--no-fund"], folder)
-        assert output([programs / "node", "--version"], folder).startswith("v22.")
+        cache = folder / "cache"
+        download([npm, "ci", *NPM, f"--cache={cache}"], folder)
+        shutil.rmtree(cache)
         (folder / "ready").touch()
-    return lambda name: (programs / "node", programs / name)
+    node = node_in(modules)
+    return lambda name: (node, modules / name)
 
 
 @pytest.fixture(scope="session")
@@ -91,8 +142,48 @@ def client(request: pytest.FixtureRequest) -> Callable[[str], Path]:
         python = folder / "bin" / "python"
         if not (folder / "ready").exists():
             output([sys.executable, "-m", "venv", folder], HERE)
-            output([python, "-m", "pip", "-q", "install", "-r", requirements], HERE)
+            install([python, "-m", "pip"], "-r", requirements, cwd=HERE)
             (folder / "ready").touch()
         return python
 
     return make
+
+
+def install(pip: Sequence[object], *what: object, cwd: Path) -> None:
+    """Install what a lock says, each file by its hash."""
+    quiet = ("-q", "--disable-pip-version-check", "--no-input", "--retries", "8")
+    download([*pip, "install", *quiet, "--require-hashes", *what], cwd)
+
+
+@pytest.fixture
+def folder(sshd: SshServer, tmp_path: Path) -> Path:
+    """A folder from which the server finds a machine."""
+    sshd.write_toml(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The home of somebody who never used any of the hosts."""
+    path = tmp_path / "home"
+    path.mkdir()
+    return path
+
+
+def isolated(home: Path, *more: Path, **variables: str) -> dict[str, str]:
+    """Return the environment of a host that knows nobody and phones nobody.
+
+    Args:
+        home: Of whoever uses it.
+        more: Folders of programs that it is to find.
+        variables: What else it knows.
+    """
+    paths = (*more, Path(sys.executable).parent, "/usr/bin", "/bin")
+    return {
+        "HOME": str(home),
+        "PATH": os.pathsep.join(map(str, paths)),
+        "CLAUDE_CONFIG_DIR": str(home / ".claude"),
+        "DISABLE_AUTOUPDATER": "1",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        **variables,
+    }

@@ -1,6 +1,7 @@
 """The files in packaging/ say what is true of the tools, the program and its version."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,48 @@ def test_the_registry_is_told_this_version_and_a_program_that_exists() -> None:
     assert package["identifier"] == PROJECT["name"]
     program = package["runtimeArguments"][-1]["value"]
     assert PROJECT["scripts"][program] == "mcp_adapter.__main__:main"
-    assert len(server["description"]) <= 100  # the registry's limit
     names = {variable["name"] for variable in package["environmentVariables"]}
     told = (ROOT / "docs/reference/configuration.md").read_text("utf-8")
     assert all(name in told for name in names - {"SSH_AUTH_SOCK"})
+
+
+def test_the_registry_finds_nothing_wrong_with_what_it_is_told() -> None:
+    """Its rules (schema of 2025-12-11), as far as they concern what we say."""
+    server = read("server.json")
+    assert re.fullmatch(r"[a-zA-Z0-9.-]+/[a-zA-Z0-9._-]+", server["name"])
+    assert 0 < len(server["description"]) <= 100
+    assert 0 < len(server["title"]) <= 100
+    (package,) = server["packages"]
+    assert package.keys() <= {
+        "registryType",
+        "identifier",
+        "version",
+        "runtimeHint",  # asked for where there are
+        "runtimeArguments",
+        "transport",
+        "environmentVariables",
+    }
+    assert package["transport"] == {"type": "stdio"}
+    for argument in package["runtimeArguments"]:
+        assert argument["type"] in {"named", "positional"}
+        assert argument["name" if argument["type"] == "named" else "value"]
+    for variable in package["environmentVariables"]:
+        assert variable.keys() == {"name", "description"}
+
+
+def test_nobody_is_named_as_the_publisher_before_somebody_publishes() -> None:
+    assert read("server.json")["name"] == "io.github.OWNER/sandbox-ops"
+    told = (ROOT / "packaging/README.md").read_text("utf-8")
+    assert "in the place of `OWNER`" in told
+
+
+def test_the_bundle_holds_what_was_tested() -> None:
+    pinned = r"^[a-z0-9._-]+==[^ ;]+"
+    bundle = (ROOT / "packaging/bundle.lock").read_text("utf-8")
+    tested = (ROOT / "requirements.lock").read_text("utf-8")
+    names = re.findall(pinned, bundle, re.MULTILINE)
+    assert names
+    assert set(names) <= set(re.findall(pinned, tested, re.MULTILINE)), "make lock"
 
 
 def test_the_bundle_lists_the_tools_prompts_and_options_that_there_are() -> None:

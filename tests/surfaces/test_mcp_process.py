@@ -6,40 +6,98 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from mcp_server import COMMAND, Wire, wire
+from network import black_hole, private_network
 from sshd import SshServer
 from waiting import wait_until
 
 
-@pytest.fixture(params=["idle", "connecting", "running"])
-def server(
-    request: pytest.FixtureRequest, sshd: SshServer, tmp_path: Path
-) -> Iterator[Wire]:
-    """A server that waits for nothing, for a machine that is silent, or a command."""
-    pid_file = tmp_path / "pid"
-    sshd.write_toml(tmp_path)
-    with ExitStack() as stack:
-        silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        host, port = silent.getsockname()
-        environment = {}
-        if request.param == "connecting":
-            environment = {"SSH_HOST": host, "SSH_PORT": str(port)}
-            (tmp_path / "sandbox.toml").unlink()
-        server = stack.enter_context(wire(environment, tmp_path))
+@dataclass
+class Place:
+    """Where a server is brought into a state, and what has to be undone."""
+
+    folder: Path
+    machine: SshServer
+    stack: ExitStack
+
+    def start(self, **environment: str) -> Wire:
+        if not environment:
+            self.machine.write_toml(self.folder)
+        server = self.stack.enter_context(wire(environment, self.folder))
         server.begin()
-        if request.param != "idle":
-            command = f"echo $$ > {pid_file}; sleep 300; true"
-            server.call(2, "remote_bash", command=command)
-        if request.param == "connecting":
-            stack.enter_context(silent.accept()[0])
-        if request.param == "running":
-            wait_until(pid_file.exists)
-        yield server
+        return server
+
+
+def idle(place: Place) -> Wire:
+    """It waits for nothing."""
+    return place.start()
+
+
+def met_with_silence(place: Place) -> Wire:
+    """It waits for the greeting of a machine that says nothing."""
+    silent = place.stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    host, port = silent.getsockname()
+    server = place.start(SSH_HOST=host, SSH_PORT=str(port))
+    server.call(2, "remote_bash", command="true")
+    place.stack.enter_context(silent.accept()[0])
+    return server
+
+
+def in_a_black_hole(place: Place) -> Wire:
+    """It waits for an answer to the first packet."""
+    place.stack.enter_context(private_network())
+    black_hole(22)
+    server = place.start(SSH_HOST="127.0.0.1")
+    server.call(2, "remote_bash", command="true")
+    asking = ["ss", "-Htn", "state", "syn-sent"]
+    wait_until(lambda: subprocess.run(asking, check=True, capture_output=True).stdout)
+    return server
+
+
+def with_twenty_commands(place: Place) -> Wire:
+    """It waits for twenty commands."""
+    server = place.start()
+    pids = place.folder / "pids"
+    pids.mkdir()
+    for number in range(20):
+        command = f"echo $$ > {pids}/{number}; sleep 300; true"
+        server.call(2 + number, "remote_bash", command=command)
+    wait_until(lambda: len(list(pids.iterdir())) == 20, 30)
+    return server
+
+
+def in_mid_read(place: Place) -> Wire:
+    """It waits for lines of a file, from a machine that froze."""
+    server = place.start()
+    server.call(2, "remote_bash", command="true")
+    server.answer(2)
+    for pid in place.machine.session_pids():
+        os.kill(pid, signal.SIGSTOP)
+        place.stack.callback(os.kill, pid, signal.SIGCONT)
+    server.call(3, "remote_file_read", file_path="/etc/services")
+    server.send("ping", 4)
+    assert server.answer(4)["result"] == {}  # so the call before it has begun
+    return server
+
+
+STATES = (idle, met_with_silence, in_a_black_hole, with_twenty_commands, in_mid_read)
+
+
+@pytest.fixture(params=STATES, ids=lambda state: state.__name__)
+def server(
+    request: pytest.FixtureRequest,
+    make_sshd: Callable[[], SshServer],
+    tmp_path: Path,
+) -> Iterator[Wire]:
+    """A server in one of the states that it can be in."""
+    with ExitStack() as stack:
+        yield request.param(Place(tmp_path, make_sshd(), stack))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import statistics
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -96,12 +97,17 @@ def test_sixty_commands_under_way_hold_nobody_up(play: Play) -> None:
         waiting = [asyncio.ensure_future(bash("sleep 3017")) for _ in range(60)]
         while await bash("pgrep -fc '^sleep 3017'") != "60":
             pass
-        began = time.perf_counter()
-        assert await bash("echo quick") == "quick"
-        assert time.perf_counter() - began < 1
-        began = time.perf_counter()
-        assert len((await client.list_tools()).tools) == 3
-        assert time.perf_counter() - began < 0.25  # 0.05 on a quiet machine
+        quick, listed = [], []
+        for _ in range(10):
+            began = time.perf_counter()
+            assert await bash("echo quick") == "quick"
+            quick.append(time.perf_counter() - began)
+        for _ in range(50):
+            began = time.perf_counter()
+            assert len((await client.list_tools()).tools) == 3
+            listed.append(time.perf_counter() - began)
+        assert statistics.median(quick) < 1
+        assert statistics.median(listed) < 0.05
         await bash("pkill -f '^sleep 3017'")
         for answer in await asyncio.gather(*waiting):
             assert answer.startswith("exit code 143 (signal TERM")
