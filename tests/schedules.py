@@ -280,7 +280,10 @@ class Schedule:
     def _check(self) -> None:
         found = self._recent()
         for job in found:
-            jobs.stop(self._client, job.id, grace_s=0)
+            try:
+                jobs.stop(self._client, job.id, grace_s=0)
+            except SandboxError as error:
+                self.broken.append(f"2: {job.words}: {job.command[:60]}: {error}")
         after = self._recent()
         for job in after:
             self._note(job)

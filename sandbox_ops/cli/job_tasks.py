@@ -81,6 +81,32 @@ def stop(
 
 
 @verb(
+    operand="JOB",
+    job="The job: remote-1.",
+    off="Let it go with the others of its age again.",
+)
+def pin(
+    context: Context,
+    *,
+    job: str = "",
+    off: bool = False,
+    sandbox: str = "",
+    json: bool = False,
+) -> Answer:
+    """Keep a job's record and log, however old they get."""
+    from sandbox_ops import jobs as nouns
+
+    wanted = arguments.needed(job, "pin")
+    with opened(context, sandbox) as here:
+        nouns.pin(here.sandbox, wanted, pinned=not off)
+        found = nouns.get(here.sandbox, wanted)
+    return Answer(
+        value={"job": found.as_json(), "pinned": not off},
+        show=lambda: views.pin(found, pinned=not off),
+    )
+
+
+@verb(
     rest="--command",
     command="What to run, as a shell line.",
     cwd="Where; without it the project there, or the home outside of one.",
