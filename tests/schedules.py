@@ -280,10 +280,7 @@ class Schedule:
     def _check(self) -> None:
         found = self._recent()
         for job in found:
-            try:
-                jobs.stop(self._client, job.id, grace_s=0)
-            except SandboxError as error:
-                self.broken.append(f"2: {job.words}: {job.command[:60]}: {error}")
+            self._sweep(job)
         after = self._recent()
         for job in after:
             self._note(job)
@@ -297,6 +294,17 @@ class Schedule:
         acked = [work.acked for work in self.work if work.acked]
         if len(set(acked)) != len(acked):
             self.broken.append(f"1: an id was given twice: {acked}")
+
+    def _sweep(self, job: Job) -> None:
+        """Stop a job; twice where the machine is so busy that once is not enough."""
+        for _ in range(2):
+            try:
+                jobs.stop(self._client, job.id, grace_s=0)
+            except SandboxError as error:
+                said = str(error)
+            else:
+                return
+        self.broken.append(f"2: {job.words}: {job.command[:60]}: {said}")
 
     def _check_work(self, work: Work, mine: list[Job]) -> None:
         runs = self._told(work, "runs").count("run")

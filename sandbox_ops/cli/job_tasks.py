@@ -29,7 +29,7 @@ def jobs(
     operand="JOB",
     shorts={"follow": "f"},
     job="The job: remote-1.",
-    follow="Go on with what it writes, to its end.",
+    follow="Go on with what it writes, to its end; Ctrl-C leaves it, twice ends it.",
     filter_="Only lines that match this pattern (RE2).",
     lines="How many of the last lines; 0 for all.",
 )
@@ -97,7 +97,7 @@ def pin(
     from sandbox_ops import jobs as nouns
 
     wanted = arguments.needed(job, "pin")
-    with opened(context, sandbox) as here:
+    with opened(context, sandbox) as here, terminal.busy("asking", quiet=json):
         nouns.pin(here.sandbox, wanted, pinned=not off)
         found = nouns.get(here.sandbox, wanted)
     return Answer(
