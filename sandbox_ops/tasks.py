@@ -15,7 +15,7 @@ from invoke import Collection, Context
 from sandbox_ops.cli import arguments, dashboard, following, terminal, views
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
 from sandbox_ops.cli.install_tasks import mcp_install
-from sandbox_ops.cli.job_tasks import jobs, logs, run, stop
+from sandbox_ops.cli.job_tasks import jobs, logs, pin, run, stop
 from sandbox_ops.cli.session import opened
 from sandbox_ops.errors import ConnectError, UsageError
 
@@ -223,7 +223,7 @@ def demo(context: Context, *, keep: str = "") -> Answer:  # noqa: ARG001 - Invok
 
 ns = Collection(
     *(setup, sync, train, monitor, reset, fetch),
-    *(jobs, logs, stop, run),
+    *(jobs, logs, stop, pin, run),
     *(doctor, trust, shell, demo),
     mcp_install,
 )

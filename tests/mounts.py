@@ -76,4 +76,8 @@ def _unshare() -> None:
     if _LIBC.unshare(_CLONE_NEWNS) != 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
-    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    for reach in (
+        "--make-rprivate",
+        "--make-rshared",
+    ):  # not out of here; but further in
+        subprocess.run(["mount", reach, "/"], check=True)

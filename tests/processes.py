@@ -74,6 +74,16 @@ def carrying(*settings: str) -> dict[int, str]:
     return found
 
 
+def at_work_on(device: int) -> tuple[int, ...]:
+    """Return the processes whose current folder lies on that disk (`st_dev`)."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # gone, or not ours to read
+            if (folder / "cwd").stat().st_dev == device:
+                found.append(int(folder.name))
+    return tuple(found)
+
+
 def alive(pid: int) -> bool:
     """Say whether a process lives; a zombie does not."""
     try:

@@ -13,14 +13,12 @@ import random
 import signal
 import threading
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Future
 from multiprocessing.synchronize import Event
-from pathlib import Path
-from typing import Self
 
-import processes
-from mounts import Mounts
-from sshd import SshServer
+import treework
+from faulty import Machine
 from waiting import wait_until
 
 from sandbox_ops import Sandbox, jobs
@@ -38,6 +36,7 @@ _KILLED = (128 + signal.SIGKILL, 128 + signal.SIGTERM)  # a shutdown says TERM f
 _PAD = "x" * 1000  # so that a log outgrows the block that it has
 _CLIENTS = multiprocessing.get_context("forkserver")
 _CLIENTS.set_forkserver_preload(["sandbox_ops", "sandbox_ops.connection", "schedules"])
+_SELDOM, _OFTEN = 0.15, 0.25
 
 
 @dataclasses.dataclass(slots=True)
@@ -57,42 +56,6 @@ class Work:
         return b"".join(
             f"{self.token} line {n} {_PAD}\n".encode() for n in range(1, self.lines + 1)
         )
-
-
-class Machine:
-    """A machine that can be hurt, and two clients that cannot."""
-
-    def __init__(self, server: SshServer, mounts: Mounts, boot_id: Path) -> None:
-        self.server = server
-        self.mounts = mounts
-        self.boot_id = boot_id
-        self.truth = server.folder / "truth"
-        self.truth.mkdir()
-        self.records = server.home / ".sandbox-ops"
-        self.clients = [Sandbox(server.config()) for _ in range(2)]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for client in self.clients:
-            client.close()
-
-    def processes(self) -> dict[int, str]:
-        """Return the processes that carry a job's marker."""
-        return processes.carrying(f"SANDBOX_JOB={self.records}/")
-
-    def state_line(self, job_id: str) -> dict[str, str]:
-        file = next((self.records / "v1").glob("*")) / "jobs" / job_id / "state"
-        words = file.read_text().split()
-        return dict(word.split("=", 1) for word in words if "=" in word)
-
-    def reboot(self) -> None:
-        """End everything that runs there, and come back as another boot."""
-        self.server.stop()
-        processes.end(self.server.leftovers(), grace_s=0)
-        self.boot_id.write_text(f"{random.getrandbits(64):036x}\n")
-        self.server.start(busy=True)
 
 
 class Schedule:
@@ -115,10 +78,13 @@ class Schedule:
         self._first = max((number(j) for j in jobs.recent(self._client, 1)), default=0)
         observer = threading.Thread(target=self._observe)
         observer.start()
-        steps = (self._start, self._run, self._doomed, self._stop, self._fault)
+        steps = (
+            *(self._start, self._run, self._doomed, self._stop),
+            *(self._tree, self._fault),
+        )
         try:
             for _ in range(self.random.randint(4, 7)):
-                self.random.choices(steps, (4, 2, 1, 1, 4))[0]()
+                self.random.choices(steps, (4, 2, 1, 1, 2, 4))[0]()
         finally:
             self._heal()
             self._over.set()
@@ -164,10 +130,15 @@ class Schedule:
     def _doomed(self) -> None:
         """Let a client of its own start a job, and kill it anywhere meanwhile."""
         work, text = self._new()
-        config = self.machine.server.config()
-        client = _CLIENTS.Process(target=start_one, args=(config, text, work.token))
+        arguments = (self.machine.config, text, work.token)
+        self._kill_client(start_one, arguments, self.random.uniform(0.02, 0.4))
+
+    def _kill_client(
+        self, target: Callable[..., None], arguments: tuple[object, ...], after_s: float
+    ) -> None:
+        client = _CLIENTS.Process(target=target, args=arguments)
         client.start()
-        client.join(self.random.uniform(0.02, 0.4))
+        client.join(after_s)
         client.kill()
         client.join()
         self.faults["client killed"] += 1
@@ -180,53 +151,91 @@ class Schedule:
             with contextlib.suppress(SandboxError):
                 jobs.stop(self._client, work.acked, grace_s=0)
 
+    def _tree(self) -> None:
+        """Edit the clone there, then reset or sync it while something happens."""
+        tree, do = self.machine.tree, self.machine.mounts.do
+        token = f"{self.name}-tree-{self.faults['trees']}"
+        self.faults["trees"] += 1
+        do(lambda: tree.edit(self.random, token))
+        do(lambda: tree.advance(self.random, token))
+        verb = self.random.choice(("reset", "reset", "reset", "sync"))
+        full = self.random.random() < _SELDOM
+        if full:
+            self.faults["tree's disk full"] += 1
+            self.machine.mounts.fill(self.machine.projects)
+        self._change(verb)
+        wait_until(self._tree_is_quiet, 60, what="the end of what works on the tree")
+        if full:
+            self.machine.mounts.free(self.machine.projects)
+        do(tree.tidy)
+        if lost := do(tree.lost):
+            self.broken.append(f"7: after a {verb}: lost {lost}")
+        do(tree.forget)
+
+    def _change(self, verb: str) -> None:
+        config, project = self.machine.config, self.machine.tree.git.project()
+        if self.random.random() < _OFTEN:
+            far = dataclasses.replace(project, root=None)  # no git of its own dies here
+            after_s = self.random.uniform(0.2, 1.5)
+            self._kill_client(treework.change, (config, far, verb), after_s)
+            return
+        work = threading.Thread(target=treework.change, args=(config, project, verb))
+        work.start()
+        threading.Event().wait(self.random.uniform(0, 0.6))
+        if self.random.random() > _SELDOM:
+            self.random.choices((self._kill_in_tree, self._fault), (2, 1))[0]()
+        work.join()
+
+    def _tree_is_quiet(self) -> bool:
+        alive = [
+            job
+            for job in jobs.recent(self._client, 20)
+            if job.command.startswith("repo_") and not self._settled(job)
+        ]
+        return not alive and not self.machine.at_work_on_tree()
+
     # -- faults -------------------------------------------------------------------
 
+    def _kill_in_tree(self) -> None:
+        for pause_s in (self.random.uniform(0, 0.4), 0):
+            with contextlib.suppress(AssertionError):  # it may be over, or be refused
+                wait_until(self.machine.at_work_on_tree, 0.6, every_s=0.005)
+            threading.Event().wait(pause_s)
+        pids = self.machine.at_work_on_tree()
+        self.faults["git killed"] += bool(pids)
+        for pid in self.random.choice((pids, pids[:1], pids[-1:])):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def _fault(self) -> None:
-        faults = {
+        faults: dict[str, Callable[[], None]] = {
             "supervisor killed": lambda: self._kill("pid"),
             "leader killed": lambda: self._kill("leader"),
-            "sessions killed": self._cut,
-            "link slow": self._freeze,
+            "sessions killed": self.machine.cut,
+            "link slow": self.machine.freeze,
             "disk full": self._fill,
-            "reboot": self._reboot,
+            "container restarted": lambda: self._restart(boot_id=False),
+            "reboot": lambda: self._restart(boot_id=True),
         }
-        name = self.random.choices(list(faults), (4, 2, 4, 2, 2, 1))[0]
+        name = self.random.choices(list(faults), (8, 4, 8, 4, 4, 1, 1))[0]
         self.faults[name] += 1
         faults[name]()
 
     def _kill(self, who: str) -> None:
         acked = [work for work in self.work if work.acked]
-        if not acked:
-            return
-        work = self.random.choice(acked)
-        line = self.machine.mounts.do(lambda: self.machine.state_line(work.acked))
-        same = line.get("ticks" if who == "pid" else "lticks") == _ticks(line.get(who))
-        if who in line and same and "code" not in line:
-            work.hurt = True
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(line[who]), signal.SIGKILL)
-
-    def _cut(self) -> None:
-        processes.end(self.machine.server.session_pids(), grace_s=0)
-
-    def _freeze(self) -> None:
-        frozen = self.machine.server.session_pids()
-        for number_, pause in ((signal.SIGSTOP, 0.2), (signal.SIGCONT, 0)):
-            for pid in frozen:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, number_)
-            threading.Event().wait(pause)
+        if acked:
+            work = self.random.choice(acked)
+            work.hurt |= self.machine.kill(work.acked, who)
 
     def _fill(self) -> None:
         if not self._full:
             self.machine.mounts.fill(self.machine.records)
             self._full = True
 
-    def _reboot(self) -> None:
+    def _restart(self, *, boot_id: bool) -> None:
         for work in self.work:
             work.hurt = True
-        self.machine.mounts.do(self.machine.reboot)
+        self.machine.restart(boot_id=boot_id)
 
     def _heal(self) -> None:
         for work in self.work:
@@ -235,12 +244,14 @@ class Schedule:
                     work.acked = work.answer.result(40).job.id
         alive = [job for job in self._recent() if not job.state.ended]
         for job in alive:
-            wait_until(functools.partial(self._settled, job.id), 40, what=job.id)
+            wait_until(functools.partial(self._has_settled, job.id), 40, what=job.id)
         if self._full:
             self.machine.mounts.free(self.machine.records)
 
-    def _settled(self, job_id: str) -> bool:
-        job = jobs.get(self._client, job_id)
+    def _has_settled(self, job_id: str) -> bool:
+        return self._settled(jobs.get(self._client, job_id))
+
+    def _settled(self, job: Job) -> bool:
         return job.state.ended or job.reason == "unsupervised" or self._idle(job)
 
     def _idle(self, job: Job) -> bool:
@@ -254,7 +265,7 @@ class Schedule:
 
     def _observe(self) -> None:
         """Look all the time: what has ended may never be anything else."""
-        with Sandbox(self.machine.server.config()) as client:
+        with Sandbox(self.machine.config) as client:
             while not self._over.wait(0.03):
                 with contextlib.suppress(SandboxError):
                     for job in jobs.recent(client, 12):
@@ -269,7 +280,7 @@ class Schedule:
     def _check(self) -> None:
         found = self._recent()
         for job in found:
-            jobs.stop(self._client, job.id, grace_s=0)
+            self._sweep(job)
         after = self._recent()
         for job in after:
             self._note(job)
@@ -283,6 +294,17 @@ class Schedule:
         acked = [work.acked for work in self.work if work.acked]
         if len(set(acked)) != len(acked):
             self.broken.append(f"1: an id was given twice: {acked}")
+
+    def _sweep(self, job: Job) -> None:
+        """Stop a job; twice where the machine is so busy that once is not enough."""
+        for _ in range(2):
+            try:
+                jobs.stop(self._client, job.id, grace_s=0)
+            except SandboxError as error:
+                said = str(error)
+            else:
+                return
+        self.broken.append(f"2: {job.words}: {job.command[:60]}: {said}")
 
     def _check_work(self, work: Work, mine: list[Job]) -> None:
         runs = self._told(work, "runs").count("run")
@@ -334,11 +356,3 @@ def number(job: Job) -> int:
 
 def _end(job: Job) -> tuple[object, ...]:
     return job.state, job.reason, job.exit_code, job.log_incomplete
-
-
-def _ticks(pid: str | None) -> str:
-    """Return the start time of a process, in ticks, as a record has it."""
-    with contextlib.suppress(OSError):
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        return stat.rpartition(")")[2].split()[19]
-    return ""

@@ -12,12 +12,13 @@ import getpass
 import itertools
 import json
 import os
+import signal
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import processes
 import sshd_files
@@ -42,6 +43,7 @@ class SshServer:
     port: int
     host: str = sshd_files.HOST
     user: str = field(default_factory=getpass.getuser)
+    end_signal: ClassVar[signal.Signals] = signal.SIGTERM
     _listener: subprocess.Popen[bytes] | None = None
     _watcher: subprocess.Popen[bytes] | None = None
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
@@ -158,23 +160,27 @@ class SshServer:
         Raises:
             AssertionError: it did not answer with a banner within 10 s.
         """
-        program = sshd_files.program("sshd")
         with (self.folder / "sshd.log").open("ab") as log:
             self._listener = subprocess.Popen(
-                [program, "-D", "-e", "-f", self.folder / "sshd_config"],
+                self._command(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for pytest, which then ends it
             )
+        pid = str(self._listener.pid)
         self._watcher = subprocess.Popen(
-            ["sh", "-c", 'read -r _; kill "$0"', str(self._listener.pid)],
+            ["sh", "-c", f'read -r _; kill -{self.end_signal} "$0"', pid],
             stdin=subprocess.PIPE,  # ends when we do, also by SIGKILL
             start_new_session=True,
         )
         wait_until(self._answers, what=f"sshd's banner on port {self.port}")
         if not busy:
             wait_until(lambda: not self.session_pids(), what="the end of our own probe")
+
+    def _command(self) -> list[str]:
+        config = str(self.folder / "sshd_config")
+        return [sshd_files.program("sshd"), "-D", "-e", "-f", config]
 
     def _answers(self) -> bool:
         assert self._listener
@@ -198,7 +204,7 @@ class SshServer:
         if self._watcher:
             self._watcher.kill()
             self._watcher.communicate()
-        self._listener.terminate()
+        self._listener.send_signal(self.end_signal)
         self._listener.wait(10)
         self._listener = None
         processes.end(serving)
@@ -235,6 +241,7 @@ def start_sshd(
     extra: str = "",
     login_shell: str | None = None,
     environment: Mapping[str, str] | None = None,
+    kind: Callable[..., SshServer] = SshServer,
 ) -> SshServer:
     """Start a server whose files all lie in `folder`, which is made.
 
@@ -244,6 +251,7 @@ def start_sshd(
         extra: Lines of sshd_config(5); they win over ours.
         login_shell: Path of another shell than the user's own to run commands in.
         environment: Variables of the sessions. `HOME` is the empty home, always.
+        kind: What is made; `Container` for one.
     """
     options = sshd_files.Options(
         max_sessions=max_sessions,
@@ -251,7 +259,7 @@ def start_sshd(
         login_shell=login_shell,
         environment=environment,
     )
-    server = SshServer(folder=folder, port=sshd_files.free_port())
+    server = kind(folder=folder, port=sshd_files.free_port())
     sshd_files.write(folder, server.port, server.user, options)
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(parents=True, exist_ok=True)  # else it refuses to start

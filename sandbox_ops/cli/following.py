@@ -1,11 +1,12 @@
 """Output as it comes, and what Ctrl-C means meanwhile.
 
 In `run` somebody waits for the command: Ctrl-C ends it, there too. A job in the
-background is only watched: Ctrl-C lets it go on.
+background is only watched: Ctrl-C lets it go on, and a second one ends it.
 """
 
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from sandbox_ops import render, text
@@ -21,6 +22,8 @@ _LOOK_UP_S = 0.5  # a wait without a bound may miss Ctrl-C: see interrupts.py
 _NO_COMMAND = 127
 _QUICKEST_S = 0.1
 _SLOWEST_S = 1.0
+_SECOND_S = 2.0
+_HABIT_S = 0.4  # who always hits Ctrl-C twice does not mean to end a week's training
 
 
 class _Passing:
@@ -89,28 +92,32 @@ def to_the_end(
 ) -> Answer:
     """Show a job's log from its beginning until it ends; its exit code is ours."""
     tail = logtail.Tail(job=job, streams=(logtail.Stream(),))
-    last = _follow(sandbox, tail, pattern="", quiet=quiet)
+    last, interrupted = _follow(sandbox, tail, pattern="", quiet=quiet)
     return Answer(
         value={**value, "job": last.as_json()},
         show=lambda: say(text.clean(render.job_line(last))),
-        exit_code=_code(last) if last.state.ended else INTERRUPTED,
+        exit_code=INTERRUPTED if interrupted else _code(last),
     )
 
 
 def onwards(sandbox: "Sandbox", tail: logtail.Tail, *, pattern: str) -> Answer:
     """Show a tail, then what the job writes after it, until it ends."""
-    last = _follow(sandbox, tail, pattern=pattern, quiet=False)
+    last, interrupted = _follow(sandbox, tail, pattern=pattern, quiet=False)
     return Answer(
         value={"job": last.as_json()},
         show=lambda: say(text.clean(render.job_line(last))),
-        exit_code=0 if last.state.ended else INTERRUPTED,
+        exit_code=INTERRUPTED if interrupted else 0,
     )
 
 
 def _follow(
     sandbox: "Sandbox", tail: logtail.Tail, *, pattern: str, quiet: bool
-) -> Job:
-    """Print the tail and what is new, until the job's end was read or until Ctrl-C."""
+) -> tuple[Job, bool]:
+    """Print the tail and what is new, until the job's end was read or until Ctrl-C.
+
+    Returns:
+        The job as it is then, and whether it was Ctrl-C.
+    """
     feeds = [
         logtail.Feed(stream, pattern=pattern, live=to.isatty(), to=to)
         for stream, to in zip(tail.streams, (sys.stdout, sys.stderr), strict=False)
@@ -133,11 +140,38 @@ def _follow(
                 pause.wait(pause_s)
                 pause_s = min(pause_s * 1.5, _SLOWEST_S)
     except KeyboardInterrupt:
-        say(f"\n{job.id} goes on; see it again: sandbox-ops logs {job.id} -f")
-        return job
+        return _detached(sandbox, job), True
     for feed in feeds:
         feed.finish(quiet=quiet)
-    return job
+    return job, False
+
+
+def _detached(sandbox: "Sandbox", job: Job) -> Job:
+    """Leave the job alone, unless Ctrl-C comes again; return it as it is then."""
+    from sandbox_ops import jobs
+
+    say(f"\n{job.id} goes on; see it again: sandbox-ops logs {job.id} -f")
+    if job.state.ended or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return job
+    say(
+        f"to end it: Ctrl-C again within {_SECOND_S:g} s, or: sandbox-ops stop {job.id}"
+    )
+    if not _interrupted_again():
+        return job
+    say(f"\nstopping {job.id} with all its processes; it has 10 s to end by itself")
+    return jobs.stop(sandbox, job.id).job
+
+
+def _interrupted_again() -> bool:
+    pause = threading.Event()
+    began = time.monotonic()
+    while (waited_s := time.monotonic() - began) < _SECOND_S:
+        try:
+            pause.wait(_SECOND_S - waited_s)
+        except KeyboardInterrupt:
+            if time.monotonic() - began > _HABIT_S:
+                return True
+    return False
 
 
 def _code(job: Job) -> int:

@@ -29,7 +29,7 @@ def jobs(
     operand="JOB",
     shorts={"follow": "f"},
     job="The job: remote-1.",
-    follow="Go on with what it writes, to its end.",
+    follow="Go on with what it writes, to its end; Ctrl-C leaves it, twice ends it.",
     filter_="Only lines that match this pattern (RE2).",
     lines="How many of the last lines; 0 for all.",
 )
@@ -77,6 +77,32 @@ def stop(
         value=report.as_json(),
         show=lambda: views.stop(report),
         exit_code=0 if report.job.state.ended else _ALIVE,
+    )
+
+
+@verb(
+    operand="JOB",
+    job="The job: remote-1.",
+    off="Let it go with the others of its age again.",
+)
+def pin(
+    context: Context,
+    *,
+    job: str = "",
+    off: bool = False,
+    sandbox: str = "",
+    json: bool = False,
+) -> Answer:
+    """Keep a job's record and log, however old they get."""
+    from sandbox_ops import jobs as nouns
+
+    wanted = arguments.needed(job, "pin")
+    with opened(context, sandbox) as here, terminal.busy("asking", quiet=json):
+        nouns.pin(here.sandbox, wanted, pinned=not off)
+        found = nouns.get(here.sandbox, wanted)
+    return Answer(
+        value={"job": found.as_json(), "pinned": not off},
+        show=lambda: views.pin(found, pinned=not off),
     )
 
 

@@ -88,6 +88,17 @@ def jobs(found: Sequence[Job]) -> None:
     )
 
 
+def pin(job: Job, *, pinned: bool) -> None:
+    """What becomes of a job's record now."""
+    if pinned:
+        tell(
+            f"{job.id} stays, however old it gets: {job.log_path}",
+            f"let it go again: sandbox-ops pin {job.id} --off",
+        )
+    else:
+        tell(f"{job.id} goes when it is old, like any other")
+
+
 def stop(report: StopReport) -> None:
     """What was ended, and what could not be."""
     tell(render.job_line(report.job))

@@ -1,5 +1,6 @@
 """A session as bytes in and out, with three ends told apart: done, dead, too many."""
 
+import contextlib
 import time
 
 import paramiko
@@ -72,8 +73,9 @@ class Pipe:
         return said.decode("utf-8", "replace").strip()
 
     def close(self) -> None:
-        """End the session; what it started detached lives on."""
-        self._channel.close()
+        """End the session; what it started detached lives on. A dead link is no error."""
+        with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
+            self._channel.close()
 
 
 _COMPLAINT_BYTES = 4096

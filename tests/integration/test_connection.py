@@ -1,10 +1,12 @@
 """The connection resolves, trusts and fails as OpenSSH's users expect."""
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -270,3 +272,26 @@ def test_a_changed_key_cannot_be_trusted_by_adding_a_line(
     ):
         trust.add(sandbox, trust.look(sandbox))
     assert server.known_hosts.read_text() == before
+
+
+def test_a_link_that_can_be_read_but_not_written_is_healed(
+    make_sshd: Callable[..., SshServer],
+) -> None:
+    """As for a moment when the other side has gone, and we have not heard of it."""
+    server = make_sshd()
+    with Sandbox(server.config()) as sandbox:
+        assert sandbox.run("true").ok
+        sessions = server.session_pids()
+        _signal(sessions, signal.SIGSTOP)
+        assert sandbox.connection.transport
+        sandbox.connection.transport.sock.shutdown(socket.SHUT_WR)
+        call = sandbox.submit("echo back")
+        with pytest.raises(TimeoutError):
+            call.future.result(0.3)
+        _signal(sessions, signal.SIGCONT)
+        assert call.future.result(20).stdout.text == "back\n"
+
+
+def _signal(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        os.kill(pid, number)

@@ -171,16 +171,16 @@ def test_of_one_name_only_one_job_lives(sandbox: Sandbox) -> None:
     assert jobs.wait(sandbox, second.id, timeout_s=10).state is JobState.SUCCEEDED
 
 
-@row(
-    "another wants its GPU",
-    "that start is refused, and says which job has it",
-)
 @pytest.mark.parametrize("name", ["a b", "../x", "*", "-x"])
 def test_a_unique_name_that_is_no_name_is_refused(sandbox: Sandbox, name: str) -> None:
     with pytest.raises(UsageError, match="unique name"):
         sandbox.start("true", name=name, unique_name=True)
 
 
+@row(
+    "another wants its GPU",
+    "that start is refused, and says which job has it",
+)
 def test_a_claimed_gpu_is_told_to_the_job_and_refused_to_another(
     sandbox: Sandbox,
 ) -> None:

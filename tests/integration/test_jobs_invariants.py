@@ -1,39 +1,31 @@
-"""The seven invariants of jobs, under random faults. The seventh is reset's own test."""
+"""The seven invariants of jobs, under random faults."""
 
 import contextlib
 import itertools
 import os
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from mounts import private_mounts
-from schedules import Machine, Schedule
-from sshd import SshServer
+from faulty import Machine, machine
+from schedules import Schedule
 from what_happens import row
 
-Make = Callable[..., SshServer]
-MACHINES = 3
+MACHINES = int(os.environ.get("SANDBOX_OPS_MACHINES", "3"))
 SCHEDULES = int(os.environ.get("SANDBOX_OPS_SCHEDULES", "24"))
 SEED = int(os.environ.get("SANDBOX_OPS_SEED", "0")) or secrets.randbelow(10**6)
 
 
 @pytest.fixture
-def machines(make_sshd: Make, tmp_path: Path) -> Iterator[list[Machine]]:
+def machines(tmp_path: Path) -> Iterator[list[Machine]]:
     with contextlib.ExitStack() as stack:
-        made = []
-        for number in range(MACHINES):
-            mounts = stack.enter_context(private_mounts())
-            boot_id = tmp_path / f"boot_id-{number}"
-            boot_id.write_text(f"{number:036x}\n")
-            mounts.bind(boot_id, Path("/proc/sys/kernel/random/boot_id"))
-            server: SshServer = mounts.do(make_sshd)
-            mounts.tmpfs(server.home / ".sandbox-ops", "size=16m,mode=700")
-            made.append(stack.enter_context(Machine(server, mounts, boot_id)))
-        yield made
+        yield [
+            stack.enter_context(machine(tmp_path / f"machine-{number}"))
+            for number in range(MACHINES)
+        ]
 
 
 @row(

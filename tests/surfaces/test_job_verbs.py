@@ -264,6 +264,23 @@ def test_stop_ends_the_whole_tree_and_says_so(
     assert "no process of it was alive" in again.stdout
 
 
+def test_a_pinned_job_says_so_until_it_is_let_go(
+    place: Path, shared_sandbox: Sandbox
+) -> None:
+    job = finished(shared_sandbox, "echo kept")
+    mark = Path(job.log_path).with_name("pinned")
+    pinned = cli("pin", job.id, cwd=place)
+    assert pinned.stdout == (
+        f"{job.id} stays, however old it gets: {job.log_path}\n"
+        f"let it go again: sandbox-ops pin {job.id} --off\n"
+    )
+    assert mark.exists()
+    found = answer_of(cli("pin", job.id, "--off", "--json", cwd=place))
+    assert found == {"job": job.as_json(), "pinned": False}
+    assert not mark.exists()
+    assert cli("pin", "remote-99999", cwd=place).returncode == 66
+
+
 def test_another_sandbox_is_taken_by_its_name(sshd: SshServer, tmp_path: Path) -> None:
     toml = sshd.write_toml(tmp_path)
     text = toml.read_text("utf-8").replace("[sandboxes.test]", "[sandboxes.other]")

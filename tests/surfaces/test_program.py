@@ -10,9 +10,8 @@ from command_line import INV, PROGRAM, cli
 from processes import Child
 
 VERBS = {
-    "demo", "doctor", "fetch", "jobs", "logs", "monitor", "mcp-install", "reset", "run", "setup",
-    "shell",
-    "stop", "sync", "train", "trust",
+    "demo", "doctor", "fetch", "jobs", "logs", "monitor", "mcp-install", "pin", "reset", "run",
+    "setup", "shell", "stop", "sync", "train", "trust",
 }  # fmt: skip
 REPOSITORY = Path(__file__).parents[2]
 
