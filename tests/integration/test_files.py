@@ -20,6 +20,21 @@ from sandbox_ops.errors import (
     UsageError,
 )
 
+SHELLS = [("dash",), ("bash",), ("busybox", "sh")]
+READ_SH = Path(scripts.__file__).with_name("lib") / "read.sh"
+
+
+def printed(shell: tuple[str, ...], text: str, path: str) -> bytes:
+    """Return what a shell prints that runs the text with the tools of that PATH."""
+    done = subprocess.run(
+        [str(shutil.which(shell[0])), *shell[1:], "-c", text],
+        env={"PATH": path},
+        capture_output=True,
+        check=False,
+        timeout=20,
+    )
+    return done.stdout
+
 
 @pytest.fixture
 def numbered(tmp_path: Path) -> Path:
@@ -302,7 +317,28 @@ def test_files_come_although_the_server_allows_one_session(
     assert (tmp_path / "c").read_bytes() == b"the content"
 
 
-@pytest.mark.parametrize("shell", [("dash",), ("bash",), ("busybox", "sh")])
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_piece_is_the_same_with_or_without_a_dd_that_counts_bytes(
+    shell: tuple[str, ...], tmp_path: Path
+) -> None:
+    data = os.urandom(200_000)
+    (tmp_path / "a b").write_bytes(data)
+    old = tmp_path / "bin"
+    old.mkdir()
+    (old / "dd").write_text("#!/bin/sh\necho 'unknown operand' >&2; exit 1\n")
+    (old / "dd").chmod(0o755)
+    busy = tmp_path / "busybox"
+    busy.mkdir()
+    for tool in ("dd", "head", "tail"):
+        (busy / tool).symlink_to(str(shutil.which("busybox")))
+    usual = os.environ["PATH"]
+    for path in (usual, f"{old}:{usual}", f"{busy}:{usual}"):
+        for start, most in [(0, 9), (3, 70_001), (1, 10**9), (200_000, 5), (10**9, 5)]:
+            text = f"{READ_SH.read_text()}\npiece '{tmp_path}/a b' {start} {most}"
+            assert printed(shell, text, path) == data[start : start + most]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
 def test_a_file_is_sent_with_its_checksum_by_any_shell_with_or_without_openssl(
     shell: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -312,20 +348,14 @@ def test_a_file_is_sent_with_its_checksum_by_any_shell_with_or_without_openssl(
     bare.mkdir()
     for tool in ("head", "tail", "sha256sum"):
         (bare / tool).symlink_to(str(shutil.which(tool)))
+    digest = hashlib.sha256(data).hexdigest()
     for path in (os.environ["PATH"], str(bare)):
         for have in (0, 7, 100_000):
             text = scripts.script(
                 "file_send", "mark", str(have), "100000", str(tmp_path / "a b")
             )
-            done = subprocess.run(
-                [str(shutil.which(shell[0])), *shell[1:], "-c", text],
-                env={"PATH": path},
-                capture_output=True,
-                check=True,
-                timeout=20,
-            )
-            digest = hashlib.sha256(data).hexdigest()
-            assert done.stdout == b"\nmark\n" + data[have:] + f"{digest}\n".encode()
+            sent = printed(shell, text, path)
+            assert sent == b"\nmark\n" + data[have:] + f"{digest}\n".encode()
 
 
 def test_an_upload_is_whole_resumed_and_atomic(
