@@ -9,7 +9,7 @@ import references
 from bench import OURS, Bench, opened
 from measure import Beside, Contenders, Row, compared, interleaved, seconds
 
-from sandbox_ops import files, transfer
+from sandbox_ops import files, listing, transfer
 
 _LINES = 10_000_000
 _LINE = "step %8d loss 1.234567 lr 0.000300 tokens/s 123456 grad_norm 0.987654"
@@ -70,14 +70,9 @@ def download(bench: Bench) -> Iterator[Row]:
     ):
 
         def ours() -> None:
-            (found,) = transfer.listing(sandbox, str(remote), ["model"], hashes=True)
-            transfer.download(
-                sandbox,
-                str(remote / "model"),
-                home / "ours",
-                sha256=found.sha256,
-                size_bytes=found.size_bytes,
-            )
+            (found,) = listing.files(sandbox, str(remote), ["model"])
+            file, copy = str(remote / "model"), home / "ours"
+            transfer.download(sandbox, file, copy, size_bytes=found.size_bytes)
 
         contenders: Contenders = {
             OURS: ours,

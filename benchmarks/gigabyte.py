@@ -1,6 +1,8 @@
 """Runs a command with 1 GiB of output; says how much memory that took.
 
-    gigabyte.py CONFIG
+    gigabyte.py CONFIG run|listen
+
+`run` keeps head and tail; `listen` follows a job and hears every byte.
 
 A program of its own, because the most memory a process ever held cannot be reset.
 """
@@ -13,10 +15,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox_ops import Sandbox, SandboxConfig
+from sandbox_ops import Sandbox, SandboxConfig, jobs
 
 if TYPE_CHECKING:
     from sshd import SshServer
+
+_OUTPUT_BYTES = 1 << 30
+_COMMAND = f"head -c {_OUTPUT_BYTES} /dev/zero"
 
 
 def pack(server: "SshServer") -> str:
@@ -25,15 +30,27 @@ def pack(server: "SshServer") -> str:
 
 
 def main() -> None:
-    with Sandbox(SandboxConfig(**json.loads(sys.argv[1]))) as sandbox:
+    config, how = sys.argv[1:]
+    with Sandbox(SandboxConfig(**json.loads(config))) as sandbox:
         assert sandbox.run("true").ok
         before = _status_bytes("VmRSS")
         began = time.monotonic()
-        result = sandbox.run("head -c 1073741824 /dev/zero")
+        size_bytes = {"run": _run, "listen": _listen}[how](sandbox)
         took_s = time.monotonic() - began
     growth = _status_bytes("VmHWM") - before
-    incomplete = "yes" if result.job.log_incomplete else "no"
-    print(growth, f"{took_s:.1f}", result.stdout.size_bytes, incomplete)
+    print(growth, f"{took_s:.1f}", size_bytes)
+
+
+def _run(sandbox: Sandbox) -> int:
+    return sandbox.run(_COMMAND).stdout.size_bytes
+
+
+def _listen(sandbox: Sandbox) -> int:
+    heard: list[int] = []
+    job = sandbox.start(_COMMAND)
+    jobs.wait(sandbox, job.id, on_output=lambda _, piece: heard.append(len(piece)))
+    assert sum(heard) == _OUTPUT_BYTES
+    return sum(heard)
 
 
 def _status_bytes(name: str) -> int:

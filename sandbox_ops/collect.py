@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from sandbox_ops.models import Output
 
-_PIECE_BYTES = 1 << 20
+PIECE_BYTES = 6_000_000
+"""At most so much is asked for at once: each asking costs a round trip and a process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +45,20 @@ class Collector:
         self._half = max(1, keep_bytes // 2)
         self._listener = listener
         self._head = bytearray()
-        self._tail = bytearray()
+        self._tail: bytes | bytearray = b""
         self._offset = 0
         self._asked = 0
         self.done = False
+        self.behind = False
+        """Whether there is more already than the last piece held."""
 
-    def wants(self, *, ended: bool) -> tuple[int, int]:
+    def wants(self, *, ended: bool, at_most: int = PIECE_BYTES) -> tuple[int, int]:
         """Return the offset (negative: from the end) and how many bytes to ask for."""
         if self.done:
             self._asked = 0
         elif self._listener or len(self._head) < self._half:
-            room = _PIECE_BYTES if self._listener else self._half - len(self._head)
-            self._asked = min(room, _PIECE_BYTES)
+            room = at_most if self._listener else self._half - len(self._head)
+            self._asked = min(room, at_most)
         elif ended:
             self._asked = self._half
             return -self._half, self._half
@@ -78,21 +81,28 @@ class Collector:
         data = piece.data[self._offset - piece.offset :] if skipped else piece.data
         if piece.size_bytes is not None and piece.offset > self._offset:
             self._offset = piece.offset
-            self._tail.clear()
+            self._tail = b""
         self._keep(data)
         self._offset += len(data)
         jumped = piece.size_bytes is not None and self._offset >= piece.size_bytes
         short = len(piece.data) < self._asked
+        self.behind = self._asked > 0 and not short
         self.done = ended and self._asked > 0 and (short or jumped)
 
     def _keep(self, data: bytes) -> None:
         if self._listener and data:
             self._listener(data)
         room = self._half - len(self._head)
-        self._head += data[:room] if room > 0 else b""
-        self._tail += data[max(0, room) :]
-        if len(self._tail) > self._half:
-            del self._tail[: len(self._tail) - self._half]
+        if room > 0:
+            self._head += data[:room]
+            data = data[room:]
+        if len(data) >= self._half:
+            self._tail = data[-self._half :]  # often the very piece: nothing is copied
+        elif data:
+            if isinstance(self._tail, bytes):
+                self._tail = bytearray(self._tail)
+            self._tail += data
+            del self._tail[: -self._half]
 
     @property
     def size_bytes(self) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 
 from sandbox_ops import parse
-from sandbox_ops.collect import Collector, Range
+from sandbox_ops.collect import PIECE_BYTES, Collector, Range
 from sandbox_ops.errors import ConnectError, NotFoundError
 from sandbox_ops.models import CommandResult, EndKind, Job, JobState
 from sandbox_ops.worker import Reply
@@ -20,6 +20,8 @@ from sandbox_ops.workers import Workers
 
 Listener = Callable[[str, bytes], None]
 _MOST_JOBS_A_POLL = 200
+_POLL_BYTES = 32 << 20
+"""Of each of the two streams, whatever the number of commands: it is held in memory."""
 _SIGNALLED = range(129, 193)
 
 
@@ -47,11 +49,11 @@ class Watch:
         for stream in self._streams.values():
             stream.asked(asked_bytes)
 
-    def question(self) -> tuple[str, ...]:
-        """Return the words of the next poll."""
+    def question(self, at_most: int) -> tuple[str, ...]:
+        """Return the words of the next poll: for so many bytes of each stream."""
         ended = self.job.state.ended
-        log, log_bytes = self._streams["log"].wants(ended=ended)
-        err, err_bytes = self._streams["stderr"].wants(ended=ended)
+        log, log_bytes = self._streams["log"].wants(ended=ended, at_most=at_most)
+        err, err_bytes = self._streams["stderr"].wants(ended=ended, at_most=at_most)
         mode = "s" if log < 0 or err < 0 else ""
         return (self.job.id, mode, str(log), str(log_bytes), str(err), str(err_bytes))
 
@@ -74,7 +76,8 @@ class Watch:
     def pause_s(self) -> float:
         """How long to wait before it is worth asking again."""
         age = time.monotonic() - self.followed_at
-        if self.job.state.ended:
+        behind = any(stream.behind for stream in self._streams.values())
+        if behind or self.job.state.ended:
             return 0.0
         return min(max(age * 0.1, 0.015), 1.0)
 
@@ -154,7 +157,8 @@ class Follower:
             return [watch for group in self._watches.values() for watch in group]
 
     def _poll(self, watches: Sequence[Watch]) -> None:
-        words = [word for watch in watches for word in watch.question()]
+        at_most = min(PIECE_BYTES, _POLL_BYTES // len(watches))
+        words = [word for watch in watches for word in watch.question(at_most)]
         try:
             reply = self._workers.submit("poll", words).result()
         except ConnectError:

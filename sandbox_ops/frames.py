@@ -53,7 +53,8 @@ class Frames:
             self._searched = at
             return None
         trailer = self._buffer[at + len(self._mark) : end].decode("utf-8", "replace")
-        data = bytes(self._buffer[:at])
+        with memoryview(self._buffer) as view:  # a slice of the buffer is a copy more
+            data = bytes(view[:at])
         del self._buffer[: end + 1]
         self._searched = 0
         what, *words = trailer.split() or [""]

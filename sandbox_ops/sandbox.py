@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from sandbox_ops import parse, scripts, starting
+from sandbox_ops.collect import PIECE_BYTES
 from sandbox_ops.errors import ConnectionLostError, ProtocolError
 from sandbox_ops.follow import Follower, Listener, Watch
 from sandbox_ops.models import (
@@ -119,6 +120,8 @@ class Sandbox:
         )
         call = Call(self._stop_foreground)
         first = min(_FIRST_BYTES, max(1, keep_bytes // 2))
+        if on_output is not None:  # who listens gets all of it, the sooner the better
+            first = PIECE_BYTES
         request = starting.request(
             record,
             command,

@@ -6,8 +6,8 @@ Bulk takes a session of its own; the workers stay free for short requests.
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,52 +24,10 @@ from sandbox_ops.sandbox import Sandbox
 if TYPE_CHECKING:
     from sandbox_ops.connection import Pipe
 
-_LISTING_BYTES = 64 << 20
 _CHUNK_BYTES = 1 << 18
 _STALL_S = 30.0
-
-
-def listing(
-    sandbox: Sandbox, root: str, patterns: Sequence[str], *, hashes: bool = False
-) -> tuple[RemoteFile, ...]:
-    """Return the files that the patterns name below `root`, directories whole.
-
-    Raises:
-        NotFoundError: There is no such directory.
-        ProtocolError: The answer cannot be read.
-    """
-    result = sandbox.script(
-        "files_list",
-        "hash" if hashes else "plain",
-        root,
-        *(pattern.rstrip("/") for pattern in patterns),
-        keep_bytes=_LISTING_BYTES,
-        description=f"list files of {root}",
-    )
-    answer = result.stdout.head + result.stdout.tail
-    _refuse(answer)
-    try:
-        return _listed(answer)
-    except (ValueError, IndexError) as error:
-        said = result.stderr.text.strip()[:500]
-        raise ProtocolError(f"cannot list the files of {root}: {said}") from error
-
-
-def _listed(answer: bytes) -> tuple[RemoteFile, ...]:
-    names, _, facts = answer.partition(b"\0\n--\n")
-    if not facts:
-        return ()
-    paths = [os.fsdecode(name).removeprefix("./") for name in names.split(b"\0")]
-    rows = [line.split() for line in facts.decode().splitlines()]
-    return tuple(
-        RemoteFile(
-            path=path,
-            size_bytes=int(row[0]),
-            mtime=float(row[1]),
-            sha256=row[2] if len(row) > 2 else "",  # noqa: PLR2004  # its columns
-        )
-        for path, row in zip(paths, rows, strict=True)
-    )
+_SLOWEST_SUM_BYTES_S = 20e6
+"""The last bytes of a resumed file come long before the checksum of all of it does."""
 
 
 def download(
@@ -77,21 +35,23 @@ def download(
     remote: str,
     local: Path,
     *,
-    sha256: str,
     size_bytes: int,
     on_progress: Callable[[int, int], None] | None = None,
-) -> None:
+) -> str:
     """Bring one file home; `local` appears whole or not at all.
 
-    A `.part` file beside it keeps what has come; the next call goes on from there.
+    Both ends take the checksum while the bytes are on their way. A `.part` file keeps
+    what has come; the next call goes on from there.
 
     Args:
         sandbox: Where the file is.
         remote: Its absolute path there.
         local: Where it goes; its directory is made.
-        sha256: What it must be, as `listing` said.
-        size_bytes: How long it must be.
+        size_bytes: So much of it comes, as was listed; it may have grown since.
         on_progress: Gets bytes so far and in all.
+
+    Returns:
+        The SHA-256 of both.
 
     Raises:
         ConnectionLostError: The link died; call again to go on.
@@ -100,13 +60,15 @@ def download(
     local.parent.mkdir(parents=True, exist_ok=True)
     part = local.with_name(local.name + ".part")
     for _ in range(2):  # a stale .part ends in a wrong sum: once more, from the start
-        _receive(sandbox, remote, part, size_bytes, on_progress)
-        if _sha256(part) == sha256:
+        ours, theirs = _receive(sandbox, remote, part, size_bytes, on_progress)
+        if not theirs:
+            raise ProtocolError(f"the machine cannot take the checksum of {remote}")
+        if ours == theirs:
             part.replace(local)
-            return
+            return ours
         part.unlink()
     raise ProtocolError(
-        f"{remote} changed while it was sent: its checksum is not what was listed",
+        f"{remote} changed while it was sent: the checksums of both ends differ",
         "Is a job still writing it? Fetch again when it has ended.",
     )
 
@@ -117,42 +79,87 @@ def _receive(
     part: Path,
     size_bytes: int,
     on_progress: Callable[[int, int], None] | None,
-) -> None:
+) -> tuple[str, str]:
+    """Fetch what `part` lacks; return the checksums of it here and of the file there."""
     from sandbox_ops.connection import LinkError
 
-    have = part.stat().st_size if part.exists() else 0
-    if have > size_bytes:
-        part.unlink()
-        have = 0
-    if have == size_bytes:
-        part.touch()
-        return
+    have = _prepare(part, size_bytes)
     mark = secrets.token_hex(16)
-    order = scripts.streamed("file_send", mark, str(have + 1), remote)
+    order = scripts.streamed("file_send", mark, str(have), str(size_bytes), remote)
     try:
-        with closing(sandbox.connection.shell(scripts.BOOTSTRAP)) as pipe:
+        with (
+            _session(sandbox) as pipe,
+            part.open("r+b") as file,
+        ):
             pipe.send(order)
+            digest = hashlib.file_digest(file, "sha256")  # and so to its end
             data = _after_mark(pipe, mark)
-            with part.open("ab") as file:
-                while data or (data := pipe.receive(_STALL_S, _CHUNK_BYTES)):
-                    data = data[: size_bytes - have]  # it may have grown since
-                    file.write(data)
-                    have += len(data)
-                    data = b""
-                    if on_progress is not None:
-                        on_progress(have, size_bytes)
-                    if have == size_bytes:
-                        break
+            while have < size_bytes:
+                data = data or _bytes_of_file(pipe, remote, part)
+                piece, data = data[: size_bytes - have], data[size_bytes - have :]
+                digest.update(piece)
+                have += file.write(piece)
+                if on_progress is not None:
+                    on_progress(have, size_bytes)
+            theirs = _line(pipe, data, _STALL_S + size_bytes / _SLOWEST_SUM_BYTES_S)
     except (LinkError, TimeoutError) as error:
         raise _lost(remote, have, size_bytes) from error
+    return digest.hexdigest(), theirs.decode(errors="replace").strip()
+
+
+def _prepare(part: Path, size_bytes: int) -> int:
+    """Make sure that there is a part, and a file of its own; return how long it is."""
+    if part.is_symlink():
+        part.unlink()
+    part.touch()
+    have = part.stat().st_size
+    if have <= size_bytes:
+        return have
+    os.truncate(part, 0)
+    return 0
+
+
+def _bytes_of_file(pipe: "Pipe", remote: str, part: Path) -> bytes:
+    """Return what comes next; there must be more."""
+    from sandbox_ops.connection import LinkError
+
+    if data := pipe.receive(_STALL_S, _CHUNK_BYTES):
+        return data
+    if not pipe.ended():
+        raise LinkError("the connection ended")
+    part.unlink()  # what came last was not the file's
+    raise ProtocolError(
+        f"{remote} cannot be read to the length that was listed: it became shorter, "
+        f"or cannot be read at all; {pipe.complaint()}".rstrip("; "),
+        "Is a job still writing it? Fetch again when it has ended.",
+    )
+
+
+@contextmanager
+def _session(sandbox: Sandbox) -> "Iterator[Pipe]":
+    """Open a session; on a connection of its own, where the workers hold all of one."""
+    from sandbox_ops.connection import SandboxConnection, SessionLimitError
+
+    with ExitStack() as ends:
+        try:
+            pipe = sandbox.connection.shell(scripts.BOOTSTRAP)
+        except SessionLimitError:
+            spare = ends.enter_context(closing(SandboxConnection(sandbox.config)))
+            pipe = spare.shell(scripts.BOOTSTRAP)
+        ends.callback(pipe.close)
+        yield pipe
 
 
 def _after_mark(pipe: "Pipe", mark: str) -> bytes:
     """Return what has come behind the mark: start-up files may print before it."""
+    from sandbox_ops.connection import LinkError
+
     seen = b""
     line = f"\n{mark}\n".encode()
     while line not in seen:
         piece = pipe.receive(_STALL_S, _CHUNK_BYTES)
+        if not piece and not pipe.ended():
+            raise LinkError("the session for a file ended before it began")
         if not piece:
             raise ProtocolError(
                 "the session for a file ended before it began: " + pipe.complaint()
@@ -161,12 +168,12 @@ def _after_mark(pipe: "Pipe", mark: str) -> bytes:
     return seen.split(line, 1)[1]
 
 
-def _line(pipe: "Pipe", seen: bytes) -> bytes:
+def _line(pipe: "Pipe", seen: bytes, patience_s: float = _STALL_S) -> bytes:
     """Return what has come, at least a line of it."""
     from sandbox_ops.connection import LinkError
 
     while b"\n" not in seen:
-        piece = pipe.receive(_STALL_S)
+        piece = pipe.receive(patience_s)
         if not piece:
             raise LinkError("the session for a file ended before it answered")
         seen += piece
@@ -207,11 +214,11 @@ def upload(
 
     if not local.is_file():
         raise NotFoundError(f"no such file here: {local}")
-    size, digest = local.stat().st_size, _sha256(local)
+    size, digest = local.stat().st_size, sha256(local)
     mark = secrets.token_hex(16)
     sent = 0
     try:
-        with closing(sandbox.connection.shell(scripts.BOOTSTRAP)) as pipe:
+        with _session(sandbox) as pipe:
             pipe.send(scripts.streamed("file_take", mark, str(size), digest, remote))
             answer = _after_mark(pipe, mark)
             answer = _line(pipe, answer)
@@ -245,6 +252,7 @@ def _refuse(answer: bytes) -> None:
         raise BY_KIND.get(kind, ProtocolError)(message)
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Return the checksum of a file here."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

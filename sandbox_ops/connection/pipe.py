@@ -8,6 +8,8 @@ from paramiko.channel import Channel
 from paramiko.common import cMSG_CHANNEL_REQUEST
 
 _OPEN_TIMEOUT_S = 10.0
+_STATUS_S = 10.0
+_NO_STATUS = -1
 
 
 class LinkError(Exception):
@@ -64,6 +66,14 @@ class Pipe:
             raise
         except (OSError, EOFError) as error:
             raise LinkError(f"cannot receive: {error}") from error
+
+    def ended(self) -> bool:
+        """Whether the command ended by itself; not, where its connection died.
+
+        To be asked when nothing comes any more: how it ended comes right after.
+        """
+        told = self._channel.status_event.wait(_STATUS_S)
+        return told and self._channel.exit_status != _NO_STATUS
 
     def complaint(self) -> str:
         """Return what the session said on stderr so far."""

@@ -1,13 +1,12 @@
 """fetch: bring declared outputs, or what a job left, home; never over something else."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sandbox_ops import jobs, repo, transfer
+from sandbox_ops import jobs, listing, repo, transfer
 from sandbox_ops.errors import (
     ConfigError,
     NotFoundError,
@@ -101,10 +100,10 @@ def fetch(
         )
     target = target.absolute()
     if job:
-        found = _of_job(sandbox, project, jobs.get(sandbox, job), hashes=not dry_run)
+        found = _of_job(sandbox, project, jobs.get(sandbox, job))
     else:
         root = repo.cloned(sandbox, project).path
-        found = _outputs(sandbox, root, declared(project), hashes=not dry_run)
+        found = _outputs(sandbox, root, declared(project))
     if not found:
         raise NotFoundError(
             f"nothing to fetch from {sandbox.config.name}: no file there matches "
@@ -161,30 +160,28 @@ def destination(target: Path, path: str) -> Path:
 
 
 def _outputs(
-    sandbox: Sandbox, root: str, wanted: Sequence[str], *, hashes: bool, to: str = ""
+    sandbox: Sandbox, root: str, wanted: Sequence[str], *, to: str = ""
 ) -> list[FetchedFile]:
     """Return the files that match below `root`; `to` is put before their paths."""
     return [
         FetchedFile(
             path=f"{to}{file.path}",
             size_bytes=file.size_bytes,
-            sha256=file.sha256,
+            sha256="",
             remote=f"{root}/{file.path}",
         )
-        for file in transfer.listing(sandbox, root, wanted, hashes=hashes)
+        for file in listing.files(sandbox, root, wanted)
     ]
 
 
-def _of_job(
-    sandbox: Sandbox, project: Project, job: Job, *, hashes: bool
-) -> list[FetchedFile]:
+def _of_job(sandbox: Sandbox, project: Project, job: Job) -> list[FetchedFile]:
     """Return the outputs of where a job ran, its log and its run record."""
     folder = job.log_path.rpartition("/")[0]
     names = ("log", "run.json", "dirty.patch*")
-    found = _outputs(sandbox, folder, names, hashes=hashes, to=f"logs/{job.id}/")
+    found = _outputs(sandbox, folder, names, to=f"logs/{job.id}/")
     root = job.project_path
     if root and project.outputs:
-        found += _outputs(sandbox, root, patterns(project), hashes=hashes)
+        found += _outputs(sandbox, root, patterns(project))
     return found
 
 
@@ -196,7 +193,7 @@ def _bring(
     on_progress: OnProgress | None,
 ) -> list[FetchedFile]:
     """Bring what is not here yet."""
-    here = {file.path for file, place in places if _is_same(file, place)}
+    here = _here(sandbox, places)
     others = [
         file.path
         for file, place in places
@@ -206,17 +203,17 @@ def _bring(
         _refuse_overwriting(others)
     brought = []
     for file, place in places:
-        if file.path not in here:
+        sha256 = here.get(file.path, "")
+        if not sha256:
             told = partial(on_progress, file.path) if on_progress else None
-            transfer.download(
+            sha256 = transfer.download(
                 sandbox,
                 file.remote,
                 place,
-                sha256=file.sha256,
                 size_bytes=file.size_bytes,
                 on_progress=told,
             )
-        brought.append(replace(file, kept=file.path in here))
+        brought.append(replace(file, sha256=sha256, kept=file.path in here))
     return brought
 
 
@@ -228,9 +225,19 @@ def _refuse_overwriting(paths: Iterable[str]) -> None:
     )
 
 
-def _is_same(file: FetchedFile, place: Path) -> bool:
-    """Return whether the very file is here."""
-    if not place.is_file() or place.stat().st_size != file.size_bytes:
-        return False
-    with place.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest() == file.sha256
+def _here(
+    sandbox: Sandbox, places: Sequence[tuple[FetchedFile, Path]]
+) -> dict[str, str]:
+    """Return the checksums of the files whose very content is here, by path."""
+    alike = [
+        (file, place)
+        for file, place in places
+        if place.is_file() and place.stat().st_size == file.size_bytes
+    ]
+    sizes = {file.remote: file.size_bytes for file, _ in alike}
+    sums = listing.checksums(sandbox, sizes)
+    return {
+        file.path: sums[file.remote]
+        for file, place in alike
+        if transfer.sha256(place) == sums[file.remote]
+    }

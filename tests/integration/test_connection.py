@@ -1,5 +1,6 @@
 """The connection resolves, trusts and fails as OpenSSH's users expect."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -295,3 +296,35 @@ def test_a_link_that_can_be_read_but_not_written_is_healed(
 def _signal(pids: Iterable[int], number: signal.Signals) -> None:
     for pid in pids:
         os.kill(pid, number)
+
+
+@pytest.mark.parametrize(
+    ("offered", "chosen"),
+    [("", "aes128-gcm@openssh.com"), ("Ciphers aes256-ctr", "aes256-ctr")],
+)
+def test_the_cipher_is_the_quickest_that_the_server_allows(
+    make_sshd: Callable[..., SshServer], offered: str, chosen: str
+) -> None:
+    with Sandbox(make_sshd(extra=offered).config()) as sandbox:
+        assert sandbox.run("echo secret").stdout.text == "secret\n"
+        assert sandbox.connection.transport.remote_cipher == chosen
+
+
+def test_a_session_that_ends_while_keys_are_exchanged_stalls_nobody(
+    sandbox: Sandbox,
+) -> None:
+    assert sandbox.run("true").ok
+    transport = sandbox.connection.transport
+    transport.packetizer.REKEY_BYTES = 1 << 20  # it is 512 MB otherwise
+    began = time.monotonic()
+    for _ in range(20):  # all of it is on its way when the exchange begins
+        with contextlib.closing(
+            sandbox.connection.shell("head -c 1500000 /dev/zero")
+        ) as session:
+            size = 0
+            while piece := session.receive(20):
+                size += len(piece)
+            assert size == 1_500_000
+            assert session.ended()
+    assert time.monotonic() - began < 15
+    assert sandbox.connection.transport is transport

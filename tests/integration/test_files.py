@@ -2,19 +2,38 @@
 
 import hashlib
 import os
+import shutil
+import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sshd import SshServer
 
-from sandbox_ops import Sandbox, files, transfer
+from sandbox_ops import Sandbox, files, listing, scripts, transfer
 from sandbox_ops.errors import (
+    ConnectionLostError,
     NotFoundError,
     ProtocolError,
     RefusedError,
     UsageError,
 )
+
+SHELLS = [("dash",), ("bash",), ("busybox", "sh")]
+READ_SH = Path(scripts.__file__).with_name("lib") / "read.sh"
+
+
+def printed(shell: tuple[str, ...], text: str, path: str) -> bytes:
+    """Return what a shell prints that runs the text with the tools of that PATH."""
+    done = subprocess.run(
+        [str(shutil.which(shell[0])), *shell[1:], "-c", text],
+        env={"PATH": path},
+        capture_output=True,
+        check=False,
+        timeout=20,
+    )
+    return done.stdout
 
 
 @pytest.fixture
@@ -140,7 +159,7 @@ def test_a_limit_below_one_is_a_usage_error(shared_sandbox: Sandbox) -> None:
         files.read_lines(shared_sandbox, "/etc/passwd", limit=0)
 
 
-def test_a_listing_has_sizes_and_checksums_whatever_the_names(
+def test_a_listing_has_sizes_whatever_the_names(
     shared_sandbox: Sandbox, tmp_path: Path
 ) -> None:
     root = tmp_path / "tree"
@@ -148,18 +167,30 @@ def test_a_listing_has_sizes_and_checksums_whatever_the_names(
     names = ["out/a b", "out/new\nline", "out/deep/é'\"", "out/$(x)", "other"]
     for name in names:
         (root / name).write_text(name)
-    found = transfer.listing(
-        shared_sandbox, str(root), ["out/", "missing", "../tree"], hashes=True
-    )
-    assert {f.path for f in found} == set(names[:4])
-    for file in found:
-        data = (root / file.path).read_bytes()
-        assert (file.size_bytes, file.sha256) == (
-            len(data),
-            hashlib.sha256(data).hexdigest(),
-        )
-    plain = transfer.listing(shared_sandbox, str(root), ["oth*"])
-    assert [(f.path, f.sha256) for f in plain] == [("other", "")]
+    found = listing.files(shared_sandbox, str(root), ["out/", "missing", "../tree"])
+    assert {f.path: f.size_bytes for f in found} == {
+        name: len(name.encode()) for name in names[:4]
+    }
+    plain = listing.files(shared_sandbox, str(root), ["oth*"])
+    assert [f.path for f in plain] == ["other"]
+    with pytest.raises(NotFoundError, match="no such directory"):
+        listing.files(shared_sandbox, f"{root}/nowhere", ["*"])
+
+
+def test_checksums_are_of_as_much_as_is_asked_whatever_the_names(
+    shared_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    sizes = {}
+    for name, size in [("a b", 5), ("new\nline", 0), ("-n", 100_000), ("$(x)'", 7)]:
+        (tmp_path / name).write_bytes(b"x" * 100_000)
+        sizes[str(tmp_path / name)] = size
+    sizes[str(tmp_path / "missing")] = 3
+    found = listing.checksums(shared_sandbox, sizes)
+    assert list(found) == list(sizes)
+    assert found.pop(str(tmp_path / "missing")) == ""
+    for path, checksum in found.items():
+        assert checksum == hashlib.sha256(b"x" * sizes[path]).hexdigest()
+    assert listing.checksums(shared_sandbox, {}) == {}
 
 
 def test_a_download_is_whole_resumed_and_atomic(
@@ -169,26 +200,162 @@ def test_a_download_is_whole_resumed_and_atomic(
     remote = tmp_path / "remote file'"
     remote.write_bytes(data)
     local = tmp_path / "home" / "file"
-    digest = hashlib.sha256(data).hexdigest()
+    part = local.with_name("file.part")
     local.parent.mkdir()
-    local.with_name("file.part").write_bytes(data[:1_000_000])
+    digest = hashlib.sha256(data).hexdigest()
     seen: list[int] = []
-    transfer.download(
-        shared_sandbox,
-        str(remote),
-        local,
-        sha256=digest,
-        size_bytes=len(data),
-        on_progress=lambda done, _: seen.append(done),
+    for before in (data[:1_000_000], data, b"stale", data[::-1], data * 2, b""):
+        part.write_bytes(before)
+        seen.clear()
+        got = transfer.download(
+            shared_sandbox,
+            str(remote),
+            local,
+            size_bytes=len(data),
+            on_progress=lambda done, _: seen.append(done),
+        )
+        assert got == digest
+        assert local.read_bytes() == data
+        assert not part.exists()
+        local.unlink()
+        if before == data[:1_000_000]:
+            assert seen[0] > 1_000_000
+            assert seen == sorted(seen)  # it went on, and did not begin again
+            assert seen[-1] == len(data)
+
+
+def test_an_empty_file_comes_too(shared_sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    local = tmp_path / "home"
+    got = transfer.download(
+        shared_sandbox, str(tmp_path / "empty"), local, size_bytes=0
     )
-    assert local.read_bytes() == data
-    assert seen[0] > 1_000_000
-    assert not local.with_name("file.part").exists()
-    local.with_name("file.part").write_bytes(b"stale")
+    assert (got, local.read_bytes()) == (hashlib.sha256(b"").hexdigest(), b"")
+
+
+def test_of_a_log_that_grows_as_much_comes_as_was_listed(
+    shared_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"x" * 500_000)
+    local = tmp_path / "home"
+    transfer.download(shared_sandbox, str(log), local, size_bytes=300_000)
+    assert local.read_bytes() == b"x" * 300_000
+
+
+def test_a_file_that_became_shorter_or_went_is_refused_and_leaves_nothing(
+    shared_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "short").write_bytes(b"x" * 100)
+    for name in ("short", "gone"):
+        with pytest.raises(ProtocolError, match="cannot be read to the length"):
+            transfer.download(
+                shared_sandbox,
+                str(tmp_path / name),
+                tmp_path / "home" / name,
+                size_bytes=200,
+            )
+    assert list((tmp_path / "home").iterdir()) == []
+
+
+def test_a_link_in_the_place_of_the_part_is_not_followed(
+    shared_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "remote").write_bytes(b"new")
+    (tmp_path / "precious").write_bytes(b"")
+    (tmp_path / "home.part").symlink_to(tmp_path / "precious")
     transfer.download(
-        shared_sandbox, str(remote), local, sha256=digest, size_bytes=len(data)
+        shared_sandbox, str(tmp_path / "remote"), tmp_path / "home", size_bytes=3
     )
+    assert (tmp_path / "precious").read_bytes() == b""
+    assert (tmp_path / "home").read_bytes() == b"new"
+    assert not (tmp_path / "home").is_symlink()
+
+
+def test_a_download_goes_on_where_a_lost_link_ended_it(
+    make_sshd: Callable[..., SshServer], tmp_path: Path
+) -> None:
+    server = make_sshd()
+    data = os.urandom(30_000_000)
+    (tmp_path / "remote").write_bytes(data)
+    local = tmp_path / "home"
+    resumed: list[int] = []
+
+    def cut(done: int, _: int) -> None:
+        if done > 5_000_000:
+            for pid in server.session_pids():
+                os.kill(pid, signal.SIGKILL)
+
+    with Sandbox(server.config()) as sandbox:
+        remote, size = str(tmp_path / "remote"), len(data)
+        with pytest.raises(ConnectionLostError) as caught:
+            transfer.download(sandbox, remote, local, size_bytes=size, on_progress=cut)
+        assert "it goes on where it stopped" in caught.value.hint
+        assert not local.exists()
+        have = (tmp_path / "home.part").stat().st_size
+        assert 5_000_000 < have < size
+        transfer.download(
+            sandbox,
+            remote,
+            local,
+            size_bytes=size,
+            on_progress=lambda done, _: resumed.append(done),
+        )
+    assert resumed[0] > have
     assert local.read_bytes() == data
+
+
+def test_files_come_although_the_server_allows_one_session(
+    make_sshd: Callable[..., SshServer], tmp_path: Path
+) -> None:
+    (tmp_path / "a").write_bytes(b"the content")
+    with Sandbox(make_sshd(max_sessions=1).config()) as sandbox:
+        assert sandbox.run("true").ok  # the worker has the session
+        transfer.upload(sandbox, tmp_path / "a", str(tmp_path / "b"))
+        transfer.download(sandbox, str(tmp_path / "b"), tmp_path / "c", size_bytes=11)
+        assert sandbox.run("true").ok
+    assert (tmp_path / "c").read_bytes() == b"the content"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_piece_is_the_same_with_or_without_a_dd_that_counts_bytes(
+    shell: tuple[str, ...], tmp_path: Path
+) -> None:
+    data = os.urandom(200_000)
+    (tmp_path / "a b").write_bytes(data)
+    old = tmp_path / "bin"
+    old.mkdir()
+    (old / "dd").write_text("#!/bin/sh\necho 'unknown operand' >&2; exit 1\n")
+    (old / "dd").chmod(0o755)
+    busy = tmp_path / "busybox"
+    busy.mkdir()
+    for tool in ("dd", "head", "tail"):
+        (busy / tool).symlink_to(str(shutil.which("busybox")))
+    usual = os.environ["PATH"]
+    for path in (usual, f"{old}:{usual}", f"{busy}:{usual}"):
+        for start, most in [(0, 9), (3, 70_001), (1, 10**9), (200_000, 5), (10**9, 5)]:
+            text = f"{READ_SH.read_text()}\npiece '{tmp_path}/a b' {start} {most}"
+            assert printed(shell, text, path) == data[start : start + most]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_file_is_sent_with_its_checksum_by_any_shell_with_or_without_openssl(
+    shell: tuple[str, ...], tmp_path: Path
+) -> None:
+    data = os.urandom(100_000)
+    (tmp_path / "a b").write_bytes(data)
+    bare = tmp_path / "bin"
+    bare.mkdir()
+    for tool in ("head", "tail", "sha256sum"):
+        (bare / tool).symlink_to(str(shutil.which(tool)))
+    digest = hashlib.sha256(data).hexdigest()
+    for path in (os.environ["PATH"], str(bare)):
+        for have in (0, 7, 100_000):
+            text = scripts.script(
+                "file_send", "mark", str(have), "100000", str(tmp_path / "a b")
+            )
+            sent = printed(shell, text, path)
+            assert sent == b"\nmark\n" + data[have:] + f"{digest}\n".encode()
 
 
 def test_an_upload_is_whole_resumed_and_atomic(
@@ -227,10 +394,7 @@ def test_files_arrive_whole_although_a_start_up_file_prints(
     server = make_sshd(login_shell="/bin/bash")
     (server.home / ".bashrc").write_text("echo noise; echo more noise >&2\n")
     (tmp_path / "a").write_bytes(b"the content")
-    digest = hashlib.sha256(b"the content").hexdigest()
     with Sandbox(server.config()) as sandbox:
         transfer.upload(sandbox, tmp_path / "a", str(tmp_path / "b"))
-        transfer.download(
-            sandbox, str(tmp_path / "b"), tmp_path / "c", sha256=digest, size_bytes=11
-        )
+        transfer.download(sandbox, str(tmp_path / "b"), tmp_path / "c", size_bytes=11)
     assert (tmp_path / "c").read_bytes() == b"the content"

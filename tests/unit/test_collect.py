@@ -44,17 +44,24 @@ def test_what_is_kept_is_the_head_and_the_tail_of_the_whole(
     assert kept.omitted_bytes == len(content) - len(kept.head) - len(kept.tail)
 
 
-@given(st.lists(st.binary(max_size=40), min_size=1, max_size=8))
-def test_a_listener_gets_every_byte_once_and_in_order(growth: list[bytes]) -> None:
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=8), st.integers(1, 50))
+def test_a_listener_gets_every_byte_once_and_in_order(
+    growth: list[bytes], at_most: int
+) -> None:
     heard = bytearray()
     collector = Collector(8, heard.extend)
     content = b""
-    for piece in growth:
-        content += piece
-        collector.take(serve(content, collector.wants(ended=False)), ended=False)
+    ended = False
     while not collector.done:
-        collector.take(serve(content, collector.wants(ended=True)), ended=True)
+        ended = not growth
+        content += growth.pop(0) if growth else b""
+        asked = collector.wants(ended=ended, at_most=at_most)
+        assert asked[1] <= at_most
+        collector.take(serve(content, asked), ended=ended)
+        assert collector.behind or bytes(heard) == content
+    assert ended
     assert bytes(heard) == content
+    assert collector.output.tail == content[4:][-4:]
 
 
 def test_a_stream_whose_file_is_gone_ends_with_its_command() -> None:

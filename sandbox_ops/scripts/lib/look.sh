@@ -71,13 +71,7 @@ emit_range() {
     [ "$_from" -ge 0 ] || _from=0
     ;;
   esac
-  if [ "$4" -gt 0 ] && [ -s "$_file" ]; then
-    if [ "$_from" = 0 ]; then
-      head -c "$4" "$_file"
-    else
-      tail -c "+$((_from + 1))" "$_file" | head -c "$4"
-    fi
-  fi
+  [ "$4" = 0 ] || [ ! -s "$_file" ] || piece "$_file" "$_from" "$4"
   trailer "range $1 $2 offset=$_from size=$_size inode=$_inode"
 }
 
