@@ -18,7 +18,8 @@ from sandbox_ops.errors import HostKeyError, UsageError
 
 _SSH_PORT = 22
 _REVOKED = "@revoked"
-_MARKERS = frozenset({"", _REVOKED, "@cert-authority"})
+_AUTHORITY = "@cert-authority"
+_MARKERS = frozenset({"", _REVOKED, _AUTHORITY})
 _HASHED = "|1|"
 
 
@@ -62,6 +63,8 @@ class Verdict:
         line: Its number, from 1; 0 where there is none.
         expected_type: The type of the key that is on record, where it changed.
         expected_fingerprint: Its fingerprint.
+        authority: `FILE:LINE` of an authority that may vouch for an unknown machine:
+            by certificates, which we do not check.
     """
 
     trust: Trust
@@ -72,6 +75,7 @@ class Verdict:
     line: int = 0
     expected_type: str = ""
     expected_fingerprint: str = ""
+    authority: str = ""
 
     @property
     def ok(self) -> bool:
@@ -138,6 +142,15 @@ def check(
     same = [e for e in entries if e.blob == blob and (e in named or _names(e, bare))]
     trust, line = _decide(named, same, key_type)
     changed = line if trust is Trust.CHANGED else None
+    authority = next(
+        (
+            f"{entry.file}:{entry.line}"
+            for entry in entries
+            if entry.marker == _AUTHORITY
+            and (_names(entry, name) or _names(entry, bare))
+        ),
+        "",
+    )
     return Verdict(
         trust=trust,
         name=name,
@@ -147,6 +160,7 @@ def check(
         line=line.line if line else 0,
         expected_type=changed.key_type if changed else "",
         expected_fingerprint=_fingerprint(changed.blob) if changed else "",
+        authority=authority if trust is Trust.UNKNOWN else "",
     )
 
 
@@ -195,9 +209,15 @@ def refusal(verdict: Verdict, *, machine: str, trust_command: str) -> HostKeyErr
             f"-f {shlex.quote(verdict.file)}\n"
             f"    {trust_command}",
         )
+    authority = (
+        f" {verdict.authority} trusts an authority for it; certificates of hosts are "
+        "not checked here, its plain key is."
+        if verdict.authority
+        else ""
+    )
     return HostKeyError(
         f"the host key of {machine} is not known: it showed {shown}, and no "
-        f"known_hosts file names {verdict.name}. Nothing was sent.",
+        f"known_hosts file names {verdict.name}.{authority} Nothing was sent.",
         f"Compare the fingerprint with the machine's own, and trust it:\n"
         f"    {trust_command}",
     )

@@ -5,7 +5,7 @@ import re
 
 from sandbox_ops import parse, readings
 from sandbox_ops.collect import Range
-from sandbox_ops.errors import NotFoundError, TimedOutError
+from sandbox_ops.errors import ConnectionLostError, NotFoundError, TimedOutError
 from sandbox_ops.follow import Listener, Watch
 from sandbox_ops.models import Job, JobOutput, MachineStatus, StopReport
 from sandbox_ops.pause import until
@@ -133,13 +133,20 @@ def stop(sandbox: Sandbox, job_id: str, *, grace_s: float = 10) -> StopReport:
     Raises:
         NotFoundError: There is no such job.
         TimedOutError: The machine has not finished stopping it in time.
+        ConnectionLostError: Nobody could look whether it was stopped.
     """
     _check_id(sandbox, job_id)
     reply = sandbox.request("stop", job_id, str(max(0, round(grace_s))))
     sweep = any(segment.fields.get("phase") == "ended" for segment in reply)
 
     def reported() -> parse.JobReply | None:
-        found = _poll(sandbox, job_id, "j")
+        try:
+            found = _poll(sandbox, job_id, "j")
+        except ConnectionLostError as error:
+            raise ConnectionLostError(
+                f"whether {job_id} was stopped is not known: {error.message}",
+                f"Stop it again when the machine is reachable: sandbox-ops stop {job_id}",
+            ) from error
         told = found.swept or (found.stopped and not sweep)
         return found if told and found.job.state.ended else None
 

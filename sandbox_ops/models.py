@@ -206,6 +206,24 @@ class CommandResult:
             return 255
         return self.job.exit_code
 
+    @property
+    def tree_dead(self) -> bool | None:
+        """Whether every process of it is dead; None where nobody could look."""
+        if self.kind is EndKind.CONNECTION_LOST:
+            return None
+        return not self.left and not self.job.survivors
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as `run --json` shows it."""
+        return {
+            "job": self.job.as_json(),
+            "end": str(self.kind),
+            "tree_dead": self.tree_dead,
+            "left": list(self.left),
+            "stdout": self.stdout.text,
+            "stderr": self.stderr.text,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOutput:

@@ -114,8 +114,8 @@ def _lost(job: Job) -> tuple[str, str]:
         why = job.reason or "the connection was lost"
         return f"error: {why}", "hint: see whether it runs: sandbox-ops jobs"
     return (
-        f"error: the connection was lost; what became of {job.id} is unknown",
-        f"hint: it goes on there. See it: sandbox-ops logs {job.id}",
+        f"error: the connection was lost; whether {job.id} ended or lives is unknown",
+        f"hint: a lost link ends nothing there. See it: sandbox-ops logs {job.id}",
     )
 
 

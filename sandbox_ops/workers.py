@@ -28,6 +28,8 @@ MOST_WORKERS = 4
 HEAL_S = 15.0
 ANSWER_S = 30.0
 _MOST_MISSES = 2
+_LEAST_S = 0.3
+"""What is left of the time to heal is then too little to connect in."""
 
 
 @dataclass(slots=True)
@@ -37,6 +39,8 @@ class _Request:
     answer_s: float
     future: "Future[Reply]" = field(default_factory=Future)
     started: bool = False
+    sent: bool = False
+    asked_at: float = field(default_factory=time.monotonic)
     lost_at: float | None = None
     misses: int = 0
 
@@ -57,6 +61,8 @@ class Workers:
         self._idle = 0
         self._closed = False
         self._was_open = False
+        self._lost_at: float | None = None
+        self._loss: Exception | None = None
         self.hello: Hello | None = None
 
     def submit(
@@ -144,8 +150,12 @@ class Workers:
         """Answer one request, healing the link; return the worker to go on with."""
         pause_s = 0.05
         while True:
+            if worker is not None and not self._connection.is_connected:
+                worker.close()
+                worker = None  # so that we know: nothing was sent
             try:
-                worker = worker or self._new_worker()
+                worker = worker or self._new_worker(request)
+                request.sent = True
                 segments = worker.ask(request.verb, request.arguments, request.answer_s)
                 self.hello = worker.hello
                 request.future.set_result(segments)
@@ -157,7 +167,8 @@ class Workers:
                     return None
             else:
                 return worker
-            threading.Event().wait(pause_s)
+            left_s = self._heal_left_s(request) - _LEAST_S
+            threading.Event().wait(max(0, min(pause_s, left_s)))
             pause_s = min(pause_s * 2, 1.0)
 
     def _settled(self, request: _Request, error: Exception) -> bool:
@@ -173,9 +184,10 @@ class Workers:
             error = _no_answer(request)
         elif isinstance(error, LinkError) or self._may_heal(error):
             request.lost_at = request.lost_at or time.monotonic()
-            if not self._closed and time.monotonic() - request.lost_at < HEAL_S:
+            self._loss = error
+            if not self._closed and self._heal_left_s(request) > _LEAST_S:
                 return False
-            error = _lost(self._connection.host, error)
+            error = _lost(self._connection.host, request, error)
         self._fail(request, error)
         return True
 
@@ -184,8 +196,24 @@ class Workers:
         again = self._was_open and not isinstance(error, HostKeyError)
         return again and isinstance(error, ConnectError)
 
-    def _new_worker(self) -> "Worker":
-        self._connection.open()
+    def _heal_left_s(self, request: _Request) -> float:
+        """How long a lost link may still be healed for the sake of a request."""
+        if request.lost_at is None:
+            return HEAL_S
+        return max(0.0, request.lost_at + HEAL_S - time.monotonic())
+
+    def _new_worker(self, request: _Request) -> "Worker":
+        if self._was_open and not self._connection.is_connected:
+            # those that waited in the queue meanwhile were hit by the same loss
+            self._lost_at = self._lost_at or time.monotonic()
+            request.lost_at = request.lost_at or max(self._lost_at, request.asked_at)
+        if request.lost_at is None:
+            self._connection.open(asked_at=request.asked_at)
+        elif self._loss is not None and self._heal_left_s(request) < _LEAST_S:
+            raise self._loss  # it waited in the queue until the time was over
+        else:  # an attempt under way must not outlast the time to heal
+            self._connection.open(self._heal_left_s(request))
+        self._lost_at = self._loss = None
         worker = Worker(self._connection)
         self._was_open = True
         return worker
@@ -212,9 +240,24 @@ def _no_answer(request: _Request) -> TimedOutError:
     )
 
 
-def _lost(host: str, error: Exception) -> ConnectionLostError:
+def _lost(host: str, request: _Request, error: Exception) -> ConnectError:
+    if not request.sent:
+        return ConnectError(
+            f"the connection to {host} was lost and did not come back within "
+            f"{HEAL_S:.0f} s, so `{request.verb}` was never sent: {error}",
+            "Nothing was done. Try again when the machine is reachable.",
+        )
+    unsure = {
+        "start": "Whether the command was started is not known: see `sandbox-ops jobs` "
+        "before you start it again.",
+        "stop": "Whether the job was stopped is not known: stop it again when the "
+        "machine is reachable.",
+    }
     return ConnectionLostError(
         f"the connection to {host} was lost and did not come back within "
         f"{HEAL_S:.0f} s: {error}",
-        "What runs there goes on. Try again when the machine is reachable.",
+        unsure.get(
+            request.verb,
+            "What runs there goes on. Try again when the machine is reachable.",
+        ),
     )

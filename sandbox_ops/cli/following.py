@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from sandbox_ops import render, text
 from sandbox_ops.cli import logtail
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say
+from sandbox_ops.errors import TimedOutError
 from sandbox_ops.models import CommandResult, Job, JobState
 
 if TYPE_CHECKING:
     from sandbox_ops.sandbox import Sandbox
+    from sandbox_ops.starting import Call
 
-_CANCEL_S = 30.0
+_CANCEL_S = 45.0  # a dead link is noticed in 10 s, and healed for 15 s
 _LOOK_UP_S = 0.5  # a wait without a bound may miss Ctrl-C: see interrupts.py
 _NO_COMMAND = 127
 _QUICKEST_S = 0.1
@@ -66,18 +68,31 @@ def command(
         say("stopping it; Ctrl-C again leaves it to its fate")
     if interrupted or passing.gone:
         call.cancel()
-    result = call.future.result(_CANCEL_S)
+    result = _result(call)
     if passing.gone:
         raise passing.gone
+    if interrupted and result.tree_dead is None:
+        say(_unsure(result.job.id))
     return Answer(
-        value={
-            "job": result.job.as_json(),
-            "stdout": result.stdout.text,
-            "stderr": result.stderr.text,
-        },
+        value=result.as_json(),
         show=lambda: _how_it_ended(result, line),
         exit_code=INTERRUPTED if interrupted else result.exit_code,
     )
+
+
+def _result(call: "Call") -> CommandResult:
+    try:
+        return call.future.result(_CANCEL_S)
+    except TimeoutError:
+        raise TimedOutError(
+            f"the machine has not said within {_CANCEL_S:.0f} s how it ended",
+            _unsure(call.job_id or ""),
+        ) from None
+
+
+def _unsure(job_id: str) -> str:
+    look = f"sandbox-ops stop {job_id}" if job_id else "sandbox-ops jobs"
+    return f"whether it was stopped could not be verified: it may live on; {look}"
 
 
 def _how_it_ended(result: CommandResult, line: str) -> None:

@@ -5,6 +5,7 @@ byte; every wait is bounded; a probe that wants an answer finds the dead and the
 """
 
 import contextlib
+import copy
 import threading
 import time
 from dataclasses import dataclass, field
@@ -17,13 +18,16 @@ from fabric import Config, Connection
 from sandbox_ops import hostkeys
 from sandbox_ops.address import Address
 from sandbox_ops.connection import askpass, dial, failures, keys, pipe, probe
+from sandbox_ops.connection.budget import Budget
+from sandbox_ops.connection.login import Keyring, LockedKeyError, Strategy
 from sandbox_ops.connection.resolve import resolve
 from sandbox_ops.connection.runner import Runner, Transport
 from sandbox_ops.errors import ConnectError
 from sandbox_ops.models import SandboxConfig
 from sandbox_ops.ssh_config import ResolvedHost
 
-CONNECT_TIMEOUT_S = 8.0
+CONNECT_S = 9.0
+"""What an attempt may take, all its steps together."""
 _ATTEMPTS = 6
 """MaxStartups of sshd_config(5) drops connections at random when many come at once."""
 _KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
@@ -36,9 +40,11 @@ class _Link:
     config: SandboxConfig
     resolved: ResolvedHost
     trusted: tuple[hostkeys.Entry, ...]
+    keyring: Keyring
     via: "SandboxConnection | None" = None
     proxy: dial.Proxy | None = None
     lock: threading.RLock = field(default_factory=threading.RLock)
+    failed: tuple[float, Exception] | None = None
 
 
 class SandboxConnection(Connection):  # type: ignore[misc]
@@ -72,94 +78,135 @@ class SandboxConnection(Connection):  # type: ignore[misc]
         )
         self.config.runners.remote = Runner
         # Fabric's class takes a plain attribute for a configuration value, but for this
-        self._set(_link=_Link(config, resolved, keys.on_record(resolved), via))
+        trusted = keys.on_record(resolved)
+        self._set(_link=_Link(config, resolved, trusted, Keyring(resolved), via))
         self.client.set_missing_host_key_policy(keys.CheckedPolicy(self.check_host_key))
 
-    def open(self) -> None:
+    def open(
+        self, within_s: float | None = None, *, asked_at: float | None = None
+    ) -> None:
         """Open the connection, if it is not; of many threads one does.
+
+        Those who waited for it meanwhile share what came of it, also a failure.
+
+        Args:
+            within_s: Give up after so long. None: each attempt has its own bound, and
+                a server that drops new clients gets several.
+            asked_at: When it was asked for, by the monotonic clock: an attempt of
+                another thread that failed later than that is not made again.
 
         Raises:
             ConnectError: Says what failed and what to do: name, route, refusal,
                 authentication, host key.
         """
-        with self._link.lock:
+        began = time.monotonic()
+        if not self._link.lock.acquire(timeout=-1 if within_s is None else within_s):
+            raise ConnectError(
+                f"cannot connect to {self.host}:{self.port}: no answer within "
+                f"{within_s:.0f} s"
+            )
+        try:
             if self.is_connected:
                 return
-            self._clean_up()
-            for attempt in range(_ATTEMPTS):
-                try:
-                    self._open_once()
-                    break
-                except failures.DroppedError:
-                    if attempt == _ATTEMPTS - 1:
-                        raise
-                    # jitter by identity: many clients must not come back together
-                    pause_s = 0.1 * 2**attempt * (0.5 + (id(self) >> 4) % 100 / 100)
-                    threading.Event().wait(min(pause_s, 2))
-            probe.begin(self.transport)
+            if within_s is not None:
+                within_s -= time.monotonic() - began
+            self._open_for_all(began if asked_at is None else asked_at, within_s)
+        finally:
+            self._link.lock.release()
 
-    def _open_once(self) -> None:
+    def _open_for_all(self, asked_at: float, within_s: float | None) -> None:
+        failed = self._link.failed
+        if failed is not None and failed[0] > asked_at:
+            raise copy.copy(failed[1])
         try:
-            self._log_in()
-        except failures.LockedKeyError:
-            secret = next(
-                filter(None, map(askpass.passphrase, self._key_files())), None
-            )
-            if secret is None:
-                raise
-            self._log_in(passphrase=secret)
+            self._open_patiently(within_s)
+        except Exception as error:
+            self._link.failed = (time.monotonic(), error)
+            raise
 
-    def _log_in(self, **secrets: str) -> None:
-        started = time.monotonic()
-        sock = self._dial()
+    def _open_patiently(self, within_s: float | None) -> None:
+        """Try until the server lets one more client in, or the time is over."""
+        self._clean_up()
+        for attempt in range(_ATTEMPTS):
+            budget = Budget.of(CONNECT_S if within_s is None else within_s)
+            try:
+                self._open_once(budget)
+                break
+            except failures.DroppedError:
+                # jitter by identity: many clients must not come back together
+                pause_s = 0.1 * 2**attempt * (0.5 + (id(self) >> 4) % 100 / 100)
+                pause_s = min(pause_s, 2)
+                if within_s is not None:
+                    within_s = budget.left_s - pause_s
+                if attempt == _ATTEMPTS - 1 or (within_s is not None and within_s <= 0):
+                    raise
+                threading.Event().wait(pause_s)
+        probe.begin(self.transport)
+
+    def _open_once(self, budget: Budget) -> None:
+        try:
+            self._log_in(budget)
+        except LockedKeyError as error:
+            began = time.monotonic()
+            wrong = self._link.keyring.unlock(error.files, askpass.passphrase)
+            if wrong or not self._link.keyring.opened:
+                raise ConnectError(error.message, wrong or error.hint) from error
+            waited = time.monotonic() - began  # for a human: that is not the machine's
+            self._log_in(Budget.of(budget.left_s + min(waited, CONNECT_S)))
+
+    def _log_in(self, budget: Budget) -> None:
+        where = f"{self.user}@{self.host}:{self.port}"
+        sock = self._dial(budget)
         self.connect_kwargs.update(
             sock=sock,
-            timeout=CONNECT_TIMEOUT_S,
-            banner_timeout=CONNECT_TIMEOUT_S,
-            auth_timeout=CONNECT_TIMEOUT_S,
-            channel_timeout=CONNECT_TIMEOUT_S,
+            timeout=budget.left_s,
+            banner_timeout=budget.left_s,
+            auth_timeout=budget.left_s,
+            channel_timeout=CONNECT_S,
             transport_factory=self._transport,
-            key_filename=self._key_files(),
-            allow_agent=not self._link.resolved.identities_only,
-            look_for_keys=False,
-            **secrets,
+            auth_strategy=Strategy(self._link.keyring, self.user, where),
         )
+        # each step has a bound; this is for their sum
+        hang_up = threading.Timer(budget.left_s, dial.hang_up, (sock,))
+        hang_up.daemon = True
+        hang_up.start()
         try:
             super().open()
         except Exception as error:
-            explained = self._explained(error, time.monotonic() - started)
+            explained = self._explained(error, where, budget)
             self._clean_up()
             raise explained from error
         finally:
+            hang_up.cancel()
             self.connect_kwargs.clear()
 
-    def _explained(self, error: Exception, after_s: float) -> Exception:
-        agent = "" if self._link.resolved.identities_only else " and the agent's keys"
+    def _explained(self, error: Exception, where: str, budget: Budget) -> Exception:
         proxy = self._link.proxy
         return failures.explain(
             error,
-            where=f"{self.user}@{self.host}:{self.port}",
+            where=where,
             host=self._link.config.host,
-            tried=(", ".join(self._key_files()) or "no key file") + agent,
             proxy_said=proxy.complaint() if proxy is not None else "",
-            early=after_s < CONNECT_TIMEOUT_S / 2,
+            early=budget.spent_s < budget.whole_s / 2,
         )
 
-    def _key_files(self) -> list[str]:
-        paths = (Path(file).expanduser() for file in self._link.resolved.identity_files)
-        return [str(path) for path in paths if path.is_file()]
-
-    def _dial(self) -> Any:  # noqa: ANN401
+    def _dial(self, budget: Budget) -> Any:  # noqa: ANN401
         """Return a socket, or what paramiko takes for one, that leads to sshd."""
         link = self._link
         if link.via is None and link.resolved.proxy_jump:
             link.via = self._last_hop()
         if link.via is not None:
-            return link.via.open_stream(self.host, self.port)
+            return link.via.open_stream(self.host, self.port, budget.left_s)
         if link.resolved.proxy_command:
             link.proxy = dial.Proxy(link.resolved.proxy_command)
             return link.proxy.sock
-        return dial.tcp(self.host, self.port, CONNECT_TIMEOUT_S)
+        return dial.tcp(
+            self.host,
+            self.port,
+            budget,
+            family=link.resolved.address_family,
+            bind=link.resolved.bind_address,
+        )
 
     def _last_hop(self) -> "SandboxConnection | None":
         via: SandboxConnection | None = None
@@ -167,15 +214,16 @@ class SandboxConnection(Connection):  # type: ignore[misc]
             via = SandboxConnection(_hop_config(self._link.config, hop), via)
         return via
 
-    def open_stream(self, host: str, port: int) -> Any:  # noqa: ANN401
+    def open_stream(self, host: str, port: int, within_s: float) -> Any:  # noqa: ANN401
         """Return a channel from this machine to a port (RFC 4254, 7.2)."""
-        self.open()
+        budget = Budget.of(within_s)
+        self.open(within_s)
         try:
             return self.transport.open_channel(
                 "direct-tcpip",
                 (host, port),
                 ("127.0.0.1", 0),
-                timeout=CONNECT_TIMEOUT_S,
+                timeout=max(budget.left_s, 0.1),
             )
         except paramiko.SSHException as error:
             raise ConnectError(
@@ -222,8 +270,9 @@ class SandboxConnection(Connection):  # type: ignore[misc]
         found: dict[str, str] = {}
         for key_type in _KEY_TYPES:
             with self._link.lock:
-                sock = self._dial()
-                key = keys.shown(sock, key_type, CONNECT_TIMEOUT_S)
+                budget = Budget.of(CONNECT_S)
+                sock = self._dial(budget)
+                key = keys.shown(sock, key_type, budget.left_s)
                 self._clean_up()
             found.update([key] if key else [])
         if not found:

@@ -10,11 +10,15 @@ import socket
 import subprocess
 import tempfile
 import threading
+from typing import Any
 
+from sandbox_ops.connection.budget import Budget
 from sandbox_ops.errors import ConnectError
 
 DNS_TIMEOUT_S = 5.0
 PEER_TIMEOUT_S = 10
+_LEAST_S = 0.01
+_FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 
 
 class _Prompt(socket.socket):
@@ -31,17 +35,30 @@ class _Prompt(socket.socket):
         return data
 
 
-def tcp(host: str, port: int, timeout_s: float) -> socket.socket:
+def tcp(
+    host: str, port: int, budget: Budget, *, family: str = "any", bind: str = ""
+) -> socket.socket:
     """Return a connected socket that notices a dead peer within ten seconds.
+
+    Args:
+        host: A name or an address.
+        port: Where sshd listens.
+        budget: Shared by the name and every address of it.
+        family: AddressFamily of ssh_config(5).
+        bind: BindAddress of ssh_config(5), or "".
 
     Raises:
         ConnectError: The name is unknown, or no address of it answers; says which.
     """
     failure: OSError | None = None
-    for family, kind, protocol, _, address in _resolve(host, port):
-        sock = _Prompt(family, kind, protocol)
-        sock.settimeout(timeout_s)
+    found = _resolve(host, port, budget, _FAMILIES.get(family, socket.AF_UNSPEC))
+    for tried, (kind_of, kind, protocol, _, address) in enumerate(found):
+        sock = _Prompt(kind_of, kind, protocol)
+        # an address that is a black hole must leave time for the next
+        sock.settimeout(max(_LEAST_S, budget.left_s / (len(found) - tried)))
         try:
+            if bind:
+                sock.bind((bind, 0))
             sock.connect(address)
         except OSError as error:
             sock.close()
@@ -49,25 +66,28 @@ def tcp(host: str, port: int, timeout_s: float) -> socket.socket:
             continue
         _be_alert(sock)
         return sock
-    raise _unreachable(host, port, failure, timeout_s)
+    raise _unreachable(host, port, failure, budget.whole_s)
 
 
-def _resolve(host: str, port: int) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+def _resolve(
+    host: str, port: int, budget: Budget, family: int
+) -> list[tuple[int, int, int, str, tuple[str, int]]]:
     """Look the name up; getaddrinfo(3) knows no timeout, so it waits in a thread."""
     answer: list[object] = []
 
     def ask() -> None:
         try:
-            answer.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+            answer.append(socket.getaddrinfo(host, port, family, socket.SOCK_STREAM))
         except OSError as error:
             answer.append(error)
 
     thread = threading.Thread(target=ask, name=f"dns-{host}", daemon=True)
     thread.start()
-    thread.join(DNS_TIMEOUT_S)
+    patience_s = min(DNS_TIMEOUT_S, budget.left_s)
+    thread.join(patience_s)
     if not answer:
         raise ConnectError(
-            f"cannot look up {host}: DNS did not answer within {DNS_TIMEOUT_S:.0f} s",
+            f"cannot look up {host}: DNS did not answer within {patience_s:.0f} s",
             "Is the network up? Try: ssh -v " + host,
         )
     if isinstance(answer[0], OSError):
@@ -89,6 +109,12 @@ def _be_alert(sock: socket.socket) -> None:
     ):
         if hasattr(socket, name):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def hang_up(sock: Any) -> None:  # noqa: ANN401
+    """End a link from another thread: whoever waits for it wakes up."""
+    with contextlib.suppress(Exception):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 def _unreachable(

@@ -9,16 +9,11 @@ class DroppedError(ConnectError):
     """The server hung up early, as MaxStartups makes it do: worth another try."""
 
 
-class LockedKeyError(ConnectError):
-    """A key is encrypted, and its passphrase is not known yet."""
-
-
 def explain(
     error: Exception,
     *,
     where: str,
     host: str,
-    tried: str,
     proxy_said: str,
     early: bool,
 ) -> Exception:
@@ -28,14 +23,16 @@ def explain(
         error: What was raised.
         where: `user@host:port`.
         host: The name the user knows the machine by.
-        tried: Which keys were offered.
         proxy_said: What the ProxyCommand said, "" where there is none.
         early: Whether it came sooner than a machine that hangs would take.
     """
     if isinstance(error, ConnectError):
         return error
-    if isinstance(error, paramiko.AuthenticationException):
-        return _not_let_in(error, where, host, tried)
+    if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
+        return ConnectError(
+            f"{where} and we have no way of talking in common: {error}",
+            f"It may be very old, or very strict. What it offers: ssh -vv {host} true",
+        )
     if proxy_said:
         return ConnectError(
             f"cannot reach {where}: {proxy_said}", f"Try it by hand: ssh {host} true"
@@ -50,16 +47,4 @@ def explain(
     return ConnectError(
         f"{where} accepted the connection, then did not answer: {error}",
         "The machine is frozen or overloaded: look at its console.",
-    )
-
-
-def _not_let_in(error: Exception, where: str, host: str, tried: str) -> ConnectError:
-    if isinstance(error, paramiko.PasswordRequiredException):
-        return LockedKeyError(
-            f"{where} does not let us in: a key is encrypted; tried {tried}",
-            "Put it into the agent: ssh-add. Or name a program that asks: SSH_ASKPASS.",
-        )
-    return ConnectError(
-        f"{where} does not let us in: tried {tried}",
-        f"Is your public key in its ~/.ssh/authorized_keys? Try: ssh {host} true",
     )

@@ -25,6 +25,8 @@ _SIGNAL_NUMBERS = {
     "SEGV": 11, "PIPE": 13, "ALRM": 14, "TERM": 15,
 }  # fmt: skip
 """The names that RFC 4254, section 6.10, knows."""
+_KILLED_S = 15
+"""In that time a tree is dead, or its link found dead."""
 
 
 def _remember_signal(channel: Any, message: Any) -> None:  # noqa: ANN401
@@ -94,6 +96,7 @@ class Runner(Remote):  # type: ignore[misc]
 
     read_chunk_size = 1 << 16
     _killing = False
+    _unsure: Exception | None = None
 
     def start(self, command: str, shell: str, env: Any, timeout: Any = None) -> None:  # noqa: ANN401
         """Start the command, marked so that its whole tree can be found."""
@@ -128,6 +131,15 @@ class Runner(Remote):  # type: ignore[misc]
         Raises:
             ConnectionLostError: The link died; what became of the command is unknown.
         """
+        if self._killing and self._timer:
+            self._timer.join(_KILLED_S)
+        if self._unsure is not None:
+            raise ConnectionLostError(
+                f"the deadline passed, and the connection to {self.context.host} is "
+                f"lost: whether the command's processes are dead is unknown; "
+                f"{self._unsure}",
+                "Look on the machine before you run it again.",
+            ) from self._unsure
         code = int(self.channel.recv_exit_status())
         if code != -1:
             return code
@@ -151,11 +163,13 @@ class Runner(Remote):  # type: ignore[misc]
         self._killing = True
         try:
             self.context.kill_marked(f"fabric-{self._marker}")
+        except Exception as error:  # noqa: BLE001  # told in `returncode`, by the asker
+            self._unsure = error
         finally:
             self.channel.close()
 
     def stop(self) -> None:
         """End the runner; a timeout is not reported before the tree is dead."""
         if self._timer and self._killing:
-            self._timer.join(15)
+            self._timer.join(_KILLED_S)
         super().stop()

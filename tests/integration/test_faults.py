@@ -10,11 +10,13 @@ from network import black_hole, heal, private_network
 from sshd import SshServer
 from waiting import wait_until
 
-from sandbox_ops import EndKind, JobState, Sandbox, jobs
+from sandbox_ops import CommandResult, EndKind, JobState, Sandbox, jobs
 from sandbox_ops.errors import ConnectError, ConnectionLostError
 from sandbox_ops.starting import Call
 
 NOTICED_S = 15
+ANSWERED_S = 15 + 2  # after it was noticed; a busy machine may be late by so much
+Make = Callable[..., SshServer]
 
 
 @pytest.fixture
@@ -29,25 +31,46 @@ def in_mid_command(sandbox: Sandbox, command: str) -> Call:
     return call
 
 
-def notice(sandbox: Sandbox) -> float:
+def notice(sandbox: Sandbox, fault: str) -> float:
     started = time.monotonic()
     wait_until(
         lambda: not sandbox.connection.is_connected, NOTICED_S, what="the fault noticed"
     )
-    return time.monotonic() - started
+    return measured(f"{fault}: noticed", time.monotonic() - started)
+
+
+def answer(call: Call, fault: str) -> CommandResult:
+    """Wait for the answer, from the moment when the fault was noticed."""
+    started = time.monotonic()
+    result = call.future.result(ANSWERED_S)
+    measured(f"{fault}: answered after that", time.monotonic() - started)
+    return result
+
+
+def measured(what: str, seconds: float) -> float:
+    print(f"{what}: {seconds:.1f} s")  # noqa: T201  # for docs/reference/faults.md
+    return seconds
 
 
 @pytest.mark.usefixtures("network")
 def test_a_black_holed_link_is_noticed_and_the_job_named(
-    make_sshd: Callable[..., SshServer],
+    make_sshd: Make,
 ) -> None:
     server = make_sshd()
     with Sandbox(server.config()) as sandbox:
         call = in_mid_command(sandbox, "echo partial; sleep 7301")
         wait_until(lambda: jobs.output(sandbox, str(call.job_id)).data)
         black_hole(server.port)
-        assert notice(sandbox) < NOTICED_S
-        result = call.future.result(25)
+        notice(sandbox, "black hole")
+        started = time.monotonic()
+        more = [
+            sandbox.submit("true") for _ in range(16)
+        ]  # more than there are workers
+        result = answer(call, "black hole")
+        ends = {each.future.result(ANSWERED_S).kind for each in more}
+        assert ends == {EndKind.CONNECTION_LOST}
+        measured("16 more commands: answered", time.monotonic() - started)
+        assert time.monotonic() - started < ANSWERED_S
         assert (result.kind, result.job.state) == (
             EndKind.CONNECTION_LOST,
             JobState.UNKNOWN,
@@ -60,13 +83,13 @@ def test_a_black_holed_link_is_noticed_and_the_job_named(
 
 @pytest.mark.usefixtures("network")
 def test_a_link_that_comes_back_is_healed_and_the_true_ending_answered(
-    make_sshd: Callable[..., SshServer],
+    make_sshd: Make,
 ) -> None:
     server = make_sshd()
     with Sandbox(server.config()) as sandbox:
         call = in_mid_command(sandbox, "echo one; sleep 8; echo two; exit 9")
         black_hole(server.port)
-        notice(sandbox)
+        notice(sandbox, "link that comes back")
         heal()
         result = call.future.result(30)
     assert (result.kind, result.exit_code) == (EndKind.EXITED, 9)
@@ -74,7 +97,7 @@ def test_a_link_that_comes_back_is_healed_and_the_true_ending_answered(
 
 
 def test_a_frozen_host_is_noticed_although_its_kernel_answers(
-    make_sshd: Callable[..., SshServer],
+    make_sshd: Make,
 ) -> None:
     server = make_sshd()
     with Sandbox(server.config()) as sandbox:
@@ -83,8 +106,8 @@ def test_a_frozen_host_is_noticed_although_its_kernel_answers(
         for pid in frozen:
             os.kill(pid, signal.SIGSTOP)
         try:
-            assert notice(sandbox) < NOTICED_S
-            result = call.future.result(30)
+            notice(sandbox, "frozen host")
+            result = answer(call, "frozen host")
         finally:
             for pid in frozen:
                 os.kill(pid, signal.SIGCONT)
@@ -95,7 +118,7 @@ def test_a_frozen_host_is_noticed_although_its_kernel_answers(
 
 @pytest.mark.usefixtures("network")
 def test_a_link_that_died_between_commands_is_found_dead_by_the_next(
-    make_sshd: Callable[..., SshServer],
+    make_sshd: Make,
 ) -> None:
     server = make_sshd()
     with Sandbox(server.config()) as sandbox:
@@ -104,14 +127,15 @@ def test_a_link_that_died_between_commands_is_found_dead_by_the_next(
         started = time.monotonic()
         with pytest.raises(ConnectionLostError, match="did not come back"):
             sandbox.request("look")
-        assert time.monotonic() - started < 2 * NOTICED_S
+        took = measured("died between commands: answered", time.monotonic() - started)
+        assert took < 10 + ANSWERED_S
         heal()
         assert sandbox.run("echo again").stdout.text == "again\n"
 
 
 @pytest.mark.usefixtures("network")
 def test_a_connect_into_a_black_hole_is_given_up_within_ten_seconds(
-    make_sshd: Callable[..., SshServer],
+    make_sshd: Make,
 ) -> None:
     server = make_sshd()
     black_hole(server.port)
@@ -121,11 +145,25 @@ def test_a_connect_into_a_black_hole_is_given_up_within_ten_seconds(
         pytest.raises(ConnectError, match="no answer within"),
     ):
         sandbox.run("true")
-    assert time.monotonic() - started < 10
+    assert measured("connect: given up", time.monotonic() - started) < 10
+
+
+@pytest.mark.usefixtures("network")
+def test_those_who_wait_for_one_connect_are_all_told_when_it_fails(
+    make_sshd: Make,
+) -> None:
+    server = make_sshd()
+    black_hole(server.port)
+    started = time.monotonic()
+    with Sandbox(server.config()) as sandbox:
+        calls = [sandbox.submit("true") for _ in range(16)]
+        errors = [call.future.exception(20) for call in calls]
+        assert measured("16 connects: given up", time.monotonic() - started) < 10
+    assert {type(error) for error in errors} == {ConnectError}
 
 
 def test_a_start_whose_answer_was_lost_is_one_job(
-    make_sshd: Callable[..., SshServer],
+    make_sshd: Make,
 ) -> None:
     server = make_sshd()
     with Sandbox(server.config()) as sandbox:

@@ -59,7 +59,8 @@ def test_run_keeps_stdout_and_stderr_apart_and_ends_with_the_commands_code(
 def test_run_as_json_is_one_object_with_the_job_and_both_streams(place: Path) -> None:
     done = cli("run", "--json", "--", "sh", "-c", "echo out; echo err >&2", cwd=place)
     found = answer_of(done)
-    assert set(found) == {"job", "stdout", "stderr"}
+    assert set(found) == {"job", "end", "tree_dead", "left", "stdout", "stderr"}
+    assert (found["end"], found["tree_dead"], found["left"]) == ("exited", True, [])
     assert set(found["job"]) >= JOB_KEYS
     assert (found["stdout"], found["stderr"]) == ("out\n", "err\n")
     assert (found["job"]["state"], found["job"]["exit_code"]) == ("succeeded", 0)
@@ -109,6 +110,9 @@ def test_a_deadline_ends_the_command_with_124(place: Path) -> None:
     done = cli("run", "--timeout", "1s", "--", "sleep", "60", cwd=place)
     assert done.returncode == 124
     assert "timed out; every process of it is dead" in done.stderr
+    done = cli("run", "--json", "--timeout", "1s", "--", "sleep", "60", cwd=place)
+    found = answer_of(done)
+    assert (found["end"], found["tree_dead"], found["left"]) == ("timed-out", True, [])
 
 
 def test_ctrl_c_in_run_stops_the_command_there(

@@ -123,8 +123,8 @@ def test_the_other_ends_of_a_command_are_told_apart() -> None:
     )
     lost = ended(EndKind.CONNECTION_LOST, state=JobState.UNKNOWN)
     assert render.end_lines(lost) == (
-        "error: the connection was lost; what became of remote-2 is unknown",
-        "hint: it goes on there. See it: sandbox-ops logs remote-2",
+        "error: the connection was lost; whether remote-2 ended or lives is unknown",
+        "hint: a lost link ends nothing there. See it: sandbox-ops logs remote-2",
     )
     never = CommandResult(
         job=Job(id="", state=JobState.UNKNOWN, reason="no answer from gpu1"),
