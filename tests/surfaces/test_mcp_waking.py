@@ -10,7 +10,6 @@ import pytest
 from mcp_server import Wire, started, wire
 from mounts import private_mounts
 from network import black_hole, forget, private_network
-from schedules import Machine
 from sshd import SshServer
 from waiting import wait_until
 
@@ -88,6 +87,14 @@ def test_the_first_call_without_a_network_says_what_is_wrong(
     assert "look before you run it again" in answer
 
 
+def reboot(machine: SshServer, boot_id: Path) -> None:
+    """End everything that runs there, and come back as another boot."""
+    machine.stop()
+    processes.end(machine.leftovers(), grace_s=0)
+    boot_id.write_text(f"{2:036x}\n")
+    machine.start(busy=True)
+
+
 def test_the_first_call_after_a_reboot_of_the_machine_works_and_tells_of_it(
     make_sshd: MakeSshd, tmp_path: Path
 ) -> None:
@@ -95,11 +102,9 @@ def test_the_first_call_after_a_reboot_of_the_machine_works_and_tells_of_it(
         boot_id = tmp_path / "boot_id"
         boot_id.write_text(f"{1:036x}\n")
         mounts.bind(boot_id, Path("/proc/sys/kernel/random/boot_id"))
-        with (
-            Machine(mounts.do(make_sshd), mounts, boot_id) as machine,
-            mounts.do(lambda: wire({}, tmp_path)) as server,
-        ):
-            machine.server.write_toml(tmp_path)
+        machine = mounts.do(make_sshd)
+        with mounts.do(lambda: wire({}, tmp_path)) as server:
+            machine.write_toml(tmp_path)
             server.begin()
             ask = Asking(server)
             job = started(
@@ -107,7 +112,7 @@ def test_the_first_call_after_a_reboot_of_the_machine_works_and_tells_of_it(
             )
             running = f"{job}: running"
             wait_until(lambda: running in ask("remote_bash_output", bash_id=job))
-            mounts.do(machine.reboot)
+            mounts.do(lambda: reboot(machine, boot_id))
             assert ask("remote_bash", command="echo after") == "after"
             answer = ask("remote_bash_output", bash_id=job)
             assert answer.startswith(f"{job}: lost (reboot)")
