@@ -51,6 +51,8 @@ class Sandbox:
         self._follower: Follower | None = None
         self._connection: SandboxConnection | None = None
         self._lock = threading.RLock()
+        # whether the last command ended while its start waited for that: in a crowd of
+        # short commands the wait saves each a poll, in one of long ones it holds up all
         self._brief = False
 
     @property
