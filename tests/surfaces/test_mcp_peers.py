@@ -6,6 +6,7 @@ Bounds of time are wide, for busy machines; what is measured goes into the test 
 """
 
 import json
+import math
 import re
 import statistics
 import subprocess
@@ -99,11 +100,22 @@ def test_it_is_ready_about_as_fast_as_the_protocol_library_can_be(
     def import_alone() -> None:
         subprocess.run([sys.executable, "-c", bare], check=True)
 
-    pairs = [(timed(ready), timed(import_alone)) for _ in range(5)]
-    ours, theirs = (min(times) for times in zip(*pairs, strict=True))
+    ours = theirs = math.inf  # of several tries the best: a busy machine delays either
+    for _ in range(10):
+        ours, theirs = min(ours, timed(ready)), min(theirs, timed(import_alone))
     record_property("start, ms", round(ours))
     record_property("start / bare import", round(ours / theirs, 2))
-    assert ours / theirs < 1.5  # 1.2 on a quiet machine
+    assert ours / theirs < 1.2
+
+
+def test_it_holds_little_memory_while_it_waits(
+    tmp_path: Path, record_property: Record
+) -> None:
+    with wire({}, tmp_path) as server:
+        server.begin()
+        peak = Agent(server).peak_mb
+    record_property("memory after the start, MB", round(peak))
+    assert peak < 90
 
 
 def test_a_first_command_connects_at_once(

@@ -224,3 +224,18 @@ def test_each_trouble_of_the_guide_has_a_heading(trouble: str) -> None:
 def test_contributing_is_short() -> None:
     lines = (ROOT / "CONTRIBUTING.md").read_text("utf-8").splitlines()
     assert len(lines) <= 60
+
+
+def test_every_row_of_the_comparison_names_a_test_that_exists() -> None:
+    rows = [
+        line
+        for line in _section(
+            "docs/reference/mcp-tools.md", "How it was measured"
+        ).split("\n")
+        if line.startswith("| ") and ".py`" in line
+    ]
+    assert len(rows) > 25  # every measure by which servers of this kind were compared
+    for row in rows:
+        named = re.findall(r"`(test_\w+\.py)`", row)
+        assert named, row
+        assert all((ROOT / "tests/surfaces" / name).exists() for name in named), row
