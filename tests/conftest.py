@@ -14,6 +14,8 @@ from sshd import SshServer, start_sshd
 if TYPE_CHECKING:  # Fabric takes a while to import, and most unit tests do without
     from sandbox_ops import Sandbox
 
+_MEASURED = "measured"
+
 # a loaded machine is slow at times: what takes long is bounded by pytest-timeout
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
@@ -31,6 +33,27 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
         patch.setenv("GIT_TERMINAL_PROMPT", "0")
         yield
+
+
+@pytest.fixture
+def measured(
+    record_property: Callable[[str, object], None],
+) -> Callable[[str], None]:
+    """Keep a line for the end of the run, where it is shown whatever passed."""
+    return lambda line: record_property(_MEASURED, line)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what was measured: how much of chance was tried, and from which seed."""
+    reports = [each for kind in terminalreporter.stats.values() for each in kind]
+    found = [
+        f"{_MEASURED}: {value}"
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name == _MEASURED
+    ]
+    for line in dict.fromkeys(found):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

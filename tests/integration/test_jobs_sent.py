@@ -81,7 +81,7 @@ def test_no_other_user_sees_a_secret_anywhere(make_sshd: Make) -> None:
     ],
 )
 def test_a_client_killed_anywhere_in_a_start_leaves_one_job_or_none(
-    make_sshd: Make, kills: int
+    make_sshd: Make, kills: int, measured: Callable[[str], None]
 ) -> None:
     server = make_sshd()
     spans = [_start(server, n, None) for n in range(kills, kills + ACKED)]
@@ -96,7 +96,10 @@ def test_a_client_killed_anywhere_in_a_start_leaves_one_job_or_none(
         living = [line for line in carrying(mark).values() if line == "sleep 7611"]
         assert len(living) == sum(job.state is JobState.RUNNING for job in found)
         survived = len(found) - ACKED
-        print(f"\n{kills} kills: {survived} jobs, else nothing")  # noqa: T201  # the summary
+        measured(
+            f"a client killed at {kills} points of a start: {survived} times one job, "
+            f"{kills - survived} times nothing"
+        )
         assert survived < kills
         for n in range(0, kills, 4):
             again = sandbox.start(_command(n), token=f"token-{n}")
