@@ -1,12 +1,18 @@
 """Reading files on a sandbox: some lines, with where they stand."""
 
-from sandbox_ops.errors import ProtocolError, UsageError
+import threading
+import weakref
+
+from sandbox_ops.errors import ProtocolError, RefusedError, UsageError
 from sandbox_ops.frames import Segment
 from sandbox_ops.models import FileSlice
+from sandbox_ops.places import Places
 from sandbox_ops.sandbox import Sandbox
 
 DEFAULT_LINES = 2000
 MOST_BYTES = 1 << 20
+_places: weakref.WeakKeyDictionary[Sandbox, Places] = weakref.WeakKeyDictionary()
+_lock = threading.Lock()
 
 
 def read_lines(
@@ -33,17 +39,59 @@ def read_lines(
         raise UsageError(f"limit must be at least 1, not {limit}")
     count = DEFAULT_LINES if limit is None else limit
     first = _first_line(offset, limit, count)
-    reply = sandbox.request(
-        "read",
-        "lines",
-        _absolute(sandbox, path),
-        str(first),
-        str(count),
-        str(MOST_BYTES),
-    )
-    for segment in reply:
+    path = _absolute(sandbox, path)
+    places = _places_of(sandbox)
+    segment = _next_page(sandbox, path, first, count, places)
+    if segment is None:
+        segment = _ask(sandbox, path, first, count)
+    if at := segment.fields.get("at"):
+        places.learn(
+            path,
+            inode=segment.fields.get("inode", ""),
+            first=first,
+            count=count,
+            data=segment.data,
+            at=int(at),
+        )
+    return _slice(path, segment, first, count)
+
+
+def _places_of(sandbox: Sandbox) -> Places:
+    with _lock:
+        return _places.setdefault(sandbox, Places())
+
+
+def _next_page(
+    sandbox: Sandbox, path: str, first: int, count: int, places: Places
+) -> Segment | None:
+    """Read from where that line is known to begin; None where it does not any more."""
+    place = places.find(path, first)
+    if place is None:
+        return None
+    mark = place.mark
+    before = mark.count(b"\n")
+    found = _ask(sandbox, path, first, before + count, place.mark_at, len(mark))
+    same = found.fields.get("inode") == place.inode
+    if not (same and found.data.startswith(mark)):
+        return None
+    words = [word for word in found.words if not word.startswith("at=")]
+    at = f"at={place.mark_at + len(mark)}"
+    return Segment(found.data[len(mark) :], found.what, (*words, at))
+
+
+def _ask(
+    sandbox: Sandbox,
+    path: str,
+    first: int,
+    count: int,
+    at: int | None = None,
+    extra_bytes: int = 0,
+) -> Segment:
+    most = str(MOST_BYTES + extra_bytes)
+    where = "" if at is None else str(at)
+    for segment in sandbox.request("read", path, str(first), str(count), most, where):
         if segment.what == "lines":
-            return _slice(path, segment, first, count)
+            return segment
     raise ProtocolError(f"the machine did not send the lines of {path}")
 
 
@@ -57,8 +105,6 @@ def _absolute(sandbox: Sandbox, path: str) -> str:
     """Refuse a relative path with the absolute one that was probably meant."""
     if path.startswith("/"):
         return path
-    from sandbox_ops.errors import RefusedError
-
     home = sandbox.base.split("/.sandbox-ops/")[0]
     meant = path.removeprefix("~/") if path.startswith("~/") else path
     raise RefusedError(

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -119,18 +120,149 @@ def test_a_last_line_without_its_newline_is_a_line(
     assert (found.lines, found.total_lines, found.at_end) == (("a", "b"), 2, True)
 
 
+BIG = 9 << 20
+"""Above 8 MiB the lines of a file are not counted."""
+
+
+def big_lines() -> list[str]:
+    """Return the lines of a big file: long ones, empty ones, and one for grep."""
+    lines = [f"{n} " + "x" * (n % 400) if n % 7 else "" for n in range(60_000)]
+    lines[100] = "a line begins after me:^"
+    assert sum(map(len, lines)) > BIG
+    return lines
+
+
+def test_pages_of_a_big_file_follow_each_other_without_gap_or_overlap(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    lines = big_lines()
+    for end in ("\n", ""):
+        path = tmp_path / f"big{len(end)}.log"
+        path.write_text("\n".join(lines) + end)
+        for offset, limit in [(1, 30_000), (50_000, 3_000), (59_990, 3)]:
+            at = offset - 1
+            while True:
+                found = files.read_lines(sandbox, str(path), at + 1, limit)
+                assert found.first_line == at + 1
+                assert found.lines == tuple(lines[at : at + len(found.lines)])
+                at += len(found.lines)
+                if found.at_end:
+                    break
+                assert found.cut or len(found.lines) == limit
+            assert at == len(lines)
+
+
+def test_the_next_page_of_a_big_file_is_not_searched_for(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = tmp_path / "big.log"
+    path.write_text("".join(f"{n:099d}\n" for n in range(100_000)))
+    files.read_lines(sandbox, str(path), 90_001, 10)
+    with path.open("r+") as file:  # who counts from the beginning goes wrong now
+        file.write("\n" * 100)
+    found = files.read_lines(sandbox, str(path), 90_011, 10)
+    assert [int(line) for line in found.lines] == list(range(90_010, 90_020))
+
+
+@pytest.mark.parametrize("change", ["rotated", "cut", "rewritten", "gone on"])
+def test_a_page_is_of_the_file_as_it_is_now(
+    sandbox: Sandbox, tmp_path: Path, change: str
+) -> None:
+    path = tmp_path / "big.log"
+    lines = [f"{n:099d}" for n in range(100_000)]
+    path.write_text("\n".join(lines) + "\n")
+    assert files.read_lines(sandbox, str(path), 99_991, 10).at_end
+    if change == "rotated":  # the end is where it was, and so is what is before it
+        lines = ["", "x" * 98, *lines[1:], "more"]
+        (tmp_path / "new").write_text("\n".join(lines) + "\n")
+        (tmp_path / "new").replace(path)
+    elif change == "cut":
+        lines = lines[:7]
+        path.write_text("\n".join(lines) + "\n")
+    elif change == "rewritten":
+        lines = [f"{n:0101d}" for n in range(100_000, 200_001)]
+        path.write_text("\n".join(lines) + "\n")
+    else:
+        lines += ["more", "and more"]
+        with path.open("a") as file:
+            file.write("more\nand more\n")
+    found = files.read_lines(sandbox, str(path), 100_001, 10)
+    assert found.lines == tuple(lines[100_000:])
+    assert found.size_bytes == path.stat().st_size
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_line_is_found_by_any_shell_with_any_grep(
+    shell: tuple[str, ...], tmp_path: Path
+) -> None:
+    lines = [line.encode() for line in big_lines()]
+    path = tmp_path / "big.log"
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    busy, other = tmp_path / "busybox", tmp_path / "other"
+    busy.mkdir()
+    for tool in ("grep", "head", "tail"):
+        (busy / tool).symlink_to(str(shutil.which("busybox")))
+    other.mkdir()
+    (other / "grep").write_text(  # it reads more than it counts
+        "#!/bin/sh\n"
+        'case $1 in -q) exec /usr/bin/env PATH=/usr/bin:/bin grep "$@" ;; esac\n'
+        "cat >/dev/null; echo 1\n"
+    )
+    (other / "grep").chmod(0o755)
+    usual = os.environ["PATH"]
+    for offset in (1, 2, 101, 102, 30_000, 59_999, 60_001, 70_000):
+        at = len(b"".join(line + b"\n" for line in lines[: offset - 1]))
+        page = b"".join(line + b"\n" for line in lines[offset - 1 : offset + 2])
+        inode, size = path.stat().st_ino, path.stat().st_size
+        for tools, known in (
+            (usual, at),
+            (f"{busy}:{usual}", at),
+            (f"{other}:{usual}", "" if offset > 1 else 0),
+        ):
+            text = (
+                f"LIBRARY='{READ_SH}'\n{READ_SH.read_text()}\n"
+                'trailer() { echo "<$1>"; }\n'
+                f"do_read '{path}' {offset} 2 1000000 ''"
+            )
+            said = f"<lines size={size} inode={inode} total= at={known}>\n"
+            assert printed(shell, text, tools) == page + said.encode()
+
+
+def test_a_file_in_shared_memory_is_read_like_others(shared_sandbox: Sandbox) -> None:
+    with tempfile.NamedTemporaryFile("w", dir="/dev/shm") as file:
+        file.write("in memory\n")
+        file.flush()
+        found = files.read_lines(shared_sandbox, file.name)
+    assert found.lines == ("in memory",)
+
+
+def test_a_binary_file_is_refused_wherever_its_page_is(
+    shared_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.bin"
+    path.write_bytes(b"x" * 5000 + b"\0\n" + b"text\n" * 10_000)
+    for offset, limit in [(None, None), (5_000, 10), (None, 10), (-10, 5)]:
+        with pytest.raises(RefusedError, match="is a binary file"):
+            files.read_lines(shared_sandbox, str(path), offset, limit)
+
+
 def test_what_is_no_text_file_with_an_end_is_refused(
     shared_sandbox: Sandbox, tmp_path: Path
 ) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "binary").write_bytes(b"a\0b")
     (tmp_path / "zero").symlink_to("/dev/zero")
+    (tmp_path / "file").symlink_to("/proc/self/environ")
+    (tmp_path / "folder").symlink_to("/sys/kernel")
     for path, why in [
         (tmp_path, "is a directory"),
         (tmp_path / "fifo", "not a regular file"),
         (tmp_path / "binary", "is a binary file"),
         (tmp_path / "zero", "not a regular file"),
         (Path("/proc/kmsg"), "made up by the kernel"),
+        (Path("/tmp/../proc/kmsg"), "made up by the kernel"),
+        (tmp_path / "file", "made up by the kernel"),
+        (tmp_path / "folder" / "uevent_seqnum", "made up by the kernel"),
         (Path("/proc/self/environ"), "made up by the kernel"),
     ]:
         with pytest.raises(RefusedError, match=why):

@@ -1,13 +1,67 @@
 # shellcheck shell=sh
 # Reading files: what can be read is decided here, in one place, before a byte is.
 
-# do_read lines PATH OFFSET LIMIT MAX_BYTES
+# do_read PATH OFFSET LIMIT MAX_BYTES FROM: LIMIT lines from line OFFSET (from the end
+# where it is negative), one more than asked if there is one; from byte FROM on, where it
+# is known. `lines size= inode= total= at=`, the last where in bytes they begin, if known
 do_read() {
-  readable "$2" || return
-  "read_$1" "$2" "$3" "$4" "$5"
+  readable "$1" || return
+  if [ -z "$5" ] && head -c 8192 "$1" | tr -dc '\000' | grep -q ''; then
+    no refused "$1 is a binary file ($SIZE bytes)"
+    return
+  fi
+  _total='' _at=''
+  [ "$SIZE" -gt 8388608 ] || _total=$(wc -l <"$1")
+  # a last line without its newline is a line too
+  if [ -n "$_total" ] && [ "$SIZE" -gt 0 ] && [ -n "$(tail -c 1 "$1")" ]; then
+    _total=$((_total + 1))
+  fi
+  if [ "$2" = "-$3" ]; then
+    tail -n "$3" "$1" | tail -c "$4" # too much of it: then the end counts
+  elif [ "$2" -lt 0 ]; then
+    tail -n "${2#-}" "$1" | head -n "$3" | head -c "$4"
+  elif [ -n "$5" ]; then
+    _at=$5
+    tail -c "+$(($5 + 1))" "$1" | head -n "$(($3 + 1))" | head -c "$4"
+  else
+    from_line "$2" "$3" "$4" 3<"$1"
+  fi
+  trailer "lines size=$SIZE inode=$INODE total=$_total at=$_at"
 }
 
-# readable PATH: a regular file with an end, ours to read; says why not. SIZE.
+# from_line OFFSET LIMIT MAX_BYTES: lines of fd 3; _at = where they begin, if known.
+# GNU grep leaves a file where the last line that it counted ends, as soon as `tail`.
+from_line() {
+  if [ "$1" -lt 2 ]; then
+    _at=0
+  elif skips; then
+    _n=$(skip "$(($1 - 1))" <&3)
+    read -r _ _at </proc/self/fdinfo/3
+  else
+    tail -n "+$1" <&3 | head -n "$(($2 + 1))" | head -c "$3"
+    return
+  fi
+  head -n "$(($2 + 1))" <&3 | head -c "$3"
+}
+
+# skip LINES: move the offset of stdin so many lines on. No line has what is searched for
+# (`^` in its middle), so that grep does no more than to count newlines.
+skip() {
+  LC_ALL=C grep -aEvc -m "$1" 'a line begins after me:^'
+}
+
+# skips: whether `skip` does so here (tried once, on our library)
+skips() {
+  if [ -z "${SKIPS-}" ]; then
+    SKIPS=no _line='' _pos=''
+    IFS= read -r _line <"$LIBRARY"
+    { _n=$(skip 1 <&3) && read -r _ _pos </proc/self/fdinfo/3; } 3<"$LIBRARY"
+    [ "$_n.$_pos" != "1.$((${#_line} + 1))" ] || SKIPS=yes
+  fi
+  [ "$SKIPS" = yes ]
+}
+
+# readable PATH: a regular file with an end, ours to read; says why not. SIZE INODE.
 readable() {
   case $1 in /*) ;; *) no refused "the path must be absolute: $1"; return 1 ;; esac
   if [ ! -e "$1" ]; then
@@ -25,36 +79,24 @@ the nearest directory that exists is ${_up:-/}"
   fi
   [ ! -d "$1" ] || { no refused "$1 is a directory"; return 1; }
   [ -f "$1" ] || { no refused "$1 is not a regular file (a pipe, a socket or a device)"; return 1; }
-  case $(readlink -f "$1") in
+  real "$1"
+  case $REAL in
+    /dev/shm/*) ;; # memory, but files like others
     /proc/* | /sys/* | /dev/*) no refused "$1 is made up by the kernel and may have no end"; return 1 ;;
   esac
   [ -r "$1" ] || { no denied "cannot read $1: permission denied"; return 1; }
-  SIZE=$(stat -Lc %s "$1")
+  INODE=$(stat -Lc '%i %s' "$1")
+  SIZE=${INODE#* } INODE=${INODE% *}
 }
 
-# read_lines PATH OFFSET LIMIT MAX_BYTES: LIMIT lines from line OFFSET (from the end
-# where it is negative), one more than asked if there is one; `lines size= total=`
-read_lines() {
-  _sample=8192
-  [ "$SIZE" -ge 8192 ] || _sample=$SIZE
-  if [ "$(head -c 8192 "$1" | tr -d '\000' | wc -c)" -lt "$_sample" ]; then
-    no refused "$1 is a binary file ($SIZE bytes)"
-    return
-  fi
-  _total=
-  [ "$SIZE" -gt 8388608 ] || _total=$(wc -l <"$1")
-  # a last line without its newline is a line too
-  if [ -n "$_total" ] && [ "$SIZE" -gt 0 ] && [ -n "$(tail -c 1 "$1")" ]; then
-    _total=$((_total + 1))
-  fi
-  if [ "$2" = "-$3" ]; then
-    tail -n "$3" "$1" | tail -c "$4" # too much of it: then the end counts
-  elif [ "$2" -lt 0 ]; then
-    tail -n "${2#-}" "$1" | head -n "$3" | head -c "$4"
+# real PATH: REAL = the same without symbolic links; a fork only where the last is one
+real() {
+  if [ ! -h "$1" ] && _was=$PWD && cd -P "${1%/*}/"; then
+    REAL=$PWD/${1##*/}
+    cd "$_was" || cd /
   else
-    tail -n "+$2" "$1" | head -n "$(($3 + 1))" | head -c "$4"
+    REAL=$(readlink -f "$1")
   fi
-  trailer "lines size=$SIZE total=$_total"
 }
 
 # piece FILE OFFSET MAX: those bytes of it; by one process where `dd` counts in bytes
