@@ -1,11 +1,12 @@
-"""Reading files on a sandbox: some lines, with where they stand."""
+"""Reading files on a sandbox: some lines, some bytes, what is known of one."""
 
+import os
 import threading
 import weakref
 
 from sandbox_ops.errors import ProtocolError, RefusedError, UsageError
 from sandbox_ops.frames import Segment
-from sandbox_ops.models import FileSlice
+from sandbox_ops.models import FileFacts, FileSlice
 from sandbox_ops.places import Places
 from sandbox_ops.sandbox import Sandbox
 
@@ -93,6 +94,56 @@ def _ask(
         if segment.what == "lines":
             return segment
     raise ProtocolError(f"the machine did not send the lines of {path}")
+
+
+def read_bytes(
+    sandbox: Sandbox, path: str, offset: int = 0, max_bytes: int = MOST_BYTES
+) -> bytes:
+    """Return a range of a file's bytes; fewer at its end.
+
+    Args:
+        sandbox: Which machine.
+        path: Absolute.
+        offset: Where to begin; negative counts from the end.
+        max_bytes: At most so many; 16 MiB is the most for one call.
+
+    Raises:
+        RefusedError: Not absolute, or not a regular file.
+        NotFoundError: There is no such file; the hint names the nearest directory.
+        DeniedError: We may not read it.
+    """
+    if not 0 < max_bytes <= 16 * MOST_BYTES:
+        raise UsageError(f"max_bytes must be 1 to {16 * MOST_BYTES}, not {max_bytes}")
+    where = _absolute(sandbox, path)
+    reply = sandbox.request("bytes", where, str(offset), str(max_bytes))
+    for segment in reply:
+        if segment.what == "bytes":
+            return segment.data
+    raise ProtocolError(f"the machine did not send the bytes of {path}")
+
+
+def stat(sandbox: Sandbox, path: str) -> FileFacts:
+    """Return what is known of a path: of a link itself, not of what it leads to.
+
+    Raises:
+        RefusedError: Not absolute.
+        NotFoundError: There is no such file.
+        DeniedError: We may not look there.
+    """
+    reply = sandbox.request("look", "stat", _absolute(sandbox, path))
+    for segment in reply:
+        if segment.what == "stat":
+            facts, _, target = segment.data.partition(b"\n")
+            mode, size, owner, mtime = facts.split()
+            return FileFacts(
+                path=path,
+                mode=int(mode, 16),
+                size_bytes=int(size),
+                owner=int(owner),
+                mtime=float(mtime),
+                target=os.fsdecode(target[:-1]) if target else None,
+            )
+    raise ProtocolError(f"the machine did not say what {path} is")
 
 
 def _first_line(offset: int | None, limit: int | None, count: int) -> int:

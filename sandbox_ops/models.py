@@ -275,6 +275,25 @@ class FileSlice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileFacts:
+    """What a machine says of one path.
+
+    Attributes:
+        mode: Type and permissions, as `stat.S_ISDIR` and its like read them.
+        owner: The user id there.
+        mtime: Seconds since 1970 by the machine's clock.
+        target: Where a symbolic link leads; None where it is none.
+    """
+
+    path: str
+    mode: int
+    size_bytes: int
+    owner: int
+    mtime: float
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteFile:
     """A file below a directory of the machine.
 

@@ -12,7 +12,7 @@ from sandbox_ops.frames import Frames, Segment
 if TYPE_CHECKING:
     from sandbox_ops.connection import SandboxConnection
 
-HELLO_S = 60.0
+HELLO_S = 45.0
 """A start-up file on the machine may be slow; a dead machine the probe finds."""
 
 Reply = list[Segment]
@@ -59,7 +59,7 @@ class Worker:
         Raises:
             TimeoutError: Nothing came for `answer_s`.
             LinkError: The session or its connection died.
-            ProtocolError: The account gives no shell that works.
+            ProtocolError: The account gives no shell that works, or none in time.
         """
         self._sequence += 1
         request = scripts.request(self._sequence, verb, arguments)
@@ -78,7 +78,12 @@ class Worker:
                     reply.append(segment)
 
     def _receive(self, answer_s: float) -> list[Segment]:
-        chunk = self._pipe.receive(answer_s if self.hello else HELLO_S)
+        try:
+            chunk = self._pipe.receive(answer_s if self.hello else HELLO_S)
+        except TimeoutError:
+            if self.hello is None:
+                self._explain_silence()
+            raise
         if not chunk:
             self._explain_end()
         return self._frames.feed(chunk)
@@ -96,6 +101,15 @@ class Worker:
                 base=segment.data.decode("utf-8", "surrogateescape"),
                 login=segment.fields.get("login", ""),
             )
+
+    def _explain_silence(self) -> None:
+        raise ProtocolError(
+            f"the login shell on {self._connection.host} let us in, and our command has "
+            f"not begun after {HELLO_S:.0f} s",
+            "Does ~/.bashrc (or your shell's own file) there read its input, wait for "
+            "something, or start another shell? Put that behind a check for an "
+            "interactive shell: [[ $- == *i* ]]",
+        ) from None
 
     def _explain_end(self) -> None:
         from sandbox_ops.connection import LinkError

@@ -1,5 +1,6 @@
 """Many at once, and many one after the other: nothing is held, nothing is left open."""
 
+import contextlib
 import dataclasses
 import threading
 import time
@@ -91,7 +92,21 @@ class Held:
 
 
 def _descriptors(pid: "int | str") -> int:
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    with contextlib.suppress(FileNotFoundError):  # it ended meanwhile
+        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    return 0
+
+
+def settled(server: SshServer) -> Held:
+    """Return what is open when nothing changes any more."""
+    seen: list[Held] = []
+
+    def still() -> bool:
+        seen.append(Held.now(server))
+        return seen[-3:] == [seen[-1]] * 3
+
+    wait_until(still, 30, every_s=0.2)
+    return seen[-1]
 
 
 @pytest.mark.parametrize("many", [300, pytest.param(10_000, marks=SOAK)])
@@ -105,7 +120,7 @@ def test_commands_one_after_the_other_leave_nothing_open(
             return sandbox.run(f"echo {n}").stdout.text == f"{n}\n"
 
         assert all(pool.map(run, range(60)))  # warm: every worker there is
-        before = Held.now(server)
+        before = settled(server)
         began = time.monotonic()
         assert all(pool.map(run, range(many)))
         took = time.monotonic() - began
@@ -126,7 +141,7 @@ def test_fabric_s_own_run_leaves_nothing_open(make_sshd: Make, many: int) -> Non
             assert told == f"{n}\n"
 
         run(0)
-        before = Held.now(server)
+        before = settled(server)
         for n in range(many):
             run(n)
         wait_until(

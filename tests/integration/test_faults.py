@@ -4,9 +4,13 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+from cable import cable
 from network import black_hole, heal, private_network
+from processes import descendants
 from sshd import SshServer
 from waiting import wait_until
 
@@ -102,7 +106,8 @@ def test_a_frozen_host_is_noticed_although_its_kernel_answers(
     server = make_sshd()
     with Sandbox(server.config()) as sandbox:
         call = in_mid_command(sandbox, "sleep 7311")
-        frozen = [*server.session_pids(), server.listener_pid]
+        below = (process.pid for process in descendants(server.listener_pid))
+        frozen = {server.listener_pid, *below, *server.leftovers()}  # the job as well
         for pid in frozen:
             os.kill(pid, signal.SIGSTOP)
         try:
@@ -131,6 +136,80 @@ def test_a_link_that_died_between_commands_is_found_dead_by_the_next(
         assert took < 10 + ANSWERED_S
         heal()
         assert sandbox.run("echo again").stdout.text == "again\n"
+
+
+@pytest.mark.usefixtures("network")
+def test_a_link_that_died_while_idle_costs_the_next_command_nothing_but_a_connect(
+    make_sshd: Make,
+) -> None:
+    server = make_sshd()
+    with Sandbox(server.config()) as sandbox:
+        assert sandbox.run("true").ok
+        black_hole(server.port)
+        notice(sandbox, "idle link")
+        heal()
+        started = time.monotonic()
+        assert sandbox.run("echo again").stdout.text == "again\n"
+        assert measured("idle link: next command", time.monotonic() - started) < 5
+
+
+@pytest.mark.usefixtures("network")
+def test_a_command_that_was_never_sent_is_an_error_that_says_so(
+    make_sshd: Make,
+) -> None:
+    server = make_sshd()
+    with Sandbox(server.config()) as sandbox:
+        assert sandbox.run("true").ok
+        black_hole(server.port)
+        notice(sandbox, "idle link")
+        started = time.monotonic()
+        with pytest.raises(ConnectError, match="was never sent") as caught:
+            sandbox.run("touch ~/was-run")
+        assert not isinstance(caught.value, ConnectionLostError)
+        took = measured("idle link: answered", time.monotonic() - started)
+        assert took < ANSWERED_S
+        heal()
+        assert [job.command for job in jobs.recent(sandbox)] == ["true"]
+
+
+@pytest.mark.parametrize("reset", [True, False], ids=["RST", "FIN"])
+def test_a_cut_link_is_healed_in_mid_command_and_between_commands(
+    make_sshd: Make, tmp_path: Path, *, reset: bool
+) -> None:
+    server = make_sshd()
+    with cable(server.host, server.port) as laid:
+        known = tmp_path / "known_hosts"
+        key = server.known_hosts.read_text().split(maxsplit=1)[1]
+        known.write_text(f"[{server.host}]:{laid.port} {key}")
+        config = server.config(port=laid.port, known_hosts=str(known))
+        with Sandbox(config) as sandbox:
+            call = in_mid_command(sandbox, "echo one; sleep 1; echo two; exit 5")
+            laid.cut(reset=reset)
+            result = call.future.result(20)
+            assert (result.kind, result.exit_code) == (EndKind.EXITED, 5)
+            assert result.stdout.text == "one\ntwo\n"
+            laid.cut(reset=reset)
+            started = time.monotonic()
+            assert sandbox.run("echo next").stdout.text == "next\n"
+            measured("cut between commands: next one", time.monotonic() - started)
+            assert len(jobs.recent(sandbox)) == 2
+        assert laid.links == 3
+
+
+def test_what_fabric_s_run_began_is_never_repeated_and_its_end_not_invented(
+    make_sshd: Make,
+) -> None:
+    server = make_sshd()
+    with Sandbox(server.config()) as sandbox, ThreadPoolExecutor(1) as thread:
+        command = f"echo ran >>{server.home}/times; sleep 30"
+        run = thread.submit(sandbox.connection.run, command, hide=True)
+        wait_until((server.home / "times").exists)
+        for pid in server.session_pids():
+            os.kill(pid, signal.SIGKILL)
+        with pytest.raises(ConnectionLostError, match="is unknown"):
+            run.result(20)
+        assert sandbox.connection.run("echo next", hide=True).stdout == "next\n"
+    assert (server.home / "times").read_text() == "ran\n"
 
 
 @pytest.mark.usefixtures("network")

@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -291,6 +292,52 @@ def test_a_limit_below_one_is_a_usage_error(shared_sandbox: Sandbox) -> None:
         files.read_lines(shared_sandbox, "/etc/passwd", limit=0)
 
 
+def test_a_range_of_bytes_is_given_as_it_is(
+    shared_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    data = os.urandom(300_000)
+    path = tmp_path / "it's $(x)\n"
+    path.write_bytes(data)
+
+    def read(offset: int, most: int) -> bytes:
+        return files.read_bytes(shared_sandbox, str(path), offset, most)
+
+    assert read(0, 1 << 20) == data
+    assert read(1000, 5000) == data[1000:6000]
+    assert read(-7, 100) == data[-7:]
+    assert read(-1_000_000, 100) == data[:100]
+    assert read(len(data), 100) == b""
+    with pytest.raises(UsageError, match="max_bytes"):
+        read(0, 0)
+    with pytest.raises(NotFoundError, match="no such file"):
+        files.read_bytes(shared_sandbox, str(tmp_path / "none"))
+
+
+def test_what_is_known_of_a_path_is_told_without_following_a_link(
+    shared_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = tmp_path / "it's $(x)\n"
+    path.write_bytes(b"12345")
+    path.chmod(0o640)
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    (tmp_path / "link").symlink_to(path)
+    found = files.stat(shared_sandbox, str(path))
+    assert (found.mode, found.size_bytes, found.owner) == (
+        stat.S_IFREG | 0o640,
+        5,
+        os.getuid(),
+    )
+    assert (found.mtime, found.target) == (1_000_000_000, None)
+    link = files.stat(shared_sandbox, str(tmp_path / "link"))
+    assert (stat.S_ISLNK(link.mode), link.target) == (True, str(path))
+    assert stat.S_ISDIR(files.stat(shared_sandbox, str(tmp_path)).mode)
+    assert stat.S_ISDIR(files.stat(shared_sandbox, "/").mode)
+    with pytest.raises(NotFoundError, match="no such file"):
+        files.stat(shared_sandbox, str(tmp_path / "none"))
+    with pytest.raises(RefusedError, match="must be absolute"):
+        files.stat(shared_sandbox, "relative")
+
+
 def test_a_listing_has_sizes_whatever_the_names(
     shared_sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -518,6 +565,39 @@ def test_an_upload_is_whole_resumed_and_atomic(
         transfer.upload(shared_sandbox, local, str(tmp_path))
     with pytest.raises(NotFoundError, match="no such file here"):
         transfer.upload(shared_sandbox, tmp_path / "nothing", str(remote))
+
+
+def test_an_upload_that_was_cut_off_leaves_what_was_there_and_goes_on(
+    make_sshd: Callable[..., SshServer], tmp_path: Path
+) -> None:
+    server = make_sshd()
+    data = os.urandom(8_000_000)
+    local, remote = tmp_path / "local", tmp_path / "remote"
+    local.write_bytes(data)
+    remote.write_bytes(b"the old one")
+    seen: list[int] = []
+
+    def cut(done: int, size: int) -> None:
+        seen.append(done)
+        if done > size / 2 and len(seen) < 1000:
+            seen.extend([0] * 1000)
+            for pid in server.session_pids():
+                os.kill(pid, signal.SIGKILL)
+
+    with Sandbox(server.config()) as sandbox:
+        with pytest.raises(ConnectionLostError, match="Do it again"):
+            transfer.upload(sandbox, local, str(remote), on_progress=cut)
+        assert remote.read_bytes() == b"the old one"
+        begun = remote.with_name("remote.part").stat().st_size
+        assert 0 < begun < len(data)
+        assert data.startswith(remote.with_name("remote.part").read_bytes())
+        first: list[int] = []
+        transfer.upload(
+            sandbox, local, str(remote), on_progress=lambda done, _: first.append(done)
+        )
+    assert remote.read_bytes() == data
+    assert first[0] > begun
+    assert not remote.with_name("remote.part").exists()
 
 
 def test_files_arrive_whole_although_a_start_up_file_prints(

@@ -8,7 +8,7 @@
 
 # before a name of ours hides one: what a command is to find in its environment
 case ${1-} in '' | worker) LOGIN_ENV=$(export -p) ;; esac
-unset GREP_Z HELD LOGIN NAPS SEEN
+unset DD_BYTES GREP_Z HELD LOGIN NAPS SEEN SKIPS
 IFS=' 	
 '
 # so many centiseconds after its start a job that has not begun never will (parse.py)

@@ -61,6 +61,16 @@ skips() {
   [ "$SKIPS" = yes ]
 }
 
+# do_bytes PATH OFFSET MAX: `bytes offset= size= inode=`; a negative OFFSET counts from the end
+do_bytes() {
+  readable "$1" || return
+  _from=$2
+  [ "$_from" -ge 0 ] || _from=$((SIZE + _from))
+  [ "$_from" -ge 0 ] || _from=0
+  piece "$1" "$_from" "$3"
+  trailer "bytes offset=$_from size=$SIZE inode=$INODE"
+}
+
 # readable PATH: a regular file with an end, ours to read; says why not. SIZE INODE.
 readable() {
   case $1 in /*) ;; *) no refused "the path must be absolute: $1"; return 1 ;; esac
