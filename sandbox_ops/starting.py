@@ -110,7 +110,7 @@ def request(  # noqa: PLR0913  # each is one fact of a start
     claims: Sequence[str] = (),
     files: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """Return the arguments of `do_start` in scripts/lib/worker.sh, in its order."""
+    """Return the arguments of `do_start` in scripts/lib/start.sh, in its order."""
     extra = [word for file in (files or {}).items() for word in file]
     return [
         token or secrets.token_hex(16),

@@ -13,7 +13,10 @@ from importlib import resources
 
 from sandbox_ops.errors import UsageError
 
-_LIBRARY = ("common", "supervise", "stop", "worker", "look", "read", "prune", "main")
+_LIBRARY = (
+    "common", "boot", "worker", "start", "supervise", "watch", "stop", "look", "read",
+    "prune", "main",
+)  # fmt: skip
 
 BOOTSTRAP = (
     "exec /bin/sh -c 'IFS= read -r x;IFS= read -r n;"

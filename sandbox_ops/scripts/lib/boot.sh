@@ -1,0 +1,92 @@
+# shellcheck shell=sh
+# How a channel becomes a worker: our folders, and the environment of a login.
+
+# boot: runs in the bare shell of a new channel. Keeps the library on disk, then gives
+# the channel to a worker inside the login environment (what `bash -lc` gives).
+boot() {
+  UMASK=$(umask)
+  prepare
+  # shellcheck disable=SC2154 # the bootstrap's variable: our hash
+  LIBRARY=$ROOT/lib/$h.sh
+  if [ -z "$UNREADY" ] && [ ! -s "$LIBRARY" ]; then
+    # shellcheck disable=SC2154 # and this text
+    { printf '%s\n' "$l" >"$LIBRARY.$$" && mv -f "$LIBRARY.$$" "$LIBRARY"; } 2>/dev/null ||
+      UNREADY="refused cannot write $LIBRARY: is the disk full, or read-only?"
+  fi
+  LOGIN=none
+  if [ -z "$UNREADY" ] && command -v bash >/dev/null 2>&1; then
+    # start-up files may print, read and redirect: the channel waits on fds 8 and 9
+    umask "$UMASK" # the user's own, for the user's commands
+    # in a session of its own: it forks supervisors, which outlive the channel
+    bash -lc "$LOGIN_FUNCTIONS exec $SETSID"' /bin/sh "$0" worker <&8 >&9 8<&- 9>&-' \
+      "$LIBRARY" "$BASE/functions" 8<&0 9>&1 </dev/null >/dev/null 2>&1
+    [ $? != 81 ] || exit 0
+    LOGIN=failed # a start-up file ended the shell, or became another one
+  fi
+  worker
+}
+
+# For bash, in the login shell: its functions (conda, module), for the user's commands. Only
+# the exported ones where all together are long. As a file for BASH_ENV, which puts that
+# variable back.
+# shellcheck disable=SC2016 # for bash to expand
+LOGIN_FUNCTIONS='set +eu
+(
+unset IFS
+unset -f command_not_found_handle
+f=$(declare -f)
+[ ${#f} -le 65536 ] || f=$(declare -Fx | while read -r _ _ n; do declare -f "$n"; done)
+[ -z "$f" ] || {
+  printf "%s\n" "$f"
+  declare -Fx
+  if [ -z "$BASH_ENV" ]; then
+    printf "unset BASH_ENV\n"
+  else
+    printf "BASH_ENV=%q\n[ ! -r \"\$BASH_ENV\" ] || . \"\$BASH_ENV\"\n" "$BASH_ENV"
+  fi
+} >"$1.$$"
+)
+'
+
+# keep_functions: FUNCTIONS = the file that they are in, if there are any that bash can read
+keep_functions() {
+  FUNCTIONS=
+  [ -e "$BASE/functions.$$" ] || return 0
+  if bash --noprofile --norc -n "$BASE/functions.$$"; then
+    mv -f "$BASE/functions.$$" "$BASE/functions" && FUNCTIONS=$BASE/functions
+  else
+    rm -f "$BASE/functions.$$"
+  fi
+}
+
+# prepare: ROOT BASE, our folders under $HOME, and why they cannot be used: UNREADY
+prepare() {
+  UNREADY='' _host=
+  umask 077
+  ROOT=$HOME/.sandbox-ops
+  { read -r _host </proc/sys/kernel/hostname; } 2>/dev/null
+  case $_host in '' | .* | *[!A-Za-z0-9._-]*) _host=machine ;; esac
+  for _tool in cat chmod date dd grep head mkdir mkfifo mv rm sleep stat tail tr wc; do
+    command -v $_tool >/dev/null 2>&1 ||
+      { UNREADY="refused $_tool is missing on this machine: install it"; return; }
+  done
+  BASE=$ROOT/v1/$_host
+  [ ! -h "$ROOT" ] || { UNREADY="denied $ROOT is a symbolic link: make it a folder of yours"; return; }
+  for _d in "$ROOT" "$ROOT/lib" "$ROOT/v1" "$BASE" "$BASE/jobs" "$BASE/tokens" "$BASE/claims" \
+    "$BASE/live"; do
+    [ -d "$_d" ] || mkdir "$_d" 2>/dev/null || [ -d "$_d" ] ||
+      { UNREADY="refused cannot make $_d: is the disk full, or read-only?"; return; }
+  done
+  # shellcheck disable=SC3067 # dash, bash and busybox all have it
+  [ -O "$ROOT" ] && [ -O "$BASE" ] || { UNREADY="denied $ROOT belongs to another user"; return; }
+  [ "${1-}" = again ] || chmod 700 "$ROOT"
+  [ -s "$BASE/ballast" ] || { printf '%65536s' . >"$BASE/ballast"; } 2>/dev/null ||
+    UNREADY="refused cannot write in $BASE: is the disk full, or read-only?"
+}
+
+# adopters: ADOPTERS = those above us, one of whom adopts who loses its parent: PID 1, or
+# a nearer subreaper (prctl(2))
+adopters() {
+  ADOPTERS=' 1 ' PARENT=$$
+  while proc "$PARENT" && [ "$PARENT" -gt 1 ]; do ADOPTERS="$ADOPTERS$PARENT "; done
+}

@@ -1,0 +1,136 @@
+# shellcheck shell=sh
+# One start: a number, a record, a supervisor, and the first look at what became of it.
+
+# do_start TOKEN KIND TIMEOUT_CS GRACE_S CAP_BYTES WAIT_CS MAX_BYTES SHELL CWD SPEC ENV
+#   COMMAND CLAIMS [FILE CONTENT]...
+# One job a token, however often it is asked. Everything is on disk before the process
+# is; a write that fails takes the folder away again.
+do_start() {
+  [ -z "$UNREADY" ] || { no "${UNREADY%% *}" "${UNREADY#* }"; return; }
+  [ -s "$LIBRARY" ] && [ -d "$JOBS" ] && [ -d "$BASE/live" ] || exit 81 # removed: anew
+  _token=$1 _kind=$2 _timeout=$3 _grace=$4 _cap=$5 _wait=$6 _max=$7 _shell=$8 _cwd=${9:-$HOME}
+  if { read -r _id <"$BASE/tokens/$_token"; } && [ -n "$_id" ]; then
+    emit_job "$_id" j 0 "$_max" 0 "$_max"
+    return
+  fi
+  [ -d "$_cwd" ] || { no not-found "no such directory: $_cwd"; return; }
+  [ -x "$_cwd" ] || { no denied "cannot enter $_cwd"; return; }
+  [ "$_shell" != bash ] || command -v bash >/dev/null || _shell='sh'
+  new_id || { no refused "cannot make a folder under $JOBS: is the disk full, or read-only?"; return; }
+  _d=$JOBS/$_id
+  now
+  _t0=$((EPOCH * 100 + UP - EPOCH_UP)) _up0=$UP
+  shift 9
+  if ! fill "$_d" "$@"; then
+    rm -rf "$_d"
+    no refused "cannot write the job's record in $_d: the disk is full, or read-only"
+    return
+  fi
+  if [ -n "$4" ] && ! claim_all "$4"; then
+    for _mine in $4; do rm -f "$BASE/claims/$_mine.$_id"; done
+    rm -rf "$_d"
+    return
+  fi
+  if ! once "$BASE/tokens/$_token" "$_id"; then # the same request, sent again, was quicker
+    rm -rf "$_d"
+    if read -r _id <"$BASE/tokens/$_token" && [ -n "$_id" ]; then
+      emit_job "$_id" j 0 "$_max" 0 "$_max"
+    else
+      no refused "cannot write in $BASE/tokens: is the disk full, or read-only?"
+    fi
+    return
+  fi
+  set_alarm || { listen && set_alarm; }
+  ( # a fork of ours: a new shell, and the library read again, take longer than `true`
+    exec >/dev/null 6>&- 9<&-
+    umask "$UMASK"
+    supervise "$_d" "$_kind" "$_timeout" "$_grace" "$_cap" "$_wait" "$_shell" "$_cwd" "$_t0"
+  ) &
+  while read -r _who _what <&7 && [ "$_who" != "$_id" ]; do :; done
+  emit_job "$_id" j 0 "$_max" 0 "$_max"
+}
+
+# set_alarm: the clock is to look after this job, if it should last
+set_alarm() {
+  _late=10
+  [ "$_timeout" = 0 ] || [ "$_timeout" -gt 10 ] || _late=$_timeout
+  printf '%s\n' "$((UP + _late)) $_timeout $_grace $_cap $_wait $_d" >&6
+}
+
+# new_id: _id, claimed by mkdir. `last` is a hint that may lag or be lost (written first,
+# so that others who start now try the next: a mkdir in vain costs a process); `floor` is
+# not: no number up to it is given again, for a record of that number may be pruned.
+new_id() {
+  _n=0 _floor=0
+  read -r _n <"$BASE/last"
+  read -r _floor <"$BASE/floor"
+  case $_n in '' | *[!0-9]*) _n=0 ;; esac
+  [ "${_floor:-0}" -le "$_n" ] || _n=$_floor
+  _taken=0
+  while :; do
+    _n=$((_n + 1))
+    _id=remote-$_n
+    if [ ! -d "$JOBS/$_id" ]; then
+      printf '%s\n' "$_n" >"$BASE/last"
+      mkdir "$JOBS/$_id" && break
+      [ -d "$JOBS/$_id" ] || return 1
+    fi
+    _taken=$((_taken + 1))
+    [ $_taken != 50 ] || newest # far behind: from the highest that there is
+  done
+  if [ $((_n % 200)) = 0 ]; then
+    apart prune "$BASE"
+  fi
+}
+
+# once FILE LINE: make it; of those who try at once one succeeds. Without a fork.
+once() {
+  set -C
+  printf '%s\n' "$2" >"$1"
+  _made=$?
+  set +C
+  return $_made
+}
+
+# newest: _n = the highest number among the folders
+newest() {
+  # shellcheck disable=SC2012 # our own names
+  _n=$(ls -f "$JOBS" | sed -n 's/^remote-\([0-9]*\)$/\1/p' | sort -n | tail -n 1)
+}
+
+# fill DIR SPEC ENV COMMAND CLAIMS [FILE CONTENT]...: the record, each write checked
+fill() {
+  _f=$1
+  printf '%s\n' "$2" >"$_f/spec.json" && [ -s "$_f/spec.json" ] &&
+    printf '%s\n' "$4" >"$_f/command" && [ -s "$_f/command" ] &&
+    printf '%s\n%511s' "starting $SELF t0=$_t0 up0=$UP starting" '' >"$_f/state" &&
+    [ -s "$_f/state" ] && printf '' >"$_f/log" || return 1
+  [ "$_kind" = bg ] || printf '' >"$_f/stderr" || return 1
+  [ -z "$3" ] || printf '%s\n' "$3" >"$_f/env" || return 1
+  shift 5
+  while [ $# -gt 1 ]; do
+    printf '%s' "$2" >"$_f/$1" || return 1
+    shift 2
+  done
+}
+
+# claim_all KEYS: this job alone may hold them (a name, a GPU). Each start first leaves
+# its mark, then looks for the others': of two at once neither can miss both.
+claim_all() {
+  for _key in $1; do
+    printf '' >"$BASE/claims/$_key.$_id" && continue
+    no refused "cannot write in $BASE/claims: is the disk full, or read-only?"
+    return 1
+  done
+  for _key in $1; do
+    for _mark in "$BASE/claims/$_key".remote-*; do
+      _other=${_mark##*.}
+      [ "$_other" != "$_id" ] || continue
+      if busy "$JOBS/$_other"; then
+        no refused "$_key is held by $_other, which has not ended"
+        return 1
+      fi
+      rm -f "$_mark"
+    done
+  done
+}
