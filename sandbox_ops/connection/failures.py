@@ -34,7 +34,8 @@ def explain(
     """
     if isinstance(error, ConnectError):
         return error
-    if isinstance(error, paramiko.AuthenticationException):
+    nothing = "No authentication methods available"  # paramiko's, without a key at all
+    if isinstance(error, paramiko.AuthenticationException) or nothing in str(error):
         return _not_let_in(error, where, host, tried)
     if proxy_said:
         return ConnectError(
