@@ -29,6 +29,6 @@ def write_keyless_toml(machine: SshServer, folder: Path) -> None:
     """Write a `sandbox.toml` that names no key, nor does the ssh_config it names."""
     lines = machine.ssh_config.read_text("utf-8").splitlines()
     kept = [line for line in lines if "Identit" not in line]
-    config = folder / "keyless_config"
+    config = machine.folder / "keyless_config"
     config.write_text("\n".join([*kept, "  IdentityFile none", ""]), "utf-8")
     machine.write_toml(folder, host="box", identity_file=None, ssh_config=str(config))
