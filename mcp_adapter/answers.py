@@ -22,6 +22,11 @@ KEEP_BYTES = 1 << 18
 """How much of each end of a command's output is worth bringing here."""
 
 _DEFAULT = Calls()
+_NO_AGENT = (
+    "SSH_AUTH_SOCK is not set for this server, as hosts strip it: a key in an ssh agent"
+    " is out of reach. `sandbox-ops mcp-install` has the host hand it on; restart the"
+    " host then, from a terminal that has it."
+)
 _BODY = LIMIT - 2_000  # the rest is room for our own words
 # A success begins with what the machine said. Where that looks like one of our first
 # lines, ours has to be there too.
@@ -40,9 +45,16 @@ class Answer:
     is_error: bool = False
 
 
-def error(problem: SandboxError) -> Answer:
-    """Say what is wrong and what to do next."""
-    return Answer(marks.remote(str(problem)), is_error=True)
+def error(problem: SandboxError, *, no_agent: bool = False) -> Answer:
+    """Say what is wrong and what to do next.
+
+    Args:
+        problem: What the library says.
+        no_agent: Whether we were started without the way to the user's ssh agent.
+    """
+    said = marks.remote(str(problem))
+    stripped = _NO_AGENT if no_agent and "does not let us in" in said else ""
+    return Answer(marks.join(said, stripped), is_error=True)
 
 
 def bug(problem: Exception) -> Answer:

@@ -66,6 +66,12 @@ class Machines:
 
         return discover.settings(self._cwd, self._environ).project
 
+    @property
+    def no_agent(self) -> bool:
+        """Whether nobody told us where the user's ssh agent is."""
+        where = self._environ.get("SSH_AUTH_SOCK", "")
+        return not where or where.startswith("$")  # what a host did not fill in
+
     def _read(self) -> "Settings":
         with self._lock:
             if self._settings is None:

@@ -95,7 +95,7 @@ class Tools:
                 return await self._answer(tool, sent, Beat(progress))
             except SandboxError as problem:
                 log.info("%s: %s", name, problem)
-                return answers.error(problem)
+                return answers.error(problem, no_agent=self._machines.no_agent)
             except Exception as problem:
                 log.exception("%s failed", name)
                 return answers.bug(problem)

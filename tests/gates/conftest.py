@@ -119,7 +119,7 @@ def node_tool(request: pytest.FixtureRequest) -> Callable[[str], tuple[Path, Pat
     lock, package = HERE / "package-lock.json", HERE / "package.json"
     folder = kept(request.config, lock, package)
     modules = folder / "node_modules"
-    if not (folder / "ready").exists():
+    if not (modules / ".package-lock.json").exists():  # npm writes it last
         npm = shutil.which("npm")
         assert npm, "the gates need npm: .ci/system-packages gates"
         shutil.copy(lock, folder)
@@ -127,7 +127,6 @@ def node_tool(request: pytest.FixtureRequest) -> Callable[[str], tuple[Path, Pat
         cache = folder / "cache"
         download([npm, "ci", *NPM, f"--cache={cache}"], folder)
         shutil.rmtree(cache)
-        (folder / "ready").touch()
     node = node_in(modules)
     return lambda name: (node, modules / name)
 

@@ -1,13 +1,12 @@
 """Agents' own programs, with the files that `mcp-install` writes. Nobody logs in."""
 
-import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from command_line import cli
 from mcp_server import talk
+from sshagent import ssh_agent, write_keyless_toml
 from sshd import SshServer
 
 from mcp_adapter import catalog
@@ -25,35 +24,14 @@ def project(sshd: SshServer, tmp_path: Path) -> Path:
     path = tmp_path / "project"
     path.mkdir()
     output(["git", "init", "-q"], path)  # whose settings count only in a repository
-    config = sshd.ssh_config.read_text("utf-8")
-    keyless = "".join(
-        line
-        for line in config.splitlines(keepends=True)
-        if "IdentityFile" not in line and "IdentitiesOnly" not in line
-    )
-    (tmp_path / "ssh_config").write_text(f"{keyless}  IdentityFile none\n", "utf-8")
-    sshd.write_toml(
-        path, host="box", identity_file=None, ssh_config=str(tmp_path / "ssh_config")
-    )
+    write_keyless_toml(sshd, path)
     return path
 
 
 @pytest.fixture
 def agent(sshd: SshServer, tmp_path: Path) -> Iterator[str]:
-    """The socket of an ssh agent that holds the key."""
-    socket = str(tmp_path / "agent")
-    process = subprocess.Popen(
-        ["ssh-agent", "-D", "-a", socket], stdout=subprocess.PIPE
-    )
-    try:
-        assert process.stdout
-        process.stdout.readline()  # it listens
-        env = {**os.environ, "SSH_AUTH_SOCK": socket}
-        output(["ssh-add", "-q", sshd.identity_file], tmp_path, env=env)
+    with ssh_agent(tmp_path, sshd.identity_file) as socket:
         yield socket
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def installed(host: str, home: Path, project: Path) -> None:
