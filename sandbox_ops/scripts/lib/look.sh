@@ -90,8 +90,8 @@ do_look() {
 
 # look_jobs N: the newest N, newest first, then every older one that lives
 look_jobs() {
-  _n=0 _found=0 _missed=0 _newest=' '
-  read -r _n <"$BASE/last"
+  _found=0 _missed=0 _newest=' '
+  hint
   while [ -d "$JOBS/remote-$((_n + 1))" ]; do _n=$((_n + 1)); done
   while [ "$_n" -gt 0 ] && [ $_found -lt "$1" ] && [ $_missed -lt 5000 ]; do
     if [ -d "$JOBS/remote-$_n" ]; then
@@ -123,8 +123,8 @@ lives() {
 # look_live BYTES: the log tails of every job that lives, and of the newest three
 # background jobs
 look_live() {
-  _n=0 _shown=0 _steps=0 _newest=' '
-  read -r _n <"$BASE/last"
+  _shown=0 _steps=0 _newest=' '
+  hint
   while [ "$_n" -gt 0 ] && [ $_steps -lt 500 ] && [ $_shown -lt 3 ]; do
     _steps=$((_steps + 1))
     _id=remote-$_n _n=$((_n - 1))

@@ -161,10 +161,9 @@ do_start() {
 # new_id: _id, claimed by mkdir. `last` is a hint that may lag or be lost; `floor` is
 # not: no number up to it is given again, for a record of that number may be pruned.
 new_id() {
-  _n=0 _floor=0
-  read -r _n <"$BASE/last"
+  _floor=0
+  hint
   read -r _floor <"$BASE/floor"
-  case $_n in '' | *[!0-9]*) _n=0 ;; esac
   [ "${_floor:-0}" -le "$_n" ] || _n=$_floor
   _taken=0
   while :; do
@@ -180,12 +179,6 @@ new_id() {
     # shellcheck disable=SC2086
     $SETSID sh "$LIBRARY" prune "$BASE" >/dev/null 2>&1 7>&- &
   fi
-}
-
-# newest: _n = the highest number among the folders
-newest() {
-  # shellcheck disable=SC2012 # our own names
-  _n=$(ls -f "$JOBS" | sed -n 's/^remote-\([0-9]*\)$/\1/p' | sort -n | tail -n 1)
 }
 
 # fill DIR SPEC ENV COMMAND CLAIMS [FILE CONTENT]...: the record, each write checked
