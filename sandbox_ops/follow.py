@@ -20,6 +20,9 @@ from sandbox_ops.workers import Workers
 
 Listener = Callable[[str, bytes], None]
 _MOST_JOBS_A_POLL = 200
+_SIGNALLED = range(129, 193)
+
+
 _SOONEST_S, _LATEST_S = 0.015, 5.0
 
 

@@ -162,20 +162,6 @@ marked() {
   return 0
 }
 
-# hint: _n = the last number given out, or near it; a full disk may have cost the note
-hint() {
-  _n=
-  { read -r _n <"$BASE/last"; } 2>/dev/null
-  case $_n in '' | *[!0-9]*) newest ;; esac
-}
-
-# newest: _n = the highest number among the folders, 0 without any
-newest() {
-  # shellcheck disable=SC2012 # our own names
-  _n=$(ls -f "$JOBS" | sed -n 's/^remote-\([0-9]*\)$/\1/p' | sort -n | tail -n 1)
-  _n=${_n:-0}
-}
-
 # nap CENTISECONDS: sleep as a child, so that a trapped signal ends the wait at once
 nap() {
   _cs=$(($1 % 100))

@@ -88,6 +88,13 @@ do_look() {
   done
 }
 
+# hint: _n = the last number given out, or near it; a full disk may have cost the note
+hint() {
+  _n=
+  { read -r _n <"$BASE/last"; } 2>/dev/null
+  case $_n in '' | *[!0-9]*) newest && _n=${_n:-0} ;; esac
+}
+
 # look_jobs N: the newest N, newest first, then every older one that lives
 look_jobs() {
   _found=0 _missed=0 _newest=' '

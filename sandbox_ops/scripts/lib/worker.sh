@@ -181,6 +181,12 @@ new_id() {
   fi
 }
 
+# newest: _n = the highest number among the folders
+newest() {
+  # shellcheck disable=SC2012 # our own names
+  _n=$(ls -f "$JOBS" | sed -n 's/^remote-\([0-9]*\)$/\1/p' | sort -n | tail -n 1)
+}
+
 # fill DIR SPEC ENV COMMAND CLAIMS [FILE CONTENT]...: the record, each write checked
 fill() {
   _f=$1
