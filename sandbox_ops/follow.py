@@ -25,6 +25,9 @@ _POLL_BYTES = 32 << 20
 _SIGNALLED = range(129, 193)
 
 
+_SOONEST_S, _LATEST_S = 0.015, 5.0
+
+
 class Watch:
     """One command that somebody waits for.
 
@@ -38,6 +41,7 @@ class Watch:
         self.job = job
         self.future: Future[CommandResult] = Future()
         self.followed_at = time.monotonic()
+        self._heard = listener is not None
         self._left: tuple[str, ...] = ()
         self._streams = {
             "log": _collector("stdout", keep_bytes, listener),
@@ -74,12 +78,17 @@ class Watch:
 
     @property
     def pause_s(self) -> float:
-        """How long to wait before it is worth asking again."""
+        """How long to wait before it is worth asking again.
+
+        At most a second where somebody listens. Else the end of what took long may be
+        told late, by a fiftieth of its time and 5 s: an hour's wait is 800 questions.
+        """
         age = time.monotonic() - self.followed_at
         behind = any(stream.behind for stream in self._streams.values())
         if behind or self.job.state.ended:
             return 0.0
-        return min(max(age * 0.1, 0.015), 1.0)
+        soon = min(max(age * 0.1, _SOONEST_S), 1.0)
+        return soon if self._heard else max(soon, min(age * 0.02, _LATEST_S))
 
     def lose(self) -> None:
         """Resolve as connection lost: the outcome is unknown."""
@@ -136,6 +145,13 @@ class Follower:
                     target=self._run, name="ssh-follow", daemon=True
                 )
                 self._thread.start()
+        self._news.set()
+
+    def expect(self, job_id: str) -> None:
+        """Ask often again: something was done that is likely to end this job."""
+        with self._lock:
+            for watch in self._watches.get(job_id, ()):
+                watch.followed_at = time.monotonic()
         self._news.set()
 
     def _run(self) -> None:

@@ -294,7 +294,8 @@ class Sandbox:
         return found[0]
 
     def _stop_foreground(self, job_id: str) -> None:
-        self._pool.submit("stop", (job_id, str(_FOREGROUND_GRACE_S)))
+        asked = self._pool.submit("stop", (job_id, str(_FOREGROUND_GRACE_S)))
+        asked.add_done_callback(lambda _: self._following.expect(job_id))
 
 
 def _copy(done: "Future[CommandResult]", to: "Future[CommandResult]") -> None:

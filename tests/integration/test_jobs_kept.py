@@ -1,6 +1,7 @@
 """How long records stay, and what is never given away: a live job's, a number, a claim."""
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -131,6 +132,21 @@ def test_a_number_is_never_given_again(base: Base) -> None:
         with Sandbox(server.config()) as sandbox:
             number = int(sandbox.run("true").job.id.split("-")[1])
             assert number > 1000
+
+
+@pytest.mark.parametrize("hint", ["", "nonsense\n"])
+def test_a_lost_hint_hides_no_job(base: Base, hint: str) -> None:
+    """As where the disk filled up just when the last number was written."""
+    server, folder = base
+    records.write(folder, 1000, age_days=0, now=time.time())
+    shutil.rmtree(folder / "jobs" / "remote-1")
+    (folder / "last").write_text(hint)
+    with Sandbox(server.config()) as sandbox:
+        assert [job.id for job in jobs.recent(sandbox)] == ["remote-1000"]
+        found = jobs.status(sandbox, path="/")
+        assert [job.id for job in found.jobs] == ["remote-1000"]
+        assert list(found.tails) == ["remote-1000"]
+        assert sandbox.run("true").job.id == "remote-1001"
 
 
 def test_a_hint_that_lags_far_behind_costs_no_time(base: Base) -> None:

@@ -83,10 +83,17 @@ do_look() {
   done
 }
 
+# hint: _n = the last number given out, or near it; a full disk may have cost the note
+hint() {
+  _n=
+  { read -r _n <"$BASE/last"; } 2>/dev/null
+  case $_n in '' | *[!0-9]*) newest && _n=${_n:-0} ;; esac
+}
+
 # look_jobs N: the newest N, newest first, then every older one that lives
 look_jobs() {
-  _n=0 _found=0 _missed=0 _newest=' '
-  read -r _n <"$BASE/last"
+  _found=0 _missed=0 _newest=' '
+  hint
   while [ -d "$JOBS/remote-$((_n + 1))" ]; do _n=$((_n + 1)); done
   while [ "$_n" -gt 0 ] && [ $_found -lt "$1" ] && [ $_missed -lt 5000 ]; do
     if [ -d "$JOBS/remote-$_n" ]; then
@@ -118,8 +125,8 @@ lives() {
 # look_live BYTES: the log tails of every job that lives, and of the newest three
 # background jobs
 look_live() {
-  _n=0 _shown=0 _steps=0 _newest=' '
-  read -r _n <"$BASE/last"
+  _shown=0 _steps=0 _newest=' '
+  hint
   while [ "$_n" -gt 0 ] && [ $_steps -lt 500 ] && [ $_shown -lt 3 ]; do
     _steps=$((_steps + 1))
     _id=remote-$_n _n=$((_n - 1))

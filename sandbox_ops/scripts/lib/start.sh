@@ -61,10 +61,9 @@ set_alarm() {
 # so that others who start now try the next: a mkdir in vain costs a process); `floor` is
 # not: no number up to it is given again, for a record of that number may be pruned.
 new_id() {
-  _n=0 _floor=0
-  read -r _n <"$BASE/last"
+  _floor=0
+  hint
   read -r _floor <"$BASE/floor"
-  case $_n in '' | *[!0-9]*) _n=0 ;; esac
   [ "${_floor:-0}" -le "$_n" ] || _n=$_floor
   _taken=0
   while :; do
