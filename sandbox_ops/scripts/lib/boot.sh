@@ -20,7 +20,8 @@ boot() {
     # in a session of its own: it forks supervisors, which outlive the channel
     bash -lc "$LOGIN_FUNCTIONS exec $SETSID"' /bin/sh "$0" worker <&8 >&9 8<&- 9>&-' \
       "$LIBRARY" "$BASE/functions" 8<&0 9>&1 </dev/null >/dev/null 2>&1
-    [ $? != 81 ] || exit 0
+    _code=$?
+    [ $_code != 81 ] && [ $_code -le 128 ] || exit 0 # it was the worker that ended, or was killed
     LOGIN=failed # a start-up file ended the shell, or became another one
   fi
   worker
