@@ -17,6 +17,12 @@ _COMMAND = re.compile(
 )
 
 
+_PLACE = (
+    "Run it inside of the clone",
+    "Have the host start this server in the clone, or with --project CLONE",
+)
+
+
 def translated(hint: str, sandbox: str = "") -> str:
     """Return the hint with calls in the place of the commands that have one.
 
@@ -32,7 +38,7 @@ def translated(hint: str, sandbox: str = "") -> str:
         words = ", ".join(f"{name}={json.dumps(value)}" for name, value in said)
         return f"{tool}({words})"
 
-    return _COMMAND.sub(call, hint)
+    return _COMMAND.sub(call, hint.replace(*_PLACE))
 
 
 _Call = tuple[str, dict[str, object]]

@@ -127,13 +127,13 @@ def inside(folder: str, root: str | None) -> str:
     Raises:
         UsageError: It would, or into git's own files, or there is no clone.
     """
-    if not folder:
-        return ""
     if not root:
         raise UsageError(
-            "there is no local clone here for `into` to be in",
+            "there is no local clone here to fetch into",
             "Fetch in a local shell: sandbox-ops fetch --into /ABSOLUTE/FOLDER",
         )
+    if not folder:
+        return ""
     top = Path(root).resolve()
     place = (top / folder).resolve()
     hidden = (

@@ -12,6 +12,8 @@ from typing import TypeVar
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reference" / "what-happens-to-my-job.md"
+_MEASURED = """\
+@@"""
 F = TypeVar("F", bound=Callable[..., object])
 
 _HEAD = """\
@@ -24,17 +26,18 @@ Each row was written at the test that proves it, and this page by `{command}`.
 """
 _FOOT = """
 ## How hard it was tried
-The last three rows of chance are tried more often in CI (100 schedules, 200 kills, twice 200
-acts) than in `make test`, and most often in `make soak`; each run prints what it tried, how
-often, and from which seed. `SANDBOX_OPS_SEED` and `SANDBOX_OPS_SCHEDULES` choose them. Runs of
-23 November 2026, on two cores that others used too:
+The rows of chance are tried a little by `make test`, more by `.ci/run` (100 schedules, 200
+kills, twice 200 acts) and most by `make soak` (2,000 schedules). Each run ends with what it
+tried and from which seed. On 23 November 2026, on two cores that others used too:
 
 ```
 {measured}
 ```
-A schedule is 4 to 7 acts on one machine (starts, commands, stops, a clone edited and then
-reset or synced) with faults between and during them; `lines` are held against what every
-command noted outside of our reach. "Trees" are clones that were changed.
+A schedule is 4 to 7 steps on one machine: jobs started, commands run, jobs stopped, a clone
+edited and then reset or synced; with faults between and during them. Every command notes
+outside of our reach how often it ran and how it ended, and every edit has a text of its own,
+so that afterwards the records and the clone are held against what really was. Again, with a
+seed: `SANDBOX_OPS_SEED=100000 SANDBOX_OPS_SCHEDULES=100 .venv/bin/pytest -k invariants`.
 
 How it works: [jobs](../explanation/jobs.md). What is on the machine:
 [the job folder](job-folder.md).
@@ -71,7 +74,8 @@ def page() -> str:
         f"| {cause} | {effect} | {proof} |\n"
         for _, _, cause, effect, proof in sorted(lines)
     )
-    return _HEAD.format(command="python tests/what_happens.py") + table + _FOOT
+    head = _HEAD.format(command="python tests/what_happens.py")
+    return head + table + _FOOT.format(measured=_MEASURED)
 
 
 if __name__ == "__main__":

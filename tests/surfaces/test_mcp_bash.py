@@ -66,6 +66,15 @@ def test_a_timeout_leaves_no_process_and_keeps_the_output(
     assert not any(processes.alive(int(pid)) for pid in pids.read_text().split())
 
 
+@pytest.mark.parametrize("timeout", [604_800_000, "604800000", 2**53])
+def test_a_timeout_may_be_days(ask: Ask, timeout: object) -> None:
+    assert ask("remote_bash", command="echo x", timeout=timeout) == ("x", False)
+    answer, _ = ask(
+        "remote_bash", command="true", timeout=timeout, run_in_background=True
+    )
+    assert re.search(r"\nIt is ended after \d+ d ", answer)
+
+
 def test_a_long_output_can_be_read_on_with_the_call_it_names(ask: Ask) -> None:
     answer, _ = ask("remote_bash", command="seq 1 200000")
     assert len(answer) <= 30_000

@@ -2,7 +2,9 @@
 
 import pytest
 
+from mcp_adapter import workflows
 from mcp_adapter.next_calls import translated
+from sandbox_ops.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,13 @@ from mcp_adapter.next_calls import translated
             'Keep both: remote_fetch(into="FOLDER")',
         ),
         ("who it is: sandbox-ops monitor", "who it is: remote_monitor()"),
+        (
+            "Run it inside of the clone, or set `repo`.",
+            (
+                "Have the host start this server in the clone, or with --project CLONE,"
+                " or set `repo`."
+            ),
+        ),
     ],
 )
 def test_a_command_becomes_the_call_that_does_the_same(hint: str, call: str) -> None:
@@ -56,3 +65,9 @@ def test_what_has_no_call_stays_a_command(hint: str) -> None:
 
 def test_the_calls_are_for_the_same_sandbox() -> None:
     assert translated("sandbox-ops setup", "b") == 'remote_setup(sandbox="b")'
+
+
+@pytest.mark.parametrize("folder", ["", "results"])
+def test_where_there_is_no_clone_a_fetch_names_what_works(folder: str) -> None:
+    with pytest.raises(UsageError, match="sandbox-ops fetch --into /ABSOLUTE/FOLDER"):
+        workflows.inside(folder, None)
