@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Collection, Context
 
-from sandbox_ops.cli import arguments, dashboard, following, terminal, views
+from sandbox_ops.cli import arguments
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
 from sandbox_ops.cli.install_tasks import mcp_install
 from sandbox_ops.cli.job_tasks import jobs, logs, pin, run, stop
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @verb()
 def setup(context: Context, *, sandbox: str = "", json: bool = False) -> Answer:
     """Clone the project there, install its environment, check both."""
+    from sandbox_ops.cli import views
     from sandbox_ops.workflows.setup import setup as work
 
     with opened(context, sandbox) as here:
@@ -39,6 +40,7 @@ def sync(
     context: Context, *, push: bool = False, sandbox: str = "", json: bool = False
 ) -> Answer:
     """Bring the machine to the local commit, by way of the git remote."""
+    from sandbox_ops.cli import terminal, views
     from sandbox_ops.workflows.sync import sync as work
 
     with opened(context, sandbox) as here, terminal.busy("syncing", quiet=json):
@@ -71,6 +73,7 @@ def train(  # noqa: PLR0913 - one for each option
     json: bool = False,
 ) -> Answer:
     """Start the training in the background, once all is right for it."""
+    from sandbox_ops.cli import following, terminal, views
     from sandbox_ops.workflows.train import train as work
 
     settings = arguments.assignments(set_ or (), "--set")
@@ -110,6 +113,7 @@ def monitor(
     json: bool = False,
 ) -> Answer:
     """Show jobs with their progress, GPUs, disk, and what looks wrong."""
+    from sandbox_ops.cli import dashboard, terminal
     from sandbox_ops.workflows.monitor import monitor as work
 
     if watch and json:
@@ -138,6 +142,7 @@ def reset(
     context: Context, *, dry_run: bool = False, sandbox: str = "", json: bool = False
 ) -> Answer:
     """Stop our jobs, rescue edits made there, go back to upstream."""
+    from sandbox_ops.cli import terminal, views
     from sandbox_ops.workflows.reset import reset as work
 
     with opened(context, sandbox) as here, terminal.busy("resetting", quiet=json):
@@ -163,6 +168,7 @@ def fetch(
     json: bool = False,
 ) -> Answer:
     """Bring the declared outputs home, each with its checksum checked."""
+    from sandbox_ops.cli import terminal, views
     from sandbox_ops.workflows.fetch import fetch as work
 
     with opened(context, sandbox) as here, terminal.transfers(quiet=json) as progress:
@@ -181,6 +187,7 @@ def fetch(
 @verb()
 def doctor(context: Context, *, sandbox: str = "", json: bool = False) -> Answer:
     """Check everything that a training needs, and say how to mend it."""
+    from sandbox_ops.cli import terminal, views
     from sandbox_ops.workflows.doctor import doctor as work
 
     with opened(context, sandbox) as here, terminal.busy("checking", quiet=json):
@@ -194,6 +201,7 @@ def trust(
 ) -> Answer:
     """Show the machine's host keys, and trust them if you say so."""
     from sandbox_ops import trust as keys
+    from sandbox_ops.cli import views
 
     with opened(context, sandbox) as here:
         shown = keys.look(here.sandbox)

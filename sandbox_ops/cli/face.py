@@ -20,7 +20,6 @@ from typing import Any, Protocol
 from invoke import Argument, Exit
 from invoke.tasks import Task
 
-from sandbox_ops import render, text
 from sandbox_ops.errors import SandboxError
 
 INTERRUPTED = 130
@@ -160,6 +159,8 @@ def _answering(body: Body) -> Callable[..., Answer]:
 
 def emit(value: Mapping[str, Any]) -> None:
     """Print the one JSON object of a call."""
+    from sandbox_ops import render
+
     sys.stdout.write(json.dumps(render.finite(value), allow_nan=False) + "\n")
     sys.stdout.flush()
 
@@ -173,6 +174,8 @@ def say(words: str) -> None:
 
 def failure(error: BaseException, *, as_json: bool) -> Exit:
     """The end that an exception makes: its words, its code and its JSON object."""
+    from sandbox_ops import render, text
+
     if isinstance(error, BrokenPipeError) and _reader_gone():
         _silence_stdout()
         return Exit(code=_READER_GONE)

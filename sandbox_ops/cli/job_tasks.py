@@ -2,7 +2,7 @@
 
 from invoke import Context
 
-from sandbox_ops.cli import arguments, following, logtail, terminal, views
+from sandbox_ops.cli import arguments
 from sandbox_ops.cli.face import Answer, verb
 from sandbox_ops.cli.session import opened
 from sandbox_ops.errors import NotFoundError, UsageError
@@ -16,6 +16,7 @@ def jobs(
 ) -> Answer:
     """List the jobs of the machine, newest first."""
     from sandbox_ops import jobs as nouns
+    from sandbox_ops.cli import terminal, views
 
     with opened(context, sandbox) as here, terminal.busy("asking", quiet=json):
         found = nouns.recent(here.sandbox, limit=limit)
@@ -44,6 +45,8 @@ def logs(
     json: bool = False,
 ) -> Answer:
     """Show what a job wrote."""
+    from sandbox_ops.cli import following, logtail
+
     if follow and json:
         raise UsageError("--json is one answer, --follow is a stream", "leave out one")
     wanted = arguments.needed(job, "logs")
@@ -69,6 +72,7 @@ def stop(
 ) -> Answer:
     """End a job with every process it started."""
     from sandbox_ops import jobs as nouns
+    from sandbox_ops.cli import terminal, views
 
     wanted = arguments.needed(job, "stop")
     with opened(context, sandbox) as here, terminal.busy("stopping", quiet=json):
@@ -122,6 +126,8 @@ def run(
     json: bool = False,
 ) -> Answer:
     """Run a command there, show what it says, end with its exit code."""
+    from sandbox_ops.cli import following
+
     if not command.strip():
         raise UsageError(
             "`run` needs a command", "for example: sandbox-ops run -- nvidia-smi -L"

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox_ops.models import Project, SandboxConfig
-
 if TYPE_CHECKING:
     from sandbox_ops.discover import Settings
+    from sandbox_ops.models import Project, SandboxConfig
     from sandbox_ops.sandbox import Sandbox
 
 
@@ -23,12 +22,12 @@ class Session:
     settings: "Settings"
 
     @property
-    def project(self) -> Project:
+    def project(self) -> "Project":
         """The project around us. Asks git, so what needs none does not ask for it."""
         return self.settings.project
 
     @property
-    def known_project(self) -> Project | None:
+    def known_project(self) -> "Project | None":
         """The project; None outside of every clone and configuration."""
         return self.project if self.project.name else None
 
@@ -69,12 +68,14 @@ def _host_of(context: Any) -> str | None:  # noqa: ANN401 - Invoke's or Fabric's
     return str(found) if found else None
 
 
-def from_fabric(context: Any, settings: "Settings") -> SandboxConfig:  # noqa: ANN401 - a fabric.Connection
+def from_fabric(context: Any, settings: "Settings") -> "SandboxConfig":  # noqa: ANN401 - a fabric.Connection
     """The machine of somebody's fabric.Connection.
 
     What sandbox.toml says of the same host (workspace, keys) holds; host, user and port
     are the connection's.
     """
+    from sandbox_ops.models import SandboxConfig
+
     host = _host_of(context) or ""
     known = (settings.sandbox(name) for name in settings.sandbox_names)
     base = next(

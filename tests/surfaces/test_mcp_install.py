@@ -14,6 +14,7 @@ from command_line import PROGRAM, cli
 from mcp_server import Wire, wire
 from processes import Child
 
+from sandbox_ops.cli import install_tasks
 from sandbox_ops.cli.mcp_hosts import HOSTS
 
 FILES = {
@@ -273,7 +274,11 @@ def test_the_server_finds_the_project_it_is_told(project: Path, tmp_path: Path) 
 
 def test_neither_the_server_nor_its_protocol_is_imported() -> None:
     code = (
-        "import sys, sandbox_ops.cli.install_tasks as t; t.planned"
+        "import sys, sandbox_ops.cli.installing as t; t.planned"
         "; assert not {'mcp', 'mcp_adapter'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_help_names_every_host_that_is_known() -> None:
+    assert set(install_tasks.HOSTS) == set(HOSTS)

@@ -1,5 +1,6 @@
 """`sandbox-ops` as a process, as far as it comes without a machine."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -156,6 +157,29 @@ def test_what_needs_no_machine_loads_no_heavy_library(
         check=False,
     )
     assert done.stderr.endswith("[]\n")
+
+
+def test_the_list_of_the_verbs_loads_none_of_their_work(tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "from sandbox_ops.program import main\n"
+        "sys.argv = ['sandbox-ops', '--list']\n"
+        "try:\n    main()\n"
+        "finally:\n"
+        "    print([m for m in sys.modules if m.startswith('sandbox_ops.')],"
+        " file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(ast.literal_eval(done.stderr))
+    assert "sandbox_ops.tasks" in loaded
+    work = {"models", "render", "text", "sandbox", "cli.views", "cli.installing"}
+    assert not loaded & {f"sandbox_ops.{name}" for name in work}
 
 
 def test_the_completion_script_calls_us_and_gets_candidates(tmp_path: Path) -> None:
