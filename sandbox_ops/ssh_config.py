@@ -49,6 +49,8 @@ class ResolvedHost:
         alias: The name that was asked for.
         identity_files: In the order to try; they need not exist.
         identities_only: Offer only these, none that the agent has besides.
+        identities_first: Offer these before what the agent has besides: they were named
+            for this machine, and servers hang up after six keys.
         host_key_alias: The name to look up in known_hosts instead of host and port.
         proxy_command: Tokens expanded, ready for a shell; None: no proxy.
         proxy_jump: The hops, the first to connect to first: `[user@]host[:port]` or
@@ -71,6 +73,7 @@ class ResolvedHost:
     identity_files: tuple[str, ...] = ()
     certificate_files: tuple[str, ...] = ()
     identities_only: bool = False
+    identities_first: bool = False
     host_key_alias: str = ""
     user_known_hosts_files: tuple[str, ...] = ()
     global_known_hosts_files: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import paramiko
-from fabric import Config, Connection
+from fabric import Config
 
 from sandbox_ops import hostkeys
 from sandbox_ops.address import Address
@@ -22,6 +22,7 @@ from sandbox_ops.connection.budget import Budget
 from sandbox_ops.connection.login import Keyring, LockedKeyError, Strategy
 from sandbox_ops.connection.resolve import resolve
 from sandbox_ops.connection.runner import Runner, Transport
+from sandbox_ops.connection.verbs import UserVerbs
 from sandbox_ops.errors import ConnectError
 from sandbox_ops.models import SandboxConfig
 from sandbox_ops.ssh_config import ResolvedHost
@@ -44,10 +45,11 @@ class _Link:
     via: "SandboxConnection | None" = None
     proxy: dial.Proxy | None = None
     lock: threading.RLock = field(default_factory=threading.RLock)
+    files: threading.RLock = field(default_factory=threading.RLock)
     failed: tuple[float, Exception] | None = None
 
 
-class SandboxConnection(Connection):  # type: ignore[misc]
+class SandboxConnection(UserVerbs):
     """A `fabric.Connection` for users' tasks, and the door for our workers.
 
     Args:
@@ -314,19 +316,6 @@ class SandboxConnection(Connection):  # type: ignore[misc]
         """
         self.open()
         return pipe.open_pipe(self.transport, command)
-
-    def kill_marked(self, marker: str) -> None:
-        """End every process there whose environment carries the marker."""
-        with contextlib.closing(self.shell(_KILL_MARKED.format(marker=marker))) as end:
-            while end.receive(10):
-                pass
-
-
-_KILL_MARKED = """exec /bin/sh -c 'f() {{ grep -lzxFs SANDBOX_JOB={marker} \
-/proc/[0-9]*/environ | while read -r p; do p=${{p#/proc/}}; echo "${{p%/environ}}"; done; }}
-kill -s TERM $(f); i=0
-while [ -n "$(f)" ] && [ $i -lt 20 ]; do sleep 0.1; i=$((i+1)); done
-kill -s KILL $(f)' 2>/dev/null"""
 
 
 def _hop_config(config: SandboxConfig, hop: Address) -> SandboxConfig:

@@ -73,12 +73,12 @@ def gather(
     certificates, orphans = _certificates(resolved, files, asked, keys)
     usable = [file for file in files if not file.unusable]
     wanted = [file for file in usable if file.public not in in_agent or not file.public]
+    of_files = [Offer(f.path, keys[f.path]) for f in wanted if f.path in keys]
+    of_agent = [_of_agent(key) for key in asked]
+    if resolved.identities_first and of_files:
+        of_agent, of_files = of_files, of_agent
     return Identities(
-        offers=(
-            *certificates,
-            *(_of_agent(key) for key in asked),
-            *(Offer(f.path, keys[f.path]) for f in wanted if f.path in keys),
-        ),
+        offers=(*certificates, *of_agent, *of_files),
         locked=tuple(f for f in wanted if f.locked and f.path not in keys),
         unused=(*orphans, *_unused(resolved, files, keys, in_agent)),
     )

@@ -47,6 +47,7 @@ def resolve(config: SandboxConfig) -> ResolvedHost:
                 "Correct `identity_file` in sandbox.toml, or SSH_KEY_PATH.",
             )
         changes["identity_files"] = (config.identity_file,)
+        changes["identities_first"] = True
     return dataclasses.replace(resolved, **changes)  # type: ignore[arg-type]
 
 

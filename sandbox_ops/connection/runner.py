@@ -6,6 +6,7 @@ signals and lost links from exit codes, and reports a timeout when the tree is d
 
 import codecs
 import collections
+import contextlib
 import secrets
 import shlex
 import threading
@@ -18,6 +19,7 @@ from paramiko.common import MSG_CHANNEL_REQUEST
 from paramiko.ssh_exception import SSHException
 from paramiko.transport import Transport as ParamikoTransport
 
+from sandbox_ops.connection.pipe import SessionLimitError
 from sandbox_ops.errors import ConnectionLostError
 
 _SIGNAL_NUMBERS = {
@@ -162,11 +164,19 @@ class Runner(Remote):  # type: ignore[misc]
         """End the command's tree, then the channel."""
         self._killing = True
         try:
-            self.context.kill_marked(f"fabric-{self._marker}")
+            self._kill_tree()
         except Exception as error:  # noqa: BLE001  # told in `returncode`, by the asker
             self._unsure = error
         finally:
             self.channel.close()
+
+    def _kill_tree(self) -> None:
+        marker = f"fabric-{self._marker}"
+        try:
+            self.context.kill_marked(marker)
+        except SessionLimitError:  # ours may be the only one that the server allows
+            with contextlib.closing(self.context.another()) as other:
+                other.kill_marked(marker)
 
     def stop(self) -> None:
         """End the runner; a timeout is not reported before the tree is dead."""

@@ -4,6 +4,7 @@ Each configuration is given to OpenSSH's own client too: it has to agree.
 """
 
 import base64
+import dataclasses
 import logging
 import shutil
 import struct
@@ -196,6 +197,17 @@ def test_the_key_that_ssh_config_names_is_offered_before_the_agent_s_others(
     assert (gets_in(how), ssh_gets_in(how)) == (True, True)
     crowd = refusal(config(server, tmp_path, lines[0]))
     assert "IdentitiesOnly yes" in crowd.hint
+
+
+def test_the_key_of_sandbox_toml_is_offered_before_all_of_the_agent_s(
+    server: SshServer, agent: Agent, keys: Path, tmp_path: Path
+) -> None:
+    for n in range(7):
+        sshd_files.keygen(keys / f"more{n}")
+        agent.add(keys / f"more{n}")
+    how = config(server, tmp_path, f"IdentityAgent {agent.socket}")
+    assert gets_in(dataclasses.replace(how, identity_file=str(keys / "good")))
+    assert "Failed publickey" not in server.log
 
 
 def test_a_certificate_is_found_beside_its_key_or_where_ssh_config_says(

@@ -42,3 +42,19 @@ def test_the_library_example_runs_a_command_and_starts_a_job(
     ended, started = capsys.readouterr().out.strip().splitlines()
     assert ended.startswith(("0 ", "127 "))  # with a GPU, and without
     assert re.fullmatch(r"remote-\d+ /.*/jobs/remote-\d+/log", started)
+
+
+def test_the_task_on_fabric_s_verbs_does_what_it_says(
+    sshd: SshServer, tmp_path: Path
+) -> None:
+    page = "docs/how-to/custom-fabric-task.md"
+    imports, _, _ = _example(page, "def evaluate").partition("@task")
+    code = imports + _example(page, "def vocabulary")
+    there = tmp_path / "there"
+    there.mkdir()
+    (tmp_path / "tasks.py").write_text(code.replace("/tmp/", f"{there}/"), "utf-8")
+    (tmp_path / "words.txt").write_text("b\na\nb\n", "utf-8")
+    sshd.write_toml(tmp_path)
+    done = cli("vocabulary", cwd=tmp_path, program=INV)
+    assert (done.stdout, done.stderr) == ("2 words\n", "")
+    assert (tmp_path / "unique.txt").read_text() == "a\nb\n"
