@@ -99,6 +99,7 @@ def pin(
 ) -> Answer:
     """Keep a job's record and log, however old they get."""
     from sandbox_ops import jobs as nouns
+    from sandbox_ops.cli import terminal, views
 
     wanted = arguments.needed(job, "pin")
     with opened(context, sandbox) as here, terminal.busy("asking", quiet=json):

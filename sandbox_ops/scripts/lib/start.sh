@@ -31,6 +31,7 @@ do_start() {
     rm -rf "$_d"
     return
   fi
+  [ -z "$4" ] || put_state "$_d" "starting $SELF t0=$_t0 up0=$_up0"
   if ! once "$BASE/tokens/$_token" "$_id"; then # the same request, sent again, was quicker
     rm -rf "$_d"
     if read -r _id <"$BASE/tokens/$_token" && [ -n "$_id" ]; then
@@ -99,10 +100,11 @@ newest() {
 
 # fill DIR SPEC ENV COMMAND CLAIMS [FILE CONTENT]...: the record, each write checked
 fill() {
-  _f=$1
+  _f=$1 _phase=${5:+claiming} # not to be seen before its claims are granted
+  _phase=${_phase:-starting}
   printf '%s\n' "$2" >"$_f/spec.json" && [ -s "$_f/spec.json" ] &&
     printf '%s\n' "$4" >"$_f/command" && [ -s "$_f/command" ] &&
-    printf '%s\n%511s' "starting $SELF t0=$_t0 up0=$UP starting" '' >"$_f/state" &&
+    printf '%s\n%511s' "$_phase $SELF t0=$_t0 up0=$UP $_phase" '' >"$_f/state" &&
     [ -s "$_f/state" ] && printf '' >"$_f/log" || return 1
   [ "$_kind" = bg ] || printf '' >"$_f/stderr" || return 1
   [ -z "$3" ] || printf '%s\n' "$3" >"$_f/env" || return 1
