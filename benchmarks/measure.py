@@ -49,12 +49,17 @@ def interleaved(contenders: Contenders, rounds: int) -> dict[str, float]:
     for number in range(-_WARM_UPS, rounds):
         first = number % len(names)
         for name in names[first:] + names[:first]:
-            began = time.perf_counter()
-            contenders[name]()
-            took = time.perf_counter() - began
+            took_s = once(contenders[name])
             if number >= 0:
-                times[name].append(took)
+                times[name].append(took_s)
     return {name: statistics.median(all_of) for name, all_of in times.items()}
+
+
+def once(work: Callable[[], object]) -> float:
+    """Return the seconds that it takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
 
 
 def compared(

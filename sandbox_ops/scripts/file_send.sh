@@ -6,9 +6,18 @@
 # meanwhile. What a start-up file printed before lies before the mark.
 have=$2 size=$3 path=$4
 
+# whole: the first SIZE bytes; in large blocks where dd counts in bytes
+whole() {
+  if dd iflag=count_bytes count=0 </dev/null >/dev/null 2>&1; then
+    dd bs=131072 iflag=count_bytes count="$size" <"$path" 2>/dev/null
+  else
+    head -c "$size" <"$path"
+  fi
+}
+
 send() {
   if [ "$have" = 0 ]; then
-    head -c "$size" <"$path"
+    whole
   else
     tail -c "+$((have + 1))" <"$path" | head -c "$((size - have))"
   fi
@@ -25,7 +34,7 @@ sum() {
 printf '\n%s\n' "$1"
 exec 3>&1
 digest=$(
-  head -c "$size" <"$path" | sum &
+  whole | sum &
   send >&3 || kill $! # nobody listens any more
   wait $!
 )
