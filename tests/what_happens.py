@@ -13,7 +13,14 @@ from typing import TypeVar
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reference" / "what-happens-to-my-job.md"
 _MEASURED = """\
-@@"""
+762 schedules in eight runs, from seeds 100000, 100100 ... 100700:
+  466 client killed, 50 container restarted, 167 disk full, 121 git killed, 2154 jobs,
+  158 leader killed, 182 link slow, 40 reboot, 322 sessions killed, 336 supervisor
+  killed, 103 tree's disk full, 618 trees; seven runs with 0 broken, one with 9
+a client killed at 200 points of a start: 124 times one job, 76 times nothing
+two clients, 200 random acts each, from seed 469221: 68 claim, 65 look, 80 read, 61 run,
+  60 start, 66 stop; 0 wrong
+200,000 old jobs: start 0.04 s, newest 50 0.16 s, status 0.37 s at most; pruned in 231 s"""
 F = TypeVar("F", bound=Callable[..., object])
 
 _HEAD = """\
@@ -33,6 +40,11 @@ tried and from which seed. On 23 November 2026, on two cores that others used to
 ```
 {measured}
 ```
+The nine were in the run from seed 100100, which they ended after 62 schedules; the first in
+100161: jobs ran, and were missing from the list. It did not come back with those seeds. The likely
+cause is mended: the note of the last number given out could be lost on a full disk, and the list
+then ended at the first gap.
+
 A schedule is 4 to 7 steps on one machine: jobs started, commands run, jobs stopped, a clone
 edited and then reset or synced; with faults between and during them. Every command notes
 outside of our reach how often it ran and how it ended, and every edit has a text of its own,
