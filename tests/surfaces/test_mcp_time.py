@@ -59,12 +59,13 @@ def test_a_heartbeat_says_the_time_and_the_last_line(play: Play) -> None:
         assert text(result) == "step 1\nstep 2"
 
     play(scenario)
-    assert len(beats) == 2
+    assert len(beats) >= 2  # more on a machine that is slow to end it
     assert sorted(beats) == beats
+    assert (beats[0][1] or "").endswith(": step 1")
     for progress, message in beats:
         assert progress > 1.9
         assert message
-        assert message.endswith(": step 1")
+        assert message.endswith((": step 1", ": step 2"))
 
 
 def test_a_cancelled_command_is_dead_within_three_seconds(
