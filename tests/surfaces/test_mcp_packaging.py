@@ -43,7 +43,7 @@ def test_the_registry_is_told_this_version_and_a_program_that_exists() -> None:
 
 
 def test_the_registry_finds_nothing_wrong_with_what_it_is_told() -> None:
-    """Its rules (schema of 2025-12-11), as far as they concern what we say."""
+    """Its rules (schema of 2025-09-29), as far as they concern what we say."""
     server = read("server.json")
     assert re.fullmatch(r"[a-zA-Z0-9.-]+/[a-zA-Z0-9._-]+", server["name"])
     assert 0 < len(server["description"]) <= 100
