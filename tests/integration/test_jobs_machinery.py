@@ -85,3 +85,28 @@ def test_a_supervisor_killed_before_its_first_word_does_not_hold_up_the_answer(
     assert b"abc job remote-1" in done.stdout
     assert b" starting " in done.stdout
     assert time.monotonic() - started < 15  # it took 30: until readers gave it up
+
+
+def test_a_job_is_not_listed_before_its_claims_are_granted(tmp_path: Path) -> None:
+    words = ["token", "bg", *"01000", "sh", "/", "{}", "", "true", "gpu-0"]
+    answer = answered(
+        tmp_path, words, "claim_all() { look_jobs 5; no refused taken; return 1; }"
+    )
+    assert b"abc error refused" in answer
+    assert b"job remote-1" not in answer
+
+
+def answered(folder: Path, words: list[str], instead: str) -> bytes:
+    """Return a worker's answer to a start, with one function of the library replaced."""
+    library = folder / "library"
+    text = scripts.library().replace(BEFORE_MAIN, f"{instead}\n{BEFORE_MAIN}")
+    assert instead in text
+    library.write_text(text)
+    return subprocess.run(
+        ["sh", library, "worker"],
+        input=b"#abc\n" + scripts.request(1, "start", words),
+        env={"HOME": str(folder), "PATH": os.environ["PATH"]},
+        stdout=subprocess.PIPE,
+        check=False,
+        timeout=25,
+    ).stdout

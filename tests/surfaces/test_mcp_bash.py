@@ -1,31 +1,12 @@
 """remote_bash against a real sshd, as an agent calls it."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import processes
 import pytest
-from mcp_server import ERAS, Ask, asker
+from mcp_server import Ask
 from sshd import SshServer
-
-from mcp_adapter.machines import Machines
-
-
-@pytest.fixture(scope="module")
-def machines(
-    sshd: SshServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Machines]:
-    folder = tmp_path_factory.mktemp("mcp")
-    sshd.write_toml(folder)
-    machines = Machines(folder, {})
-    yield machines
-    machines.close()
-
-
-@pytest.fixture(params=ERAS)
-def ask(request: pytest.FixtureRequest, machines: Machines) -> Ask:
-    return asker(machines, request.param)
 
 
 def test_a_command_answers_its_output_and_nothing_else(ask: Ask) -> None:

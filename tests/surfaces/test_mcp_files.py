@@ -1,29 +1,10 @@
 """remote_file_read against a real sshd, as an agent calls it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mcp_server import ERAS, Ask, asker
+from mcp_server import Ask
 from sshd import SshServer
-
-from mcp_adapter.machines import Machines
-
-
-@pytest.fixture(scope="module")
-def machines(
-    sshd: SshServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Machines]:
-    folder = tmp_path_factory.mktemp("mcp")
-    sshd.write_toml(folder)
-    machines = Machines(folder, {})
-    yield machines
-    machines.close()
-
-
-@pytest.fixture(params=ERAS)
-def ask(request: pytest.FixtureRequest, machines: Machines) -> Ask:
-    return asker(machines, request.param)
 
 
 @pytest.fixture

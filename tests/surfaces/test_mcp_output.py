@@ -2,32 +2,14 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from mcp_server import ERAS, Ask, asker, cursor, ended, output, started
+from mcp_server import Ask, cursor, ended, output, started
 from sshd import SshServer
 from waiting import wait_until
 
 from mcp_adapter.machines import Machines
 from mcp_adapter.tools import Tools
-
-
-@pytest.fixture(scope="module")
-def machines(
-    sshd: SshServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Machines]:
-    folder = tmp_path_factory.mktemp("mcp")
-    sshd.write_toml(folder)
-    machines = Machines(folder, {})
-    yield machines
-    machines.close()
-
-
-@pytest.fixture(params=ERAS)
-def ask(request: pytest.FixtureRequest, machines: Machines) -> Ask:
-    return asker(machines, request.param)
 
 
 def test_a_job_is_read_by_cursors_and_nothing_is_lost_or_twice(

@@ -174,7 +174,7 @@ marked() {
 nap() {
   _cs=$(($1 % 100))
   [ "$_cs" -gt 9 ] || _cs=0$_cs
-  [ -n "${NAPS-}" ] || { NAPS=whole && sleep 0.01 2>/dev/null && NAPS=exact; }
+  [ -n "${NAPS-}" ] || { NAPS=whole && sleep 0.01 </dev/null 2>/dev/null && NAPS=exact; }
   if [ "$NAPS" = exact ]; then sleep "$(($1 / 100)).$_cs" & else sleep "$((($1 + 99) / 100))" & fi
   SLEEP=$!
   wait $SLEEP

@@ -1,0 +1,27 @@
+"""What the tests of the three tools share: the tools, as an agent calls them."""
+
+from collections.abc import Iterator
+
+import pytest
+from mcp_server import ERAS, Ask, asker
+from sshd import SshServer
+
+from mcp_adapter.machines import Machines
+
+
+@pytest.fixture(scope="module")
+def machines(
+    sshd: SshServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Machines]:
+    """The machines of a `sandbox.toml` that names one."""
+    folder = tmp_path_factory.mktemp("mcp")
+    sshd.write_toml(folder)
+    machines = Machines(folder, {})
+    yield machines
+    machines.close()
+
+
+@pytest.fixture(params=ERAS)
+def ask(request: pytest.FixtureRequest, machines: Machines) -> Ask:
+    """Calls a tool in a protocol era; answers its text, and whether it is an error."""
+    return asker(machines, request.param)
