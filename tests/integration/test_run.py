@@ -132,6 +132,14 @@ def test_processes_left_behind_are_counted_and_can_be_stopped(
     assert pids_of(sshd, "sleep 7091") == []
 
 
+def test_a_daemon_that_is_just_being_born_is_counted(sandbox: Sandbox) -> None:
+    """While a process becomes a program, its environment is empty, and so its marker."""
+    for _ in range(20):
+        job = sandbox.run("(setsid sh -c 'sleep 60 & exit' >/dev/null 2>&1 &)").job
+        assert (job.survivors, jobs.get(sandbox, job.id).survivors) == (1, 1)
+        jobs.stop(sandbox, job.id, grace_s=0)
+
+
 def test_a_killed_ssh_session_is_healed_and_the_true_ending_answered(
     make_sshd: Callable[..., SshServer],
 ) -> None:

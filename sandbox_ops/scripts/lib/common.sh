@@ -174,6 +174,7 @@ marked() {
 nap() {
   _cs=$(($1 % 100))
   [ "$_cs" -gt 9 ] || _cs=0$_cs
+  # shellcheck disable=SC2217 # or it would hold open what its parent reads from
   [ -n "${NAPS-}" ] || { NAPS=whole && sleep 0.01 </dev/null 2>/dev/null && NAPS=exact; }
   if [ "$NAPS" = exact ]; then sleep "$(($1 / 100)).$_cs" & else sleep "$((($1 + 99) / 100))" & fi
   SLEEP=$!

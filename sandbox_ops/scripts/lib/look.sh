@@ -55,6 +55,11 @@ given_up() {
 survivors() {
   _alive=0
   [ ! -e "$_dir/quiet" ] || return 0
+  # just counted: who is becoming a program would hide from a second look
+  if [ ! -e "$_dir/swept" ] && [ $((UP - ${UP1:-0})) -lt 100 ]; then
+    _alive=$SURVIVORS
+    return 0
+  fi
   members "$_dir"
   for _p in $PIDS; do _alive=$((_alive + 1)); done
   [ $_alive -gt 0 ] || printf '' >"$_dir/quiet"

@@ -146,7 +146,7 @@ oom_file() {
 # fork and go while we look: then we look once more, not for as long as the machine is
 # busy with other jobs.
 leftovers() {
-  for _round in 1 2; do
+  for _round in 1 2 3 4 5 6; do
     left=0 _born='' _orphans='' _p=$leader _last=0
     if ! newborn; then
       LEADER=$leader LTICKS=$lticks PHASE=ended UP1=$UP
@@ -160,9 +160,22 @@ leftovers() {
     # shellcheck disable=SC2086 # paths without blanks
     marked "$dir" $_environs
     for _p in $FILES; do left=$((left + 1)); done
-    for _p in $_orphans; do [ -e "/proc/$_p" ] || continue 2; done
-    return 0
+    unsure || return 0
+    nap 1
   done
+}
+
+# unsure: an orphan went while we looked, or all are unmarked and one has no environment:
+# who is just becoming a program has none yet
+unsure() {
+  for _p in $_orphans; do
+    [ -e "/proc/$_p" ] || return 0
+    [ "$left" = 0 ] || continue
+    _environ=
+    read -r _environ <"/proc/$_p/environ"
+    [ -n "$_environ" ] || return 0
+  done
+  return 1
 }
 
 # newborn: _born = who was born since the leader, but for those of its session, who are
@@ -174,7 +187,7 @@ newborn() {
     [ "$_last" -ge "$leader" ] && [ $((_last - leader)) -le 300 ] || return 1
     while [ "$_p" -lt "$_last" ]; do
       _p=$((_p + 1))
-      [ -e "/proc/$_p/environ" ] && proc "$_p" && [ "$STATE" != Z ] || continue
+      [ -r "/proc/$_p/environ" ] && proc "$_p" && [ "$STATE" != Z ] || continue
       if [ "$SID" = "$leader" ]; then
         left=$((left + 1)) # marked or not, or just becoming a program
         continue
