@@ -60,7 +60,7 @@ def look(sandbox: Sandbox) -> tuple[ShownKey, ...]:
             key_type=key_type,
             key_base64=key,
             fingerprint=hostkeys.fingerprint(key),
-            trust=connection.verdict(key_type, key).trust,
+            trust=connection.host_keys.verdict(key_type, key).trust,
         )
         for key_type, key in connection.shown_keys()
     )
@@ -91,7 +91,7 @@ def add(
     connection = sandbox.connection
     for key in shown:
         if key.trust in {hostkeys.Trust.CHANGED, hostkeys.Trust.REVOKED}:
-            connection.check_host_key(key.key_type, key.key_base64)
+            connection.host_keys.check(key.key_type, key.key_base64)
     new = [key for key in shown if key.trust is hostkeys.Trust.UNKNOWN]
     lines = [
         hostkeys.known_hosts_line(
@@ -99,7 +99,7 @@ def add(
             connection.port,
             key.key_type,
             key.key_base64,
-            alias=connection.host_key_alias,
+            alias=connection.host_keys.alias,
         )
         for key in new
     ]
@@ -108,12 +108,12 @@ def add(
         host=sandbox.config.host,
         keys=shown,
         added=tuple(key.fingerprint for key in new),
-        file=str(connection.trust_file()),
+        file=str(connection.host_keys.file),
     )
 
 
 def _append(sandbox: Sandbox, lines: list[str]) -> None:
-    path = sandbox.connection.trust_file()
+    path = sandbox.connection.host_keys.file
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)

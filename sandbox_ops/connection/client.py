@@ -9,13 +9,11 @@ import copy
 import threading
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import paramiko
 from fabric import Config
 
-from sandbox_ops import hostkeys
 from sandbox_ops.address import Address
 from sandbox_ops.connection import askpass, dial, failures, keys, pipe, probe
 from sandbox_ops.connection.budget import Budget
@@ -28,7 +26,7 @@ from sandbox_ops.models import SandboxConfig
 from sandbox_ops.ssh_config import ResolvedHost
 
 CONNECT_S = 9.0
-"""What an attempt may take, all its steps together."""
+"""What an attempt may take, all its steps together; ConnectTimeout says otherwise."""
 _ATTEMPTS = 6
 """MaxStartups of sshd_config(5) drops connections at random when many come at once."""
 _KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
@@ -40,7 +38,7 @@ class _Link:
 
     config: SandboxConfig
     resolved: ResolvedHost
-    trusted: tuple[hostkeys.Entry, ...]
+    host_keys: keys.HostKeys
     keyring: Keyring
     via: "SandboxConnection | None" = None
     proxy: dial.Proxy | None = None
@@ -80,9 +78,9 @@ class SandboxConnection(UserVerbs):
         )
         self.config.runners.remote = Runner
         # Fabric's class takes a plain attribute for a configuration value, but for this
-        trusted = keys.on_record(resolved)
-        self._set(_link=_Link(config, resolved, trusted, Keyring(resolved), via))
-        self.client.set_missing_host_key_policy(keys.CheckedPolicy(self.check_host_key))
+        host_keys = keys.HostKeys.of(config, resolved)
+        self._set(_link=_Link(config, resolved, host_keys, Keyring(resolved), via))
+        self.client.set_missing_host_key_policy(keys.CheckedPolicy(host_keys.check))
 
     def open(
         self, within_s: float | None = None, *, asked_at: float | None = None
@@ -130,7 +128,8 @@ class SandboxConnection(UserVerbs):
         """Try until the server lets one more client in, or the time is over."""
         self._clean_up()
         for attempt in range(_ATTEMPTS):
-            budget = Budget.of(CONNECT_S if within_s is None else within_s)
+            patience_s = self._link.resolved.connect_timeout_s or CONNECT_S
+            budget = Budget.of(patience_s if within_s is None else within_s)
             try:
                 self._open_once(budget)
                 break
@@ -235,33 +234,14 @@ class SandboxConnection(UserVerbs):
 
     def _transport(self, sock: Any, **kwargs: Any) -> Transport:  # noqa: ANN401
         transport = Transport(sock, **kwargs)
-        alias = self._link.resolved.host_key_alias
-        known = hostkeys.key_types_known(
-            self._link.trusted, self.host, self.port, alias=alias
-        )
-        keys.prefer(transport, known)
+        self.host_keys.prefer_known(transport)
         return transport
 
-    def verdict(self, key_type: str, key_base64: str) -> hostkeys.Verdict:
-        """Say what known_hosts holds against a key, or for it."""
-        alias = self._link.resolved.host_key_alias
-        return hostkeys.check(
-            self._link.trusted, self.host, self.port, key_type, key_base64, alias=alias
-        )
-
-    def check_host_key(self, key_type: str, key_base64: str) -> None:
-        """Refuse a key that known_hosts does not vouch for.
-
-        Raises:
-            HostKeyError: Unknown, changed or revoked.
-        """
-        verdict = self.verdict(key_type, key_base64)
-        if not verdict.ok:
-            raise hostkeys.refusal(
-                verdict,
-                machine=self._link.config.host,
-                trust_command=f"sandbox-ops trust --sandbox {self._link.config.name}",
-            )
+    @property
+    def host_keys(self) -> keys.HostKeys:
+        """What known_hosts says of this machine."""
+        link: _Link = self._link
+        return link.host_keys
 
     def shown_keys(self) -> tuple[tuple[str, str], ...]:
         """Return the host keys that the machine shows now: types and base64.
@@ -282,15 +262,6 @@ class SandboxConnection(UserVerbs):
                 f"{self.host}:{self.port} showed no host key: is it an SSH server?"
             )
         return tuple(found.items())
-
-    def trust_file(self) -> Path:
-        """Return the known_hosts file that a trusted key is added to."""
-        return Path(self._link.resolved.user_known_hosts_files[0]).expanduser()
-
-    @property
-    def host_key_alias(self) -> str:
-        """HostKeyAlias of ssh_config(5), or ""."""
-        return str(self._link.resolved.host_key_alias)
 
     def _clean_up(self) -> None:
         with contextlib.suppress(Exception):

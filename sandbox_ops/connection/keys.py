@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import paramiko
 
 from sandbox_ops import hostkeys
 from sandbox_ops.connection.runner import Transport
+from sandbox_ops.models import SandboxConfig
 from sandbox_ops.ssh_config import ResolvedHost
 
 _RSA = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
@@ -22,6 +24,64 @@ def on_record(resolved: ResolvedHost) -> tuple[hostkeys.Entry, ...]:
         with contextlib.suppress(OSError):
             entries += hostkeys.read(path.read_text("utf-8", "replace"), str(path))
     return tuple(entries)
+
+
+@dataclass(frozen=True, slots=True)
+class HostKeys:
+    """What known_hosts says of one machine.
+
+    Attributes:
+        config: How the machine is called by its users.
+        resolved: Where it is, and which files count.
+        trusted: The lines of these files.
+    """
+
+    config: SandboxConfig
+    resolved: ResolvedHost
+    trusted: tuple[hostkeys.Entry, ...]
+
+    @classmethod
+    def of(cls, config: SandboxConfig, resolved: ResolvedHost) -> "HostKeys":
+        """Read the files."""
+        return cls(config, resolved, on_record(resolved))
+
+    def verdict(self, key_type: str, key_base64: str) -> hostkeys.Verdict:
+        """Say what known_hosts holds against a key, or for it."""
+        return hostkeys.check(
+            self.trusted, self.resolved.hostname, self.resolved.port,
+            key_type, key_base64, alias=self.alias,
+        )  # fmt: skip
+
+    def check(self, key_type: str, key_base64: str) -> None:
+        """Refuse a key that known_hosts does not vouch for.
+
+        Raises:
+            HostKeyError: Unknown, changed or revoked.
+        """
+        verdict = self.verdict(key_type, key_base64)
+        if not verdict.ok:
+            raise hostkeys.refusal(
+                verdict,
+                machine=self.config.host,
+                trust_command=f"sandbox-ops trust --sandbox {self.config.name}",
+            )
+
+    def prefer_known(self, transport: Transport) -> None:
+        """Ask for the types first that are on record."""
+        known = hostkeys.key_types_known(
+            self.trusted, self.resolved.hostname, self.resolved.port, alias=self.alias
+        )
+        prefer(transport, known)
+
+    @property
+    def file(self) -> Path:
+        """The known_hosts file that a trusted key is added to."""
+        return Path(self.resolved.user_known_hosts_files[0]).expanduser()
+
+    @property
+    def alias(self) -> str:
+        """HostKeyAlias of ssh_config(5), or ""."""
+        return self.resolved.host_key_alias
 
 
 def prefer(transport: Transport, types: tuple[str, ...]) -> None:

@@ -143,6 +143,19 @@ def test_a_server_that_never_answers_is_given_up_within_ten_seconds() -> None:
         assert time.monotonic() - started < 10
 
 
+def test_the_patience_of_ssh_config_is_ours(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        port = frozen.getsockname()[1]
+        config = SandboxConfig(
+            name="t", host="127.0.0.1", port=port, ssh_config=str(tmp_path / "config")
+        )
+        (tmp_path / "config").write_text("Host 127.0.0.1\n  ConnectTimeout 1\n")
+        started = time.monotonic()
+        with Sandbox(config) as sandbox, pytest.raises(ConnectError):
+            sandbox.run("true")
+        assert time.monotonic() - started < 5
+
+
 def test_a_key_that_is_not_let_in_is_named(sshd: SshServer, tmp_path: Path) -> None:
     shutil.copy(sshd.folder / "host_key", tmp_path / "wrong_key")
     config = sshd.config(identity_file=str(tmp_path / "wrong_key"))
