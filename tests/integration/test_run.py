@@ -136,7 +136,8 @@ def test_a_daemon_that_is_just_being_born_is_counted(sandbox: Sandbox) -> None:
     """While a process becomes a program, its environment is empty, and so its marker."""
     for _ in range(20):
         job = sandbox.run("(setsid sh -c 'sleep 60 & exit' >/dev/null 2>&1 &)").job
-        assert (job.survivors, jobs.get(sandbox, job.id).survivors) == (1, 1)
+        assert job.survivors  # its own parent may still be there
+        assert jobs.get(sandbox, job.id).survivors
         jobs.stop(sandbox, job.id, grace_s=0)
 
 

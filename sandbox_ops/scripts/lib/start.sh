@@ -47,7 +47,9 @@ do_start() {
     umask "$UMASK"
     supervise "$_d" "$_kind" "$_timeout" "$_grace" "$_cap" "$_wait" "$_shell" "$_cwd" "$_t0"
   ) &
+  _supervisor=$!
   while read -r _who _what <&7 && [ "$_who" != "$_id" ]; do :; done
+  [ "$_what" != ended ] || REAP=$_supervisor # it is about to go: once we have answered
   emit_job "$_id" j 0 "$_max" 0 "$_max"
 }
 

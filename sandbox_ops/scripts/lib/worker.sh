@@ -48,8 +48,10 @@ worker() {
     fi
     case $_body in *"#$1" | *"#$1
 ") ;; *) exit 81 ;; esac # cut off by a dying link: half a request is none
+    REAP=
     eval "$_body"
     trailer "end $_seq"
+    [ -z "$REAP" ] || wait "$REAP"
   done
   exit 81
 }
