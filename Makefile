@@ -24,9 +24,9 @@ demo: $(VENV)/ready
 
 test: lint
 	.ci/system-packages
-	@# four at once, for most of the time they wait; what fails in the crowd is run again
+	@# five at once, for most of the time they wait; what fails in the crowd is run again
 	@# alone, and has to pass there: some promises are about seconds
-	$(BIN)/pytest -n 4 --dist loadfile || \
+	$(BIN)/pytest -n 5 --dist loadfile || \
 	  $(BIN)/pytest --last-failed --last-failed-no-failures none
 
 lint: $(VENV)/ready

@@ -15,7 +15,7 @@ from schedules import Schedule
 from what_happens import row
 
 MACHINES = int(os.environ.get("SANDBOX_OPS_MACHINES", "3"))
-SCHEDULES = int(os.environ.get("SANDBOX_OPS_SCHEDULES", "24"))
+SCHEDULES = int(os.environ.get("SANDBOX_OPS_SCHEDULES", "12"))
 SEED = int(os.environ.get("SANDBOX_OPS_SEED", "0")) or secrets.randbelow(10**6)
 
 

@@ -103,6 +103,8 @@ def test_it_is_ready_about_as_fast_as_the_protocol_library_can_be(
     ours = theirs = math.inf  # of several tries the best: a busy machine delays either
     for _ in range(10):
         ours, theirs = min(ours, timed(ready)), min(theirs, timed(import_alone))
+        if ours / theirs < 1.2:  # the promise
+            break
     record_property("start, ms", round(ours))
     record_property("start / bare import", round(ours / theirs, 2))
     assert ours / theirs < 1.2
