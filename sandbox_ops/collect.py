@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sandbox_ops.models import Output
 
-PIECE_BYTES = 6_000_000
+PIECE_BYTES = 9_000_000
 """At most so much is asked for at once: each asking costs a round trip and a process."""
 
 
