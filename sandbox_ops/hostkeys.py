@@ -1,8 +1,8 @@
 """known_hosts, read as OpenSSH reads it: text in, verdicts out.
 
 Tolerant: a line that cannot be read is passed over, as ssh(1) does, for one broken
-line must not lock a user out of every machine, nor let anything in. Certificate
-authorities (`@cert-authority`) are read and not used: we ask for plain keys.
+line must not lock a user out of every machine, nor let anything in. What an authority
+(`@cert-authority`) vouches for is checked where the connection is.
 """
 
 import base64
@@ -63,8 +63,7 @@ class Verdict:
         line: Its number, from 1; 0 where there is none.
         expected_type: The type of the key that is on record, where it changed.
         expected_fingerprint: Its fingerprint.
-        authority: `FILE:LINE` of an authority that may vouch for an unknown machine:
-            by certificates, which we do not check.
+        authority: `FILE:LINE` of an authority that may vouch for an unknown machine.
     """
 
     trust: Trust
@@ -181,13 +180,27 @@ def _decide(
     return Trust.CHANGED, min(on_record, key=lambda e: e.key_type != key_type)
 
 
-def refusal(verdict: Verdict, *, machine: str, trust_command: str) -> HostKeyError:
+def authorities(
+    entries: Iterable[Entry], host: str, port: int, *, alias: str = ""
+) -> tuple[bytes, ...]:
+    """Return the keys of those that may vouch for the machine, without revoked ones."""
+    names = (lookup_name(host, port, alias), lookup_name(host, _SSH_PORT, alias))
+    named = [e for e in entries if any(_names(e, name) for name in names)]
+    revoked = {entry.blob for entry in named if entry.marker == _REVOKED}
+    blobs = (entry.blob for entry in named if entry.marker == _AUTHORITY)
+    return tuple(blob for blob in blobs if blob not in revoked)
+
+
+def refusal(
+    verdict: Verdict, *, machine: str, trust_command: str, certificate: str = ""
+) -> HostKeyError:
     """Return the error for a key that is not trusted, with what to do about it.
 
     Args:
         verdict: What the check said.
         machine: The machine in the user's words.
         trust_command: What to type to see the key and trust it.
+        certificate: Why the certificate that it showed, if any, does not count.
     """
     shown = f"{verdict.key_type} {verdict.fingerprint}"
     place = f"{verdict.file}:{verdict.line}"
@@ -210,8 +223,12 @@ def refusal(verdict: Verdict, *, machine: str, trust_command: str) -> HostKeyErr
             f"    {trust_command}",
         )
     authority = (
-        f" {verdict.authority} trusts an authority for it; certificates of hosts are "
-        "not checked here, its plain key is."
+        f" {verdict.authority} trusts an authority for it, but "
+        + (
+            f"of its certificate: {certificate}."
+            if certificate
+            else "it showed no certificate."
+        )
         if verdict.authority
         else ""
     )

@@ -9,6 +9,7 @@ from typing import Any
 import paramiko
 
 from sandbox_ops import hostkeys
+from sandbox_ops.connection import host_certificates
 from sandbox_ops.connection.runner import Transport
 from sandbox_ops.models import SandboxConfig
 from sandbox_ops.ssh_config import ResolvedHost
@@ -52,26 +53,47 @@ class HostKeys:
             key_type, key_base64, alias=self.alias,
         )  # fmt: skip
 
-    def check(self, key_type: str, key_base64: str) -> None:
+    def check(self, key_type: str, key_base64: str, certificate: bytes = b"") -> None:
         """Refuse a key that known_hosts does not vouch for.
+
+        Args:
+            key_type: Of the plain key.
+            key_base64: It.
+            certificate: What an authority says of it, if the machine showed that. One
+                that does not count is as none: then the plain key decides.
 
         Raises:
             HostKeyError: Unknown, changed or revoked.
         """
         verdict = self.verdict(key_type, key_base64)
+        why = ""
+        if certificate and verdict.trust is not hostkeys.Trust.REVOKED:
+            name = self.alias or self.resolved.hostname
+            good, why = host_certificates.vouched(certificate, self.authorities, name)
+            if good:
+                return
         if not verdict.ok:
             raise hostkeys.refusal(
                 verdict,
                 machine=self.config.host,
                 trust_command=f"sandbox-ops trust --sandbox {self.config.name}",
+                certificate=why,
             )
 
+    @property
+    def authorities(self) -> tuple[bytes, ...]:
+        """The keys of those that may vouch for the machine by a certificate."""
+        return hostkeys.authorities(
+            self.trusted, self.resolved.hostname, self.resolved.port, alias=self.alias
+        )
+
     def prefer_known(self, transport: Transport) -> None:
-        """Ask for the types first that are on record."""
+        """Ask for a certificate if an authority is on record, then for types that are."""
         known = hostkeys.key_types_known(
             self.trusted, self.resolved.hostname, self.resolved.port, alias=self.alias
         )
         prefer(transport, known)
+        transport.certificates_first = bool(self.authorities)
 
     @property
     def file(self) -> Path:
@@ -117,7 +139,7 @@ def shown(sock: Any, key_type: str, timeout_s: float) -> tuple[str, str] | None:
 class CheckedPolicy(paramiko.MissingHostKeyPolicy):
     """Asks our reader of known_hosts; paramiko's own raises on lines it cannot read."""
 
-    def __init__(self, check: Callable[[str, str], None]) -> None:
+    def __init__(self, check: Callable[[str, str, bytes], None]) -> None:
         self._check = check
 
     def missing_host_key(
@@ -125,4 +147,6 @@ class CheckedPolicy(paramiko.MissingHostKeyPolicy):
     ) -> None:
         """Refuse the key if known_hosts does not vouch for it."""
         del client, hostname
-        self._check(key.get_name(), key.get_base64())
+        shown = getattr(key, "public_blob", None)  # where it came with a certificate
+        certificate = shown.key_blob if shown is not None else b""
+        self._check(key.get_name(), key.get_base64(), certificate)

@@ -62,8 +62,17 @@ class Transport(ParamikoTransport):
         options = self.get_security_options()
         # one pass over the data instead of two: 1.7 times as fast, measured
         options.ciphers = sorted(options.ciphers, key=_needs_mac)
+        self.certificates_first = False
         self._late: collections.deque[Any] = collections.deque()
         self._late_lock = threading.Lock()
+
+    @property
+    def preferred_keys(self) -> tuple[str, ...]:
+        """What to ask the server for; paramiko's own puts certificates last."""
+        wanted = tuple(super().preferred_keys)
+        if not self.certificates_first:
+            return wanted
+        return tuple(sorted(wanted, key=lambda each: "-cert-" not in each))
 
     def _send_user_message(self, data: Any) -> None:  # noqa: ANN401
         """Send, but not while keys are exchanged, as happens every 512 MB.
