@@ -143,3 +143,13 @@ def test_a_certificate_that_does_not_count_is_told_with_the_reason(
         sandbox.run("true")
     assert f"{known}:1 trusts an authority for it" in caught.value.message
     assert "it is for elsewhere" in caught.value.message
+
+
+def test_a_machine_that_shows_nothing_but_a_certificate_is_known_by_the_key_in_it(
+    make_sshd: Make, tmp_path: Path
+) -> None:
+    only = "HostKeyAlgorithms ssh-ed25519-cert-v01@openssh.com"
+    server = make_sshd(extra=f"HostCertificate {tmp_path}/host_key-cert.pub\n{only}")
+    certify(server, tmp_path, authority(tmp_path)[0], *HERE)
+    known = server.known_hosts
+    assert (we_trust(server, known), ssh_trusts(server, known)) == (True, True)

@@ -20,7 +20,7 @@ from sshd import SshServer
 from waiting import wait_until
 
 from sandbox_ops import Sandbox, SandboxConfig
-from sandbox_ops.errors import ConnectError, HostKeyError
+from sandbox_ops.errors import ConnectError
 
 Make = Callable[..., SshServer]
 
@@ -388,54 +388,3 @@ def test_a_key_that_is_right_and_not_enough_never_leads_to_a_prompt(
     error = refusal(config(server, tmp_path, f"IdentityFile {server.identity_file}"))
     assert "which is right, and not enough" in error.message
     assert "it wants password" in error.message
-
-
-@pytest.fixture
-def vouched_for(make_sshd: Make, keys: Path, tmp_path: Path) -> SshServer:
-    """A machine that shows a certificate besides its plain key."""
-    host_key = tmp_path / "sshd-1" / "host_key"
-    server = make_sshd()
-    assert host_key.exists()
-    _tool(
-        "ssh-keygen",
-        "-q",
-        "-s",
-        keys / "ca",
-        "-I",
-        "h",
-        "-h",
-        "-n",
-        server.host,
-        f"{host_key}.pub",
-    )
-    with (server.folder / "sshd_config").open("a") as file:
-        file.write(f"HostCertificate {host_key}-cert.pub\n")
-    server.restart()
-    return server
-
-
-def test_a_machine_that_shows_a_certificate_is_known_by_its_plain_key(
-    vouched_for: SshServer, keys: Path, tmp_path: Path
-) -> None:
-    plain = vouched_for.known_hosts.read_text()
-    name = plain.split()[0]
-    authority = f"@cert-authority {name} {(keys / 'ca.pub').read_text()}"
-    vouched_for.known_hosts.write_text(authority)
-    how = config(vouched_for, tmp_path, f"IdentityFile {vouched_for.identity_file}")
-    assert ssh_gets_in(how)  # it reads the certificate; we cannot, and say so
-    with Sandbox(how) as sandbox, pytest.raises(HostKeyError) as caught:
-        sandbox.run("true")
-    assert f"{vouched_for.known_hosts}:1 trusts an authority" in caught.value.message
-    assert "sandbox-ops trust" in caught.value.hint
-    vouched_for.known_hosts.write_text(authority + plain)
-    assert gets_in(how)
-
-
-def test_a_machine_that_shows_nothing_but_a_certificate_is_known_by_the_key_in_it(
-    vouched_for: SshServer, tmp_path: Path
-) -> None:
-    with (vouched_for.folder / "sshd_config").open("a") as file:
-        file.write("HostKeyAlgorithms ssh-ed25519-cert-v01@openssh.com\n")
-    vouched_for.restart()
-    how = config(vouched_for, tmp_path, f"IdentityFile {vouched_for.identity_file}")
-    assert (gets_in(how), ssh_gets_in(how)) == (True, True)
