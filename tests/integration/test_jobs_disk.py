@@ -136,6 +136,28 @@ def test_a_disk_that_was_full_for_a_while_is_remembered(
         assert call.future.result(10).job.log_incomplete
 
 
+def test_room_that_another_job_made_hides_from_nobody_that_there_was_none(
+    mounts: Mounts, make_sshd: Make
+) -> None:
+    server, folder = small_disk(mounts, make_sshd)
+    with Sandbox(server.config()) as sandbox:
+        sandbox.run("true")
+        go = server.home / "go"
+        first = sandbox.start("sleep 3600")
+        wait_until(lambda: jobs.get(sandbox, first.id).state is JobState.RUNNING)
+        second = sandbox.start(f"until [ -e {go} ]; do sleep 0.1; done; exit 5")
+        wait_until(lambda: jobs.get(sandbox, second.id).state is JobState.RUNNING)
+        mounts.fill(folder)
+        with pytest.raises(RefusedError):
+            sandbox.start("true")  # finds it full, and says so to all
+        mounts.free(folder)
+        go.touch()
+        assert jobs.wait(sandbox, second.id, timeout_s=10).log_incomplete
+        later = sandbox.run("true").job
+        assert not later.log_incomplete
+        jobs.stop(sandbox, first.id, grace_s=0)
+
+
 def call_log(sandbox: Sandbox, job_id: str | None) -> str:
     return jobs.get(sandbox, str(job_id)).log_path
 

@@ -81,6 +81,7 @@ prepare() {
   # shellcheck disable=SC3067 # dash, bash and busybox all have it
   [ -O "$ROOT" ] && [ -O "$BASE" ] || { UNREADY="denied $ROOT belongs to another user"; return; }
   [ "${1-}" = again ] || chmod 700 "$ROOT"
+  [ -s "$BASE/full" ] || { printf '%-99s\n' 0 >"$BASE/full"; } 2>/dev/null
   [ -s "$BASE/ballast" ] || { printf '%65536s' . >"$BASE/ballast"; } 2>/dev/null ||
     UNREADY="refused cannot write in $BASE: is the disk full, or read-only?"
 }

@@ -55,8 +55,16 @@ machine_id() {
 # the end, so that a reader sees a torn write.
 put_state() {
   { printf '%s\n%511s' "$2 ${2%% *}" '' 1<>"$1/state"; } 2>/dev/null && return 0
+  was_full "${1%/jobs/*}"
   rm -f "${1%/jobs/*}/ballast" # a copy-on-write file system needs room even for this
   { printf '%s\n%511s' "$2 ${2%% *}" '' 1<>"$1/state"; } 2>/dev/null
+}
+
+# was_full BASE: note when, in the reserved bytes of `full`. Before the ballast goes: the
+# room that it makes hides from other jobs that their logs lack something, too.
+was_full() {
+  now
+  { printf '%-99s\n' "$UP $MACHINE" 1<>"$1/full"; } 2>/dev/null
 }
 
 # get_state DIR: LINE, and from it PHASE PID PTICKS WHERE LEADER LTICKS T0 UP0 UP1

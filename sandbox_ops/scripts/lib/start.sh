@@ -22,6 +22,7 @@ do_start() {
   _t0=$((EPOCH * 100 + UP - EPOCH_UP)) _up0=$UP
   shift 9
   if ! fill "$_d" "$@"; then
+    was_full "$BASE"
     rm -rf "$_d"
     no refused "cannot write the job's record in $_d: the disk is full, or read-only"
     return

@@ -93,15 +93,22 @@ finish() {
   fi
   ran=$((UP - up0))
   [ "$cap" = 0 ] || [ $ran -lt 10 ] || hold_down # a tenth of a second fills no cap
-  # can the log still grow? Tried on a file that is there already: nothing to remove
-  { [ ! -e "$dir/incomplete" ] && printf '%4096s' '' >>"$dir/state"; } ||
-    extra="$extra incomplete=1"
+  has_all || extra="$extra incomplete=1"
   _tries=0
   until put_state "$dir" "ended code=$code reason=$reason sure=$sure up1=$UP survivors=$left$extra $self"; do
     _tries=$((_tries + 1))
     [ $_tries -lt 720 ] || break # an hour: a file system may come back
     nap 500
   done
+}
+
+# has_all: the log lacks nothing: it can still grow (tried on a file that is there already:
+# nothing to remove), and always could
+has_all() {
+  [ ! -e "$dir/incomplete" ] && printf '%4096s' '' >>"$dir/state" || return 1
+  _when=0 _where=
+  read -r _when _where <"${dir%/jobs/*}/full"
+  [ "$_where" != "$MACHINE" ] || [ "$_when" -lt "$up0" ]
 }
 
 # clear_up: what only a job that runs needs; and who wrote much makes room for others

@@ -85,6 +85,7 @@ room() {
 # spoil: the log lacks something
 spoil() {
   printf '' >"$dir/incomplete" && return 0
+  was_full "${dir%/jobs/*}"
   rm -f "${dir%/jobs/*}/ballast"
   printf '' >"$dir/incomplete"
 }
