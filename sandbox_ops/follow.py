@@ -23,8 +23,6 @@ _MOST_JOBS_A_POLL = 200
 _POLL_BYTES = 32 << 20
 """Of each of the two streams, whatever the number of commands: it is held in memory."""
 _SIGNALLED = range(129, 193)
-
-
 _SOONEST_S, _LATEST_S = 0.015, 5.0
 
 

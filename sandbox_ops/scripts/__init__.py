@@ -22,7 +22,7 @@ BOOTSTRAP = (
     "exec /bin/sh -c 'IFS= read -r x;IFS= read -r n;"
     """l=$(dd bs="$n" count=1 iflag=fullblock 2>/dev/null|cut -c2-);eval "$l"'"""
 )
-"""The constant command of a worker's channel; any login shell takes it as it is.
+"""The constant command that `streamed` needs; any login shell takes it as it is.
 
 A start-up file may put another shell in its place, which then reads what we send: it
 runs the first line, by which we notice; the rest is comments to it. `dd` because it takes
@@ -75,8 +75,8 @@ def opening(nonce: str) -> bytes:
 
 def needed(nonce: str) -> bytes:
     """Return the answer to a machine that does not have the library yet."""
-    size, text = _commented(library()).split(b"\n", 1)
-    return b"#%b library\n#%b\n%b#%b\n" % (nonce.encode(), size, text, nonce.encode())
+    mark = nonce.encode()
+    return b"#%b library\n#%b#%b\n" % (mark, _commented(library()), mark)
 
 
 def words(*values: str) -> str:

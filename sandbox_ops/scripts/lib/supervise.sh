@@ -150,8 +150,8 @@ oom_file() {
 
 # leftovers: left = how many processes of the job outlive the leader. They were all
 # born after it; where few pids were given out since, only those are looked at. One may
-# fork and go while we look: then we look once more, not for as long as the machine is
-# busy with other jobs.
+# fork and go while we look, or just become a program: then we look again, a few times,
+# not for as long as the machine is busy with other jobs.
 leftovers() {
   for _round in 1 2 3 4 5 6; do
     left=0 _born='' _orphans='' _p=$leader _last=0
