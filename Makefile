@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input --retries 8
 LOCK := $(VENV)/lock/bin/uv --quiet pip compile --universal --python-version 3.11 \
   --generate-hashes --upgrade --no-emit-index-url --custom-compile-command 'make lock'
-SCRIPTS := sandbox_ops/scripts
+SCRIPTS := sandbox_ops/remote/scripts
 MAIN := $(SCRIPTS)/lib/main.sh
 LIBRARY := $(filter-out $(MAIN),$(wildcard $(SCRIPTS)/lib/*.sh)) $(MAIN)
 

@@ -9,7 +9,7 @@ import references
 from bench import OURS, Bench, opened
 from measure import Beside, Contenders, Row, compared, interleaved, seconds
 
-from sandbox_ops import files, listing, transfer
+from sandbox_ops.machine import files, listing, transfer
 
 _LINES = 10_000_000
 _LINE = "step %8d loss 1.234567 lr 0.000300 tokens/s 123456 grad_norm 0.987654"

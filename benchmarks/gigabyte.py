@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox_ops import Sandbox, SandboxConfig, jobs
+from sandbox_ops import Sandbox, SandboxConfig
+from sandbox_ops.machine import jobs
 
 if TYPE_CHECKING:
     from sshd import SshServer

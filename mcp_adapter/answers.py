@@ -11,9 +11,9 @@ from mcp_adapter import marks, streams
 from mcp_adapter.log_pages import Page
 from mcp_adapter.marks import Calls
 from mcp_adapter.pipes import ends_in_tee
-from sandbox_ops import render
-from sandbox_ops.errors import SandboxError
+from sandbox_ops.errors import AuthenticationError, SandboxError
 from sandbox_ops.models import CommandResult, EndKind, Job, JobState
+from sandbox_ops.text import formatting
 
 LIMIT = 30_000
 """How many characters an answer may have."""
@@ -53,7 +53,8 @@ def error(problem: SandboxError, *, no_agent: bool = False) -> Answer:
         no_agent: Whether we were started without the way to the user's ssh agent.
     """
     said = marks.remote(str(problem))
-    stripped = _NO_AGENT if no_agent and "does not let us in" in said else ""
+    failed = isinstance(problem, AuthenticationError)
+    stripped = _NO_AGENT if no_agent and failed else ""
     return Answer(marks.join(said, stripped), is_error=True)
 
 
@@ -68,7 +69,9 @@ def bug(problem: Exception) -> Answer:
 
 def started(job: Job, timeout_s: float | None, calls: Calls = _DEFAULT) -> Answer:
     """Say how a job in the background is read."""
-    deadline = f"It is ended after {render.duration(timeout_s)}." if timeout_s else ""
+    deadline = (
+        f"It is ended after {formatting.duration(timeout_s)}." if timeout_s else ""
+    )
     tee = _tee_words(job.command)
     return Answer(
         marks.join(
@@ -111,9 +114,7 @@ def _first_line(result: CommandResult, timeout_s: float) -> str:
     if result.kind is EndKind.TIMED_OUT:
         left = ", ".join(marks.remote(line) for line in result.left)
         tree = f"still alive: {left}" if left else "every process of it is dead"
-        return (
-            f"exit code {code} (timed out after {render.duration(timeout_s)}; {tree})"
-        )
+        return f"exit code {code} (timed out after {formatting.duration(timeout_s)}; {tree})"
     if job.exit_code is None:
         return f"exit code unknown: {marks.remote(job.words)}"
     stopped = "; stopped" if job.state is JobState.STOPPED else ""
@@ -200,4 +201,4 @@ def state_line(job: Job) -> str:
     elif job.signal and job.exit_code is not None:
         words = f"{words} (exit code {job.exit_code})"
     tee = " (of tee)" if job.exit_code is not None and ends_in_tee(job.command) else ""
-    return f"{job.id}: {marks.remote(words)}{tee}, {render.duration(job.elapsed_s)}"
+    return f"{job.id}: {marks.remote(words)}{tee}, {formatting.duration(job.elapsed_s)}"

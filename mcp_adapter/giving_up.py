@@ -12,8 +12,8 @@ from sandbox_ops.errors import SandboxError
 
 if TYPE_CHECKING:
     from sandbox_ops.models import CommandResult
+    from sandbox_ops.remote.start_request import Call
     from sandbox_ops.sandbox import Sandbox
-    from sandbox_ops.starting import Call
 
 _BEGIN = frozenset({"script", "start", "submit"})
 

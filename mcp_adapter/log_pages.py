@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mcp_adapter import marks
-from sandbox_ops import render, text
 from sandbox_ops.models import JobOutput
+from sandbox_ops.text import clean, formatting
 
 TAIL_LIMIT = 10_000
 """How many characters of the end of a log are shown when nothing is asked for."""
@@ -50,7 +50,7 @@ def tail(piece: JobOutput) -> Page:
     skipped = _line_start(piece)
     data = piece.data[skipped : len(piece.data) - _unfinished(piece)]
     whole = marks.remote(data)
-    shown = text.tail(whole, TAIL_LIMIT)
+    shown = clean.tail(whole, TAIL_LIMIT)
     cut = len(whole) - len(shown)
     if cut and whole[cut - 1] != "\n":  # in the midst of a long line
         begin = piece.offset + skipped + max(0, len(data) - len(shown.encode()))
@@ -69,9 +69,9 @@ def _none_words(piece: JobOutput) -> str:
 
 def _tail_words(begin: int, size_bytes: int) -> str:
     if not begin:
-        return f"all {render.size(size_bytes)} of output"
-    last = render.size(size_bytes - begin)
-    return f"the last {last} of {render.size(size_bytes)} of output"
+        return f"all {formatting.size(size_bytes)} of output"
+    last = formatting.size(size_bytes - begin)
+    return f"the last {last} of {formatting.size(size_bytes)} of output"
 
 
 def following(piece: JobOutput) -> Page:
@@ -82,7 +82,7 @@ def following(piece: JobOutput) -> Page:
     if piece.restarted:
         words = "the log is not the one the cursor knew; from its beginning"
     elif data:
-        words = f"{render.size(len(data))} of new output"
+        words = f"{formatting.size(len(data))} of new output"
     else:
         words = "nothing new"
     words += _more(piece, end, cut=len(data) < len(whole))
@@ -100,14 +100,14 @@ def matching(piece: JobOutput, pattern: str, *, forward: bool) -> Page:
     """
     skipped = 0 if forward else _line_start(piece)
     data = piece.data[skipped : len(piece.data) - _unfinished_line(piece)]
-    found = text.matching(text.collapse(text.clean(data)).encode(), pattern)
+    found = clean.matching(clean.collapse(clean.clean(data)).encode(), pattern)
     shown = _that_fit(found.lines, forward=forward)
     cut = forward and len(shown) < len(found.lines)
     if cut:
         data = data[: _after_lines(data, found.numbers[len(shown) - 1] + 1)]
     end = piece.offset + skipped + len(data)
     where = (
-        f"the {render.size(len(data))} after the cursor"
+        f"the {formatting.size(len(data))} after the cursor"
         if forward
         else _tail_words(piece.offset + skipped, piece.size_bytes)
     )
@@ -124,7 +124,7 @@ def _that_fit(lines: Sequence[str], *, forward: bool) -> list[str]:
     return fitting if forward else fitting[::-1]
 
 
-def _found_words(found: text.Matches, shown: int, *, forward: bool) -> str:
+def _found_words(found: clean.Matches, shown: int, *, forward: bool) -> str:
     words = f"{len(found.lines):,} of {found.searched:,} lines match"
     if shown == len(found.lines):
         return words
@@ -135,9 +135,7 @@ def _more(piece: JobOutput, end: int, *, cut: bool) -> str:
     """Say how much the log has after a page; what has to wait does not count."""
     if not cut and _reaches_end(piece):
         return ""
-    return (
-        f"; {render.size(piece.size_bytes - end)} more is there: go on from the cursor"
-    )
+    return f"; {formatting.size(piece.size_bytes - end)} more is there: go on from the cursor"
 
 
 def _reaches_end(piece: JobOutput) -> bool:

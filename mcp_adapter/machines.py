@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sandbox_ops.discover import Settings
+    from sandbox_ops.config.discover import Settings
     from sandbox_ops.models import Project
     from sandbox_ops.sandbox import Sandbox
 
@@ -62,7 +62,7 @@ class Machines:
         Raises:
             ConfigError: the configuration is wrong, or git does not answer.
         """
-        from sandbox_ops import discover
+        from sandbox_ops.config import discover
 
         return discover.settings(self._cwd, self._environ).project
 
@@ -75,7 +75,7 @@ class Machines:
     def _read(self) -> "Settings":
         with self._lock:
             if self._settings is None:
-                from sandbox_ops import discover
+                from sandbox_ops.config import discover
 
                 self._settings = discover.settings(self._cwd, self._environ)
             return self._settings

@@ -12,8 +12,8 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sandbox_ops import render, text
 from sandbox_ops.models import Job
+from sandbox_ops.text import clean, formatting
 
 # What a reader takes for these characters, beside their full-width forms.
 _ALIKE = {
@@ -57,7 +57,7 @@ def note(words: str) -> str:
 
 def remote(data: bytes | str) -> str:
     """Return what a machine said, safe to show: the same number of lines."""
-    return _POSING.sub(r"\\\g<0>", text.collapse(text.clean(data)))
+    return _POSING.sub(r"\\\g<0>", clean.collapse(clean.clean(data)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Calls:
 
     def stop_words(self, job: Job) -> str:
         """Return what a job left running and what ends it; "" if nothing."""
-        words = render.survivors_line(job)
+        words = formatting.survivors_line(job)
         if not words:
             return ""
         if self.can_stop:

@@ -7,9 +7,9 @@ from mcp_adapter import answers, cursor, file_pages, log_pages, marks
 from mcp_adapter.answers import Answer
 from mcp_adapter.cursor import Cursor
 from mcp_adapter.marks import Calls
-from sandbox_ops import render, text
 from sandbox_ops.errors import UsageError
 from sandbox_ops.models import JobOutput
+from sandbox_ops.text import clean, formatting
 
 if TYPE_CHECKING:
     from sandbox_ops.sandbox import Sandbox
@@ -24,7 +24,7 @@ def job_output(sandbox: "Sandbox", given: Mapping[str, Any], calls: Calls) -> An
     pattern, since = given["filter"], given["since"]
     place = cursor.decode(since, sandbox=name, job_id=job_id) if since else None
     if pattern:
-        text.matching(b"", pattern)  # a bad one is told before anything is read
+        clean.matching(b"", pattern)  # a bad one is told before anything is read
     piece = _piece(sandbox, job_id, place, filtered=bool(pattern))
     if pattern:
         page = log_pages.matching(piece, pattern, forward=place is not None)
@@ -50,7 +50,7 @@ def _piece(
     sandbox: "Sandbox", job_id: str, place: Cursor | None, *, filtered: bool
 ) -> JobOutput:
     """Read as much of the log as the page may need."""
-    from sandbox_ops import jobs
+    from sandbox_ops.machine import jobs
 
     if place is None:
         wanted = log_pages.FILTER_BYTES if filtered else log_pages.TAIL_BYTES
@@ -65,7 +65,7 @@ def _stderr(sandbox: "Sandbox", piece: JobOutput) -> str:
     """Return the end of what a foreground command complained of."""
     if not piece.job.foreground:
         return ""
-    from sandbox_ops import jobs
+    from sandbox_ops.machine import jobs
 
     said = jobs.stderr(sandbox, piece.job.id, offset=-_STDERR_BYTES)
     return log_pages.tail(said).text
@@ -73,16 +73,16 @@ def _stderr(sandbox: "Sandbox", piece: JobOutput) -> str:
 
 def last_line(sandbox: "Sandbox", job_id: str) -> str:
     """Return the last line that a command said, cut short; "" if none."""
-    from sandbox_ops import jobs
+    from sandbox_ops.machine import jobs
 
     piece = jobs.output(sandbox, job_id, offset=-2000, max_bytes=2000)
     lines = marks.remote(piece.data).rstrip().rpartition("\n")[2]
-    return render.one_line(lines, 120)
+    return formatting.one_line(lines, 120)
 
 
 def file_lines(sandbox: "Sandbox", given: Mapping[str, Any], calls: Calls) -> Answer:
     """Answer `remote_file_read`."""
-    from sandbox_ops import files
+    from sandbox_ops.machine import files
 
     path, offset, limit = given["file_path"], given["offset"], given["limit"]
     if limit is not None and limit < 1:

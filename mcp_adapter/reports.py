@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from mcp_adapter import marks
 from mcp_adapter.answers import Answer
 from mcp_adapter.marks import Calls
-from sandbox_ops import render
 from sandbox_ops.models import Job, StopReport
+from sandbox_ops.text import formatting
 
 if TYPE_CHECKING:
-    from sandbox_ops.progress import Progress
+    from sandbox_ops.text.progress import Progress
     from sandbox_ops.workflows.fetch import FetchReport
     from sandbox_ops.workflows.monitor import JobView, MonitorReport
     from sandbox_ops.workflows.reset import ResetReport
@@ -42,7 +42,7 @@ def setup(report: "SetupReport", calls: Calls) -> Answer:
 
 def sync(report: "SyncReport", calls: Calls) -> Answer:
     """Say from which commit to which."""
-    before, after = map(render.short, (report.commit_before, report.commit_after))
+    before, after = map(formatting.short, (report.commit_before, report.commit_after))
     moved = "as before" if before == after else f"was {before}"
     pushed = "; pushed first" if report.pushed else ""
     return _answer(
@@ -69,10 +69,10 @@ def monitor(report: "MonitorReport", calls: Calls) -> Answer:
     talking = [each for each in report.jobs if not each.job.state.ended][:_TALKING]
     newest = report.jobs[0].job.id if report.jobs else ""
     lines = (
-        *map(render.gpu_line, report.gpus),
+        *map(formatting.gpu_line, report.gpus),
         *(_job_line(each) for each in report.jobs),
         *(line for each in talking for line in _last_lines(each)),
-        *(f"not ours: {render.foreign_line(each)}" for each in report.foreign),
+        *(f"not ours: {formatting.foreign_line(each)}" for each in report.foreign),
         *_warned(report.warnings),
     )
     if not report.reachable:
@@ -90,7 +90,7 @@ def monitor(report: "MonitorReport", calls: Calls) -> Answer:
 def _machine_line(report: "MonitorReport") -> str:
     of = f" of {report.cpus}" if report.cpus else ""
     load = "" if report.load_1min is None else f", load {report.load_1min:.1f}{of}"
-    return f"{report.sandbox}: {render.disk_line(report.disk)}{load}"
+    return f"{report.sandbox}: {formatting.disk_line(report.disk)}{load}"
 
 
 def _steps(found: "Progress") -> str:
@@ -107,10 +107,12 @@ def _job_line(each: "JobView") -> str:
         filter(
             None,
             (
-                render.job_line(each.job),
+                formatting.job_line(each.job),
                 _steps(found),
-                f"ETA {render.duration(eta)}" if eta is not None else "",
-                ", ".join(f"{name} {render.figure(value)}" for name, value in metrics),
+                f"ETA {formatting.duration(eta)}" if eta is not None else "",
+                ", ".join(
+                    f"{name} {formatting.figure(value)}" for name, value in metrics
+                ),
             ),
         )
     )
@@ -122,7 +124,7 @@ def _last_lines(each: "JobView") -> Iterable[str]:
 
 def reset(report: "ResetReport", calls: Calls) -> Answer:
     """Say what was stopped, rescued and thrown back, or would be."""
-    before, after = map(render.short, (report.commit_before, report.commit_after))
+    before, after = map(formatting.short, (report.commit_before, report.commit_after))
     did = "nothing was done; it would go" if report.dry_run else "went"
     restore = "" if report.dry_run else report.restore
     rescued = "would be rescued to" if report.dry_run else "rescued to"
@@ -144,12 +146,12 @@ def fetch(report: "FetchReport", calls: Calls) -> Answer:
     """Say which files came home, or would."""
     new = [file for file in report.files if not file.kept]
     kept = len(report.files) - len(new)
-    total = render.size(sum(file.size_bytes for file in new))
+    total = formatting.size(sum(file.size_bytes for file in new))
     did = "would come" if report.dry_run else "came, checked,"
-    here = f"; {render.count(kept, 'file')} here already" if kept else ""
+    here = f"; {formatting.count(kept, 'file')} here already" if kept else ""
     return _answer(
-        f"{render.count(len(new), 'file')}, {total}, {did} to {report.into}{here}",
-        *_list("", [f"{file.path} {render.size(file.size_bytes)}" for file in new]),
+        f"{formatting.count(len(new), 'file')}, {total}, {did} to {report.into}{here}",
+        *_list("", [f"{file.path} {formatting.size(file.size_bytes)}" for file in new]),
         next_step=calls.named("remote_fetch") if report.dry_run else "",
     )
 
@@ -159,7 +161,7 @@ def would_stop(job: Job, calls: Calls) -> Answer:
     alive = not job.state.ended or job.survivors
     return _answer(
         "nothing was done; it would end" if alive else "it has ended already",
-        marks.remote(render.job_line(job)),
+        marks.remote(formatting.job_line(job)),
         next_step=calls.named("remote_stop", bash_id=job.id, confirm=True)
         if alive
         else calls.read_job(job.id),
@@ -169,7 +171,7 @@ def would_stop(job: Job, calls: Calls) -> Answer:
 def stop(report: StopReport, calls: Calls) -> Answer:
     """Say what was ended, and what could not be."""
     text = _answer(
-        marks.remote(render.job_line(report.job)),
+        marks.remote(formatting.job_line(report.job)),
         *_list("ended", report.killed),
         "" if report.killed else "no process of it was alive",
         *_list("left", report.left),
@@ -197,4 +199,4 @@ def _list(title: str, lines: Sequence[object]) -> Iterable[str]:
 
 
 def _line(words: str) -> str:
-    return render.one_line(words, _LINE)
+    return formatting.one_line(words, _LINE)

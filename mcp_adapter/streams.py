@@ -2,8 +2,8 @@
 
 from mcp_adapter import marks
 from mcp_adapter.marks import Calls
-from sandbox_ops import render, text
 from sandbox_ops.models import CommandResult, Output
+from sandbox_ops.text import clean, formatting
 
 
 def shown(result: CommandResult, calls: Calls, limit: int) -> str:
@@ -55,17 +55,17 @@ class _Stream:
         if self._whole and len(self) <= room:
             return self._head
         if self._whole:
-            head, _, tail = text.head_tail(self._head, room)
+            head, _, tail = clean.head_tail(self._head, room)
             lost = len(self._head.encode()) - len(head.encode()) - len(tail.encode())
         else:
             head, tail = (
-                text.head(self._head, room // 2),
-                text.tail(self._tail, room // 2),
+                clean.head(self._head, room // 2),
+                clean.tail(self._tail, room // 2),
             )
             lost = self._size_bytes - len(head.encode()) - len(tail.encode())
         # A line of the text is a line of the file: nothing above adds or removes one.
         more = calls.read_file(path, offset=head.count("\n") + 1) if path else ""
-        gap = f"{render.size(lost)} left out here" + (
+        gap = f"{formatting.size(lost)} left out here" + (
             f"; read on: {more}" if more else ""
         )
         return marks.join(head, marks.note(gap), tail)

@@ -19,8 +19,8 @@ from sandbox_ops.errors import SandboxError, UsageError
 from sandbox_ops.models import CommandResult
 
 if TYPE_CHECKING:
+    from sandbox_ops.remote.start_request import Call
     from sandbox_ops.sandbox import Sandbox
-    from sandbox_ops.starting import Call
 
 _FOREGROUND_S = 120.0
 _LAST_LINE_S = 1.0

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from sandbox_ops import render
+from sandbox_ops.text import formatting
 
 T = TypeVar("T")
 Progress = Callable[[float, str], Awaitable[None]]
@@ -65,7 +65,7 @@ class Beat:
         while not (await asyncio.wait({done}, timeout=HEARTBEAT_S))[0]:
             if self._progress:
                 elapsed = time.monotonic() - self._began
-                words = (render.duration(elapsed), await line() if line else "")
+                words = (formatting.duration(elapsed), await line() if line else "")
                 await self._progress(elapsed, ": ".join(filter(None, words)))
         return done.result()
 

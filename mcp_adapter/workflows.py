@@ -13,9 +13,9 @@ from mcp_adapter import next_calls, reports
 from mcp_adapter import workflow_catalog as catalog
 from mcp_adapter.answers import Answer
 from mcp_adapter.marks import Calls
-from sandbox_ops import render
 from sandbox_ops.errors import SandboxError, UsageError
 from sandbox_ops.models import Project
+from sandbox_ops.text import formatting
 
 if TYPE_CHECKING:
     from sandbox_ops.sandbox import Sandbox
@@ -49,8 +49,8 @@ def call(tool: str, here: Here, given: Given) -> Answer:
     try:
         return _WORK[tool](here, given)
     except SandboxError as problem:
-        problem.hint = next_calls.translated(problem.hint, here.calls.sandbox)
-        raise
+        hint = next_calls.translated(problem.hint, here.calls.sandbox)
+        raise type(problem)(problem.message, hint) from problem
 
 
 def _setup(here: Here, _given: Given) -> Answer:
@@ -108,7 +108,7 @@ def _fetch(here: Here, given: Given) -> Answer:
     from sandbox_ops.workflows.fetch import fetch
 
     def progress(path: str, done: int, size: int) -> None:
-        here.tell(f"{path}: {render.size(done)} of {render.size(size)}")
+        here.tell(f"{path}: {formatting.size(done)} of {formatting.size(size)}")
 
     report = fetch(
         here.sandbox,
@@ -150,7 +150,7 @@ def inside(folder: str, root: str | None) -> str:
 
 
 def _stop(here: Here, given: Given) -> Answer:
-    from sandbox_ops import jobs
+    from sandbox_ops.machine import jobs
 
     job_id = given["bash_id"].strip()
     if not given["confirm"]:

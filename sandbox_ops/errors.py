@@ -18,7 +18,57 @@ A message says what failed and where; the hint says what to do next.
 The numbers are those of sysexits.h, ssh(1) and timeout(1).
 """
 
-from typing import ClassVar
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """What to do next: a verb and its arguments, which each face says in its own way.
+
+    Attributes:
+        verb: As every layer names it: `sync`, `logs`, `run`.
+        arguments: By the name of the option, without dashes: `{"push": True}`,
+            `{"job": "remote-3"}`, `{"command": "df -h"}`; a tuple repeats the option, a
+            mapping gives it as `NAME=VALUE`.
+        purpose: What it is good for: `Push it first`; "" where that is plain.
+    """
+
+    verb: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    purpose: str = ""
+
+    @property
+    def command(self) -> str:
+        """The step as a command to type: `sandbox-ops sync --push`."""
+        return " ".join(("sandbox-ops", self.verb, *self._words()))
+
+    def __str__(self) -> str:
+        return f"{self.purpose}: {self.command}" if self.purpose else self.command
+
+    def _words(self) -> Iterator[str]:
+        if job := self.arguments.get("job"):
+            yield shlex.quote(str(job))
+        for name, value in self.arguments.items():
+            if name not in {"job", "command"}:
+                yield from _option(f"--{name.strip('_').replace('_', '-')}", value)
+        if command := self.arguments.get("command"):
+            yield f"-- {command}"
+
+
+def _option(flag: str, value: object) -> Iterator[str]:
+    if value is True:
+        yield flag
+    elif isinstance(value, Mapping):
+        for name, each in value.items():
+            yield f"{flag} {shlex.quote(f'{name}={each}')}"
+    elif isinstance(value, (tuple, list)):
+        for each in value:
+            yield f"{flag} {shlex.quote(str(each))}"
+    elif value is not False and value is not None:
+        yield f"{flag} {shlex.quote(str(value))}"
 
 
 class SandboxError(Exception):
@@ -26,19 +76,29 @@ class SandboxError(Exception):
 
     Args:
         message: What failed, and where, in the user's words.
-        hint: The next step, often a command to type. Empty when there is none.
+        hints: What to do next, in words or as a `NextStep`; none where nothing helps.
     """
 
     kind: ClassVar[str] = "internal"
     exit_code: ClassVar[int] = 70
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, *hints: str | NextStep) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hints = tuple(hint for hint in hints if hint)
+
+    @property
+    def hint(self) -> str:
+        """The hints as text, a line each, with steps as commands to type."""
+        return "\n".join(map(str, self.hints))
+
+    @property
+    def next_steps(self) -> tuple[NextStep, ...]:
+        """Those of the hints that are steps."""
+        return tuple(hint for hint in self.hints if isinstance(hint, NextStep))
 
     def __str__(self) -> str:
-        return f"{self.message}\n{self.hint}" if self.hint else self.message
+        return f"{self.message}\n{self.hint}" if self.hints else self.message
 
 
 class ConfigError(SandboxError):
@@ -56,10 +116,14 @@ class UsageError(SandboxError):
 
 
 class ConnectError(SandboxError):
-    """The machine cannot be reached, or does not let us in."""
+    """The machine cannot be reached, or refuses the connection."""
 
     kind = "connect"
     exit_code = 255
+
+
+class AuthenticationError(ConnectError):
+    """The machine is there, and accepts none of our keys or passwords."""
 
 
 class HostKeyError(ConnectError):

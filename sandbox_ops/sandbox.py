@@ -10,22 +10,17 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from sandbox_ops import parse, scripts, starting
-from sandbox_ops.collect import PIECE_BYTES
 from sandbox_ops.errors import ConnectionLostError, ProtocolError
-from sandbox_ops.follow import Follower, Listener, Watch
-from sandbox_ops.models import (
-    CommandResult,
-    Job,
-    Project,
-    SandboxConfig,
-)
-from sandbox_ops.starting import Call
-from sandbox_ops.worker import Hello, Reply
-from sandbox_ops.workers import ANSWER_S, Workers
+from sandbox_ops.models import CommandResult, Job, Project, SandboxConfig
+from sandbox_ops.remote import job_replies, scripts, start_request
+from sandbox_ops.remote.follower import Follower, Listener, Watch
+from sandbox_ops.remote.pool import ANSWER_S, Workers
+from sandbox_ops.remote.start_request import Call
+from sandbox_ops.remote.stream import PIECE_BYTES
+from sandbox_ops.remote.worker import Hello, Reply
 
 if TYPE_CHECKING:
-    from sandbox_ops.connection import SandboxConnection
+    from sandbox_ops.ssh.connection import SandboxConnection
 
 KEEP_BYTES = 8 << 20
 FOREGROUND_CAP_BYTES = 256 << 20
@@ -63,7 +58,7 @@ class Sandbox:
         """
         with self._lock:
             if self._connection is None:
-                from sandbox_ops.connection import SandboxConnection
+                from sandbox_ops.ssh.connection import SandboxConnection
 
                 self._connection = SandboxConnection(self.config)
             return self._connection
@@ -117,20 +112,20 @@ class Sandbox:
             interpreter: `bash` (`sh` where there is none), or `sh`.
             shown: What the record shows in place of the command.
         """
-        record = starting.record(
+        record = start_request.record(
             shown or command, cwd=cwd, description=description, foreground=True
         )
         call = Call(self._stop_foreground)
         first = min(_FIRST_BYTES, max(1, keep_bytes // 2))
         if on_output is not None:  # who listens gets all of it, the sooner the better
             first = PIECE_BYTES
-        request = starting.request(
+        request = start_request.request(
             record,
             command,
             env=env,
             interpreter=interpreter,
             timeout_s=timeout_s,
-            limits=starting.Limits(
+            limits=start_request.Limits(
                 grace_s=_FOREGROUND_GRACE_S,
                 cap_bytes=FOREGROUND_CAP_BYTES,
                 wait_s=0 if self._pool.crowded and not self._brief else _WAIT_S,
@@ -150,7 +145,7 @@ class Sandbox:
                 if not watch.future.done():
                     self._following.follow(watch)
             except ConnectionLostError as error:
-                call.future.set_result(starting.never_answered(record, error))
+                call.future.set_result(start_request.never_answered(record, error))
             except Exception as error:  # noqa: BLE001  # the caller's, whatever it is
                 call.future.set_exception(error)
 
@@ -195,19 +190,19 @@ class Sandbox:
             ConnectError: The machine cannot be reached.
             UsageError: A unique name holds more than letters, digits, dots and dashes.
         """
-        claims = starting.claims(gpus, name if unique_name else "")
+        claims = start_request.claims(gpus, name if unique_name else "")
         if gpus:
             env = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus)), **(env or {})}
-        record = starting.record(
+        record = start_request.record(
             command, cwd=cwd, description=description, foreground=False
         )
         record |= {"name": name, "gpus": list(gpus), "project_path": project_path}
-        request = starting.request(
+        request = start_request.request(
             record,
             command,
             env=env,
             timeout_s=timeout_s,
-            limits=starting.Limits(
+            limits=start_request.Limits(
                 grace_s=_BACKGROUND_GRACE_S, cap_bytes=log_max_bytes
             ),
             token=token,
@@ -223,7 +218,7 @@ class Sandbox:
             SandboxError: As the machine answered, or as the link failed.
         """
         reply = self._pool.submit(verb, arguments, answer_s=answer_s).result()
-        error = parse.error(reply)
+        error = job_replies.error(reply)
         if error is not None:
             raise error
         return reply
@@ -284,11 +279,11 @@ class Sandbox:
         assert hello is not None  # noqa: S101  # an answer came from a worker
         return hello
 
-    def _started(self, reply: Reply) -> parse.JobReply:
-        error = parse.error(reply)
+    def _started(self, reply: Reply) -> job_replies.JobReply:
+        error = job_replies.error(reply)
         if error is not None:
             raise error
-        found = list(parse.jobs(reply, self.base).values())
+        found = list(job_replies.jobs(reply, self.base).values())
         if not found:
             raise ProtocolError("the machine did not say which job it started")
         return found[0]

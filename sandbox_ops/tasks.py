@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Collection, Context
 
-from sandbox_ops.cli import arguments
+from sandbox_ops.cli import option_values
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
 from sandbox_ops.cli.install_tasks import mcp_install
 from sandbox_ops.cli.job_tasks import jobs, logs, pin, run, stop
@@ -76,9 +76,9 @@ def train(  # noqa: PLR0913 - one for each option
     from sandbox_ops.cli import following, terminal, views
     from sandbox_ops.workflows.train import train as work
 
-    settings = arguments.assignments(set_ or (), "--set")
-    time_s = arguments.seconds(time, "--time")
-    n_gpus = arguments.gpu_count(gpus)
+    settings = option_values.assignments(set_ or (), "--set")
+    time_s = option_values.seconds(time, "--time")
+    n_gpus = option_values.gpu_count(gpus)
     with opened(context, sandbox) as here:
         with terminal.busy("looking before the start", quiet=json):
             report = work(
@@ -200,8 +200,8 @@ def trust(
     context: Context, *, fingerprint: str = "", sandbox: str = "", json: bool = False
 ) -> Answer:
     """Show the machine's host keys, and trust them if you say so."""
-    from sandbox_ops import trust as keys
     from sandbox_ops.cli import views
+    from sandbox_ops.machine import trust as keys
 
     with opened(context, sandbox) as here:
         shown = keys.look(here.sandbox)
@@ -214,7 +214,7 @@ def trust(
 @verb()
 def shell(context: Context, *, sandbox: str = "") -> Answer:
     """Open a terminal on the machine, in the project's folder."""
-    from sandbox_ops import interactive
+    from sandbox_ops.ssh import interactive
 
     with opened(context, sandbox) as here:
         code = interactive.enter(here.sandbox.config, here.folder(""))

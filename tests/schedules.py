@@ -21,8 +21,9 @@ import treework
 from faulty import Machine
 from waiting import wait_until
 
-from sandbox_ops import Sandbox, jobs
+from sandbox_ops import Sandbox
 from sandbox_ops.errors import SandboxError
+from sandbox_ops.machine import jobs
 from sandbox_ops.models import CommandResult, Job, JobState, SandboxConfig
 
 _COMMAND = """\
@@ -35,7 +36,9 @@ exit {code}
 _KILLED = (128 + signal.SIGKILL, 128 + signal.SIGTERM)  # a shutdown says TERM first
 _PAD = "x" * 1000  # so that a log outgrows the block that it has
 _CLIENTS = multiprocessing.get_context("forkserver")
-_CLIENTS.set_forkserver_preload(["sandbox_ops", "sandbox_ops.connection", "schedules"])
+_CLIENTS.set_forkserver_preload(
+    ["sandbox_ops", "sandbox_ops.ssh.connection", "schedules"]
+)
 _SELDOM, _OFTEN = 0.15, 0.25
 
 

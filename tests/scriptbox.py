@@ -9,8 +9,9 @@ from pathlib import Path
 
 from gitproject import GitProject
 
-from sandbox_ops import replies, repo, scripts
 from sandbox_ops.git.local import GIT_ENV
+from sandbox_ops.machine import repo
+from sandbox_ops.remote import script_replies, scripts
 
 SHELLS = ("dash", "busybox")
 Files = dict[str, tuple[int, bytes]]
@@ -44,7 +45,7 @@ class ScriptBox:
             timeout=60,
         )
 
-    def says(self, name: str, *arguments: str) -> replies.Reply:
+    def says(self, name: str, *arguments: str) -> script_replies.Reply:
         """Return what the script answers.
 
         Raises:
@@ -52,7 +53,7 @@ class ScriptBox:
         """
         done = self.run(name, *arguments)
         assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
-        return replies.read(done.stdout)
+        return script_replies.read(done.stdout)
 
     def refuses(self, name: str, *arguments: str, before: str = "") -> str:
         """Return what the script says as it refuses: its lines, then git's.

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from sandbox_ops import render, text
 from sandbox_ops.cli.terminal import cell, draw, table
+from sandbox_ops.text import clean, formatting
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from sandbox_ops.progress import Progress
+    from sandbox_ops.text.progress import Progress
     from sandbox_ops.workflows.monitor import JobView, MonitorReport
 
 _METRICS = 3
@@ -41,11 +41,11 @@ def _parts(report: "MonitorReport") -> "Iterator[RenderableType]":
     live = [each for each in report.jobs if not each.job.state.ended]
     for each in live[:_TALKING]:
         for line in each.last_lines[-_LAST_LINES:]:
-            yield cell(f"{each.job.id} | {text.clean(line)}")
+            yield cell(f"{each.job.id} | {clean.clean(line)}")
     for gpu in report.gpus:
-        yield cell(render.gpu_line(gpu))
+        yield cell(formatting.gpu_line(gpu))
     for process in report.foreign:
-        yield cell(f"not ours: {render.foreign_line(process)}")
+        yield cell(f"not ours: {formatting.foreign_line(process)}")
     for warning in report.warnings:
         yield cell(f"warning: {warning}")
 
@@ -54,7 +54,7 @@ def headline(report: "MonitorReport") -> str:
     """The machine in one line: `gpu1: 3.2 GiB free of 9.8 GiB at /, load 0.5 of 8`."""
     if not report.reachable:
         return f"{report.sandbox}: not reachable; what runs there is unknown"
-    facts = [render.disk_line(report.disk)] if report.disk else []
+    facts = [formatting.disk_line(report.disk)] if report.disk else []
     if report.load_1min is not None:
         of = f" of {report.cpus}" if report.cpus else ""
         facts.append(f"load {report.load_1min:.1f}{of}")
@@ -65,13 +65,15 @@ def _row(each: "JobView") -> tuple[str, ...]:
     job, found = each.job, each.progress
     return (
         job.id,
-        render.one_line(job.name, 24),
+        formatting.one_line(job.name, 24),
         job.words,
-        render.duration(job.elapsed_s),
+        formatting.duration(job.elapsed_s),
         steps(found),
-        "" if job.state.ended or found.eta_s is None else render.duration(found.eta_s),
+        ""
+        if job.state.ended or found.eta_s is None
+        else formatting.duration(found.eta_s),
         metrics(found),
-        render.one_line(render.what(job), 200),
+        formatting.one_line(formatting.what(job), 200),
     )
 
 
@@ -87,4 +89,4 @@ def steps(found: "Progress") -> str:
 def metrics(found: "Progress") -> str:
     """The first few metrics: `loss 0.123, lr 0.0003`."""
     shown = list(found.metrics.items())[:_METRICS]
-    return ", ".join(f"{name} {render.figure(value)}" for name, value in shown)
+    return ", ".join(f"{name} {formatting.figure(value)}" for name, value in shown)

@@ -159,9 +159,9 @@ def _answering(body: Body) -> Callable[..., Answer]:
 
 def emit(value: Mapping[str, Any]) -> None:
     """Print the one JSON object of a call."""
-    from sandbox_ops import render
+    from sandbox_ops.text import formatting
 
-    sys.stdout.write(json.dumps(render.finite(value), allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(formatting.finite(value), allow_nan=False) + "\n")
     sys.stdout.flush()
 
 
@@ -174,7 +174,7 @@ def say(words: str) -> None:
 
 def failure(error: BaseException, *, as_json: bool) -> Exit:
     """The end that an exception makes: its words, its code and its JSON object."""
-    from sandbox_ops import render, text
+    from sandbox_ops.text import clean, formatting
 
     if isinstance(error, BrokenPipeError) and _reader_gone():
         _silence_stdout()
@@ -194,8 +194,8 @@ def failure(error: BaseException, *, as_json: bool) -> Exit:
             "this is a bug of sandbox-ops: report it with the traceback above",
         )
     if as_json:
-        emit(render.error_json(kind, told.message, told.hint))
-    return Exit(text.clean(render.error_text(told)), code)
+        emit(formatting.error_json(kind, told.message, told.hint))
+    return Exit(clean.clean(formatting.error_text(told)), code)
 
 
 def _reader_gone() -> bool:

@@ -9,15 +9,15 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from sandbox_ops import render, text
 from sandbox_ops.cli import logtail
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say
 from sandbox_ops.errors import TimedOutError
 from sandbox_ops.models import CommandResult, Job, JobState
+from sandbox_ops.text import clean, formatting
 
 if TYPE_CHECKING:
+    from sandbox_ops.remote.start_request import Call
     from sandbox_ops.sandbox import Sandbox
-    from sandbox_ops.starting import Call
 
 _CANCEL_S = 45.0  # a dead link is noticed in 10 s, and healed for 15 s
 _LOOK_UP_S = 0.5  # a wait without a bound may miss Ctrl-C: see interrupts.py
@@ -96,8 +96,8 @@ def _unsure(job_id: str) -> str:
 
 
 def _how_it_ended(result: CommandResult, line: str) -> None:
-    for words in render.end_lines(result):
-        say(text.clean(words))
+    for words in formatting.end_lines(result):
+        say(clean.clean(words))
     if result.exit_code == _NO_COMMAND and line.startswith("'") and line.endswith("'"):
         say(f"hint: that was one word; for a shell line: run --command {line}")
 
@@ -110,7 +110,7 @@ def to_the_end(
     last, interrupted = _follow(sandbox, tail, pattern="", quiet=quiet)
     return Answer(
         value={**value, "job": last.as_json()},
-        show=lambda: say(text.clean(render.job_line(last))),
+        show=lambda: say(clean.clean(formatting.job_line(last))),
         exit_code=INTERRUPTED if interrupted else _code(last),
     )
 
@@ -120,7 +120,7 @@ def onwards(sandbox: "Sandbox", tail: logtail.Tail, *, pattern: str) -> Answer:
     last, interrupted = _follow(sandbox, tail, pattern=pattern, quiet=False)
     return Answer(
         value={"job": last.as_json()},
-        show=lambda: say(text.clean(render.job_line(last))),
+        show=lambda: say(clean.clean(formatting.job_line(last))),
         exit_code=INTERRUPTED if interrupted else 0,
     )
 
@@ -163,7 +163,7 @@ def _follow(
 
 def _detached(sandbox: "Sandbox", job: Job) -> Job:
     """Leave the job alone, unless Ctrl-C comes again; return it as it is then."""
-    from sandbox_ops import jobs
+    from sandbox_ops.machine import jobs
 
     say(f"\n{job.id} goes on; see it again: sandbox-ops logs {job.id} -f")
     if job.state.ended or not (sys.stdin.isatty() and sys.stderr.isatty()):

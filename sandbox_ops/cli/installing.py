@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from sandbox_ops import text
 from sandbox_ops.cli import config_edit, mcp_hosts
 from sandbox_ops.cli.face import Answer, say
 from sandbox_ops.cli.mcp_hosts import HOSTS, NAME, Host, Scope
 from sandbox_ops.cli.terminal import tell
 from sandbox_ops.errors import ConfigError, RefusedError, UsageError
+from sandbox_ops.text import clean
 
 _PROGRAM = "sandbox-ops-mcp"
 _HANDED_ON = ("SSH_HOST", "SSH_PORT", "SSH_KEY_PATH")
@@ -98,7 +98,7 @@ def install(
     notes = [f"next: {note}" for note in change.notes]
     return Answer(
         value=change.as_json(written=written, backup=backup),
-        show=lambda: tell(*(text.clean(line) for line in (*tell_what, *notes))),
+        show=lambda: tell(*(clean.clean(line) for line in (*tell_what, *notes))),
     )
 
 
@@ -200,7 +200,7 @@ def _command(scope: Scope, toolsets: str, sandbox: str) -> list[str]:
 
 def _environment() -> tuple[dict[str, str], tuple[str, ...]]:
     """Return the variables that say which machine, where no file of the project does."""
-    from sandbox_ops import discover
+    from sandbox_ops.config import discover
 
     if named := os.environ.get(_CONFIG):
         return {_CONFIG: str(Path(named).expanduser().absolute())}, ()
@@ -217,7 +217,7 @@ def _environment() -> tuple[dict[str, str], tuple[str, ...]]:
 def _file(name: str, scope: Scope) -> Path:
     below = mcp_hosts.file_below(name, scope, sys.platform)
     if scope == "project":
-        from sandbox_ops import discover
+        from sandbox_ops.config import discover
 
         root = discover.settings(Path.cwd(), os.environ).project.root
         return Path(root or Path.cwd()) / below
@@ -244,7 +244,7 @@ def _agree(change: Change, *, ask: bool) -> None:
             f"See the change: sandbox-ops mcp-install --host {change.host} --dry-run\n"
             "Write it: the same with --yes",
         )
-    say(text.clean(change.diff))
+    say(clean.clean(change.diff))
     say("Write this? Write yes:")
     if sys.stdin.readline().strip() not in {"yes", "y"}:
         raise RefusedError(f"nothing was written to {change.file}: you said no")

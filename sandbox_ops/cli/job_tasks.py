@@ -2,7 +2,7 @@
 
 from invoke import Context
 
-from sandbox_ops.cli import arguments
+from sandbox_ops.cli import option_values
 from sandbox_ops.cli.face import Answer, verb
 from sandbox_ops.cli.session import opened
 from sandbox_ops.errors import NotFoundError, UsageError
@@ -15,8 +15,8 @@ def jobs(
     context: Context, *, limit: int = 50, sandbox: str = "", json: bool = False
 ) -> Answer:
     """List the jobs of the machine, newest first."""
-    from sandbox_ops import jobs as nouns
     from sandbox_ops.cli import terminal, views
+    from sandbox_ops.machine import jobs as nouns
 
     with opened(context, sandbox) as here, terminal.busy("asking", quiet=json):
         found = nouns.recent(here.sandbox, limit=limit)
@@ -49,7 +49,7 @@ def logs(
 
     if follow and json:
         raise UsageError("--json is one answer, --follow is a stream", "leave out one")
-    wanted = arguments.needed(job, "logs")
+    wanted = option_values.needed(job, "logs")
     with opened(context, sandbox) as here:
         tail = logtail.read(here.sandbox, wanted, pattern=filter_, lines=lines)
         if not follow:
@@ -71,10 +71,10 @@ def stop(
     json: bool = False,
 ) -> Answer:
     """End a job with every process it started."""
-    from sandbox_ops import jobs as nouns
     from sandbox_ops.cli import terminal, views
+    from sandbox_ops.machine import jobs as nouns
 
-    wanted = arguments.needed(job, "stop")
+    wanted = option_values.needed(job, "stop")
     with opened(context, sandbox) as here, terminal.busy("stopping", quiet=json):
         report = nouns.stop(here.sandbox, wanted, grace_s=grace)
     return Answer(
@@ -98,10 +98,10 @@ def pin(
     json: bool = False,
 ) -> Answer:
     """Keep a job's record and log, however old they get."""
-    from sandbox_ops import jobs as nouns
     from sandbox_ops.cli import terminal, views
+    from sandbox_ops.machine import jobs as nouns
 
-    wanted = arguments.needed(job, "pin")
+    wanted = option_values.needed(job, "pin")
     with opened(context, sandbox) as here, terminal.busy("asking", quiet=json):
         nouns.pin(here.sandbox, wanted, pinned=not off)
         found = nouns.get(here.sandbox, wanted)
@@ -133,7 +133,7 @@ def run(
         raise UsageError(
             "`run` needs a command", "for example: sandbox-ops run -- nvidia-smi -L"
         )
-    timeout_s = arguments.seconds(timeout, "--timeout")
+    timeout_s = option_values.seconds(timeout, "--timeout")
     with opened(context, sandbox) as here:
         folder = here.folder(cwd)
         try:

@@ -7,10 +7,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from sandbox_ops import render, text
 from sandbox_ops.cli.face import say
 from sandbox_ops.cli.terminal import tell
 from sandbox_ops.models import Job, JobOutput
+from sandbox_ops.text import clean, formatting
 
 if TYPE_CHECKING:
     from sandbox_ops.sandbox import Sandbox
@@ -61,7 +61,7 @@ class Tail:
         log, *more = self.streams
         if log.skipped_bytes:
             say(
-                f"... {render.size(log.skipped_bytes)} before this: {self.job.log_path}"
+                f"... {formatting.size(log.skipped_bytes)} before this: {self.job.log_path}"
             )
         tell(*log.lines)
         for stream in more:
@@ -80,7 +80,7 @@ def read(sandbox: "Sandbox", job_id: str, *, pattern: str, lines: int) -> Tail:
         UsageError: The pattern is bad; says where.
         NotFoundError: There is no such job; names those that there are.
     """
-    text.matching(b"", pattern)  # a bad one is told before the machine is asked
+    clean.matching(b"", pattern)  # a bad one is told before the machine is asked
     job, log = _last(sandbox, job_id, Stream(), pattern, lines)
     if not job.foreground:
         return Tail(job=job, streams=(log,))
@@ -122,17 +122,17 @@ def _before(first: JobOutput, data: bytes, n_lines: int) -> int:
 
 def _lines(data: bytes, pattern: str) -> tuple[str, ...]:
     if pattern:
-        found: Sequence[str] = text.matching(data, pattern).lines
+        found: Sequence[str] = clean.matching(data, pattern).lines
     else:
         found = data.decode("utf-8", "backslashreplace").split("\n")
         found = found[:-1] if data.endswith(b"\n") or not data else found
-    return tuple(text.clean(text.collapse(line)) for line in found)
+    return tuple(clean.clean(clean.collapse(line)) for line in found)
 
 
 def _piece(
     sandbox: "Sandbox", job_id: str, stream: Stream, *, offset: int, max_bytes: int
 ) -> JobOutput:
-    from sandbox_ops import jobs
+    from sandbox_ops.machine import jobs
 
     if stream.of_stderr:
         return jobs.stderr(sandbox, job_id, offset=offset, max_bytes=max_bytes)
@@ -192,6 +192,8 @@ class Feed:
     def _print(self, data: bytes) -> None:
         if not data:
             return
-        words = text.clean(data) if self._live else _joined(_lines(data, self._pattern))
+        words = (
+            clean.clean(data) if self._live else _joined(_lines(data, self._pattern))
+        )
         self._to.write(words)
         self._to.flush()

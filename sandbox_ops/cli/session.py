@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sandbox_ops.discover import Settings
+    from sandbox_ops.config.discover import Settings
     from sandbox_ops.models import Project, SandboxConfig
     from sandbox_ops.sandbox import Sandbox
 
@@ -46,7 +46,7 @@ def opened(context: Any, name: str) -> Iterator[Session]:  # noqa: ANN401 - Invo
     Raises:
         ConfigError: There is no such sandbox, or none at all.
     """
-    from sandbox_ops import discover
+    from sandbox_ops.config import discover
     from sandbox_ops.sandbox import Sandbox
 
     settings = discover.settings(Path.cwd(), os.environ)

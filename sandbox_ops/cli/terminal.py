@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from sandbox_ops import text
+from sandbox_ops.text import clean
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -49,7 +49,7 @@ def cell(words: object) -> "Text":
     """Words from anywhere, safe to draw; those of a state in its colour."""
     from rich.text import Text
 
-    said = text.clean(str(words)).replace("\n", " ").replace("\r", " ")
+    said = clean.clean(str(words)).replace("\n", " ").replace("\r", " ")
     return Text(said, style=_STYLES.get(said.partition(" ")[0], ""))
 
 
@@ -73,7 +73,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> "Table":
 def tell(*lines: str) -> None:
     """Print lines as they are, cleaned."""
     for line in lines:
-        sys.stdout.write(text.clean(line) + "\n")
+        sys.stdout.write(clean.clean(line) + "\n")
     sys.stdout.flush()
 
 
@@ -122,7 +122,7 @@ def transfers(*, quiet: bool) -> Iterator[Callable[[str, int, int], None] | None
 
         def advance(path: str, done: int, total: int) -> None:
             if path not in bars:
-                bars[path] = progress.add_task(text.clean(path), total=total)
+                bars[path] = progress.add_task(clean.clean(path), total=total)
             progress.update(bars[path], completed=done)
 
         yield advance

@@ -4,14 +4,14 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from sandbox_ops import render, text
 from sandbox_ops.cli.face import say
 from sandbox_ops.cli.terminal import draw, table, tell
 from sandbox_ops.errors import RefusedError
 from sandbox_ops.models import Job, SandboxConfig, StopReport
+from sandbox_ops.text import clean, formatting
 
 if TYPE_CHECKING:
-    from sandbox_ops.trust import ShownKey, TrustReport
+    from sandbox_ops.machine.trust import ShownKey, TrustReport
     from sandbox_ops.workflows.doctor import DoctorReport
     from sandbox_ops.workflows.fetch import FetchReport
     from sandbox_ops.workflows.reset import ResetReport
@@ -25,7 +25,7 @@ _SHOWN = 20
 def step(done: "Step") -> None:
     """One step of a setup, as it ends."""
     first, *more = done.detail.splitlines() or [""]
-    took = render.duration(done.seconds)
+    took = formatting.duration(done.seconds)
     tell(f"{done.result:<8} {done.name:<12} {took:>12}  {first}".rstrip())
     tell(*(f"    {line}" for line in more))
 
@@ -37,7 +37,9 @@ def setup(report: "SetupReport") -> None:
         tell(f"not ready: {', '.join(failed)} failed")
         return
     changed = sum(step.result == "changed" for step in report.steps)
-    what = f"{render.count(changed, 'step')} changed" if changed else "nothing to do"
+    what = (
+        f"{formatting.count(changed, 'step')} changed" if changed else "nothing to do"
+    )
     tell(f"ready ({what}); next: sandbox-ops train")
 
 
@@ -47,8 +49,8 @@ def sync(report: "SyncReport") -> None:
     if report.pushed:
         tell(f"pushed {report.branch}")
     before, after = (
-        render.short(report.commit_before),
-        render.short(report.commit_after),
+        formatting.short(report.commit_before),
+        formatting.short(report.commit_after),
     )
     where = f"{report.branch} at {after}"
     tell(f"{where}, as before" if before == after else f"{where}, was {before}")
@@ -59,7 +61,7 @@ def train(report: "TrainReport") -> None:
     _warn(report.warnings)
     job = report.job
     tell(
-        f"started {render.job_line(job)}",
+        f"started {formatting.job_line(job)}",
         f"log: {job.log_path}",
         f"see it: sandbox-ops logs {job.id} -f   sandbox-ops monitor --watch",
         f"end it: sandbox-ops stop {job.id}",
@@ -77,10 +79,10 @@ def jobs(found: Sequence[Job]) -> None:
             (
                 (
                     job.id,
-                    render.one_line(job.name, 24),
+                    formatting.one_line(job.name, 24),
                     job.words,
-                    render.duration(job.elapsed_s),
-                    render.one_line(render.what(job), 200),
+                    formatting.duration(job.elapsed_s),
+                    formatting.one_line(formatting.what(job), 200),
                 )
                 for job in found
             ),
@@ -101,7 +103,7 @@ def pin(job: Job, *, pinned: bool) -> None:
 
 def stop(report: StopReport) -> None:
     """What was ended, and what could not be."""
-    tell(render.job_line(report.job))
+    tell(formatting.job_line(report.job))
     if not report.killed:
         tell("no process of it was alive")
     _list("ended", report.killed)
@@ -117,8 +119,8 @@ def reset(report: "ResetReport") -> None:
     if report.backup_ref:
         tell(f"{would}rescued to {report.backup_ref}")
     before, after = (
-        render.short(report.commit_before),
-        render.short(report.commit_after),
+        formatting.short(report.commit_before),
+        formatting.short(report.commit_after),
     )
     tell(f"{would}reset: {before} -> {after}")
     if report.restore:
@@ -130,14 +132,14 @@ def reset(report: "ResetReport") -> None:
 def fetch(report: "FetchReport") -> None:
     """The files that came home, or would."""
     new = [file for file in report.files if not file.kept]
-    rows = ((file.path, render.size(file.size_bytes)) for file in new)
+    rows = ((file.path, formatting.size(file.size_bytes)) for file in new)
     if new:
         draw(table(("FILE", "SIZE"), rows))
-    total = render.size(sum(file.size_bytes for file in new))
+    total = formatting.size(sum(file.size_bytes for file in new))
     did = "would come" if report.dry_run else "came"
-    tell(f"{render.count(len(new), 'file')}, {total}, {did} to {report.into}")
+    tell(f"{formatting.count(len(new), 'file')}, {total}, {did} to {report.into}")
     if kept := len(report.files) - len(new):
-        tell(f"{render.count(kept, 'file')} of the same content here already")
+        tell(f"{formatting.count(kept, 'file')} of the same content here already")
 
 
 def doctor(report: "DoctorReport") -> None:
@@ -183,7 +185,9 @@ def agree_to_trust(
             "Compare one with the machine's own, then say that it is right:\n"
             f"{command} --fingerprint {new[0].fingerprint}",
         )
-    say(text.clean("\n  ".join([f"{machine.host} shows host keys not known:", *lines])))
+    say(
+        clean.clean("\n  ".join([f"{machine.host} shows host keys not known:", *lines]))
+    )
     say("Compare them with the machine's own. Trust them? Write yes:")
     if sys.stdin.readline().strip() != "yes":
         raise RefusedError(

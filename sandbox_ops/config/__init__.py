@@ -5,9 +5,9 @@ Each source becomes a `Layer` (`from_toml`, `from_registration`, `from_environme
 """
 
 from sandbox_ops.config.combined import Config, combine
-from sandbox_ops.config.keys import KEYS, SSH_VARIABLES, Key
 from sandbox_ops.config.layers import Given, Layer
 from sandbox_ops.config.project_name import project_name
+from sandbox_ops.config.schema import KEYS, SSH_VARIABLES, Key
 from sandbox_ops.config.toml import from_toml
 from sandbox_ops.config.variables import from_environment, from_registration
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sandbox_ops import address
 from sandbox_ops.config.layers import Given, Layer, near_match, shown
 from sandbox_ops.errors import ConfigError
 from sandbox_ops.models import Project, SandboxConfig
+from sandbox_ops.text import address
 
 _FROM_VARIABLES = "default"  # the name of a sandbox that no file describes
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sandbox_ops.config.keys import Key, Value
+from sandbox_ops.config.schema import Key, Value
 from sandbox_ops.errors import ConfigError
 
 _SHOWN = 80

@@ -6,9 +6,9 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from sandbox_ops.config.checks import sandbox_name
-from sandbox_ops.config.keys import BY_PATH, Key, Value
 from sandbox_ops.config.layers import Given, Layer, near_match, shown, wrong_value
+from sandbox_ops.config.schema import BY_PATH, Key, Value
+from sandbox_ops.config.value_checks import sandbox_name
 from sandbox_ops.errors import ConfigError
 
 # A path is the names from the top down: ("sandboxes", "gpu1", "host").

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from sandbox_ops.config.keys import KEYS, SSH_VARIABLES, VARIABLES, Key, Value
 from sandbox_ops.config.layers import Given, Layer, wrong_value
+from sandbox_ops.config.schema import KEYS, SSH_VARIABLES, VARIABLES, Key, Value
 from sandbox_ops.errors import ConfigError
 
 _OPS_VARIABLES = {key.variable: key for key in KEYS}

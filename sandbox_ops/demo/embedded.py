@@ -50,7 +50,7 @@ def embedded_sandbox(folder: Path) -> Iterator[SandboxConfig]:
     with (
         log.open("wb") as errors,
         subprocess.Popen(
-            [sys.executable, "-m", "sandbox_ops.demo.server", str(folder)],
+            [sys.executable, "-m", "sandbox_ops.demo.ssh_server", str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -76,7 +76,7 @@ def _port(server: subprocess.Popen[bytes], log: Path) -> int:
         said = log.read_text("utf-8", "replace").strip() or "It said nothing."
         raise ConnectError(
             "the embedded SSH server did not start",
-            f"{said}\nTry it by hand: python -m sandbox_ops.demo.server EMPTY_FOLDER",
+            f"{said}\nTry it by hand: python -m sandbox_ops.demo.ssh_server EMPTY_FOLDER",
         )
     return int(port)
 

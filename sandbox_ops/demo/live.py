@@ -9,11 +9,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sandbox_ops import render, text
 from sandbox_ops.demo.screen import Screen, spark
 from sandbox_ops.errors import ProtocolError, TimedOutError
 from sandbox_ops.models import Job, Project
 from sandbox_ops.sandbox import Sandbox
+from sandbox_ops.text import clean, formatting
 from sandbox_ops.workflows.monitor import JobView, MonitorReport, monitor
 
 _LONGEST_S = 120.0
@@ -64,23 +64,23 @@ def _picture(report: MonitorReport, view: JobView, losses: dict[int, float]) -> 
     facts = Table.grid(padding=(0, 2))
     for name, words in (
         ("loss", f"{spark(tuple(losses.values()))} {_loss(losses)}"),
-        ("machine", f"load {render.figure(report.load_1min)}, {_room(report)}"),
-        ("log", text.clean(view.last_lines[-1]) if view.last_lines else ""),
-        *(("warning", text.clean(warning)) for warning in report.warnings),
+        ("machine", f"load {formatting.figure(report.load_1min)}, {_room(report)}"),
+        ("log", clean.clean(view.last_lines[-1]) if view.last_lines else ""),
+        *(("warning", clean.clean(warning)) for warning in report.warnings),
     ):
         facts.add_row(Text(name, style="dim"), Text(words))
     return Group(line, facts)
 
 
 def _to_go(eta_s: float | None) -> str:
-    return "" if eta_s is None else f"{render.duration(eta_s)} to go"
+    return "" if eta_s is None else f"{formatting.duration(eta_s)} to go"
 
 
 def _loss(losses: dict[int, float]) -> str:
-    return render.figure(list(losses.values())[-1]) if losses else ""
+    return formatting.figure(list(losses.values())[-1]) if losses else ""
 
 
 def _room(report: MonitorReport) -> str:
-    gpus = ", ".join(map(render.gpu_line, report.gpus)) or "no GPU"
-    free = render.size(report.disk.free_bytes) if report.disk else "?"
+    gpus = ", ".join(map(formatting.gpu_line, report.gpus)) or "no GPU"
+    free = formatting.size(report.disk.free_bytes) if report.disk else "?"
     return f"{free} of disk free, {gpus}"

@@ -3,10 +3,11 @@
 import json
 import time
 
-from sandbox_ops import jobs, render
 from sandbox_ops.demo import curve, live, scenery
 from sandbox_ops.demo.stage import Stage, WentWrongError, fail, must
+from sandbox_ops.machine import jobs
 from sandbox_ops.models import Job, JobState
+from sandbox_ops.text import formatting
 from sandbox_ops.workflows.fetch import fetch
 from sandbox_ops.workflows.reset import reset
 from sandbox_ops.workflows.setup import setup
@@ -74,7 +75,7 @@ def install(stage: Stage) -> None:
     must("setup", again)
     if any(step.result != "ok" for step in again.steps):
         fail("setup", again)
-    seconds = render.duration(time.monotonic() - begin)
+    seconds = formatting.duration(time.monotonic() - begin)
     stage.screen.good(f"once more: nothing to do, in {seconds}")
 
 
@@ -90,7 +91,7 @@ def change(stage: Stage) -> None:
     scenery.commit(stage.clone, "See four characters")
     report = sync(stage.sandbox, stage.project, push=True)
     must("sync", report)
-    before, after = map(render.short, (report.commit_before, report.commit_after))
+    before, after = map(formatting.short, (report.commit_before, report.commit_after))
     stage.screen.good(
         f"pushed {report.branch}; the machine went from {before} to {after}"
     )
@@ -109,7 +110,7 @@ def begin(stage: Stage, steps: int) -> Job:
     )
     must("train", report)
     stage.screen.say(*(f"note: {warning}" for warning in report.warnings))
-    stage.screen.good(f"started {render.job_line(report.job)}")
+    stage.screen.good(f"started {formatting.job_line(report.job)}")
     return report.job
 
 
@@ -125,7 +126,7 @@ def watch(stage: Stage, job_id: str) -> None:
     if ended.state is not JobState.SUCCEEDED:
         log = jobs.output(stage.sandbox, job_id).data.decode("utf-8", "replace")
         raise WentWrongError(f"the training {ended.words}", log)
-    stage.screen.good(render.job_line(ended))
+    stage.screen.good(formatting.job_line(ended))
 
 
 def bring_home(stage: Stage) -> None:
@@ -140,7 +141,7 @@ def bring_home(stage: Stage) -> None:
     stage.screen.table(
         ("FILE", "SIZE", "SHA-256"),
         (
-            (file.path, render.size(file.size_bytes), file.sha256[:16])
+            (file.path, formatting.size(file.size_bytes), file.sha256[:16])
             for file in report.files
         ),
     )
@@ -177,4 +178,4 @@ def clean_up(stage: Stage) -> None:
         fail("reset", report)
     stage.screen.good(f"stopped {', '.join(map(str, report.stopped))}")
     stage.screen.good(f"rescued the edit to {report.backup_ref}")
-    stage.screen.good(f"back at {render.short(report.commit_after)}")
+    stage.screen.good(f"back at {formatting.short(report.commit_after)}")

@@ -15,7 +15,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from sandbox_ops import render, text
+from sandbox_ops.text import clean, formatting
 from sandbox_ops.workflows.setup import Step
 
 _SPARKS = "▁▂▃▄▅▆▇█"
@@ -41,7 +41,7 @@ class Screen:
 
     def clean(self, words: object) -> str:
         """Return words from anywhere as they may be shown."""
-        said = text.clean(str(words))
+        said = clean.clean(str(words))
         return said.replace(self._root, _ELLIPSIS) if self._root else said
 
     def opening(self, *lines: str) -> None:
@@ -70,8 +70,8 @@ class Screen:
 
     def step(self, done: Step) -> None:
         """Draw one step of a setup as it ends."""
-        detail = render.one_line(self.clean(done.detail), 66)
-        seconds = render.duration(done.seconds)
+        detail = formatting.one_line(self.clean(done.detail), 66)
+        seconds = formatting.duration(done.seconds)
         style = _STYLES.get(done.result, "bold red")
         self.show(
             Text.assemble(

@@ -15,13 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from sandbox_ops import discover, pause, render
+from sandbox_ops.config import discover
 from sandbox_ops.demo import leftovers, scenery, scenes
 from sandbox_ops.demo.embedded import embedded_sandbox
 from sandbox_ops.demo.screen import Screen
 from sandbox_ops.demo.stage import Stage, WentWrongError
 from sandbox_ops.errors import RefusedError
+from sandbox_ops.machine import pause
 from sandbox_ops.sandbox import Sandbox
+from sandbox_ops.text import formatting
 
 _NOT_FOR_THE_DEMO = ("SANDBOX_OPS_", "SSH_", "GIT_")
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -52,7 +54,7 @@ def tell(keep: Path | None = None, *, steps: int = 900) -> int:
             screen.failure(error.message, error.hint)
             return error.exit_code
     screen.closing(
-        f"That was all, in {render.duration(time.monotonic() - started)}.",
+        f"That was all, in {formatting.duration(time.monotonic() - started)}.",
         f"Kept: {root}" if keep else "No process and no file of it is left.",
         "Your own machine: see README.md, `sandbox-ops doctor` checks the way to it.",
     )

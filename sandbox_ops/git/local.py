@@ -152,7 +152,7 @@ def _git(root: str, verb: str, *arguments: str, timeout_s: float = _LOOK_S) -> s
     done = _run(root, verb, *arguments, timeout_s=timeout_s)
     if done.returncode:
         error = words.explain(done.stderr.decode("utf-8", "replace"))
-        raise type(error)(f"git {verb} failed in {root}: {error.message}", error.hint)
+        raise type(error)(f"git {verb} failed in {root}: {error.message}", *error.hints)
     return done.stdout.decode("utf-8", "surrogateescape")
 
 

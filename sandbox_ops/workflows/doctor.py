@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sandbox_ops import jobs, replies, repo
 from sandbox_ops.errors import ConnectError, SandboxError
+from sandbox_ops.machine import jobs, repo
 from sandbox_ops.models import MachineStatus, Project
-from sandbox_ops.replies import Reply
+from sandbox_ops.remote import script_replies
+from sandbox_ops.remote.script_replies import Reply
 from sandbox_ops.sandbox import Sandbox
-from sandbox_ops.workflows import checks
+from sandbox_ops.workflows import preflight
 
 _LOOK_S = 60
 _SKEW_S = 10
@@ -100,7 +101,7 @@ def disk(status: MachineStatus) -> Check:
     """Return whether there is room. Pure."""
     if status.disk is None:
         return _check("disk", "warn", "not known: df did not say")
-    if short := checks.disk_low(status.disk):
+    if short := preflight.disk_low(status.disk):
         fix = f"Make room: sandbox-ops run -- du -xh --max-depth=2 {status.disk.path}"
         return _check("disk", "fail", short, fix)
     gib = status.disk.free_bytes / (1 << 30)
@@ -153,7 +154,7 @@ def leftovers(status: MachineStatus) -> Check:
         fix = "; ".join(f"sandbox-ops stop {job_id}" for job_id in left)
         detail = f"ended jobs left processes running: {', '.join(left)}"
         return _check("leftovers", "warn", detail, fix)
-    live = len(checks.live(status.jobs))
+    live = len(preflight.live(status.jobs))
     others = len(status.foreign)
     return _check("leftovers", "ok", f"none; {live} jobs live, {others} not ours")
 
@@ -165,7 +166,7 @@ def _look(sandbox: Sandbox) -> Reply:
         timeout_s=_LOOK_S,
         description="doctor: look at the machine",
     )
-    return replies.of(result, f"look at {sandbox.config.name}")
+    return script_replies.of(result, f"look at {sandbox.config.name}")
 
 
 def _project(sandbox: Sandbox, project: Project | None) -> Iterable[Check]:

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sandbox_ops import jobs, listing, repo, transfer
 from sandbox_ops.errors import (
     ConfigError,
     NotFoundError,
@@ -14,8 +13,9 @@ from sandbox_ops.errors import (
     RefusedError,
     UsageError,
 )
+from sandbox_ops.machine import jobs, listing, repo, transfer
 from sandbox_ops.models import Job, Project
-from sandbox_ops.replies import listed
+from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows.outputs import patterns
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sandbox_ops import jobs, progress
 from sandbox_ops.errors import ConnectError
+from sandbox_ops.machine import jobs
 from sandbox_ops.models import (
     Disk,
     ForeignProcess,
@@ -15,9 +15,10 @@ from sandbox_ops.models import (
     MachineStatus,
     Project,
 )
-from sandbox_ops.progress import Progress
 from sandbox_ops.sandbox import Sandbox
-from sandbox_ops.workflows import checks
+from sandbox_ops.text import progress
+from sandbox_ops.text.progress import Progress
+from sandbox_ops.workflows import preflight
 
 _ENDED_SHOWN = 10
 _WARM_UP_S = 60
@@ -153,14 +154,14 @@ def _warnings(views: tuple[JobView, ...], status: MachineStatus) -> Iterable[str
                 f"{view.job.id} ended and left {view.job.survivors} processes: "
                 f"sandbox-ops stop {view.job.id}"
             )
-    if short := checks.disk_low(status.disk):
+    if short := preflight.disk_low(status.disk):
         yield short
     yield from _gpu_warnings(status)
 
 
 def _gpu_warnings(status: MachineStatus) -> Iterable[str]:
     """Say which GPUs idle while a job has them, and which others hold."""
-    running = [job for job in checks.live(status.jobs) if not job.foreground]
+    running = [job for job in preflight.live(status.jobs) if not job.foreground]
     strangers = {process.pid: process for process in status.foreign}
     for gpu in status.gpus or ():
         users = [job for job in running if gpu.index in job.gpus]
@@ -178,7 +179,7 @@ def _gpu_warnings(status: MachineStatus) -> Iterable[str]:
         if (
             not running
             and not gpu.processes
-            and ((gpu.memory_used_mib or 0) > checks.BUSY_MIB)
+            and ((gpu.memory_used_mib or 0) > preflight.BUSY_MIB)
         ):
             yield (
                 f"GPU {gpu.index}: {gpu.memory_used_mib} MiB are held, and no job of "

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sandbox_ops.environment import Environment
+from sandbox_ops.machine.environment import Environment
+from sandbox_ops.machine.repo import Tree
 from sandbox_ops.models import Gpu, Job
-from sandbox_ops.repo import Tree
 
 FORMAT = 1
 _SEED = re.compile(r"(?:^|[\s-])(?:--)?seed[= ](\d{1,20})(?![\w.])", re.IGNORECASE)

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox_ops import jobs, repo
 from sandbox_ops.errors import RefusedError
 from sandbox_ops.git import words
+from sandbox_ops.machine import jobs, repo
+from sandbox_ops.machine.repo import Tree
 from sandbox_ops.models import Job, MachineStatus, Project
-from sandbox_ops.repo import Tree
 from sandbox_ops.sandbox import Sandbox
-from sandbox_ops.workflows import checks, outputs
+from sandbox_ops.workflows import outputs, preflight
 from sandbox_ops.workflows.sync import refuse_other
 
 NOT_MADE_YET = "refs/sandbox-ops/backup/..."
@@ -87,8 +87,8 @@ def reset(sandbox: Sandbox, project: Project, *, dry_run: bool = False) -> Reset
     refuse_other(tree, project, sandbox.config.name)
     _refuse_locked(tree, sandbox.config.name)
     status = jobs.status(sandbox, path=tree.path, tails=0)
-    users = checks.users(status.jobs, tree.path)
-    users += checks.leftovers(status.jobs, tree.path)
+    users = preflight.users(status.jobs, tree.path)
+    users += preflight.leftovers(status.jobs, tree.path)
     if dry_run:
         tip = repo.access(sandbox, "origin", branch, tree.path)
         would_lose = (
@@ -117,9 +117,9 @@ def reset(sandbox: Sandbox, project: Project, *, dry_run: bool = False) -> Reset
 
 def foreign(status: MachineStatus) -> tuple[str, ...]:
     """Return who is at work there that is not ours, a line each. Pure."""
-    claimed = {index for job in checks.live(status.jobs) for index in job.gpus}
+    claimed = {index for job in preflight.live(status.jobs) for index in job.gpus}
     gpus = (gpu for gpu in status.gpus or () if gpu.index not in claimed)
-    busy = (checks.gpu_busy(gpu, ()) for gpu in gpus)
+    busy = (preflight.gpu_busy(gpu, ()) for gpu in gpus)
     return (
         *(f"pid {p.pid} of {p.user}: {p.command}" for p in status.foreign),
         *(words for words in busy if words),

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sandbox_ops import environment, repo
-from sandbox_ops.environment import TorchCheck
+from sandbox_ops.machine import environment, repo
+from sandbox_ops.machine.environment import TorchCheck
+from sandbox_ops.machine.repo import Tree
 from sandbox_ops.models import CommandResult, EndKind, Project
-from sandbox_ops.repo import Tree
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows.sync import refuse_other
 

@@ -3,15 +3,15 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sandbox_ops import jobs, repo
 from sandbox_ops.errors import RefusedError, UsageError
 from sandbox_ops.git import local, words
 from sandbox_ops.git.local import LocalTree, Upstream
+from sandbox_ops.machine import jobs, repo
+from sandbox_ops.machine.repo import Tree
 from sandbox_ops.models import Job, Project
-from sandbox_ops.replies import listed
-from sandbox_ops.repo import Tree
+from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
-from sandbox_ops.workflows import checks
+from sandbox_ops.workflows import preflight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ def sync(sandbox: Sandbox, project: Project, *, push: bool = False) -> SyncRepor
         target = _Target(branch=branch, warnings=(why,))
     status = jobs.status(sandbox, path=tree.path, tails=0)
     refuse_changed(tree, project, sandbox.config.name)
-    refuse_used(checks.users(status.jobs, tree.path), tree.path)
+    refuse_used(preflight.users(status.jobs, tree.path), tree.path)
 
     tip = repo.fetch(sandbox, tree.path, target.branch, target.commit or "")
     commit = target.commit or tip

@@ -5,15 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox_ops import environment, jobs, repo
 from sandbox_ops.errors import RefusedError, SandboxError, UsageError
 from sandbox_ops.git import local
 from sandbox_ops.git.local import LocalTree
+from sandbox_ops.machine import environment, jobs, repo
+from sandbox_ops.machine.repo import Tree
 from sandbox_ops.models import Gpu, Job, MachineStatus, Project
-from sandbox_ops.replies import listed
-from sandbox_ops.repo import Tree
+from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
-from sandbox_ops.workflows import checks, record, template
+from sandbox_ops.workflows import preflight, record, template
 
 FORCE_NAMES = ("busy-gpu", "disk-low", "same-name", "stale-code", "unpushed")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -117,11 +117,11 @@ def choose(
     """
     found = status.gpus or ()
     number = min(1, len(found)) if wanted is None else wanted
-    busy = {gpu.index: checks.gpu_busy(gpu, status.jobs) for gpu in found}
+    busy = {gpu.index: preflight.gpu_busy(gpu, status.jobs) for gpu in found}
     free = [gpu for gpu in found if not busy[gpu.index]]
     if len(free) >= number:
         return tuple(free[:number]), ()
-    claimed = {index for job in checks.live(status.jobs) for index in job.gpus}
+    claimed = {index for job in preflight.live(status.jobs) for index in job.gpus}
     shared = [gpu for gpu in found if busy[gpu.index] and gpu.index not in claimed]
     shared.sort(key=lambda gpu: gpu.memory_used_mib or 0)
     chosen = (free + shared)[:number]
@@ -169,7 +169,7 @@ def stale(tree: Tree, here: LocalTree | None) -> tuple[Objection, ...]:
 
 def low(status: MachineStatus) -> tuple[Objection, ...]:
     """Return the lack of room, if there is one. Pure."""
-    short = checks.disk_low(status.disk)
+    short = preflight.disk_low(status.disk)
     if not short:
         return ()
     hint = "Make room there: sandbox-ops run -- du -xh --max-depth=2 ."

@@ -8,7 +8,7 @@ from machines import fake_gpus, set_up
 from sshd import SshServer
 
 from sandbox_ops import Sandbox
-from sandbox_ops.replies import Reply
+from sandbox_ops.remote.script_replies import Reply
 from sandbox_ops.workflows.doctor import Check, DoctorReport, clock, doctor
 
 MakeSshd = Callable[..., SshServer]

@@ -201,7 +201,7 @@ def test_nothing_outlives_a_stopped_server(tmp_path: Path) -> None:
 
 def test_sigterm_ends_the_server_and_all_it_started(tmp_path: Path) -> None:
     with Child(
-        [sys.executable, "-m", "sandbox_ops.demo.server", str(tmp_path)],
+        [sys.executable, "-m", "sandbox_ops.demo.ssh_server", str(tmp_path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as server:

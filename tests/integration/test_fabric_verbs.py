@@ -63,7 +63,7 @@ def test_a_timeout_leaves_no_process_where_one_session_is_all_there_is(
 def test_a_session_that_is_never_free_is_refused_with_the_reason(
     make_sshd: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sandbox_ops.connection.verbs._SESSION_S", 2.0)  # not 30
+    monkeypatch.setattr("sandbox_ops.ssh.fabric_verbs._SESSION_S", 2.0)  # not 30
     server = make_sshd(max_sessions=1)
     with Sandbox(server.config()) as sandbox:
         assert sandbox.run("true").ok  # whose session stays

@@ -14,9 +14,10 @@ from processes import descendants
 from sshd import SshServer
 from waiting import wait_until
 
-from sandbox_ops import CommandResult, EndKind, JobState, Sandbox, jobs
+from sandbox_ops import CommandResult, EndKind, JobState, Sandbox
 from sandbox_ops.errors import ConnectError, ConnectionLostError
-from sandbox_ops.starting import Call
+from sandbox_ops.machine import jobs
+from sandbox_ops.remote.start_request import Call
 
 NOTICED_S = 15
 ANSWERED_S = 15 + 2  # after it was noticed; a busy machine may be late by so much

@@ -8,7 +8,7 @@ import pytest
 from gitproject import GitProject
 from machines import Place, set_up
 
-from sandbox_ops import Sandbox, jobs
+from sandbox_ops import Sandbox
 from sandbox_ops.errors import (
     ConfigError,
     NotFoundError,
@@ -16,6 +16,7 @@ from sandbox_ops.errors import (
     RefusedError,
     UsageError,
 )
+from sandbox_ops.machine import jobs
 from sandbox_ops.models import Project
 from sandbox_ops.workflows.fetch import destination, fetch
 from sandbox_ops.workflows.train import train

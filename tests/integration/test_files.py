@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sshd import SshServer
 
-from sandbox_ops import Sandbox, files, listing, scripts, transfer
+from sandbox_ops import Sandbox
 from sandbox_ops.errors import (
     ConnectionLostError,
     NotFoundError,
@@ -21,6 +21,8 @@ from sandbox_ops.errors import (
     RefusedError,
     UsageError,
 )
+from sandbox_ops.machine import files, listing, transfer
+from sandbox_ops.remote import scripts
 
 SHELLS = [("dash",), ("bash",), ("busybox", "sh")]
 READ_SH = Path(scripts.__file__).with_name("lib") / "read.sh"

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from sshd import SshServer
 
-from sandbox_ops import hostkeys
-from sandbox_ops.hostkeys import Trust
+from sandbox_ops.ssh import known_hosts
+from sandbox_ops.ssh.known_hosts import Trust
 
 OTHER = (
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA5DP+Dmb8OiKRJt+VXOVjzXbTr1LGwIt5+HKg9lplBT"
@@ -64,6 +64,6 @@ def test_a_host_key_is_judged_as_openssh_judges_it(
     )
     file = tmp_path / "known_hosts"
     file.write_text(f"{text}\n")
-    entries = hostkeys.read(file.read_text(), str(file))
-    ours = hostkeys.check(entries, sshd.host, sshd.port, key_type, blob)
+    entries = known_hosts.read(file.read_text(), str(file))
+    ours = known_hosts.check(entries, sshd.host, sshd.port, key_type, blob)
     assert ours.trust is _ssh_says(sshd, file)

@@ -13,13 +13,9 @@ from sshd import SshServer
 from waiting import wait_until
 from what_happens import row
 
-from sandbox_ops import JobState, Sandbox, jobs
-from sandbox_ops.errors import (
-    NotFoundError,
-    RefusedError,
-    TimedOutError,
-    UsageError,
-)
+from sandbox_ops import JobState, Sandbox
+from sandbox_ops.errors import NotFoundError, RefusedError, TimedOutError, UsageError
+from sandbox_ops.machine import jobs
 
 
 def test_a_job_is_started_listed_and_ends_with_its_exit_code(sandbox: Sandbox) -> None:

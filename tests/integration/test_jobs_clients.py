@@ -12,8 +12,9 @@ from sshd import SshServer
 from waiting import wait_until
 from what_happens import row
 
-from sandbox_ops import JobState, Sandbox, jobs
+from sandbox_ops import JobState, Sandbox
 from sandbox_ops.errors import RefusedError
+from sandbox_ops.machine import jobs
 from sandbox_ops.models import Job
 
 Make = Callable[..., SshServer]

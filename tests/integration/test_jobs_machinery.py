@@ -10,7 +10,9 @@ from processes import alive
 from records import pids
 from waiting import wait_until
 
-from sandbox_ops import JobState, Sandbox, jobs, scripts
+from sandbox_ops import JobState, Sandbox
+from sandbox_ops.machine import jobs
+from sandbox_ops.remote import scripts
 
 BEFORE_MAIN = "SETSID=\n"
 

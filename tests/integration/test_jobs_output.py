@@ -11,7 +11,8 @@ from sshd import SshServer
 from waiting import wait_until
 from what_happens import row
 
-from sandbox_ops import EndKind, JobState, Sandbox, jobs
+from sandbox_ops import EndKind, JobState, Sandbox
+from sandbox_ops.machine import jobs
 
 Make = Callable[..., SshServer]
 

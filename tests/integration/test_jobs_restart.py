@@ -7,7 +7,8 @@ from containers import Container, start_container
 from waiting import wait_until
 from what_happens import row
 
-from sandbox_ops import JobState, Sandbox, jobs
+from sandbox_ops import JobState, Sandbox
+from sandbox_ops.machine import jobs
 
 
 @row(

@@ -15,8 +15,10 @@ from sshd import SshServer
 from waiting import wait_until
 from what_happens import row
 
-from sandbox_ops import JobState, Sandbox, jobs, scripts
+from sandbox_ops import JobState, Sandbox
+from sandbox_ops.machine import jobs
 from sandbox_ops.models import Job
+from sandbox_ops.remote import scripts
 
 Make = Callable[..., SshServer]
 KILLS = int(os.environ.get("SANDBOX_OPS_KILLS", "12"))
@@ -114,7 +116,7 @@ def _start(server: SshServer, n: int, killed_after_s: float | None) -> float:
         How long it lived after that, in seconds.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["sandbox_ops.connection", "schedules"])
+    context.set_forkserver_preload(["sandbox_ops.ssh.connection", "schedules"])
     begun = context.Event()
     args = (server.config(), _command(n), f"token-{n}", begun)
     client = context.Process(target=start_one, args=args)

@@ -10,8 +10,9 @@ from mounts import Mounts, private_mounts
 from sshd import SshServer
 from waiting import wait_until
 
-from sandbox_ops import EndKind, JobState, Sandbox, jobs
+from sandbox_ops import EndKind, JobState, Sandbox
 from sandbox_ops.errors import NotFoundError
+from sandbox_ops.machine import jobs
 
 Make = Callable[..., SshServer]
 

@@ -15,7 +15,8 @@ from sshd import SshServer
 from waiting import wait_until
 from what_happens import row
 
-from sandbox_ops import JobState, Sandbox, jobs
+from sandbox_ops import JobState, Sandbox
+from sandbox_ops.machine import jobs
 from sandbox_ops.models import Job
 
 Make = Callable[..., SshServer]

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from sshd import SshServer
 
-from sandbox_ops import Sandbox, files
+from sandbox_ops import Sandbox
 from sandbox_ops.errors import ProtocolError
+from sandbox_ops.machine import files
 
 Make = Callable[..., SshServer]
 

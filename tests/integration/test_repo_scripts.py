@@ -9,8 +9,8 @@ import pytest
 from gitproject import GitProject
 from scriptbox import SHELLS, ScriptBox, files, make_script_box
 
-from sandbox_ops import environment
 from sandbox_ops.git import words
+from sandbox_ops.machine import environment
 
 
 @pytest.fixture(params=SHELLS)

@@ -6,8 +6,9 @@ import pytest
 from gitproject import GitProject
 from machines import Place, set_up
 
-from sandbox_ops import JobState, Sandbox, jobs
+from sandbox_ops import JobState, Sandbox
 from sandbox_ops.errors import NotFoundError, RefusedError
+from sandbox_ops.machine import jobs
 from sandbox_ops.workflows.reset import reset
 from sandbox_ops.workflows.sync import sync
 

@@ -10,8 +10,10 @@ import pytest
 from sshd import SshServer
 from waiting import wait_until
 
-from sandbox_ops import EndKind, JobState, Sandbox, jobs, scripts
+from sandbox_ops import EndKind, JobState, Sandbox
 from sandbox_ops.errors import NotFoundError, RefusedError, UsageError
+from sandbox_ops.machine import jobs
+from sandbox_ops.remote import scripts
 
 
 def pids_of(server: SshServer, text: str) -> list[int]:

@@ -10,8 +10,8 @@ from gitproject import GitProject
 from sshd import SshServer
 
 from sandbox_ops import Sandbox
-from sandbox_ops.environment import TorchCheck
 from sandbox_ops.errors import ConfigError, DeniedError, NotFoundError, RefusedError
+from sandbox_ops.machine.environment import TorchCheck
 from sandbox_ops.models import Project
 from sandbox_ops.workflows.setup import SetupReport, Step, judge, setup
 

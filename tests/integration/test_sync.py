@@ -7,8 +7,9 @@ import pytest
 from gitproject import GitProject
 from machines import Place, set_up
 
-from sandbox_ops import Sandbox, jobs
+from sandbox_ops import Sandbox
 from sandbox_ops.errors import NotFoundError, RefusedError, UsageError
+from sandbox_ops.machine import jobs
 from sandbox_ops.workflows.sync import sync
 
 

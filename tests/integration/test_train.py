@@ -12,8 +12,9 @@ from machines import Place, fake_gpus, set_up
 from sshd import SshServer
 from waiting import wait_until
 
-from sandbox_ops import JobState, Sandbox, jobs
+from sandbox_ops import JobState, Sandbox
 from sandbox_ops.errors import NotFoundError, RefusedError, UsageError
+from sandbox_ops.machine import jobs
 from sandbox_ops.workflows.monitor import monitor
 from sandbox_ops.workflows.train import TrainReport, train
 

@@ -5,8 +5,9 @@ import time
 import pytest
 from waiting import wait_until
 
-from sandbox_ops import JobState, Sandbox, jobs
-from sandbox_ops.follow import Watch
+from sandbox_ops import JobState, Sandbox
+from sandbox_ops.machine import jobs
+from sandbox_ops.remote.follower import Watch
 
 
 def waited_for(sandbox: Sandbox, seconds: float) -> Watch:

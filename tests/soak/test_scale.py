@@ -10,7 +10,8 @@ import records
 from mounts import Mounts, private_mounts
 from sshd import SshServer
 
-from sandbox_ops import JobState, Sandbox, jobs
+from sandbox_ops import JobState, Sandbox
+from sandbox_ops.machine import jobs
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 Make = Callable[..., SshServer]

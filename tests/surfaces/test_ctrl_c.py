@@ -15,7 +15,8 @@ from machines import set_up
 from sshd import SshServer
 from waiting import wait_until
 
-from sandbox_ops import JobState, Sandbox, jobs
+from sandbox_ops import JobState, Sandbox
+from sandbox_ops.machine import jobs
 from sandbox_ops.models import Job
 
 CTRL_C = b"\x03"

@@ -13,7 +13,8 @@ from command_line import PROGRAM, cli
 from sshd import SshServer
 from waiting import wait_until
 
-from sandbox_ops import Job, Sandbox, jobs
+from sandbox_ops import Job, Sandbox
+from sandbox_ops.machine import jobs
 
 JOB_KEYS = {
     "id", "name", "state", "exit_code", "signal", "signal_certain", "command",

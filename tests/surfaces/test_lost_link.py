@@ -16,8 +16,9 @@ from sshd import SshServer
 from waiting import wait_until
 
 from mcp_adapter.machines import Machines
-from sandbox_ops import EndKind, JobState, Sandbox, jobs
+from sandbox_ops import EndKind, JobState, Sandbox
 from sandbox_ops.errors import ConnectError, ConnectionLostError
+from sandbox_ops.machine import jobs
 
 Make = Callable[..., SshServer]
 

@@ -142,7 +142,7 @@ def test_what_was_asked_before_the_end_of_stdin_is_answered(tmp_path: Path) -> N
 
 def test_nothing_but_the_protocol_reaches_stdout(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
-        "import sandbox_ops.discover as d\n"
+        "import sandbox_ops.config.discover as d\n"
         "settings = d.settings\n"
         "def loud(*args):\n"
         "    import os, subprocess\n"
@@ -215,5 +215,5 @@ def test_a_log_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 
 def test_the_library_does_not_know_the_protocol() -> None:
-    code = "import sys, sandbox_ops.sandbox, sandbox_ops.jobs; assert 'mcp' not in sys.modules"
+    code = "import sys, sandbox_ops.sandbox, sandbox_ops.machine.jobs; assert 'mcp' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -9,7 +9,8 @@ from pathlib import Path
 from sshd import SshServer
 from waiting import wait_until
 
-from sandbox_ops import SandboxConfig, interactive
+from sandbox_ops import SandboxConfig
+from sandbox_ops.ssh import interactive
 
 
 def test_the_shell_is_opened_with_the_sandbox_s_own_options() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox_ops import address
-from sandbox_ops.address import Address
+from sandbox_ops.text import address
+from sandbox_ops.text.address import Address
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,7 @@ from hypothesis import strategies as st
 from mcp_adapter import answers
 from mcp_adapter.marks import Calls
 from sandbox_ops.errors import RefusedError
-from sandbox_ops.models import (
-    CommandResult,
-    EndKind,
-    Job,
-    JobState,
-    Output,
-)
+from sandbox_ops.models import CommandResult, EndKind, Job, JobState, Output
 
 JOB = Job(
     id="remote-7",

@@ -1,6 +1,6 @@
 import pytest
 
-from sandbox_ops.cli import arguments
+from sandbox_ops.cli import option_values
 from sandbox_ops.errors import UsageError
 
 
@@ -19,7 +19,7 @@ from sandbox_ops.errors import UsageError
     ],
 )
 def test_a_span_of_time_is_read(words: str, seconds: float | None) -> None:
-    assert arguments.seconds(words, "--time") == seconds
+    assert option_values.seconds(words, "--time") == seconds
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_a_span_of_time_is_read(words: str, seconds: float | None) -> None:
 )
 def test_what_is_no_span_of_time_is_refused(words: str) -> None:
     with pytest.raises(UsageError) as caught:
-        arguments.seconds(words, "--time")
+        option_values.seconds(words, "--time")
     assert str(caught.value) == (
         f"--time takes a span of time, not `{words}`\n"
         "write it as 90, 90s, 30m, 8h, 2d or 1:30:00"
@@ -36,7 +36,7 @@ def test_what_is_no_span_of_time_is_refused(words: str) -> None:
 
 def test_assignments_keep_everything_after_the_first_equals_sign() -> None:
     words = ["steps=500", "tag=a=b", "empty="]
-    found = arguments.assignments(words, "--set")
+    found = option_values.assignments(words, "--set")
     assert found == {"steps": "500", "tag": "a=b", "empty": ""}
 
 
@@ -50,22 +50,22 @@ def test_assignments_keep_everything_after_the_first_equals_sign() -> None:
 )
 def test_what_assigns_nothing_is_refused(words: list[str], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        arguments.assignments(words, "--set")
+        option_values.assignments(words, "--set")
 
 
 def test_a_number_of_gpus_is_a_whole_one() -> None:
-    assert arguments.gpu_count("") is None
-    assert arguments.gpu_count("0") == 0
-    assert arguments.gpu_count("8") == 8
+    assert option_values.gpu_count("") is None
+    assert option_values.gpu_count("0") == 0
+    assert option_values.gpu_count("8") == 8
     for words in ("two", "-1", "1.5", "²"):
         with pytest.raises(UsageError, match="--gpus takes a whole number"):
-            arguments.gpu_count(words)
+            option_values.gpu_count(words)
 
 
 def test_a_verb_that_needs_a_job_says_how_to_name_one() -> None:
-    assert arguments.needed("remote-1", "stop") == "remote-1"
+    assert option_values.needed("remote-1", "stop") == "remote-1"
     with pytest.raises(UsageError) as caught:
-        arguments.needed("", "stop")
+        option_values.needed("", "stop")
     assert str(caught.value) == (
         "`stop` needs a job\n"
         "for example: sandbox-ops stop remote-1   (sandbox-ops jobs lists them)"

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox_ops.collect import Collector, Range
+from sandbox_ops.remote.stream import Collector, Range
 
 
 def serve(content: bytes, question: tuple[int, int]) -> Range:

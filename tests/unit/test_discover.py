@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox_ops import discover
-from sandbox_ops.discover import Settings
+from sandbox_ops.config import discover
+from sandbox_ops.config.discover import Settings
 from sandbox_ops.errors import ConfigError
 from sandbox_ops.models import SandboxConfig
 

@@ -1,9 +1,9 @@
 """When it is worth asking a machine again for what a command prints."""
 
-from sandbox_ops.collect import Range
-from sandbox_ops.follow import Watch
 from sandbox_ops.models import Job, JobState
-from sandbox_ops.parse import JobReply
+from sandbox_ops.remote.follower import Watch
+from sandbox_ops.remote.job_replies import JobReply
+from sandbox_ops.remote.stream import Range
 
 RUNNING = Job(id="remote-1", state=JobState.RUNNING)
 

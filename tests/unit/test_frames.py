@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox_ops.frames import Frames, Segment
+from sandbox_ops.remote.frames import Frames, Segment
 
 NONCE = "0123abcd"
 bodies = st.lists(

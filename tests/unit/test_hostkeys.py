@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox_ops import hostkeys
 from sandbox_ops.errors import HostKeyError, UsageError
-from sandbox_ops.hostkeys import Trust, Verdict
+from sandbox_ops.ssh import known_hosts
+from sandbox_ops.ssh.known_hosts import Trust, Verdict
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,15 @@ def ecdsa(tmp_path_factory: pytest.TempPathFactory) -> Key:
 def _check(
     text: str, key: Key, host: str = "gpu1", port: int = 22, alias: str = ""
 ) -> Verdict:
-    entries = hostkeys.read(text, "known_hosts")
-    return hostkeys.check(entries, host, port, key.type, key.base64, alias=alias)
+    entries = known_hosts.read(text, "known_hosts")
+    return known_hosts.check(entries, host, port, key.type, key.base64, alias=alias)
 
 
 def test_a_fingerprint_is_the_one_that_ssh_keygen_prints(
     ed25519: Key, ecdsa: Key
 ) -> None:
-    assert hostkeys.fingerprint(ed25519.base64) == ed25519.fingerprint
-    assert hostkeys.fingerprint(ecdsa.base64) == ecdsa.fingerprint
+    assert known_hosts.fingerprint(ed25519.base64) == ed25519.fingerprint
+    assert known_hosts.fingerprint(ecdsa.base64) == ecdsa.fingerprint
 
 
 HOSTS_FIELDS = [
@@ -101,10 +101,10 @@ def test_a_line_names_the_hosts_that_ssh_keygen_finds_in_it(
     file = tmp_path / "known_hosts"
     file.write_text(f"{marker}{hosts} {ed25519.text} a comment\n")
     for host, port in (("gpu1", 22), ("gpu1", 2222), ("10.0.0.1", 22), ("::1", 2222)):
-        name = hostkeys.lookup_name(host, port)
+        name = known_hosts.lookup_name(host, port)
         found = "# Host" in _keygen("-F", name, "-f", str(file))
-        entries = hostkeys.read(file.read_text(), "known_hosts")
-        assert any(hostkeys._names(entry, name) for entry in entries) is found
+        entries = known_hosts.read(file.read_text(), "known_hosts")
+        assert any(known_hosts._names(entry, name) for entry in entries) is found
 
 
 @pytest.mark.parametrize("port", [22, 2222])
@@ -112,7 +112,7 @@ def test_a_hashed_file_is_read_like_the_plain_one(
     port: int, ed25519: Key, other: Key, tmp_path: Path
 ) -> None:
     file = tmp_path / "known_hosts"
-    line = hostkeys.known_hosts_line("GPU1", port, ed25519.type, ed25519.base64)
+    line = known_hosts.known_hosts_line("GPU1", port, ed25519.type, ed25519.base64)
     file.write_text(f"{line}\n")
     _keygen("-H", "-f", str(file))
     text = file.read_text()
@@ -128,21 +128,21 @@ def test_a_hashed_file_is_read_like_the_plain_one(
 def test_a_line_we_write_is_found_by_ssh_keygen(
     host: str, salt: bytes, port: int, ed25519: Key, tmp_path: Path
 ) -> None:
-    line = hostkeys.known_hosts_line(
+    line = known_hosts.known_hosts_line(
         host, port, ed25519.type, ed25519.base64, salt=salt
     )
     file = tmp_path / "known_hosts"
     file.write_text(f"{line}\n")
-    name = hostkeys.lookup_name(host, port)
+    name = known_hosts.lookup_name(host, port)
     assert ed25519.base64 in _keygen("-F", name, "-f", str(file))
     assert _check(line, ed25519, host, port).ok
 
 
 def test_a_line_that_would_trust_more_than_one_machine_is_not_written() -> None:
     with pytest.raises(UsageError, match="it is not one machine's name"):
-        hostkeys.known_hosts_line("*", 22, "ssh-ed25519", "AAAA")
+        known_hosts.known_hosts_line("*", 22, "ssh-ed25519", "AAAA")
     with pytest.raises(UsageError, match="it is not one machine's name"):
-        hostkeys.known_hosts_line("a", 22, "ssh-ed25519", "AAAA", alias="a,b")
+        known_hosts.known_hosts_line("a", 22, "ssh-ed25519", "AAAA", alias="a,b")
 
 
 def test_a_changed_key_is_told_with_file_line_and_both_fingerprints(
@@ -239,7 +239,7 @@ def test_broken_lines_are_passed_over(ed25519: Key, ecdsa: Key) -> None:
         "\0\x85\u2028",
     )
     text = "\r\n".join((*broken, f"\t gpu1\t{ed25519.text} me"))
-    entries = hostkeys.read(text, "known_hosts")
+    entries = known_hosts.read(text, "known_hosts")
     assert [entry.line for entry in entries] == [len(broken) + 1]
     assert _check(text, ed25519).ok
 
@@ -251,19 +251,19 @@ def test_the_types_on_record_are_told_in_their_order(
         f"@cert-authority * {ed25519.text}\n[gpu1]:2222 {ecdsa.text}\n"
         f"[gpu1]:2222 {other.text}\n[gpu1]:2222 {ed25519.text}\ngpu1 {other.text}\n"
     )
-    entries = hostkeys.read(text, "known_hosts")
+    entries = known_hosts.read(text, "known_hosts")
     both = ("ecdsa-sha2-nistp256", "ssh-ed25519")
-    assert hostkeys.key_types_known(entries, "gpu1", 2222) == both
-    assert hostkeys.key_types_known(entries, "gpu1", 22) == ("ssh-ed25519",)
-    assert hostkeys.key_types_known(entries, "gpu1", 44) == ("ssh-ed25519",)
-    assert hostkeys.key_types_known(entries, "gpu2", 22) == ()
+    assert known_hosts.key_types_known(entries, "gpu1", 2222) == both
+    assert known_hosts.key_types_known(entries, "gpu1", 22) == ("ssh-ed25519",)
+    assert known_hosts.key_types_known(entries, "gpu1", 44) == ("ssh-ed25519",)
+    assert known_hosts.key_types_known(entries, "gpu2", 22) == ()
 
 
 def test_a_changed_key_is_refused_with_the_commands_that_mend_it(
     ed25519: Key, other: Key
 ) -> None:
     verdict = _check(f"[gpu1]:2222 {ed25519.text}", other, port=2222)
-    error = hostkeys.refusal(
+    error = known_hosts.refusal(
         verdict, machine="me@gpu1:2222", trust_command="sandbox-ops trust gpu1"
     )
     assert isinstance(error, HostKeyError)
@@ -281,7 +281,7 @@ def test_a_changed_key_is_refused_with_the_commands_that_mend_it(
 def test_an_unknown_key_is_refused_with_the_command_that_trusts_it(
     ed25519: Key,
 ) -> None:
-    error = hostkeys.refusal(
+    error = known_hosts.refusal(
         _check("", ed25519), machine="gpu1", trust_command="sandbox-ops trust gpu1"
     )
     assert str(error) == (
@@ -294,7 +294,7 @@ def test_an_unknown_key_is_refused_with_the_command_that_trusts_it(
 
 
 def test_a_revoked_key_is_refused_without_a_way_round(ed25519: Key) -> None:
-    error = hostkeys.refusal(
+    error = known_hosts.refusal(
         _check(f"@revoked * {ed25519.text}", ed25519),
         machine="gpu1",
         trust_command="sandbox-ops trust gpu1",
@@ -305,13 +305,13 @@ def test_a_revoked_key_is_refused_without_a_way_round(ed25519: Key) -> None:
 
 @given(st.text() | st.text("@|*!, 1AB=\t\n").map(lambda text: text * 2))
 def test_any_text_is_read(text: str) -> None:
-    entries = hostkeys.read(text, "known_hosts")
-    assert hostkeys.key_types_known(entries, "gpu1", 22) == ()
+    entries = known_hosts.read(text, "known_hosts")
+    assert known_hosts.key_types_known(entries, "gpu1", 22) == ()
 
 
 @given(st.text(), st.binary(max_size=40))
 def test_any_line_around_a_good_one_leaves_it_good(junk: str, salt: bytes) -> None:
     blob = "AAAAC3NzaC1lZDI1NTE5AAAAIA5DP+Dmb8OiKRJt+VXOVjzXbTr1LGwIt5+HKg9lplBT"
-    line = hostkeys.known_hosts_line("gpu1", 22, "ssh-ed25519", blob, salt=salt)
-    entries = hostkeys.read(f"{junk}\n{line}\n{junk}", "known_hosts")
-    assert hostkeys.check(entries, "gpu1", 22, "ssh-ed25519", blob).ok
+    line = known_hosts.known_hosts_line("gpu1", 22, "ssh-ed25519", blob, salt=salt)
+    entries = known_hosts.read(f"{junk}\n{line}\n{junk}", "known_hosts")
+    assert known_hosts.check(entries, "gpu1", 22, "ssh-ed25519", blob).ok

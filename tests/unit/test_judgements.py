@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox_ops import environment, replies
 from sandbox_ops.errors import ConfigError, RefusedError, UsageError
 from sandbox_ops.git.local import LocalTree
+from sandbox_ops.machine import environment
+from sandbox_ops.machine.repo import Tree
 from sandbox_ops.models import (
     Disk,
     ForeignProcess,
@@ -19,8 +20,8 @@ from sandbox_ops.models import (
     MachineStatus,
     Project,
 )
-from sandbox_ops.repo import Tree
-from sandbox_ops.workflows import checks, monitor, outputs, record, template, train
+from sandbox_ops.remote import script_replies
+from sandbox_ops.workflows import monitor, outputs, preflight, record, template, train
 
 GIB = 1 << 30
 
@@ -111,8 +112,8 @@ def test_a_gpu_of_a_live_job_is_never_taken() -> None:
 
 def test_idle_memory_and_unknown_figures_are_no_use() -> None:
     idle = gpu(utilization_percent=10, memory_used_mib=4)
-    assert checks.gpu_busy(idle, ()) == ""
-    assert checks.gpu_busy(gpu(), ()) == ""
+    assert preflight.gpu_busy(idle, ()) == ""
+    assert preflight.gpu_busy(gpu(), ()) == ""
 
 
 def test_a_machine_without_gpus_needs_none() -> None:
@@ -135,7 +136,7 @@ def test_a_machine_without_gpus_needs_none() -> None:
     ],
 )  # fmt: skip
 def test_a_low_disk_is_told(disk: Disk | None, words: str) -> None:
-    said = checks.disk_low(disk)
+    said = preflight.disk_low(disk)
     assert said.startswith(words)
     assert bool(said) == bool(words)
 
@@ -160,7 +161,7 @@ def test_only_jobs_that_use_the_tree_count() -> None:
         job(4, cwd="/w/x", foreground=True),
         job(5, project_path="/w/x", state=JobState.FAILED),
     )
-    assert [j.id for j in checks.users(jobs, "/w/x")] == ["remote-1", "remote-2"]
+    assert [j.id for j in preflight.users(jobs, "/w/x")] == ["remote-1", "remote-2"]
 
 
 # -- outputs ----------------------------------------------------------------------
@@ -271,14 +272,14 @@ def test_memory_that_others_hold_is_told() -> None:
 def test_the_most_exact_declaration_is_installed(
     declared: str, commands: tuple[str, ...]
 ) -> None:
-    reply = replies.read("\n".join(["fingerprint=f", *declared.split()]))
+    reply = script_replies.read("\n".join(["fingerprint=f", *declared.split()]))
     assert environment.environment(reply, (), "gpu1").commands == commands
     assert environment.environment(reply, ("make",), "gpu1").commands == ("make",)
 
 
 @pytest.mark.parametrize("declared", ["uv_lock=yes", "requirements=yes"])
 def test_what_is_missing_to_install_it_is_named(declared: str) -> None:
-    reply = replies.read(f"fingerprint=f\n{declared}")
+    reply = script_replies.read(f"fingerprint=f\n{declared}")
     with pytest.raises(RefusedError, match="installed on gpu1"):
         environment.environment(reply, (), "gpu1")
 

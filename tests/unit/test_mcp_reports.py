@@ -7,7 +7,7 @@ import pytest
 from mcp_adapter import reports
 from mcp_adapter.marks import Calls
 from sandbox_ops.models import Disk, ForeignProcess, Job, JobState, StopReport
-from sandbox_ops.progress import Progress
+from sandbox_ops.text.progress import Progress
 from sandbox_ops.workflows.fetch import FetchedFile, FetchReport
 from sandbox_ops.workflows.monitor import JobView, MonitorReport
 from sandbox_ops.workflows.setup import SetupReport, Step

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox_ops import parse
 from sandbox_ops.errors import NotFoundError, ProtocolError
-from sandbox_ops.frames import Segment
 from sandbox_ops.models import JobState
+from sandbox_ops.remote import job_replies
+from sandbox_ops.remote.frames import Segment
 
 STATES = [
     ("ended", {"code": "0"}, JobState.SUCCEEDED, ""),
@@ -42,7 +42,7 @@ STATES = [
 def test_a_state_follows_from_the_record_and_from_what_lives(
     phase: str, fields: dict[str, str], state: JobState, reason: str
 ) -> None:
-    assert parse.job_state(phase, fields) == (state, reason)
+    assert job_replies.job_state(phase, fields) == (state, reason)
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Z", "C"]), min_size=1)))
@@ -57,15 +57,17 @@ def test_any_record_of_a_job_is_read(words: list[str]) -> None:
     ),
 )
 def test_any_record_is_given_a_state(phase: str, fields: dict[str, str]) -> None:
-    assert isinstance(parse.job_state(phase, fields)[0], JobState)
+    assert isinstance(job_replies.job_state(phase, fields)[0], JobState)
 
 
-def job(words: str, spec: bytes = b'{"format":1,"command":"x"}') -> parse.JobReply:
+def job(
+    words: str, spec: bytes = b'{"format":1,"command":"x"}'
+) -> job_replies.JobReply:
     segments = [
         Segment(spec, "spec", ("remote-1",)),
         Segment(b"", "job", ("remote-1", *words.split())),
     ]
-    return parse.jobs(segments, "/home/me/.sandbox-ops/v1/box")["remote-1"]
+    return job_replies.jobs(segments, "/home/me/.sandbox-ops/v1/box")["remote-1"]
 
 
 def test_a_code_above_128_is_reported_as_the_signal_and_as_uncertain() -> None:
@@ -89,7 +91,7 @@ def test_a_stopped_job_is_stopping_until_its_stopper_has_reported() -> None:
     assert job(words).job.state is JobState.STOPPING
     report = Segment(b"killed 12 bash\nleft 13 sudo\n", "stopped", ("remote-1",))
     ended = Segment(b"", "job", ("remote-1", *words.split()))
-    reply = parse.jobs([report, ended], "/b")["remote-1"]
+    reply = job_replies.jobs([report, ended], "/b")["remote-1"]
     assert reply.job.state is JobState.STOPPED
     assert (reply.killed, reply.left) == (("12 bash",), ("13 sudo",))
 
@@ -113,10 +115,12 @@ def test_any_spec_is_read_or_refused(data: bytes) -> None:
 
 def test_an_error_of_the_machine_is_raised_by_its_kind_with_its_hint() -> None:
     answer = [Segment(b"no such file: /x\nlook in /", "error", ("not-found",))]
-    error = parse.error(answer)
+    error = job_replies.error(answer)
     assert isinstance(error, NotFoundError)
     assert (error.message, error.hint) == ("no such file: /x", "look in /")
 
 
 def test_an_error_kind_we_do_not_know_is_a_protocol_error() -> None:
-    assert isinstance(parse.error([Segment(b"", "error", ("odd",))]), ProtocolError)
+    assert isinstance(
+        job_replies.error([Segment(b"", "error", ("odd",))]), ProtocolError
+    )

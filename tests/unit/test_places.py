@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox_ops.places import Places
+from sandbox_ops.machine.places import Places
 
 CONTENT = st.lists(st.sampled_from([b"\n", b"a", b"bc\n", b"\0"])).map(b"".join)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sandbox_ops import progress
+from sandbox_ops.text import progress
 
 TQDM = (
     "\r  0%|          | 0/1000 [00:00<?, ?it/s]"

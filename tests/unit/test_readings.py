@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox_ops import readings
+from sandbox_ops.machine import readings
 from sandbox_ops.models import Disk, ForeignProcess
 
 BUSY = "0, NVIDIA H100 80GB HBM3, GPU-1a, 97, 1234, 81559, 45, 580.159.04\n"

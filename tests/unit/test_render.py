@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox_ops import render
 from sandbox_ops.errors import RefusedError
 from sandbox_ops.models import (
     CommandResult,
@@ -16,6 +15,7 @@ from sandbox_ops.models import (
     Job,
     JobState,
 )
+from sandbox_ops.text import formatting
 
 
 @pytest.mark.parametrize(
@@ -37,12 +37,12 @@ from sandbox_ops.models import (
 def test_a_span_of_time_has_two_units_at_most(
     seconds: float | None, words: str
 ) -> None:
-    assert render.duration(seconds) == words
+    assert formatting.duration(seconds) == words
 
 
 @given(st.floats(allow_nan=True, allow_infinity=True))
 def test_every_number_of_seconds_has_words(seconds: float) -> None:
-    assert render.duration(seconds)
+    assert formatting.duration(seconds)
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,13 @@ def test_every_number_of_seconds_has_words(seconds: float) -> None:
 def test_bytes_are_told_in_the_unit_that_suits_them(
     n_bytes: int | None, words: str
 ) -> None:
-    assert render.size(n_bytes) == words
+    assert formatting.size(n_bytes) == words
 
 
 def test_a_count_agrees_with_its_noun() -> None:
-    assert render.count(1, "file") == "1 file"
-    assert render.count(0, "file") == "0 files"
-    assert render.count(2, "process") == "2 processes"
+    assert formatting.count(1, "file") == "1 file"
+    assert formatting.count(0, "file") == "0 files"
+    assert formatting.count(2, "process") == "2 processes"
 
 
 def test_a_job_is_one_line() -> None:
@@ -78,7 +78,7 @@ def test_a_job_is_one_line() -> None:
         elapsed_s=7500,
         command="python train.py \\\n  --steps 5",
     )
-    assert render.job_line(job) == (
+    assert formatting.job_line(job) == (
         'remote-3 "night" running, 2 h 05 min: python train.py \\ --steps 5'
     )
 
@@ -91,12 +91,12 @@ def test_a_step_of_ours_is_known_by_its_description() -> None:
         description="repo clone",
         foreground=True,
     )
-    assert render.job_line(step) == "remote-4 succeeded: repo clone"
+    assert formatting.job_line(step) == "remote-4 succeeded: repo clone"
 
 
 def test_a_long_line_is_cut_where_it_says_so() -> None:
-    assert render.one_line("x" * 100, 10) == "x" * 9 + "…"
-    assert render.one_line("short", 10) == "short"
+    assert formatting.one_line("x" * 100, 10) == "x" * 9 + "…"
+    assert formatting.one_line("short", 10) == "short"
 
 
 def ended(kind: EndKind, **facts: object) -> CommandResult:
@@ -105,7 +105,7 @@ def ended(kind: EndKind, **facts: object) -> CommandResult:
 
 
 def test_a_plain_exit_needs_no_words() -> None:
-    assert not render.end_lines(ended(EndKind.EXITED, state=JobState.FAILED))
+    assert not formatting.end_lines(ended(EndKind.EXITED, state=JobState.FAILED))
 
 
 def test_the_other_ends_of_a_command_are_told_apart() -> None:
@@ -116,13 +116,13 @@ def test_the_other_ends_of_a_command_are_told_apart() -> None:
         signal="KILL",
         signal_certain=True,
     )
-    assert render.end_lines(killed) == ("remote-2 failed (signal KILL)",)
+    assert formatting.end_lines(killed) == ("remote-2 failed (signal KILL)",)
     late = ended(EndKind.TIMED_OUT, state=JobState.TIMED_OUT, exit_code=124)
-    assert render.end_lines(late) == (
+    assert formatting.end_lines(late) == (
         "remote-2 timed out; every process of it is dead",
     )
     lost = ended(EndKind.CONNECTION_LOST, state=JobState.UNKNOWN)
-    assert render.end_lines(lost) == (
+    assert formatting.end_lines(lost) == (
         "error: the connection was lost; whether remote-2 ended or lives is unknown",
         "hint: a lost link ends nothing there. See it: sandbox-ops logs remote-2",
     )
@@ -130,7 +130,7 @@ def test_the_other_ends_of_a_command_are_told_apart() -> None:
         job=Job(id="", state=JobState.UNKNOWN, reason="no answer from gpu1"),
         kind=EndKind.CONNECTION_LOST,
     )
-    assert render.end_lines(never) == (
+    assert formatting.end_lines(never) == (
         "error: no answer from gpu1",
         "hint: see whether it runs: sandbox-ops jobs",
     )
@@ -140,7 +140,7 @@ def test_survivors_are_named_with_the_command_that_ends_them() -> None:
     result = ended(
         EndKind.EXITED, state=JobState.SUCCEEDED, survivors=1, log_incomplete=True
     )
-    assert render.end_lines(result) == (
+    assert formatting.end_lines(result) == (
         "1 process of remote-2 still lives; end: sandbox-ops stop remote-2",
         "the output of remote-2 is not complete: part was dropped there",
     )
@@ -155,28 +155,28 @@ def test_a_gpu_says_what_it_knows() -> None:
         memory_total_mib=81920,
         temperature_c=61,
     )
-    assert render.gpu_line(known) == "GPU 0 H100: 97 %, 10.0 of 80.0 GiB, 61 °C"
+    assert formatting.gpu_line(known) == "GPU 0 H100: 97 %, 10.0 of 80.0 GiB, 61 °C"
     unknown = Gpu(index=1, name="MIG")
-    assert render.gpu_line(unknown) == "GPU 1 MIG: ?, ? of ? GiB"
+    assert formatting.gpu_line(unknown) == "GPU 1 MIG: ?, ? of ? GiB"
 
 
 def test_disk_and_foreign_processes_are_one_line_each() -> None:
     disk = Disk(path="/workspace", free_bytes=1536, total_bytes=4096)
-    assert render.disk_line(disk) == "1.5 KiB free of 4.0 KiB at /workspace"
-    assert render.disk_line(None) == "?"
+    assert formatting.disk_line(disk) == "1.5 KiB free of 4.0 KiB at /workspace"
+    assert formatting.disk_line(None) == "?"
     other = ForeignProcess(pid=42, user="alice", age_s=65, command="python train.py")
-    assert render.foreign_line(other) == "42 alice, 1 min 05 s: python train.py"
+    assert formatting.foreign_line(other) == "42 alice, 1 min 05 s: python train.py"
 
 
 def test_an_error_ends_with_the_next_step_on_its_own_line() -> None:
     error = RefusedError("3 files are not committed", "commit them:\ngit commit -a")
-    assert render.error_text(error) == (
+    assert formatting.error_text(error) == (
         "error: 3 files are not committed\nhint: commit them:\n      git commit -a"
     )
-    assert render.error_text(RefusedError("no")) == "error: no"
+    assert formatting.error_text(RefusedError("no")) == "error: no"
 
 
 def test_what_json_cannot_say_becomes_null() -> None:
     value = {"loss": math.nan, "all": [1.5, math.inf, ("x", -math.inf)]}
-    said = json.dumps(render.finite(value), allow_nan=False)
+    said = json.dumps(formatting.finite(value), allow_nan=False)
     assert json.loads(said) == {"loss": None, "all": [1.5, None, ["x", None]]}

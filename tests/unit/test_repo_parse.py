@@ -7,7 +7,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sandbox_ops import replies, repo
 from sandbox_ops.errors import (
     ConnectionLostError,
     DeniedError,
@@ -19,7 +18,9 @@ from sandbox_ops.errors import (
     UsageError,
 )
 from sandbox_ops.git import porcelain, words
+from sandbox_ops.machine import repo
 from sandbox_ops.models import CommandResult, EndKind, Job, JobState, Output
+from sandbox_ops.remote import script_replies
 
 OID = "1" * 40
 STATUS = f"""# branch.oid {OID}
@@ -97,7 +98,7 @@ def test_a_name_that_is_not_quoted_stays(name: str) -> None:
 
 
 def test_a_reply_keeps_every_value_of_a_key() -> None:
-    reply = replies.read("a=1\nb=x=y\na=2\n")
+    reply = script_replies.read("a=1\nb=x=y\na=2\n")
     assert (reply.all("a"), reply.get("b"), reply.get("c", "none")) == (
         ("1", "2"),
         "x=y",
@@ -110,38 +111,38 @@ def test_a_reply_keeps_every_value_of_a_key() -> None:
 @given(st.text())
 def test_any_reply_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(ProtocolError):
-        replies.read(text)
+        script_replies.read(text)
 
 
 def test_a_refusal_has_its_kind_items_and_hint() -> None:
     text = "noise\nitem=a\nitem=b\nhint=do that\nerror=denied two files:\n"
     with pytest.raises(DeniedError) as caught:
-        replies.of(ended(text, exit_code=75), "sync x on gpu1")
+        script_replies.of(ended(text, exit_code=75), "sync x on gpu1")
     assert caught.value.message == "cannot sync x on gpu1: two files:\n  a\n  b"
     assert caught.value.hint == "do that"
 
 
 def test_a_failure_without_a_reason_is_told_in_its_own_words() -> None:
     with pytest.raises(RefusedError, match="cannot look: sh: cut: not found"):
-        replies.of(ended(stderr="sh: cut: not found\n", exit_code=127), "look")
+        script_replies.of(ended(stderr="sh: cut: not found\n", exit_code=127), "look")
     with pytest.raises(RefusedError, match="it printed nothing"):
-        replies.of(ended("error=nonsense\n", exit_code=1), "look")
+        script_replies.of(ended("error=nonsense\n", exit_code=1), "look")
 
 
 def test_a_lost_connection_and_a_deadline_are_not_answers() -> None:
     with pytest.raises(ConnectionLostError, match="remote-7 may still run"):
-        replies.of(ended(kind=EndKind.CONNECTION_LOST), "look")
+        script_replies.of(ended(kind=EndKind.CONNECTION_LOST), "look")
     with pytest.raises(TimedOutError):
-        replies.of(ended(kind=EndKind.TIMED_OUT), "look")
+        script_replies.of(ended(kind=EndKind.TIMED_OUT), "look")
 
 
 def test_long_lists_are_cut() -> None:
-    text = replies.listed("files:", tuple(map(str, range(25))))
+    text = script_replies.listed("files:", tuple(map(str, range(25))))
     assert text.splitlines()[-2:] == ["  19", "  ... and 5 more"]
 
 
 def test_the_facts_of_a_clone_are_a_tree() -> None:
-    reply = replies.read(
+    reply = script_replies.read(
         f"clone=yes\nurl=git@host:x\nlock=\noperation=merge\nunpushed=abc x\n"
         f"status=# branch.oid {OID}\nstatus=# branch.head main\nstatus=? a\n"
     )

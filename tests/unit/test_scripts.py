@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox_ops import scripts
 from sandbox_ops.errors import UsageError
+from sandbox_ops.remote import scripts
 
 FOLDER = Path(str(resources.files(scripts)))
 SHELLS = [["dash"], ["bash", "--posix"], ["busybox", "sh"]]

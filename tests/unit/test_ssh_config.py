@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox_ops import ssh_config, ssh_tokens
-from sandbox_ops.address import Address
 from sandbox_ops.errors import ConfigError
-from sandbox_ops.ssh_config import ResolvedHost
-from sandbox_ops.ssh_tokens import LocalUser
+from sandbox_ops.ssh import openssh_config, tokens
+from sandbox_ops.ssh.openssh_config import ResolvedHost
+from sandbox_ops.ssh.tokens import LocalUser
+from sandbox_ops.text.address import Address
 
 LOCAL = LocalUser(
     home="/home/me", name="me", uid=1000, hostname="laptop", environ={"KEYS": "/keys"}
@@ -30,10 +30,10 @@ def _resolve(folder: Path, text: str, alias: str, **given: str | int) -> Resolve
     """Ask the real ssh client."""
     file = folder / "config"
     file.write_text(text)
-    command = ssh_config.lookup_command(alias, config_file=str(file), **given)  # type: ignore[arg-type]
+    command = openssh_config.lookup_command(alias, config_file=str(file), **given)  # type: ignore[arg-type]
     asked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert asked.returncode == 0, asked.stderr
-    return ssh_config.read(asked.stdout, alias, _local())
+    return openssh_config.read(asked.stdout, alias, _local())
 
 
 def test_a_proxy_command_in_an_included_file_is_found_and_expanded(
@@ -152,7 +152,7 @@ def test_overrides_win_over_the_file_and_are_seen_by_its_tokens(tmp_path: Path) 
 
 
 def test_the_lookup_command_has_the_host_behind_all_options() -> None:
-    assert ssh_config.lookup_command(
+    assert openssh_config.lookup_command(
         "gpu1", port=22, user="me", identity_file="/k", config_file="/c"
     ) == (
         *("ssh", "-G", "-T", "-F", "/c", "-p", "22", "-l", "me", "-i", "/k"),
@@ -162,18 +162,18 @@ def test_the_lookup_command_has_the_host_behind_all_options() -> None:
 
 def test_a_host_that_is_an_option_is_refused() -> None:
     with pytest.raises(ConfigError) as refused:
-        ssh_config.lookup_command("-oProxyCommand=touch /tmp/x")
+        openssh_config.lookup_command("-oProxyCommand=touch /tmp/x")
     assert str(refused.value) == (
         "cannot reach '-oProxyCommand=touch /tmp/x': it has a host that begins with "
         '"-"\nName an ssh_config alias, a host or an IP address.'
     )
     with pytest.raises(ConfigError, match="has \\$ in its user"):
-        ssh_config.lookup_command("gpu1", user="$(id)")
+        openssh_config.lookup_command("gpu1", user="$(id)")
 
 
 def test_what_is_not_an_answer_of_ssh_is_refused() -> None:
     with pytest.raises(ConfigError) as refused:
-        ssh_config.read("hostname gpu1\n", "gpu1", LOCAL)
+        openssh_config.read("hostname gpu1\n", "gpu1", LOCAL)
     assert str(refused.value) == (
         "cannot resolve gpu1: `ssh -G` named no host name, port and user\n"
         "Run it by hand: ssh -G gpu1"
@@ -181,7 +181,7 @@ def test_what_is_not_an_answer_of_ssh_is_refused() -> None:
 
 
 def test_a_jump_that_is_not_an_address_is_refused_by_name() -> None:
-    host = ssh_config.read(
+    host = openssh_config.read(
         "hostname a\nuser b\nport 22\nproxyjump c,$(d)\n", "gpu1", LOCAL
     )
     with pytest.raises(ConfigError) as refused:
@@ -195,7 +195,7 @@ def test_a_jump_that_is_not_an_address_is_refused_by_name() -> None:
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(ConfigError):
-        ssh_config.read(f"hostname a\nuser b\nport 22\n{text}", "gpu1", LOCAL)
+        openssh_config.read(f"hostname a\nuser b\nport 22\n{text}", "gpu1", LOCAL)
 
 
 @given(st.text())
@@ -203,11 +203,13 @@ def test_any_value_of_a_directive_is_read_or_refused(value: str) -> None:
     keywords = ("proxycommand", "proxyjump", "identityfile", "userknownhostsfile")
     lines = "\n".join(f"{keyword} {value}" for keyword in keywords)
     with contextlib.suppress(ConfigError):
-        _ = ssh_config.read(f"hostname a\nuser b\nport 22\n{lines}", "a", LOCAL).hops
+        _ = openssh_config.read(
+            f"hostname a\nuser b\nport 22\n{lines}", "a", LOCAL
+        ).hops
 
 
 def test_unknown_tokens_and_unset_variables_stay_to_be_seen() -> None:
-    expand = ssh_tokens.expand_path
+    expand = tokens.expand_path
     assert expand("~/%h_%C", {"h": "gpu1"}, LOCAL) == "/home/me/gpu1_%C"
     assert expand("${KEYS}/${NOPE}/~", {}, LOCAL) == "/keys/${NOPE}/~"
     assert expand("%d/%u/%i/%L/100%%", LOCAL.tokens, LOCAL) == (
@@ -216,7 +218,7 @@ def test_unknown_tokens_and_unset_variables_stay_to_be_seen() -> None:
 
 
 def test_files_are_told_apart_where_ssh_prints_them_without_quotes() -> None:
-    split = ssh_tokens.split_files
+    split = tokens.split_files
     assert split("/home/me/my known /etc/b") == ("/home/me/my known", "/etc/b")
     assert split("known other") == ("known", "other")
     assert split('"/a b" /c') == ("/a b", "/c")
@@ -226,7 +228,7 @@ def test_files_are_told_apart_where_ssh_prints_them_without_quotes() -> None:
 def _fallback(text: str, alias: str) -> ResolvedHost:
     """Ask paramiko's parser, as we do where there is no ssh client."""
     found = paramiko.SSHConfig.from_text(text).lookup(alias)
-    return ssh_config.from_options(found, alias, LOCAL)
+    return openssh_config.from_options(found, alias, LOCAL)
 
 
 def test_without_an_ssh_client_paramikos_answer_becomes_the_same_value(
@@ -277,7 +279,7 @@ def test_the_fallback_names_what_paramiko_passes_over() -> None:
         "  ProxyCommand nc %%h\n  RevokedHostKeys /revoked\n"
         "Match final all\n"
     )
-    assert ssh_config.warnings_for_fallback(text, "gpu1") == (
+    assert openssh_config.warnings_for_fallback(text, "gpu1") == (
         "line 2: `Include ~/.sky/*`: the file is not read",
         (
             "line 3: `Match localnetwork 10.0.0.0/8 exec true`: taken as if localnetwork "
@@ -290,12 +292,12 @@ def test_the_fallback_names_what_paramiko_passes_over() -> None:
     )
     assert not [
         warning
-        for warning in ssh_config.warnings_for_fallback(text, "gpu2")
+        for warning in openssh_config.warnings_for_fallback(text, "gpu2")
         if "KnownHostsCommand" in warning
     ]
 
 
 @given(st.text() | st.text().map(lambda text: f"Match {text}\nInclude {text}"))
 def test_any_text_can_be_warned_of(text: str) -> None:
-    for warning in ssh_config.warnings_for_fallback(text, "gpu1"):
+    for warning in openssh_config.warnings_for_fallback(text, "gpu1"):
         assert warning.startswith("line ")

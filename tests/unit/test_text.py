@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox_ops import text
 from sandbox_ops.errors import UsageError
+from sandbox_ops.text import clean
 
 ESCAPES = st.sampled_from(
     ["\x1b[31m", "\x1b]0;t\x07", "\x1b", "\r", "\n", "\x9b", "\x00", "a", "\u202e"]
@@ -38,32 +38,32 @@ ANY = st.one_of(st.text(), st.lists(ESCAPES).map("".join))
 def test_what_a_terminal_would_obey_is_dropped_or_shown(
     raw: bytes | str, shown: str
 ) -> None:
-    assert text.clean(raw) == shown
+    assert clean.clean(raw) == shown
 
 
 def test_an_open_terminal_string_hides_nothing_that_follows() -> None:
-    cleaned = text.clean("\x1b]0;never closed\nsecond line")
+    cleaned = clean.clean("\x1b]0;never closed\nsecond line")
     assert "never closed" in cleaned
     assert "second line" in cleaned
 
 
 @given(ANY)
 def test_cleaning_leaves_nothing_hidden_and_every_line_where_it_was(raw: str) -> None:
-    cleaned = text.clean(raw)
+    cleaned = clean.clean(raw)
     assert cleaned.count("\n") == raw.count("\n")
-    assert text.clean(cleaned) == cleaned
+    assert clean.clean(cleaned) == cleaned
     assert all(c in "\n\r\t" or c >= " " for c in cleaned)
     cleaned.encode("utf-8")
 
 
 @given(st.binary())
 def test_any_bytes_can_be_cleaned(raw: bytes) -> None:
-    assert text.clean(raw).count("\n") == raw.count(b"\n")
+    assert clean.clean(raw).count("\n") == raw.count(b"\n")
 
 
 def test_cleaning_many_open_strings_takes_linear_time() -> None:
     began = time.perf_counter()
-    text.clean("\x1b]0;" * 200_000)
+    clean.clean("\x1b]0;" * 200_000)
     assert time.perf_counter() - began < 5
 
 
@@ -79,23 +79,23 @@ def test_cleaning_many_open_strings_takes_linear_time() -> None:
     ],
 )
 def test_a_progress_bar_is_kept_in_its_last_state(raw: str, shown: str) -> None:
-    assert text.collapse(raw) == shown
+    assert clean.collapse(raw) == shown
 
 
 @given(ANY)
 def test_collapsing_keeps_the_number_of_lines(raw: str) -> None:
-    collapsed = text.collapse(raw)
+    collapsed = clean.collapse(raw)
     assert collapsed.count("\n") == raw.count("\n")
     assert "\r" not in collapsed
 
 
 def test_a_short_text_is_not_cut() -> None:
-    assert text.head_tail("abc", 3) == ("abc", 0, "")
+    assert clean.head_tail("abc", 3) == ("abc", 0, "")
 
 
 def test_a_long_text_is_cut_at_lines() -> None:
     whole = "".join(f"line {n}\n" for n in range(1000))
-    head, omitted, tail = text.head_tail(whole, 200)
+    head, omitted, tail = clean.head_tail(whole, 200)
     assert head.endswith("\n")
     assert tail.startswith("line ")
     assert whole.startswith(head)
@@ -105,7 +105,7 @@ def test_a_long_text_is_cut_at_lines() -> None:
 
 @given(ANY, st.integers(0, 40))
 def test_head_and_tail_never_exceed_the_limit(whole: str, limit: int) -> None:
-    head, omitted, tail = text.head_tail(whole, limit)
+    head, omitted, tail = clean.head_tail(whole, limit)
     assert len(head) + len(tail) <= max(limit, 0) or not omitted
     assert len(head) + omitted + len(tail) == len(whole)
     assert whole.startswith(head)
@@ -114,7 +114,7 @@ def test_head_and_tail_never_exceed_the_limit(whole: str, limit: int) -> None:
 
 def test_matching_lines_are_found_with_their_numbers() -> None:
     data = b"step 1 loss 2.0\nnothing\nstep 2 loss 1.5\nend"
-    found = text.matching(data, r"loss \d")
+    found = clean.matching(data, r"loss \d")
     assert found.lines == ("step 1 loss 2.0", "step 2 loss 1.5")
     assert found.numbers == (0, 2)
     assert found.searched == 4
@@ -135,7 +135,7 @@ def test_matching_lines_are_found_with_their_numbers() -> None:
 def test_a_pattern_sees_one_line_at_a_time(
     pattern: str, lines: tuple[str, ...]
 ) -> None:
-    assert text.matching(b"a\n\nb\n\xc3\xa9\xff\n", pattern).lines == lines
+    assert clean.matching(b"a\n\nb\n\xc3\xa9\xff\n", pattern).lines == lines
 
 
 @given(st.lists(st.sampled_from(["a", "b", "ab", ""])), st.sampled_from(["a", "^b$"]))
@@ -148,7 +148,7 @@ def test_matching_agrees_with_looking_at_each_line(
         for number, line in enumerate(lines)
         if (pattern == "a" and "a" in line) or (pattern == "^b$" and line == "b")
     ]
-    found = text.matching(data, pattern)
+    found = clean.matching(data, pattern)
     assert list(zip(found.numbers, found.lines, strict=True)) == wanted
     assert found.searched == len(lines)
 
@@ -165,22 +165,22 @@ def test_matching_agrees_with_looking_at_each_line(
 )
 def test_a_bad_pattern_is_told_with_its_position(pattern: str, where: str) -> None:
     with pytest.raises(UsageError) as caught:
-        text.matching(b"", pattern)
+        clean.matching(b"", pattern)
     assert caught.value.message == where
 
 
 def test_a_very_long_pattern_is_refused() -> None:
     with pytest.raises(UsageError, match="longer than 1000 bytes"):
-        text.matching(b"", "a" * 1001)
+        clean.matching(b"", "a" * 1001)
 
 
 @given(st.text(max_size=30))
 def test_any_pattern_is_used_or_refused(pattern: str) -> None:
     with contextlib.suppress(UsageError):
-        assert text.matching(b"some\nlines\n", pattern).searched == 2
+        assert clean.matching(b"some\nlines\n", pattern).searched == 2
 
 
 def test_an_evil_pattern_takes_linear_time() -> None:
     began = time.perf_counter()
-    text.matching(b"x" * (1 << 20), "(x+x+)+y")
+    clean.matching(b"x" * (1 << 20), "(x+x+)+y")
     assert time.perf_counter() - began < 5

@@ -1,0 +1,213 @@
+"""Every setting, once: its key in sandbox.toml, its variable, what it may be.
+
+The readers beside it, their error texts and the reference page come from `KEYS`.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sandbox_ops.config import value_checks
+from sandbox_ops.text import address
+
+_NUMBER = re.compile(r"\s*[0-9]{1,9}\s*")
+
+Value = str | int | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One setting.
+
+    Attributes:
+        path: Its key in the file; NAME stands for the name of a sandbox.
+        variable: The environment variable that says the same. For a sandbox's keys it
+            speaks of the default sandbox.
+        kind: `str`, `int`, or `tuple` for a list of strings (in a variable: one a line).
+        expects: What it may be, to go after "expected".
+        example: A value as TOML writes it.
+        check: Returns one string of the value, tidied; ValueError says what is wrong.
+        help: What it is for.
+    """
+
+    path: str
+    variable: str
+    kind: type[str] | type[int] | type[tuple[str, ...]]
+    expects: str
+    example: str
+    check: Callable[[str], str]
+    help: str
+
+    @property
+    def field(self) -> str:
+        """Its attribute in `SandboxConfig` or `Project`."""
+        bare = self.path.removeprefix("sandboxes.NAME.").removeprefix("project.")
+        return bare.replace(".", "_")
+
+    def from_toml(self, value: object) -> Value:
+        """Return the value that a TOML file gave, checked.
+
+        Raises:
+            ValueError: The type is wrong (no words), or the check refused it.
+        """
+        if type(value) is int and self.kind is int:
+            return value_checks.port(value)
+        if isinstance(value, str) and self.kind is str:
+            return self.check(value)
+        strings = isinstance(value, list) and all(isinstance(i, str) for i in value)
+        if isinstance(value, list) and strings and self.kind is tuple:
+            return tuple(self.check(item) for item in value)
+        raise ValueError
+
+    def from_text(self, text: str) -> Value:
+        """Return the value that a variable gave, checked.
+
+        Raises:
+            ValueError: It cannot be read (no words), or the check refused it.
+        """
+        if self.kind is int:
+            return value_checks.port(int(text) if _NUMBER.fullmatch(text) else 0)
+        if self.kind is tuple:
+            lines = (line.strip() for line in text.splitlines())
+            return tuple(self.check(line) for line in lines if line)
+        return self.check(text.strip())
+
+
+KEYS: tuple[Key, ...] = (
+    Key(
+        path="default",
+        variable="SANDBOX_OPS_SANDBOX",
+        kind=str,
+        expects="the name of a sandbox",
+        example='"gpu1"',
+        check=value_checks.sandbox_name,
+        help="The sandbox that is used when none is named.",
+    ),
+    Key(
+        path="sandboxes.NAME.host",
+        variable="SANDBOX_OPS_HOST",
+        kind=str,
+        expects="an ssh_config alias, host, user@host or user@host:port",
+        example='"me@gpu1"',
+        check=value_checks.host,
+        help="The machine: an ssh_config alias, host, user@host or user@host:port.",
+    ),
+    Key(
+        path="sandboxes.NAME.port",
+        variable="SANDBOX_OPS_PORT",
+        kind=int,
+        expects="a number from 1 to 65535",
+        example="2222",
+        check=value_checks.one_line,
+        help="Instead of the port in `host` or in ssh_config.",
+    ),
+    Key(
+        path="sandboxes.NAME.user",
+        variable="SANDBOX_OPS_USER",
+        kind=str,
+        expects="a user name",
+        example='"me"',
+        check=address.check_user,
+        help="Instead of the user in `host` or in ssh_config.",
+    ),
+    Key(
+        path="sandboxes.NAME.identity_file",
+        variable="SANDBOX_OPS_IDENTITY_FILE",
+        kind=str,
+        expects="the path of a private key",
+        example='"~/.ssh/id_ed25519"',
+        check=value_checks.one_line,
+        help="A private key to offer first. Outside the project's work tree.",
+    ),
+    Key(
+        path="sandboxes.NAME.known_hosts",
+        variable="SANDBOX_OPS_KNOWN_HOSTS",
+        kind=str,
+        expects="the path of a known_hosts file",
+        example='"~/.ssh/known_hosts"',
+        check=value_checks.one_line,
+        help="Instead of ssh_config's UserKnownHostsFile. Outside the work tree.",
+    ),
+    Key(
+        path="sandboxes.NAME.ssh_config",
+        variable="SANDBOX_OPS_SSH_CONFIG",
+        kind=str,
+        expects="the path of an ssh_config file",
+        example='"~/.ssh/config"',
+        check=value_checks.one_line,
+        help="Instead of ~/.ssh/config, as with `ssh -F`. Outside the work tree.",
+    ),
+    Key(
+        path="sandboxes.NAME.workspace",
+        variable="SANDBOX_OPS_WORKSPACE",
+        kind=str,
+        expects="an absolute path on the sandbox",
+        example='"/workspace"',
+        check=value_checks.workspace,
+        help="The folder on the sandbox in which projects live; /workspace if not set.",
+    ),
+    Key(
+        path="project.repo",
+        variable="SANDBOX_OPS_REPO",
+        kind=str,
+        expects="the URL of a git repository",
+        example='"git@github.com:me/project.git"',
+        check=value_checks.repo,
+        help="Where the sandbox fetches from; the local clone's origin if not set.",
+    ),
+    Key(
+        path="project.branch",
+        variable="SANDBOX_OPS_BRANCH",
+        kind=str,
+        expects="the name of a branch",
+        example='"main"',
+        check=value_checks.branch,
+        help="The branch that is synced; the local clone's current one if not set.",
+    ),
+    Key(
+        path="project.setup",
+        variable="SANDBOX_OPS_SETUP",
+        kind=tuple,
+        expects="a list of commands",
+        example='["uv sync"]',
+        check=value_checks.command,
+        help="Commands that install the environment on the sandbox; detected if not set.",
+    ),
+    Key(
+        path="project.verify",
+        variable="SANDBOX_OPS_VERIFY",
+        kind=tuple,
+        expects="a list of commands",
+        example='["uv run pytest -q"]',
+        check=value_checks.command,
+        help="Commands that must succeed after setup; detected if not set.",
+    ),
+    Key(
+        path="project.outputs",
+        variable="SANDBOX_OPS_OUTPUTS",
+        kind=tuple,
+        expects="a list of paths below the project",
+        example='["models/"]',
+        check=value_checks.output,
+        help="What `fetch` brings home.",
+    ),
+    Key(
+        path="project.train.command",
+        variable="SANDBOX_OPS_TRAIN_COMMAND",
+        kind=str,
+        expects="a command",
+        example='"uv run python train.py --num-steps {steps}"',
+        check=value_checks.command,
+        help="What `train` starts; {holes} are filled by --set.",
+    ),
+)
+
+BY_PATH: dict[str, Key] = {key.path: key for key in KEYS}
+
+# The names of the original guide. They make a sandbox where no file describes one.
+SSH_VARIABLES: dict[str, Key] = {
+    "SSH_HOST": BY_PATH["sandboxes.NAME.host"],
+    "SSH_PORT": BY_PATH["sandboxes.NAME.port"],
+    "SSH_KEY_PATH": BY_PATH["sandboxes.NAME.identity_file"],
+}
+VARIABLES: dict[str, Key] = SSH_VARIABLES | {key.variable: key for key in KEYS}

@@ -1,0 +1,84 @@
+"""What a setting's value may be.
+
+A check takes a value and returns it, tidied; what it refuses it tells, in a ValueError,
+as the end of a sentence that begins with "it". The file lies in a repository, which is
+not trusted: a value must not turn into an option, into shell text, or into a path out
+of the project.
+"""
+
+import re
+
+from sandbox_ops.text import address
+
+
+def port(number: int) -> int:
+    """Check a TCP port; the refusal needs no words, for the range is expected."""
+    if not address.is_port(number):
+        raise ValueError
+    return number
+
+
+def one_line(value: str) -> str:
+    """Check what is shown in one line: a path, a URL, a name."""
+    if not value.strip():
+        raise ValueError("is empty")
+    if not value.isprintable():
+        raise ValueError("has control characters")
+    return value
+
+
+def command(value: str) -> str:
+    """Check a command for the sandbox: any text that a process can be given."""
+    if not value.strip():
+        raise ValueError("is empty")
+    if "\0" in value:
+        raise ValueError("has a NUL character")
+    return value
+
+
+def sandbox_name(value: str) -> str:
+    """Check a sandbox's name: it goes into messages, file names and lists of names."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", value):
+        raise ValueError("has other characters than letters, digits and . _ -")
+    return value
+
+
+def host(value: str) -> str:
+    """Check `[user@]host[:port]`; it stays as it was written."""
+    address.read(value)
+    return value
+
+
+def workspace(value: str) -> str:
+    """Check an absolute path on the sandbox; a slash at the end goes."""
+    if not one_line(value).startswith("/"):
+        raise ValueError("is not absolute")
+    return value.rstrip("/") or "/"
+
+
+def repo(value: str) -> str:
+    """Check a URL: git takes `-x` for an option, and runs a program for `NAME::x`."""
+    if value.startswith("-"):
+        raise ValueError('begins with "-"')
+    if re.match(r"[A-Za-z0-9+.-]+::", value):
+        raise ValueError("names a transport program")
+    return one_line(value)
+
+
+def branch(value: str) -> str:
+    """Check a branch by what git-check-ref-format(1) forbids."""
+    if value.startswith("-"):
+        raise ValueError('begins with "-"')
+    if re.search(r"[\s~^:?*\[\\]|\.\.|@\{|//|\.lock$|[./]$|^[./]", one_line(value)):
+        raise ValueError("is not a branch name that git takes")
+    return value
+
+
+def output(value: str) -> str:
+    """Check a path that comes home: never outside the clone, never into .git."""
+    parts = one_line(value).split("/")
+    if value.startswith(("/", "~", "-")) or ".." in parts:
+        raise ValueError("is not a path below the project")
+    if ".git" in (part.lower() for part in parts):
+        raise ValueError("leads into .git")
+    return value

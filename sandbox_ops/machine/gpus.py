@@ -1,0 +1,21 @@
+"""The machine's GPUs."""
+
+from sandbox_ops.errors import NotFoundError
+from sandbox_ops.machine import readings
+from sandbox_ops.models import Gpu
+from sandbox_ops.sandbox import Sandbox
+
+
+def query(sandbox: Sandbox) -> tuple[Gpu, ...]:
+    """Return every GPU of the machine, with the processes that hold its memory.
+
+    Raises:
+        NotFoundError: There is no nvidia-smi, or it fails or hangs; says which.
+    """
+    found = readings.status(sandbox.request("look", "gpu", "-"))
+    if found.gpus is None:
+        raise NotFoundError(
+            f"no GPU figures from {sandbox.config.name}: {found.gpu_error}",
+            "Is this a GPU machine, and is its driver installed?",
+        )
+    return found.gpus

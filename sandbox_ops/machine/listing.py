@@ -1,0 +1,80 @@
+"""Which files there are on a sandbox, and what is in them, by checksum."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+from sandbox_ops.errors import ProtocolError
+from sandbox_ops.models import CommandResult, RemoteFile
+from sandbox_ops.remote import script_replies
+from sandbox_ops.sandbox import Sandbox
+
+_LISTING_BYTES = 64 << 20
+
+
+def files(
+    sandbox: Sandbox, root: str, patterns: Sequence[str]
+) -> tuple[RemoteFile, ...]:
+    """Return the files that the patterns name below `root`, directories whole.
+
+    Raises:
+        NotFoundError: There is no such directory.
+        ConnectionLostError: The link died.
+        ProtocolError: The answer cannot be read.
+    """
+    doing = f"list the files of {root}"
+    wanted = (pattern.rstrip("/") for pattern in patterns)
+    result = sandbox.script(
+        "files_list", root, *wanted, keep_bytes=_LISTING_BYTES, description=doing
+    )
+    answer = _answer(result, doing)
+    try:
+        return _listed(answer)
+    except (ValueError, IndexError) as error:
+        raise _unreadable(result, doing) from error
+
+
+def _listed(answer: bytes) -> tuple[RemoteFile, ...]:
+    names, _, facts = answer.partition(b"\0\n--\n")
+    if not facts:
+        return ()
+    paths = [os.fsdecode(name).removeprefix("./") for name in names.split(b"\0")]
+    rows = [line.split() for line in facts.decode().splitlines()]
+    return tuple(
+        RemoteFile(path=path, size_bytes=int(row[0]), mtime=float(row[1]))
+        for path, row in zip(paths, rows, strict=True)
+    )
+
+
+def checksums(sandbox: Sandbox, sizes: Mapping[str, int]) -> dict[str, str]:
+    """Return the SHA-256 of files, "" of those that cannot be read.
+
+    Args:
+        sandbox: Where they are.
+        sizes: By absolute path, how many bytes from the beginning count.
+
+    Raises:
+        ConnectionLostError: The link died.
+        ProtocolError: The answer cannot be read.
+    """
+    if not sizes:
+        return {}
+    doing = f"take the checksums of {len(sizes)} files"
+    words = [word for path, size in sizes.items() for word in (str(size), path)]
+    result = sandbox.script(
+        "files_sum", *words, keep_bytes=_LISTING_BYTES, description=doing
+    )
+    lines = _answer(result, doing).decode(errors="replace").splitlines()
+    try:
+        return dict(zip(sizes, lines, strict=True))
+    except ValueError as error:
+        raise _unreadable(result, doing) from error
+
+
+def _answer(result: CommandResult, doing: str) -> bytes:
+    if not result.ok:
+        script_replies.of(result, doing)  # raises
+    return result.stdout.head + result.stdout.tail
+
+
+def _unreadable(result: CommandResult, doing: str) -> ProtocolError:
+    return ProtocolError(f"cannot {doing}: {result.stderr.text.strip()[:500]}")

@@ -1,0 +1,108 @@
+"""What nvidia-smi, df, loadavg and ps printed, text to values.
+
+Drivers differ: any field may be missing, `[N/A]` or `[Not Supported]`, and processes of
+other containers may be hidden. What is not known is None.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from sandbox_ops.models import Disk, ForeignProcess, Gpu, GpuProcess, MachineStatus
+from sandbox_ops.remote.frames import Segment
+
+
+def status(segments: Sequence[Segment]) -> MachineStatus:
+    """Return the readings of one look; its jobs are not in it."""
+    texts = {s.what: s.data.decode("utf-8", "replace") for s in segments}
+    load, cpus = _load(texts.get("load", ""))
+    return MachineStatus(
+        gpus=gpus(texts["gpus"], texts.get("gpu-processes", ""))
+        if "gpus" in texts
+        else None,
+        gpu_error=texts.get("no-gpu", "").strip(),
+        disk=disk(texts.get("disk", "")),
+        load_1min=load,
+        cpus=cpus,
+        foreign=tuple(foreign(texts.get("foreign", ""))),
+    )
+
+
+def gpus(devices: str, processes: str = "") -> tuple[Gpu, ...]:
+    """Read `nvidia-smi --format=csv,noheader,nounits` of devices and of processes.
+
+    Columns: index, name, uuid, utilization.gpu, memory.used, memory.total,
+    temperature.gpu, driver_version; and gpu_uuid, pid, used_memory, process_name.
+    """
+    by_uuid: dict[str, list[GpuProcess]] = {}
+    for row in _rows(processes, 4):
+        if row[1].isdecimal():
+            process = GpuProcess(
+                pid=int(row[1]), name=row[3], memory_used_mib=_number(row[2])
+            )
+            by_uuid.setdefault(row[0], []).append(process)
+    return tuple(
+        Gpu(
+            index=int(row[0]),
+            name=row[1],
+            uuid=row[2],
+            utilization_percent=_number(row[3]),
+            memory_used_mib=_number(row[4]),
+            memory_total_mib=_number(row[5]),
+            temperature_c=_number(row[6]),
+            processes=tuple(by_uuid.get(row[2], ())),
+        )
+        for row in _rows(devices, 8)
+        if row[0].isdecimal()
+    )
+
+
+def _rows(text: str, columns: int) -> Iterable[list[str]]:
+    """Cut lines into columns; nvidia-smi quotes nothing, so the last one may hold commas."""
+    for line in text.splitlines():
+        row = [cell.strip() for cell in line.split(",", columns - 1)]
+        if len(row) == columns:
+            yield row
+
+
+def _number(cell: str) -> int | None:
+    try:
+        return round(float(cell))
+    except (ValueError, OverflowError):
+        return None
+
+
+def disk(text: str) -> Disk | None:
+    """Read `df -Pk PATH`, an empty line, `df -Pi PATH`."""
+    blocks, _, inodes = text.partition("\n\n")
+    rows = [line.split() for line in blocks.splitlines()[1:]]
+    if not rows or len(rows[0]) < 6:  # noqa: PLR2004  # the columns of POSIX df
+        return None
+    total, free = _number(rows[0][1]), _number(rows[0][3])
+    if total is None or free is None:
+        return None
+    counts = [line.split() for line in inodes.splitlines()[1:]]
+    known = counts and len(counts[0]) > 3 and counts[0][1] not in {"0", "-"}  # noqa: PLR2004
+    return Disk(
+        path=" ".join(rows[0][5:]),
+        free_bytes=free * 1024,
+        total_bytes=total * 1024,
+        free_inodes=_number(counts[0][3]) if known else None,
+    )
+
+
+def _load(text: str) -> tuple[float | None, int | None]:
+    words = text.split()
+    try:
+        load = float(words[0])
+    except (IndexError, ValueError):
+        return None, None
+    return load, _number(words[-1]) if len(words) > 5 else None  # noqa: PLR2004
+
+
+def foreign(text: str) -> Iterable[ForeignProcess]:
+    """Read `PID USER AGE_S COMMAND` lines."""
+    for line in text.splitlines():
+        pid, user, age, command = (*line.split(maxsplit=3), "", "", "", "")[:4]
+        if pid.isdecimal() and age.isdecimal():
+            yield ForeignProcess(
+                pid=int(pid), user=user, age_s=int(age), command=command[:200]
+            )

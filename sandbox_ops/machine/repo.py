@@ -1,0 +1,264 @@
+"""The project's clone on a sandbox: one function a script, and what it says as values.
+
+What may be done with a clone is decided by its callers, from a `Tree`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sandbox_ops.errors import ConfigError, NotFoundError, RefusedError
+from sandbox_ops.git import porcelain, words
+from sandbox_ops.git.local import GIT_ENV
+from sandbox_ops.models import Project
+from sandbox_ops.remote import script_replies
+from sandbox_ops.sandbox import Sandbox
+
+_LOOK_S = 120
+_NETWORK_S = 3600
+_MAX_PATCH_BYTES = 8 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """A clone as it stands on the sandbox.
+
+    Attributes:
+        path: Where, absolute.
+        head: The commit that is checked out; None before the first one.
+        branch: None where HEAD is detached.
+        url: Of its origin.
+        edits: Changes of tracked files, as `git status --short` shows them.
+        untracked: Names that git does not know.
+        unpushed: Commits that were never upstream, as `abc1234 subject`.
+        operation: "merge", "rebase", ...: what was begun and not ended; or "".
+        lock: The index.lock that is held, or "".
+    """
+
+    path: str
+    head: str | None = None
+    branch: str | None = None
+    url: str = ""
+    edits: tuple[str, ...] = ()
+    untracked: tuple[str, ...] = ()
+    unpushed: tuple[str, ...] = ()
+    operation: str = ""
+    lock: str = ""
+
+
+def look(sandbox: Sandbox, project: Project) -> Tree | None:
+    """Return the project's clone, or None where there is none yet.
+
+    Raises:
+        ConfigError: If it is not known which project is meant.
+        RefusedError: If something else stands in its place.
+    """
+    path = place(sandbox, project)
+    reply = _ask(sandbox, "repo_facts", path, project.branch, doing=f"look at {path}")
+    if reply.get("clone") == "no":
+        return None
+    if reply.get("clone") != "yes":
+        raise RefusedError(
+            f"{path} on {sandbox.config.name} is not a git clone, and not empty",
+            f"Move it away: sandbox-ops run -- mv {path} {path}.old",
+        )
+    return tree(path, reply)
+
+
+def tree(path: str, reply: script_replies.Reply) -> Tree:
+    """Return what repo_facts.sh said of the clone at `path`. Pure."""
+    status = porcelain.status("\n".join(reply.all("status")))
+    return Tree(
+        path=path,
+        head=status.head,
+        branch=status.branch,
+        url=reply.get("url"),
+        edits=status.edits,
+        untracked=status.untracked,
+        unpushed=reply.all("unpushed"),
+        operation=reply.get("operation"),
+        lock=reply.get("lock"),
+    )
+
+
+def cloned(sandbox: Sandbox, project: Project) -> Tree:
+    """Return the project's clone.
+
+    Raises:
+        NotFoundError: If there is none; names `sandbox-ops setup`.
+    """
+    found = look(sandbox, project)
+    if found is None:
+        raise NotFoundError(
+            f"{project.name} is not on {sandbox.config.name}: "
+            f"there is no clone at {place(sandbox, project)}",
+            "Put it there: sandbox-ops setup",
+        )
+    return found
+
+
+def place(sandbox: Sandbox, project: Project) -> str:
+    """Return where the project lies on the sandbox.
+
+    Raises:
+        ConfigError: If it is not known which project is meant.
+    """
+    if not project.name:
+        raise ConfigError(
+            "no project: this is no git clone with a remote called origin",
+            "Run it inside of the clone, or set `repo` under [project] in sandbox.toml.",
+        )
+    return sandbox.project_path(project)
+
+
+def clone(sandbox: Sandbox, project: Project) -> str:
+    """Clone the project's branch and return its commit.
+
+    Raises:
+        RefusedError: No room, no network, or the URL carries a password.
+        DeniedError: No access to the repository, or none to the workspace.
+        NotFoundError: No git there, or no such branch.
+    """
+    path = place(sandbox, project)
+    if words.has_password(project.repo):
+        raise RefusedError(
+            f"the repository's URL {words.without_password(project.repo)} carries "
+            f"a secret, which every account on {sandbox.config.name} could read",
+            "Use the ssh URL, or one without a password and a git credential helper "
+            f"on {sandbox.config.name}; set it as `repo` under [project].",
+        )
+    if project.branch:
+        words.check_branch(project.branch)
+    reply = _ask(
+        sandbox,
+        *("repo_clone", path, project.repo, project.branch),
+        doing=f"clone {project.repo} to {path}",
+        timeout_s=_NETWORK_S,
+    )
+    return reply.need("head")
+
+
+def access(sandbox: Sandbox, url: str, branch: str, path: str = "") -> str:
+    """Return where a branch stands upstream, asked from the sandbox; fetches nothing.
+
+    Args:
+        sandbox: The machine.
+        url: A repository's, or the name of a remote of the clone at `path`.
+        branch: "" for what the server checks out.
+        path: A clone, whose settings then hold.
+
+    Raises:
+        NotFoundError: There is no such branch.
+        SandboxError: As git there complains.
+    """
+    shown = words.without_password(url)
+    clone = (path,) if path else ()
+    doing = f"reach {shown}"
+    tip = _ask(sandbox, "repo_access", url, branch, *clone, doing=doing).get("tip")
+    if not tip:
+        raise NotFoundError(
+            f"there is no branch {branch or 'at all'} in {shown}",
+            "Push it first: git push -u origin HEAD",
+        )
+    return tip
+
+
+def fetch(sandbox: Sandbox, path: str, branch: str, commit: str = "") -> str:
+    """Fetch a branch into the clone at `path` and return its tip.
+
+    Raises:
+        RefusedError: If `commit` is given and not on that branch.
+        SandboxError: As git there complains.
+    """
+    return _ask(
+        sandbox,
+        *("repo_fetch", path, branch, commit),
+        doing=f"fetch {branch} into {path}",
+        timeout_s=_NETWORK_S,
+    ).need("tip")
+
+
+def checkout(sandbox: Sandbox, at: Tree, branch: str, commit: str) -> str:
+    """Move a clean clone to a fetched commit, and HEAD to its branch.
+
+    Returns:
+        The ref that keeps the old commit, where upstream was rewritten; else "".
+
+    Raises:
+        RefusedError: If files that git does not know are in the way; names them.
+    """
+    reply = _ask(
+        sandbox,
+        *("repo_checkout", at.path, branch, commit, at.head or ""),
+        doing=f"check out {commit[:10]} in {at.path}",
+    )
+    return reply.get("backup")
+
+
+def settle(sandbox: Sandbox, path: str, commit: str) -> None:
+    """Bring submodules and large files, and make sure the tree is `commit`.
+
+    Raises:
+        RefusedError: If it is not; names the files.
+    """
+    doing = f"complete {path} at {commit[:10]}"
+    _ask(sandbox, "repo_settle", path, commit, doing=doing, timeout_s=_NETWORK_S)
+
+
+def submodules(sandbox: Sandbox, path: str) -> tuple[str, ...]:
+    """Return the submodules that are checked out, outer ones first."""
+    doing = f"list the submodules of {path}"
+    return _ask(sandbox, "repo_submodules", path, doing=doing).all("submodule")
+
+
+def reset(
+    sandbox: Sandbox, path: str, branch: str, commit: str, keep: Sequence[str] = ()
+) -> str:
+    """Rescue what the tree at `path` holds, then make it what `commit` says.
+
+    Args:
+        sandbox: The machine.
+        path: A clone, or a submodule's folder.
+        branch: The fetched branch that HEAD is put on; "" leaves HEAD where it is.
+        commit: What the tree becomes.
+        keep: Untracked files under these paths stay.
+
+    Returns:
+        The ref with the rescue; "" where there was nothing to rescue.
+
+    Raises:
+        RefusedError: If no rescue is possible; nothing was changed then.
+    """
+    return _ask(
+        sandbox,
+        *("repo_reset", path, branch, commit, *keep),
+        doing=f"reset {path}",
+        timeout_s=_NETWORK_S,
+    ).get("backup")
+
+
+def patch(sandbox: Sandbox, path: str) -> bytes | None:
+    """Return the edits of tracked files as a patch; None where it is too large."""
+    result = sandbox.script(
+        "repo_patch",
+        path,
+        env=GIT_ENV,
+        timeout_s=_LOOK_S,
+        keep_bytes=_MAX_PATCH_BYTES,
+    )
+    if not result.ok or result.stdout.omitted_bytes:
+        return None
+    return result.stdout.head + result.stdout.tail
+
+
+def _ask(
+    sandbox: Sandbox,
+    script: str,
+    *arguments: str,
+    doing: str,
+    timeout_s: float = _LOOK_S,
+) -> script_replies.Reply:
+    """Run one of our scripts there and return what it says."""
+    result = sandbox.script(
+        script, *arguments, env=GIT_ENV, timeout_s=timeout_s, description=doing
+    )
+    return script_replies.of(result, f"{doing} on {sandbox.config.name}", words.explain)

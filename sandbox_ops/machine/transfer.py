@@ -1,0 +1,259 @@
+"""Bringing files home and there: resumable, checksummed, atomic.
+
+Bulk takes a session of its own; the workers stay free for short requests.
+"""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sandbox_ops.errors import (
+    BY_KIND,
+    ConnectionLostError,
+    NotFoundError,
+    ProtocolError,
+)
+from sandbox_ops.models import RemoteFile
+from sandbox_ops.remote import scripts
+from sandbox_ops.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from sandbox_ops.ssh.channel import Pipe
+
+_CHUNK_BYTES = 1 << 18
+_STALL_S = 30.0
+_SLOWEST_SUM_BYTES_S = 20e6
+"""The last bytes of a resumed file come long before the checksum of all of it does."""
+
+
+def download(
+    sandbox: Sandbox,
+    remote: str,
+    local: Path,
+    *,
+    size_bytes: int,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> str:
+    """Bring one file home; `local` appears whole or not at all.
+
+    Both ends take the checksum while the bytes are on their way. A `.part` file keeps
+    what has come; the next call goes on from there.
+
+    Args:
+        sandbox: Where the file is.
+        remote: Its absolute path there.
+        local: Where it goes; its directory is made.
+        size_bytes: So much of it comes, as was listed; it may have grown since.
+        on_progress: Gets bytes so far and in all.
+
+    Returns:
+        The SHA-256 of both.
+
+    Raises:
+        ConnectionLostError: The link died; call again to go on.
+        ProtocolError: It changed on the machine while it was sent.
+    """
+    local.parent.mkdir(parents=True, exist_ok=True)
+    part = local.with_name(local.name + ".part")
+    for _ in range(2):  # a stale .part ends in a wrong sum: once more, from the start
+        ours, theirs = _receive(sandbox, remote, part, size_bytes, on_progress)
+        if not theirs:
+            raise ProtocolError(f"the machine cannot take the checksum of {remote}")
+        if ours == theirs:
+            part.replace(local)
+            return ours
+        part.unlink()
+    raise ProtocolError(
+        f"{remote} changed while it was sent: the checksums of both ends differ",
+        "Is a job still writing it? Fetch again when it has ended.",
+    )
+
+
+def _receive(
+    sandbox: Sandbox,
+    remote: str,
+    part: Path,
+    size_bytes: int,
+    on_progress: Callable[[int, int], None] | None,
+) -> tuple[str, str]:
+    """Fetch what `part` lacks; return the checksums of it here and of the file there."""
+    from sandbox_ops.ssh.channel import LinkError
+
+    have = _prepare(part, size_bytes)
+    mark = secrets.token_hex(16)
+    order = scripts.streamed("file_send", mark, str(have), str(size_bytes), remote)
+    try:
+        with (
+            _session(sandbox) as pipe,
+            part.open("r+b") as file,
+        ):
+            pipe.send(order)
+            digest = hashlib.file_digest(file, "sha256")  # and so to its end
+            data = _after_mark(pipe, mark)
+            while have < size_bytes:
+                data = data or _bytes_of_file(pipe, remote, part)
+                piece, data = data[: size_bytes - have], data[size_bytes - have :]
+                digest.update(piece)
+                have += file.write(piece)
+                if on_progress is not None:
+                    on_progress(have, size_bytes)
+            theirs = _line(pipe, data, _STALL_S + size_bytes / _SLOWEST_SUM_BYTES_S)
+    except (LinkError, TimeoutError) as error:
+        raise _lost(remote, have, size_bytes) from error
+    return digest.hexdigest(), theirs.decode(errors="replace").strip()
+
+
+def _prepare(part: Path, size_bytes: int) -> int:
+    """Make sure that there is a part, and a file of its own; return how long it is."""
+    if part.is_symlink():
+        part.unlink()
+    part.touch()
+    have = part.stat().st_size
+    if have <= size_bytes:
+        return have
+    os.truncate(part, 0)
+    return 0
+
+
+def _bytes_of_file(pipe: "Pipe", remote: str, part: Path) -> bytes:
+    """Return what comes next; there must be more."""
+    from sandbox_ops.ssh.channel import LinkError
+
+    if data := pipe.receive(_STALL_S, _CHUNK_BYTES):
+        return data
+    if not pipe.ended():
+        raise LinkError("the connection ended")
+    part.unlink()  # what came last was not the file's
+    raise ProtocolError(
+        f"{remote} cannot be read to the length that was listed: it became shorter, "
+        f"or cannot be read at all; {pipe.complaint()}".rstrip("; "),
+        "Is a job still writing it? Fetch again when it has ended.",
+    )
+
+
+@contextmanager
+def _session(sandbox: Sandbox) -> "Iterator[Pipe]":
+    """Open a session; on a connection of its own, where the workers hold all of one."""
+    from sandbox_ops.ssh.channel import SessionLimitError
+    from sandbox_ops.ssh.connection import SandboxConnection
+
+    with ExitStack() as ends:
+        try:
+            pipe = sandbox.connection.shell(scripts.BOOTSTRAP)
+        except SessionLimitError:
+            spare = ends.enter_context(closing(SandboxConnection(sandbox.config)))
+            pipe = spare.shell(scripts.BOOTSTRAP)
+        ends.callback(pipe.close)
+        yield pipe
+
+
+def _after_mark(pipe: "Pipe", mark: str) -> bytes:
+    """Return what has come behind the mark: start-up files may print before it."""
+    from sandbox_ops.ssh.channel import LinkError
+
+    seen = b""
+    line = f"\n{mark}\n".encode()
+    while line not in seen:
+        piece = pipe.receive(_STALL_S, _CHUNK_BYTES)
+        if not piece and not pipe.ended():
+            raise LinkError("the session for a file ended before it began")
+        if not piece:
+            raise ProtocolError(
+                "the session for a file ended before it began: " + pipe.complaint()
+            )
+        seen += piece
+    return seen.split(line, 1)[1]
+
+
+def _line(pipe: "Pipe", seen: bytes, patience_s: float = _STALL_S) -> bytes:
+    """Return what has come, at least a line of it."""
+    from sandbox_ops.ssh.channel import LinkError
+
+    while b"\n" not in seen:
+        piece = pipe.receive(patience_s)
+        if not piece:
+            raise LinkError("the session for a file ended before it answered")
+        seen += piece
+    return seen
+
+
+def _lost(remote: str, have: int, size_bytes: int) -> ConnectionLostError:
+    return ConnectionLostError(
+        f"the connection was lost at {have} of {size_bytes} bytes of {remote}",
+        "Do it again: it goes on where it stopped.",
+    )
+
+
+def upload(
+    sandbox: Sandbox,
+    local: Path,
+    remote: str,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> RemoteFile:
+    """Bring one file there; `remote` appears whole or not at all.
+
+    A `.part` file beside it keeps what has come; the next call goes on from there.
+
+    Args:
+        sandbox: Where it goes.
+        local: The file.
+        remote: Its absolute path there; its directory is made.
+        on_progress: Gets bytes so far and in all.
+
+    Raises:
+        NotFoundError: There is no such local file.
+        RefusedError: `remote` is a directory, or the disk there is full.
+        DeniedError: We may not write there.
+        ConnectionLostError: The link died; call again to go on.
+    """
+    from sandbox_ops.ssh.channel import LinkError
+
+    if not local.is_file():
+        raise NotFoundError(f"no such file here: {local}")
+    size, digest = local.stat().st_size, sha256(local)
+    mark = secrets.token_hex(16)
+    sent = 0
+    try:
+        with _session(sandbox) as pipe:
+            pipe.send(scripts.streamed("file_take", mark, str(size), digest, remote))
+            answer = _after_mark(pipe, mark)
+            answer = _line(pipe, answer)
+            have, _, answer = answer.partition(b"\n")
+            with suppress(LinkError):  # it may refuse before it has read all
+                for sent in _send_rest(pipe, local, int(have)):
+                    if on_progress is not None:
+                        on_progress(sent, size)
+            answer = _line(pipe, answer)
+    except (LinkError, TimeoutError) as error:
+        raise _lost(remote, sent, size) from error
+    _refuse(answer)
+    return RemoteFile(
+        path=remote, size_bytes=size, mtime=local.stat().st_mtime, sha256=digest
+    )
+
+
+def _send_rest(pipe: "Pipe", local: Path, have: int) -> Iterator[int]:
+    with local.open("rb") as file:
+        file.seek(have)
+        while data := file.read(_CHUNK_BYTES):
+            pipe.send(data)
+            have += len(data)
+            yield have
+
+
+def _refuse(answer: bytes) -> None:
+    """Raise the error that a script answered with, if it did."""
+    if answer.startswith(b"error="):
+        kind, _, message = answer[6:].decode(errors="replace").strip().partition(" ")
+        raise BY_KIND.get(kind, ProtocolError)(message)
+
+
+def sha256(path: Path) -> str:
+    """Return the checksum of a file here."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,62 @@
+"""What one look at a machine shows: GPUs, disk, load, other people's work. Frozen values, no I/O."""
+
+from dataclasses import dataclass, field
+
+from sandbox_ops.models.jobs import Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuProcess:
+    """A process that holds GPU memory, ours or not."""
+
+    pid: int
+    name: str
+    memory_used_mib: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """One GPU; None where the driver does not say."""
+
+    index: int
+    name: str
+    uuid: str = ""
+    utilization_percent: int | None = None
+    memory_used_mib: int | None = None
+    memory_total_mib: int | None = None
+    temperature_c: int | None = None
+    processes: tuple[GpuProcess, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """Room on the file system that holds a path."""
+
+    path: str
+    free_bytes: int
+    total_bytes: int
+    free_inodes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignProcess:
+    """A training-like process or tmux session that is not ours; never touched."""
+
+    pid: int
+    user: str
+    age_s: int
+    command: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineStatus:
+    """What one look at the machine found."""
+
+    jobs: tuple[Job, ...] = ()
+    tails: dict[str, bytes] = field(default_factory=dict)
+    gpus: tuple[Gpu, ...] | None = None
+    gpu_error: str = ""
+    disk: Disk | None = None
+    load_1min: float | None = None
+    cpus: int | None = None
+    foreign: tuple[ForeignProcess, ...] = ()

@@ -1,0 +1,161 @@
+"""A job, what it wrote and what a stop did. Frozen values, no I/O."""
+
+import enum
+from dataclasses import dataclass
+from typing import Any
+
+
+class JobState(enum.StrEnum):
+    """Where a job is in its life. Terminal states never change.
+
+    `UNKNOWN` is said where the machine cannot be reached or has not answered; it is
+    never guessed into another state.
+    """
+
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    TIMED_OUT = "timed-out"
+    LOST = "lost"
+    UNKNOWN = "unknown"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the state is terminal."""
+        return self in _TERMINAL
+
+
+_TERMINAL = frozenset(
+    {
+        JobState.SUCCEEDED,
+        JobState.FAILED,
+        JobState.STOPPED,
+        JobState.TIMED_OUT,
+        JobState.LOST,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One command on a sandbox, as it was when the machine was last asked.
+
+    Attributes:
+        id: `remote-N`, never used again on that sandbox.
+        name: The name it was given, or "".
+        reason: Why a `lost` job is lost ("reboot", "killed"), else "".
+        exit_code: None until it ended, and where no code is known; 128+n for a signal.
+        signal: "TERM", "KILL", ... where the code stands for a signal.
+        signal_certain: False where the shell could not tell a signal from exit 128+n.
+        started_at: Seconds since 1970 by the machine's clock.
+        elapsed_s: Until its end, or until now where it lives. None if not known.
+        log_path: Absolute path, on the sandbox, of the log (of stdout, for a
+            foreground command).
+        survivors: How many processes it left running when it ended.
+        log_incomplete: Whether part of the output was dropped on the machine.
+        foreground: Whether somebody waits, or waited, for it (`run`, `remote_bash`).
+        gpus: Indices of the GPUs it claims.
+    """
+
+    id: str
+    name: str = ""
+    state: JobState
+    reason: str = ""
+    exit_code: int | None = None
+    signal: str | None = None
+    signal_certain: bool | None = None
+    command: str = ""
+    description: str = ""
+    cwd: str = ""
+    started_at: float | None = None
+    elapsed_s: float | None = None
+    log_path: str = ""
+    stderr_path: str = ""
+    survivors: int = 0
+    log_incomplete: bool = False
+    foreground: bool = False
+    gpus: tuple[int, ...] = ()
+    project_path: str = ""
+
+    @property
+    def words(self) -> str:
+        """The state in words: `failed (exit code 3)`, `lost (reboot)`."""
+        if self.reason:
+            return f"{self.state} ({self.reason})"
+        if self.signal:
+            certain = "" if self.signal_certain else f", or exit code {self.exit_code}"
+            return f"{self.state} (signal {self.signal}{certain})"
+        if self.state is JobState.FAILED:
+            return f"{self.state} (exit code {self.exit_code})"
+        return str(self.state)
+
+    def as_json(self) -> dict[str, Any]:
+        """The job as every `--json` shows it."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "state": str(self.state),
+            "reason": self.reason,
+            "exit_code": self.exit_code,
+            "signal": self.signal,
+            "signal_certain": self.signal_certain,
+            "command": self.command,
+            "description": self.description,
+            "started_at": self.started_at,
+            "elapsed_s": self.elapsed_s,
+            "log_path": self.log_path,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOutput:
+    """A piece of a job's log.
+
+    Attributes:
+        job: The job as it was when the piece was read.
+        data: The bytes.
+        offset: Where in the log the piece begins, in bytes.
+        size_bytes: How long the log was.
+        inode: Which file it was, to notice rotation.
+        restarted: The log is another or shorter file than the cursor knew, so the
+            piece begins at its start.
+    """
+
+    job: Job
+    data: bytes
+    offset: int
+    size_bytes: int
+    inode: int
+    restarted: bool = False
+
+    @property
+    def next_offset(self) -> int:
+        """Where the next piece begins, in bytes."""
+        return self.offset + len(self.data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopReport:
+    """What a stop did.
+
+    Attributes:
+        job: The job afterwards.
+        killed: One line a process that was ended: `PID NAME`.
+        left: One line a process that could not be ended or inspected, and why.
+    """
+
+    job: Job
+    killed: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as `stop --json` shows it."""
+        return {
+            "job": self.job.as_json(),
+            "killed": list(self.killed),
+            "left": list(self.left),
+        }

@@ -1,0 +1,214 @@
+"""Foreground = start + follow: one shared poll for every command somebody waits for.
+
+A follower's link may die: the poll heals it, or each of its commands is answered
+"connection lost", with the job named.
+"""
+
+import contextlib
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, InvalidStateError
+
+from sandbox_ops.errors import ConnectError, NotFoundError
+from sandbox_ops.models import CommandResult, EndKind, Job, JobState
+from sandbox_ops.remote import job_replies
+from sandbox_ops.remote.pool import Workers
+from sandbox_ops.remote.stream import PIECE_BYTES, Collector, Range
+from sandbox_ops.remote.worker import Reply
+
+Listener = Callable[[str, bytes], None]
+_MOST_JOBS_A_POLL = 200
+_POLL_BYTES = 32 << 20
+"""Of each of the two streams, whatever the number of commands: it is held in memory."""
+_SIGNALLED = range(129, 193)
+_SOONEST_S, _LATEST_S = 0.015, 5.0
+
+
+class Watch:
+    """One command that somebody waits for.
+
+    Args:
+        job: As its start answered.
+        keep_bytes: How much of each stream to keep.
+        listener: Gets `("stdout"|"stderr", piece)` as they grow.
+    """
+
+    def __init__(self, job: Job, keep_bytes: int, listener: Listener | None) -> None:
+        self.job = job
+        self.future: Future[CommandResult] = Future()
+        self.followed_at = time.monotonic()
+        self._heard = listener is not None
+        self._left: tuple[str, ...] = ()
+        self._streams = {
+            "log": _collector("stdout", keep_bytes, listener),
+            "stderr": _collector("stderr", keep_bytes, listener),
+        }
+
+    def started(self, asked_bytes: int) -> None:
+        """Say that the start asked for so many bytes of each stream."""
+        for stream in self._streams.values():
+            stream.asked(asked_bytes)
+
+    def question(self, at_most: int) -> tuple[str, ...]:
+        """Return the words of the next poll: for so many bytes of each stream."""
+        ended = self.job.state.ended
+        log, log_bytes = self._streams["log"].wants(ended=ended, at_most=at_most)
+        err, err_bytes = self._streams["stderr"].wants(ended=ended, at_most=at_most)
+        mode = "s" if log < 0 or err < 0 else ""
+        return (self.job.id, mode, str(log), str(log_bytes), str(err), str(err_bytes))
+
+    def take(self, reply: job_replies.JobReply) -> None:
+        """Take in an answer; the future resolves at the end."""
+        before = self.job
+        self.job = dataclasses.replace(
+            reply.job, command=before.command, description=before.description,
+            name=before.name, cwd=before.cwd, stderr_path=before.stderr_path,
+            foreground=before.foreground, project_path=before.project_path,
+        )  # fmt: skip
+        self._left = reply.left
+        ended = self.job.state.ended
+        for name, stream in self._streams.items():
+            stream.take(reply.ranges.get(name, Range(b"", 0)), ended=ended)
+        if ended and all(stream.done for stream in self._streams.values()):
+            self._resolve(_kind(self.job))
+
+    @property
+    def pause_s(self) -> float:
+        """How long to wait before it is worth asking again.
+
+        At most a second where somebody listens. Else the end of what took long may be
+        told late, by a fiftieth of its time and 5 s: an hour's wait is 800 questions.
+        """
+        age = time.monotonic() - self.followed_at
+        behind = any(stream.behind for stream in self._streams.values())
+        if behind or self.job.state.ended:
+            return 0.0
+        soon = min(max(age * 0.1, _SOONEST_S), 1.0)
+        return soon if self._heard else max(soon, min(age * 0.02, _LATEST_S))
+
+    def lose(self) -> None:
+        """Resolve as connection lost: the outcome is unknown."""
+        self.job = dataclasses.replace(self.job, state=JobState.UNKNOWN, reason="")
+        self._resolve(EndKind.CONNECTION_LOST)
+
+    def fail(self, error: Exception) -> None:
+        """Resolve as that error, unless somebody gave up waiting before."""
+        with contextlib.suppress(InvalidStateError):
+            self.future.set_exception(error)
+
+    def _resolve(self, kind: EndKind) -> None:
+        result = CommandResult(
+            job=self.job,
+            kind=kind,
+            stdout=self._streams["log"].output,
+            stderr=self._streams["stderr"].output,
+            left=self._left,
+        )
+        with contextlib.suppress(InvalidStateError):
+            self.future.set_result(result)
+
+
+def _collector(name: str, keep_bytes: int, listener: Listener | None) -> Collector:
+    if listener is None:
+        return Collector(keep_bytes)
+    return Collector(keep_bytes, lambda piece: listener(name, piece))
+
+
+def _kind(job: Job) -> EndKind:
+    if job.state is JobState.TIMED_OUT:
+        return EndKind.TIMED_OUT
+    if job.signal or job.exit_code is None:
+        return EndKind.SIGNALLED
+    return EndKind.EXITED
+
+
+class Follower:
+    """Polls for all watches at once, in one thread that lives while there are any."""
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+        self._watches: dict[str, list[Watch]] = {}
+        self._lock = threading.Lock()
+        self._news = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def follow(self, watch: Watch) -> None:
+        """Follow a command until its future resolves."""
+        with self._lock:
+            self._watches.setdefault(watch.job.id, []).append(watch)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="ssh-follow", daemon=True
+                )
+                self._thread.start()
+        self._news.set()
+
+    def expect(self, job_id: str) -> None:
+        """Ask often again: something was done that is likely to end this job."""
+        with self._lock:
+            for watch in self._watches.get(job_id, ()):
+                watch.followed_at = time.monotonic()
+        self._news.set()
+
+    def _run(self) -> None:
+        while watches := self._waiting():
+            self._news.wait(min(watch.pause_s for watch in watches))
+            self._news.clear()
+            for at in range(0, len(watches), _MOST_JOBS_A_POLL):
+                self._poll(watches[at : at + _MOST_JOBS_A_POLL])
+
+    def _waiting(self) -> list[Watch]:
+        with self._lock:
+            for job_id in list(self._watches):
+                left = [w for w in self._watches[job_id] if not w.future.done()]
+                self._watches[job_id] = left
+                if not left:
+                    del self._watches[job_id]
+            if not self._watches:
+                self._thread = None
+            return [watch for group in self._watches.values() for watch in group]
+
+    def _poll(self, watches: Sequence[Watch]) -> None:
+        at_most = min(PIECE_BYTES, _POLL_BYTES // len(watches))
+        words = [word for watch in watches for word in watch.question(at_most)]
+        try:
+            reply = self._workers.submit("poll", words).result()
+        except ConnectError:
+            for watch in watches:
+                watch.lose()
+            return
+        except Exception as error:  # noqa: BLE001  # belongs to those who wait
+            for watch in watches:
+                watch.fail(error)
+            return
+        self._deal(watches, reply)
+
+    def _deal(self, watches: Sequence[Watch], reply: Reply) -> None:
+        hello = self._workers.hello
+        assert hello is not None  # noqa: S101  # a reply came from a worker
+        gone = job_replies.missing(reply)
+        answers = iter(_split(reply))
+        for watch in watches:
+            segments = next(answers, [])
+            try:
+                found = job_replies.jobs(segments, hello.base).get(watch.job.id)
+                if found is not None:
+                    watch.take(found)
+                elif watch.job.id in gone:
+                    watch.fail(
+                        NotFoundError(f"the record of {watch.job.id} was removed")
+                    )
+            except Exception as error:  # noqa: BLE001  # a listener's, or a bad record
+                watch.fail(error)
+
+
+def _split(reply: Reply) -> list[Reply]:
+    """Split the answer to a poll at its jobs: one may be asked for twice."""
+    parts: list[Reply] = [[]]
+    for segment in reply:
+        parts[-1].append(segment)
+        if segment.what in {"job", "missing"}:
+            parts.append([])
+    return parts

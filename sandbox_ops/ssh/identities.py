@@ -1,0 +1,185 @@
+"""Which keys are offered, and in what order: as ssh(1) decides it.
+
+Certificates first, then the agent's keys that ssh_config names, then the agent's others
+(not with IdentitiesOnly), then keys that are in files alone. A key whose passphrase
+nobody knows yet comes last of all, so that nobody is asked in vain.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import paramiko
+from paramiko.agent import AgentKey
+from paramiko.pkey import PublicBlob
+
+from sandbox_ops.ssh import key_files
+from sandbox_ops.ssh.key_files import KeyFile
+from sandbox_ops.ssh.openssh_config import ResolvedHost
+
+_CERTIFICATE = "-cert-v01@openssh.com"
+_USUAL = (
+    "id_rsa",
+    "id_ecdsa",
+    "id_ecdsa_sk",
+    "id_ed25519",
+    "id_ed25519_sk",
+    "id_xmss",
+    "id_dsa",
+)
+"""What ssh tries where nobody named a key: that they are missing is no news."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A key, and the words for it."""
+
+    words: str
+    key: paramiko.PKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identities:
+    """What there is to log in with.
+
+    Attributes:
+        offers: In the order to try.
+        locked: Files that want a passphrase first.
+        unused: What was named and cannot be offered: a line each, with the reason.
+    """
+
+    offers: tuple[Offer, ...] = ()
+    locked: tuple[KeyFile, ...] = ()
+    unused: tuple[str, ...] = ()
+
+
+def gather(
+    resolved: ResolvedHost,
+    held: Sequence[AgentKey],
+    opened: Mapping[str, paramiko.PKey],
+) -> Identities:
+    """Decide what is offered to a machine.
+
+    Args:
+        resolved: What ssh_config says of it.
+        held: What the agent holds.
+        opened: Keys that wanted a passphrase and were given it, by path.
+    """
+    files = [key_files.read(path) for path in resolved.identity_files]
+    keys = _from_files(files, opened)
+    asked = _asked(resolved, files, held)
+    in_agent = {key.blob for key in asked}
+    certificates, orphans = _certificates(resolved, files, asked, keys)
+    usable = [file for file in files if not file.unusable]
+    wanted = [file for file in usable if file.public not in in_agent or not file.public]
+    of_files = [Offer(f.path, keys[f.path]) for f in wanted if f.path in keys]
+    of_agent = [_of_agent(key) for key in asked]
+    if resolved.identities_first and of_files:
+        of_agent, of_files = of_files, of_agent
+    return Identities(
+        offers=(*certificates, *of_agent, *of_files),
+        locked=tuple(f for f in wanted if f.locked and f.path not in keys),
+        unused=(*orphans, *_unused(resolved, files, keys, in_agent)),
+    )
+
+
+def _from_files(
+    files: Sequence[KeyFile], opened: Mapping[str, paramiko.PKey]
+) -> dict[str, paramiko.PKey]:
+    keys = dict(opened)
+    for file in files:
+        if not file.unusable and not file.locked and (key := file.open()) is not None:
+            keys[file.path] = key
+    return keys
+
+
+def _asked(
+    resolved: ResolvedHost, files: Sequence[KeyFile], held: Sequence[AgentKey]
+) -> list[AgentKey]:
+    """Return the agent's keys that may be offered, those of ssh_config first."""
+    named = [key for file in files for key in held if _is_for(key.blob, file.public)]
+    asked = {key.blob: key for key in named}
+    if not resolved.identities_only:
+        asked |= {key.blob: key for key in held if key.blob not in asked}
+    return list(asked.values())
+
+
+def _of_agent(key: AgentKey) -> Offer:
+    comment = f" {key.comment!r}" if key.comment else ""
+    return Offer(f"the agent's {key.get_name()}{comment}", key)
+
+
+def _is_for(held: bytes, public: bytes) -> bool:
+    return bool(public) and (held == public or key_files.certifies(held, public))
+
+
+def _certificates(
+    resolved: ResolvedHost,
+    files: Sequence[KeyFile],
+    held: Sequence[AgentKey],
+    keys: Mapping[str, paramiko.PKey],
+) -> tuple[list[Offer], list[str]]:
+    """Return certificates with the keys that sign for them, and those without one."""
+    offers, orphans = [], []
+    beside = (f"{file.path}-cert.pub" for file in files)
+    for path in (*resolved.certificate_files, *filter(_is_file, beside)):
+        blob = key_files.public_blob(path)
+        signer = _signer(blob, files, held, keys) if blob else None
+        if signer is not None:
+            offers.append(Offer(f"the certificate {path}", _certified(signer, blob)))
+        elif blob:
+            orphans.append(f"{path}: the key that it certifies is not there, or locked")
+        else:
+            orphans.append(f"{path}: holds no certificate")
+    return offers, orphans
+
+
+def _signer(
+    certificate: bytes,
+    files: Sequence[KeyFile],
+    held: Sequence[AgentKey],
+    keys: Mapping[str, paramiko.PKey],
+) -> paramiko.PKey | None:
+    for agent_key in held:
+        if key_files.certifies(certificate, agent_key.blob):
+            return agent_key
+    for file in files:
+        found = keys.get(file.path)
+        if found is not None and key_files.certifies(certificate, found.asbytes()):
+            return found
+    return None
+
+
+def _certified(key: paramiko.PKey, certificate: bytes) -> paramiko.PKey:
+    """Return a copy of the key that shows the certificate for its public half."""
+    if isinstance(key, AgentKey):
+        copied: paramiko.PKey = AgentKey(key.agent, key.blob, key.comment)
+    else:
+        copied = copy.copy(key)
+    copied.public_blob = PublicBlob(key_files.key_type(certificate), certificate)
+    return copied
+
+
+def _unused(
+    resolved: ResolvedHost,
+    files: Sequence[KeyFile],
+    keys: Mapping[str, paramiko.PKey],
+    in_agent: set[bytes],
+) -> Iterator[str]:
+    for file in files:
+        why = file.unusable
+        if not why and not file.locked and file.path not in keys:
+            why = "is damaged, or not to be read"
+        absent = why == "no such file" and Path(file.path).name in _USUAL
+        if why and not absent and file.public not in in_agent:
+            yield f"{file.path}: {why}"
+    if "PKCS11Provider" in resolved.not_honoured:
+        yield (
+            "PKCS11Provider: only ssh and ssh-agent can ask a smart card; let the agent "
+            "do it: ssh-add -s PROVIDER"
+        )
+
+
+def _is_file(path: str) -> bool:
+    return Path(path).is_file()

@@ -1,0 +1,48 @@
+"""A terminal on the machine: OpenSSH's own client, with the same configuration.
+
+The one place where `ssh` carries a session: a person's terminal needs what it does
+best (window sizes, escapes, agent), and nothing of ours depends on it.
+"""
+
+import shlex
+import shutil
+import subprocess
+
+from sandbox_ops.errors import NotFoundError
+from sandbox_ops.models import SandboxConfig
+from sandbox_ops.ssh import openssh_config
+
+
+def command(config: SandboxConfig, folder: str = "") -> tuple[str, ...]:
+    """Return the argv of `ssh` that opens a login shell there, in a folder.
+
+    Raises:
+        ConfigError: The host could be taken for an option.
+    """
+    lookup = openssh_config.lookup_command(
+        config.host,
+        port=config.port,
+        user=config.user,
+        identity_file=config.identity_file,
+        config_file=config.ssh_config,
+    )
+    options = [word for word in lookup[1:-2] if word not in {"-G", "-T"}]
+    if config.known_hosts:
+        options += ["-o", f"UserKnownHostsFile={config.known_hosts}"]
+    enter = f"cd {shlex.quote(folder)}; " if folder else ""
+    return ("ssh", *options, "-t", "--", config.host, f"{enter}exec $SHELL -l")
+
+
+def enter(config: SandboxConfig, folder: str = "") -> int:
+    """Open a shell there in this terminal; return its exit code when it ends.
+
+    Raises:
+        NotFoundError: There is no ssh client on this machine.
+        ConfigError: The host could be taken for an option.
+    """
+    if shutil.which("ssh") is None:
+        raise NotFoundError(
+            "there is no ssh client on this machine",
+            "Install OpenSSH's client; or run single commands: sandbox-ops run -- CMD",
+        )
+    return subprocess.run(command(config, folder), check=False).returncode

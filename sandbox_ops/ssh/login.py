@@ -1,0 +1,196 @@
+"""Logging in: offer one key after the other, and say what was tried where none will do.
+
+Nothing here asks on a terminal: an MCP server has none, and a script waits for ever.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import paramiko
+from paramiko.auth_strategy import AuthSource, AuthStrategy, SourceResult
+
+from sandbox_ops.errors import AuthenticationError
+from sandbox_ops.ssh import identities
+from sandbox_ops.ssh.agent import Agent
+from sandbox_ops.ssh.identities import Identities, Offer
+from sandbox_ops.ssh.key_files import KeyFile
+from sandbox_ops.ssh.openssh_config import ResolvedHost
+
+_MANY = 5
+"""MaxAuthTries of sshd_config(5) is 6."""
+
+
+class LockedKeyError(AuthenticationError):
+    """What is open was not let in, and there are keys that want a passphrase.
+
+    Attributes:
+        files: Those keys.
+    """
+
+    files: tuple[KeyFile, ...] = ()
+
+
+@dataclass(slots=True)
+class Keyring:
+    """What logs in to one machine, and keeps what was opened for the next time.
+
+    A connection that heals must not ask for a passphrase again.
+    """
+
+    resolved: ResolvedHost
+    opened: dict[str, paramiko.PKey] = field(default_factory=dict)
+
+    def log_in(self, transport: paramiko.Transport, user: str, where: str) -> None:
+        """Offer what there is until one is let in.
+
+        Raises:
+            LockedKeyError: None was let in, and some were not offered.
+            AuthenticationError: None was let in; says what was tried.
+            SSHException: The connection died, or nobody answered.
+        """
+        agent = Agent(self.resolved.identity_agent)
+        try:
+            found = identities.gather(self.resolved, agent.keys, self.opened)
+            tried = _offer(transport, user, found.offers)
+        finally:
+            agent.close()
+        if not tried.let_in:
+            complaints = [*filter(None, [agent.complaint]), *found.unused]
+            raise _refused(self.resolved, where, tried, found, complaints)
+
+    def unlock(self, files: Sequence[KeyFile], ask: Callable[[str], str | None]) -> str:
+        """Open keys with the passphrases that are answered; say which did not open.
+
+        Args:
+            files: Which keys.
+            ask: Gets a path, returns a passphrase, or None where nobody answers.
+        """
+        wrong = ""
+        for file in files:
+            passphrase = ask(file.path)
+            if passphrase is None:
+                continue
+            key = file.open(passphrase)
+            if key is not None:
+                self.opened[file.path] = key
+                return ""
+            wrong = f"SSH_ASKPASS gave a passphrase that does not open {file.path}"
+        return wrong
+
+
+class Strategy(AuthStrategy):
+    """What paramiko calls when the host key was checked."""
+
+    def __init__(self, keyring: Keyring, user: str, where: str) -> None:
+        super().__init__(ssh_config=paramiko.SSHConfig())
+        self._keyring = keyring
+        self._user = user
+        self._where = where
+
+    def authenticate(self, transport: paramiko.Transport) -> list[SourceResult]:
+        """Log in, or say why not; see `Keyring.log_in`."""
+        self._keyring.log_in(transport, self._user, self._where)
+        return []
+
+    def get_sources(self) -> Iterator[AuthSource]:
+        """Nothing: the order depends on what the server answers."""
+        return iter(())
+
+
+@dataclass(slots=True)
+class _Tried:
+    """How far we came: what was tried, and what the server would take."""
+
+    let_in: bool = False
+    words: list[str] = field(default_factory=list)
+    takes: tuple[str, ...] = ()
+
+
+def _offer(transport: paramiko.Transport, user: str, offers: Sequence[Offer]) -> _Tried:
+    found = _Tried()
+    for offer in offers:
+        _try(
+            found,
+            transport,
+            functools.partial(transport.auth_publickey, user, offer.key),
+            offer.words,
+        )
+        if found.let_in or not transport.is_active() or _no_keys(found):
+            return found
+    # some servers let everybody in who got so far, by the network's own identity
+    _try(found, transport, functools.partial(transport.auth_none, user), "")
+    return found
+
+
+def _no_keys(found: _Tried) -> bool:
+    return bool(found.takes) and "publickey" not in found.takes
+
+
+def _try(
+    found: _Tried,
+    transport: paramiko.Transport,
+    attempt: Callable[[], Sequence[str]],
+    words: str,
+) -> None:
+    try:
+        more = tuple(attempt())
+    except paramiko.BadAuthenticationType as error:
+        found.takes = found.takes or tuple(error.allowed_types)
+    except paramiko.SSHException as error:
+        _look_alive(transport, error, len(found.words))
+        found.words += filter(None, [words])
+    else:
+        found.let_in, found.takes = not more, more
+        if more:
+            found.words.append(f"{words} (which is right, and not enough)")
+
+
+def _look_alive(
+    transport: paramiko.Transport, error: paramiko.SSHException, tried: int
+) -> None:
+    """Tell a refused key from a server that is gone, or frozen."""
+    if "timeout" in str(error).lower():
+        raise paramiko.SSHException("nothing came back to our key") from error
+    if not transport.is_active() and tried < _MANY:
+        raise paramiko.SSHException("it hung up while we logged in") from error
+
+
+def _refused(
+    resolved: ResolvedHost,
+    where: str,
+    tried: _Tried,
+    found: Identities,
+    complaints: list[str],
+) -> AuthenticationError:
+    locked = [f"{file.path} (which is encrypted)" for file in found.locked]
+    said = (
+        f"authentication failed at {where}: tried {', '.join(tried.words) or 'no key'}"
+    )
+    if locked:
+        said += f"; not tried {', '.join(locked)}"
+    said += "".join(f"; {complaint}" for complaint in complaints)
+    if locked:
+        error = LockedKeyError(
+            said,
+            "Put the key into the agent: ssh-add. Or name a program that asks: "
+            "SSH_ASKPASS.",
+        )
+        error.files = found.locked
+        return error
+    if _no_keys(tried):
+        return AuthenticationError(
+            f"{said}; it wants {' or '.join(tried.takes)}, and we never ask for words",
+            f"Let it take a key alone. See what it says: ssh -v {resolved.alias} true",
+        )
+    if len(tried.words) >= _MANY:
+        return AuthenticationError(
+            f"{said}; most servers hang up after six keys",
+            f"Name the right one for Host {resolved.alias} in ssh_config: "
+            "IdentityFile FILE, and IdentitiesOnly yes.",
+        )
+    return AuthenticationError(
+        said,
+        "Is your public key in its ~/.ssh/authorized_keys? Try: "
+        f"ssh {resolved.alias} true",
+    )

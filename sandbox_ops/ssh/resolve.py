@@ -1,0 +1,102 @@
+"""Who is `gpu1`? As OpenSSH answers it: `ssh -G`, from the user's own ssh_config."""
+
+import dataclasses
+import functools
+import getpass
+import logging
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+from sandbox_ops.errors import ConfigError
+from sandbox_ops.models import SandboxConfig
+from sandbox_ops.ssh import openssh_config
+from sandbox_ops.ssh.openssh_config import LocalUser, ResolvedHost
+
+_SSH_TIMEOUT_S = 10
+_LOG = logging.getLogger(__name__)
+
+
+def resolve(config: SandboxConfig) -> ResolvedHost:
+    """Return how the machine is reached; the configuration's own words win.
+
+    Raises:
+        ConfigError: ssh_config cannot be read, or says what ssh itself refuses.
+    """
+    # refuses, on either way, a host or user that could pass for an option or for shell
+    command = openssh_config.lookup_command(
+        config.host,
+        port=config.port,
+        user=config.user,
+        identity_file=config.identity_file,
+        config_file=config.ssh_config,
+    )
+    here = shutil.which("ssh")
+    resolved = _by_ssh(config, command) if here else _by_paramiko(config)
+    for directive in resolved.not_honoured:
+        _LOG.warning("%s: %s of ssh_config is not honoured", config.host, directive)
+    changes: dict[str, object] = {}
+    if config.known_hosts:
+        changes["user_known_hosts_files"] = (config.known_hosts,)
+    if config.identity_file:
+        if not Path(config.identity_file).expanduser().is_file():
+            raise ConfigError(
+                f"no such identity file: {config.identity_file}",
+                "Correct `identity_file` in sandbox.toml, or SSH_KEY_PATH.",
+            )
+        changes["identity_files"] = (config.identity_file,)
+        changes["identities_first"] = True
+    return dataclasses.replace(resolved, **changes)  # type: ignore[arg-type]
+
+
+@functools.cache
+def _local_user() -> LocalUser:
+    return LocalUser(
+        home=str(Path.home()),
+        name=getpass.getuser(),
+        uid=os.getuid(),
+        hostname=platform.node(),
+        environ=dict(os.environ),
+    )
+
+
+def _by_ssh(config: SandboxConfig, command: tuple[str, ...]) -> ResolvedHost:
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_SSH_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ConfigError(
+            f"`ssh -G {config.host}` did not answer within {_SSH_TIMEOUT_S} s",
+            "A `Match exec` in your ssh_config may hang: try it by hand.",
+        ) from None
+    if done.returncode != 0:
+        said = done.stderr.decode("utf-8", "replace").strip()
+        raise ConfigError(
+            f"ssh cannot resolve the host {config.host!r}: {said}",
+            f"Mend your ssh_config; see how ssh reads it: ssh -G {config.host}",
+        )
+    output = done.stdout.decode("utf-8", "replace")
+    return openssh_config.read(output, config.host, _local_user())
+
+
+def _by_paramiko(config: SandboxConfig) -> ResolvedHost:
+    """Resolve without an ssh client, and say what paramiko's parser cannot honour."""
+    from paramiko import SSHConfig
+
+    path = Path(config.ssh_config or "~/.ssh/config").expanduser()
+    text = path.read_text("utf-8", "replace") if path.is_file() else ""
+    for warning in openssh_config.warnings_for_fallback(text, config.host):
+        _LOG.warning("%s (no ssh client is installed): %s", path, warning)
+    options = dict(SSHConfig.from_text(text).lookup(config.host))
+    if config.port:
+        options["port"] = str(config.port)
+    if config.user:
+        options["user"] = config.user
+    return openssh_config.from_options(options, config.host, _local_user())
