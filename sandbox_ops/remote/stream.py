@@ -52,7 +52,7 @@ class Collector:
         self.behind = False
         """Whether there is more already than the last piece held."""
 
-    def wants(self, *, ended: bool, at_most: int = PIECE_BYTES) -> tuple[int, int]:
+    def next_range(self, *, ended: bool, at_most: int = PIECE_BYTES) -> tuple[int, int]:
         """Return the offset (negative: from the end) and how many bytes to ask for."""
         if self.done:
             self._asked = 0
@@ -71,7 +71,7 @@ class Collector:
         self._asked = size_bytes
 
     def take(self, piece: Range, *, ended: bool) -> None:
-        """Take in the answer to `wants`; `ended` says that the stream is complete."""
+        """Take in the answer to `next_range`; `ended` says that the stream is complete."""
         if self.done:
             return
         if piece.gone:

@@ -85,7 +85,7 @@ def test_library_and_agent_are_told_that_what_became_of_the_tree_is_unknown(
         down.stop()
         cancelled.cancel()
         result = cancelled.future.result(30)
-        assert (result.kind, result.tree_dead) == (EndKind.CONNECTION_LOST, None)
+        assert (result.end, result.tree_dead) == (EndKind.CONNECTION_LOST, None)
         text, is_error = agent.result(30)
     machines.close()
     assert text.startswith("connection lost: it is not known")

@@ -26,11 +26,11 @@ def test_what_is_kept_is_the_head_and_the_tail_of_the_whole(
     content = b""
     for piece in growth:
         content += piece
-        collector.take(serve(content, collector.wants(ended=False)), ended=False)
+        collector.take(serve(content, collector.next_range(ended=False)), ended=False)
     for _ in range(200):
         if collector.done:
             break
-        collector.take(serve(content, collector.wants(ended=True)), ended=True)
+        collector.take(serve(content, collector.next_range(ended=True)), ended=True)
     kept = collector.output
     half = keep_bytes // 2
     assert collector.done
@@ -55,7 +55,7 @@ def test_a_listener_gets_every_byte_once_and_in_order(
     while not collector.done:
         ended = not growth
         content += growth.pop(0) if growth else b""
-        asked = collector.wants(ended=ended, at_most=at_most)
+        asked = collector.next_range(ended=ended, at_most=at_most)
         assert asked[1] <= at_most
         collector.take(serve(content, asked), ended=ended)
         assert collector.behind or bytes(heard) == content
@@ -66,7 +66,7 @@ def test_a_listener_gets_every_byte_once_and_in_order(
 
 def test_a_stream_whose_file_is_gone_ends_with_its_command() -> None:
     collector = Collector(8)
-    collector.wants(ended=False)
+    collector.next_range(ended=False)
     collector.take(Range(b"", 0, gone=True), ended=False)
     assert not collector.done
     collector.take(Range(b"", 0, gone=True), ended=True)
@@ -78,6 +78,6 @@ def test_once_done_nothing_more_is_asked_for() -> None:
     collector.asked(4)
     collector.take(Range(b"ab", 0), ended=True)
     assert collector.done
-    assert collector.wants(ended=True)[1] == 0
+    assert collector.next_range(ended=True)[1] == 0
     collector.take(Range(b"", 2), ended=True)
     assert collector.done
