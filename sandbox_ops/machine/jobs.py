@@ -282,7 +282,7 @@ def _status(
 def _unknown(sandbox: Sandbox, job: str) -> NotFoundError:
     known = [
         f"{each.id} ({each.name})" if each.name else each.id
-        for each in recent(sandbox, 10)
+        for each in recent(sandbox, 10, include_commands=job_ids.is_command(job))[:10]
     ]
     newest = f"The newest are {', '.join(known)}." if known else "There are none yet."
     shown = job if job_ids.is_id(job) else repr(job)

@@ -10,8 +10,6 @@ import time
 
 from sandbox_ops.links import Link, LinkEnd, LinkError, Links, SessionLimitError
 
-_GRACE_S = 2.5
-"""So long the first may still answer after the second did: its file may just be slow."""
 _READS_INPUT = "reads its input, which is where our commands come from"
 _SENDS_AWAY = "sends the shell's output somewhere else"
 
@@ -22,12 +20,15 @@ class SecondLook:
     Args:
         links: Where the first link says nothing; where no second one can be opened,
             nothing is found out.
+        patience_s: So long the first may still answer when the second did: what a
+            start-up file reads from a cold disk, it reads fast the second time.
     """
 
-    def __init__(self, links: Links) -> None:
+    def __init__(self, links: Links, patience_s: float) -> None:
+        self._patient_until = time.monotonic() + patience_s
         self._mark = secrets.token_hex(8).encode()
         self._seen = b""
-        self._answered_at: float | None = None
+        self._answered = False
         self._link: Link | None = None
         with contextlib.suppress(LinkError, SessionLimitError):
             self._link = links.open_link(
@@ -38,9 +39,8 @@ class SecondLook:
     @property
     def explanation(self) -> str:
         """What a start-up file does; "" while that is not known."""
-        if self._answered_at is not None:
-            late = time.monotonic() - self._answered_at > _GRACE_S
-            return _READS_INPUT if late else ""
+        if self._answered:
+            return _READS_INPUT if time.monotonic() > self._patient_until else ""
         if self._link is None:
             return ""
         try:
@@ -52,7 +52,7 @@ class SecondLook:
             return ""
         self._seen += piece
         if self._mark in self._seen:
-            self._answered_at = time.monotonic()
+            self._answered = True
         elif not piece:
             finished = self._link.end() is LinkEnd.FINISHED
             self.close()

@@ -15,6 +15,8 @@ HELLO_TIMEOUT_S = 45.0
 """A start-up file on the machine may be slow; a dead machine the link's own probe finds."""
 _QUIET_S = 4.0
 """After so long without a word from the shell, a second link looks why."""
+_PATIENCE_S = 4.5
+"""After so much longer it is told, if the second link found out."""
 _STEP_S = 0.25
 
 Reply = list[Segment]
@@ -76,13 +78,13 @@ class Worker:
         """
         self._sequence += 1
         request = scripts.request(self._sequence, verb, arguments)
-        self._link.send(self._opening + request)
+        self._send(self._opening + request)
         self._opening = b""
         reply: Reply = []
         while True:
             for segment in self._receive(answer_s):
                 if segment.what == "need":
-                    self._link.send(scripts.needed(self._nonce) + request)
+                    self._send(scripts.needed(self._nonce) + request)
                 elif segment.what == "crashed":
                     raise WorkerCrashedError(_first_line(segment.data))
                 elif self.hello is None:
@@ -91,6 +93,14 @@ class Worker:
                     return reply
                 else:
                     reply.append(segment)
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._link.send(data)
+        except LinkError:
+            if self.hello:
+                raise
+            self._explain_end()
 
     def _receive(self, answer_s: float) -> list[Segment]:
         if self.hello is None:
@@ -113,7 +123,7 @@ class Worker:
                 if waited_s > HELLO_TIMEOUT_S:
                     raise self._silent(waited_s)
                 if waited_s > _QUIET_S:
-                    look = look or SecondLook(self._links)
+                    look = look or SecondLook(self._links, _PATIENCE_S)
                     if look.explanation:
                         raise self._start_up_file(look.explanation)
         finally:

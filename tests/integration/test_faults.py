@@ -172,7 +172,9 @@ def test_a_command_that_was_never_sent_is_an_error_that_says_so(
         took = measured("idle link: answered", time.monotonic() - started)
         assert took < ANSWERED_S
         heal()
-        assert [job.command for job in jobs.recent(sandbox)] == ["true"]
+        assert [job.command for job in jobs.recent(sandbox, include_commands=True)] == [
+            "true"
+        ]
 
 
 @pytest.mark.parametrize("reset", [True, False], ids=["RST", "FIN"])
@@ -195,7 +197,7 @@ def test_a_cut_link_is_healed_in_mid_command_and_between_commands(
             started = time.monotonic()
             assert sandbox.run("echo next").stdout.text == "next\n"
             measured("cut between commands: next one", time.monotonic() - started)
-            assert len(jobs.recent(sandbox)) == 2
+            assert len(jobs.recent(sandbox, include_commands=True)) == 2
         assert laid.links == 3
 
 
@@ -255,6 +257,8 @@ def test_a_start_whose_answer_was_lost_is_one_job(
             os.kill(pid, signal.SIGKILL)
         results = [call.future.result(40) for call in calls]
         assert [r.stdout.text for r in results] == [f"{n}\n" for n in range(20)]
-        commands = [job.command for job in jobs.recent(sandbox, 50)]
+        commands = [
+            job.command for job in jobs.recent(sandbox, 50, include_commands=True)
+        ]
     for n in range(20):
         assert commands.count(f"sleep 0.3; echo {n}") == 1

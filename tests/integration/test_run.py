@@ -62,10 +62,10 @@ def test_a_command_of_a_megabyte_arrives_whole(shared_sandbox: Sandbox) -> None:
 
 
 def test_a_nul_is_refused_before_anything_is_sent(shared_sandbox: Sandbox) -> None:
-    before = jobs.recent(shared_sandbox, 1)
+    before = jobs.recent(shared_sandbox, 1, include_commands=True)
     with pytest.raises(UsageError, match="NUL"):
         shared_sandbox.run("echo a\0b")
-    assert jobs.recent(shared_sandbox, 1) == before
+    assert jobs.recent(shared_sandbox, 1, include_commands=True) == before
 
 
 def test_of_a_long_output_head_and_tail_are_kept_and_the_rest_counted(
