@@ -1,8 +1,10 @@
 # A fresh machine needs no more than `make demo` and `make test`.
 #   make demo    the whole story on this machine, in a minute
-#   make test    every check that CI makes
-#   make lint    those of them that need no sshd
+#   make test    every test; with COVERAGE=1 how much of the code they ran, subprocesses too
+#   make lint    the checks that need no sshd
+#   make matrix  the unit tests on every Python that is supported and here
 #   make gates   other people's MCP suites, clients and hosts against our server (npm; 1.2 GB)
+#   make docs    the documentation as a site, API reference included
 #   make bench   the benchmarks
 #   make lock    requirements.lock anew, from pyproject.toml
 #   make clean   everything that make made
@@ -13,21 +15,28 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input --retries 8
 LOCK := $(VENV)/lock/bin/uv --quiet pip compile --universal --python-version 3.11 \
   --generate-hashes --upgrade --no-emit-index-url --custom-compile-command 'make lock'
+RUN := $(BIN)/python
+ifdef COVERAGE
+RUN := $(BIN)/coverage run
+endif
 SCRIPTS := sandbox_ops/remote/scripts
 MAIN := $(SCRIPTS)/lib/main.sh
 LIBRARY := $(filter-out $(MAIN),$(wildcard $(SCRIPTS)/lib/*.sh)) $(MAIN)
 
-.PHONY: demo test lint gates soak bench lock clean
+.PHONY: demo test lint matrix gates docs soak bench lock clean
 
 demo: $(VENV)/ready
 	$(BIN)/sandbox-ops demo
 
 test: lint
 	.ci/system-packages
-	@# five at once, for most of the time they wait; what fails in the crowd is run again
-	@# alone, and has to pass there: some promises are about seconds
-	$(BIN)/pytest -n 5 --dist loadfile || \
-	  $(BIN)/pytest --last-failed --last-failed-no-failures none
+	@# five at once: for most of the time they wait. What fails in the crowd runs again,
+	@# alone, and is listed by name; a chance test that failed stays failed
+	$(RUN) tests/support/second_run.py --title tests -n 5 --dist loadfile
+ifdef COVERAGE
+	@$(BIN)/coverage combine --quiet
+	@echo "coverage: $$($(BIN)/coverage report --format=total) % of lines and branches"
+endif
 
 lint: $(VENV)/ready
 	$(BIN)/ruff format --check .
@@ -40,9 +49,11 @@ lint: $(VENV)/ready
 
 gates: $(VENV)/ready
 	.ci/system-packages gates
-	@# other people's programs, over a network: what fails is run again, and has to pass
-	$(BIN)/pytest -m gates tests/gates || \
-	  $(BIN)/pytest -m gates tests/gates --last-failed --last-failed-no-failures none
+	@# other people's programs, over a network
+	$(BIN)/python tests/support/second_run.py --title gates -m gates tests/gates
+
+matrix: $(VENV)/ready
+	.ci/matrix
 
 soak: $(VENV)/ready
 	$(BIN)/pytest -m soak --timeout 3600 -s
@@ -71,4 +82,4 @@ lock:
 	cd tests/gates && npm install --package-lock-only --ignore-scripts --no-audit --no-fund
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .coverage* site build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
