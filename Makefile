@@ -6,6 +6,8 @@
 #   make gates   other people's MCP suites, clients and hosts against our server (npm; 1.2 GB)
 #   make docs    the documentation as a site, API reference included
 #   make bench   the benchmarks
+#   make dist    what a release publishes, built and checked
+#   make changelog VERSION=X.Y.Z   the notes of changes/ into CHANGELOG.md, the version everywhere
 #   make lock    requirements.lock anew, from pyproject.toml
 #   make clean   everything that make made
 
@@ -23,7 +25,7 @@ SCRIPTS := sandbox_ops/remote/scripts
 MAIN := $(SCRIPTS)/lib/main.sh
 LIBRARY := $(filter-out $(MAIN),$(wildcard $(SCRIPTS)/lib/*.sh)) $(MAIN)
 
-.PHONY: demo test lint matrix gates docs soak bench lock clean
+.PHONY: demo test lint matrix gates docs dist changelog soak bench lock clean
 
 demo: $(VENV)/ready
 	$(BIN)/sandbox-ops demo
@@ -46,6 +48,10 @@ lint: $(VENV)/ready
 	$(BIN)/shellcheck .ci/* $(SCRIPTS)/*.sh
 	cat $(LIBRARY) | $(BIN)/shellcheck --shell=sh -
 	$(BIN)/codespell
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.citation-file-format CITATION.cff
 
 gates: $(VENV)/ready
 	.ci/system-packages gates
@@ -83,3 +89,25 @@ lock:
 
 clean:
 	rm -rf $(VENV) .coverage* site build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+docs: $(VENV)/ready
+	@# a warning is an error; the pages of docs/ are checked by the tests
+	rm -rf site
+	$(BIN)/python -W error docs/build_api.py site/api
+
+dist: $(VENV)/ready
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist
+	$(BIN)/twine check --strict dist/*
+	@# the wheel alone, in an environment of its own
+	$(PYTHON) -m venv dist/try
+	dist/try/bin/pip --quiet --disable-pip-version-check install dist/*.whl
+	dist/try/bin/sandbox-ops --version
+	rm -rf dist/try
+
+changelog: $(VENV)/ready
+	@[ "$(VERSION)" ] || { echo "make changelog VERSION=X.Y.Z"; exit 1; }
+	sed -i 's/^version = ".*"/version = "$(VERSION)"/' pyproject.toml
+	sed -i 's/^version: .*/version: $(VERSION)/; s/^date-released: .*/date-released: "$(shell date +%F)"/' CITATION.cff
+	sed -i 's/"version": "[0-9.]*"/"version": "$(VERSION)"/' packaging/server.json packaging/mcpb/manifest.json
+	$(BIN)/towncrier build --yes --version $(VERSION)
