@@ -112,12 +112,14 @@ has_all() {
   [ "$_where" != "$MACHINE" ] || [ "$_when" -lt "$up0" ]
 }
 
-# clear_up: what only a job that runs needs; and who wrote much makes room for others
+# clear_up: what only a job that runs needs; its mark stays where it left processes. And
+# who wrote much makes room for others.
 clear_up() {
-  if read -r _who _born <"$_mark"; then
+  if { read -r _who _born <"$_mark"; } 2>/dev/null; then
     alive "$_who" "$_born" && kill -s USR1 "$_who"
     rm -f "$dir/probe" "$_mark"
   fi
+  [ "$left" = 0 ] || printf '' >"$_mark"
   [ "$ran" -gt 100 ] || return 0
   [ -z "$(find "$dir" -type f -size +131072)" ] || # 64 MiB
     apart prune "${dir%/jobs/*}"

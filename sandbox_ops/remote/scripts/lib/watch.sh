@@ -40,7 +40,9 @@ watch_over() {
     [ -e "$dir/incomplete" ] || room || spoil
   done
   # its supervisor takes the mark away, unless it looked before we put it there
-  get_state "$dir" && [ "$PHASE" != ended ] || rm -f "$dir/probe" "$_mark"
+  get_state "$dir" && [ "$PHASE" != ended ] && return 0
+  rm -f "$dir/probe"
+  [ "$SURVIVORS" -gt 0 ] || rm -f "$_mark"
 }
 
 # await_leader: leader lticks up0, once it runs; who waits for its first word is told
