@@ -23,6 +23,7 @@ emit_job() {
   _said="life=$LIFE $LINE"
   _flags=
   given_up
+  [ "$PHASE" = ended ] || [ ! -e "$_dir/incomplete" ] || _flags=" incomplete=1$_flags"
   { read -r _why _when <"$_dir/stopping"; } 2>/dev/null && _flags="$_flags stopping=$_when"
   for _report in stopped swept; do
     [ -e "$_dir/$_report" ] || continue
