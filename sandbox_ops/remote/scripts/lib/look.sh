@@ -6,7 +6,7 @@
 # The state is read before the bytes: where it has ended, the bytes are the last.
 emit_job() {
   _dir=$JOBS/$1
-  if [ ! -d "$_dir" ] || ! get_state "$_dir" || [ "$PHASE" = claiming ]; then
+  if ! there "$_dir" || ! get_state "$_dir" || [ "$PHASE" = claiming ]; then
     trailer "missing $1"
     return
   fi
