@@ -146,14 +146,16 @@ has_all() {
   [ "$_where" != "$MACHINE" ] || [ "$_when" -lt "$up0" ]
 }
 
-# clear_up: what only a job that runs needs; and who wrote much makes room for others
+# clear_up: what only a job that runs needs; its mark stays where it left processes. And
+# who wrote much makes room for others.
 clear_up() {
-  if read -r _who _born <"$_mark"; then
+  if { read -r _who _born <"$_mark"; } 2>/dev/null; then
     alive "$_who" "$_born" && kill -s USR1 "$_who"
     set -- "$dir/probe" "$_mark"
     [ "$left" != 0 ] || set -- "$@" "${dir%/jobs/*}/limits/$id" # else it may write on
     rm -f "$@"
   fi
+  [ "$left" = 0 ] || printf '' >"$_mark"
   [ "$ran" -gt 100 ] || return 0
   [ -z "$(find "$dir" -type f -size +131072)" ] || # 64 MiB
     apart prune "${dir%/jobs/*}"
@@ -181,6 +183,7 @@ find_again() {
 # there DIR: the job's folder is there; removed while it runs, it is made anew
 there() {
   [ -d "$1" ] || find_again "$1" && return 0
+  case $1 in *-[1-9]*) ;; *) return 1 ;; esac
   nap 20 # it may just have ended: then its supervisor makes it anew
   [ -d "$1" ]
 }

@@ -58,7 +58,9 @@ watch_over() {
     room || [ -e "$dir/incomplete" ] || mark_incomplete
   done
   # its supervisor takes the mark away, unless it looked before we put it there
-  get_state "$dir" && [ "$PHASE" != ended ] || rm -f "$dir/probe" "$_mark"
+  get_state "$dir" && [ "$PHASE" != ended ] && return 0
+  rm -f "$dir/probe"
+  [ "$SURVIVORS" -gt 0 ] || rm -f "$_mark"
 }
 
 # at_deadline: by the record, unless its name is another job's by now

@@ -88,8 +88,11 @@ no() {
   trailer "error $1"
 }
 
-# do_pin ID YES: whether its record stays whatever its age (1) or not (0)
+# do_pin REFERENCE YES: whether its record stays whatever its age (1) or not (0)
 do_pin() {
+  resolve "$1"
+  shift
+  set -- "$_id" "$@"
   there "$JOBS/$1" || { no not-found "no job $1"; return; }
   if [ "$2" = 0 ]; then
     rm -f "$JOBS/$1/pinned"
@@ -98,7 +101,7 @@ do_pin() {
   fi
 }
 
-# do_poll [ID MODE OFFSET MAX STDERR_OFFSET STDERR_MAX]...: see emit_job
+# do_poll [REFERENCE MODE OFFSET MAX STDERR_OFFSET STDERR_MAX]...: see emit_job
 do_poll() {
   while [ $# -ge 6 ]; do
     emit_job "$1" "$2" "$3" "$4" "$5" "$6"
@@ -106,8 +109,11 @@ do_poll() {
   done
 }
 
-# do_stop ID GRACE_S: the stopper goes on by itself; poll tells how far it is
+# do_stop REFERENCE GRACE_S: the stopper goes on by itself; poll tells how far it is
 do_stop() {
+  resolve "$1"
+  shift
+  set -- "$_id" "$@"
   there "$JOBS/$1" || { no not-found "no job $1"; return; }
   rm -f "$JOBS/$1/swept"
   apart stop "$JOBS/$1" "$2" stopped
