@@ -78,7 +78,7 @@ prepare() {
   }
   [ ! -h "$ROOT" ] || { UNREADY="denied $ROOT is a symbolic link: make it a folder of yours"; return; }
   for _d in "$ROOT" "$ROOT/lib" "$ROOT/v1" "$BASE" "$BASE/jobs" "$BASE/tokens" "$BASE/claims" \
-    "$BASE/live" "$BASE/names"; do
+    "$BASE/live" "$BASE/names" "$BASE/limits"; do
     [ -d "$_d" ] || mkdir "$_d" 2>/dev/null || [ -d "$_d" ] ||
       { UNREADY="refused cannot make $_d: is the disk full, or read-only?"; return; }
   done

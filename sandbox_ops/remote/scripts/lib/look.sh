@@ -10,7 +10,7 @@ emit_job() {
   shift
   set -- "$_id" "$@"
   _dir=$JOBS/$1
-  if [ ! -d "$_dir" ] || ! get_state "$_dir" || [ "$PHASE" = claiming ]; then
+  if ! there "$_dir" || ! get_state "$_dir" || [ "$PHASE" = claiming ]; then
     trailer "missing $_asked"
     return
   fi

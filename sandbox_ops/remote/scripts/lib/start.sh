@@ -52,6 +52,7 @@ do_start() {
   _supervisor=$!
   while read -r _who _what <&7 && [ "$_who" != "$_id" ]; do :; done
   [ "$_what" != ended ] || REAP=$_supervisor # it is about to go: once we have answered
+  [ -d "$_d" ] || there "$_d"
   emit_job "$_id" j 0 "$_max" 0 "$_max"
 }
 
