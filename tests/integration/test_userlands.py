@@ -156,7 +156,9 @@ def test_a_machine_without_git_is_told_how_to_get_it(
     folder.mkdir()
     os.system(f"{shutil.which('busybox')} --install -s {folder}")  # noqa: S605
     server = make_sshd(environment={"PATH": str(folder)})
-    with Sandbox(server.config()) as sandbox:
-        with pytest.raises(SandboxError, match="git is not installed") as caught:
-            setup(sandbox, git_project.project())
+    with (
+        Sandbox(server.config()) as sandbox,
+        pytest.raises(SandboxError, match="git is not installed") as caught,
+    ):
+        setup(sandbox, git_project.project())
     assert "apt-get install git" in caught.value.hint
