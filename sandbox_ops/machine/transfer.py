@@ -135,11 +135,11 @@ def _session(sandbox: Sandbox) -> Iterator[Link]:
         links = sandbox.links
         links.connect()
         try:
-            link = links.open_link(scripts.BOOTSTRAP)
+            link = links.open_link(scripts.bootstrap("stream"))
         except SessionLimitError:
             spare = ends.enter_context(closing(links.another()))
             spare.connect()
-            link = spare.open_link(scripts.BOOTSTRAP)
+            link = spare.open_link(scripts.bootstrap("stream"))
         ends.callback(link.close)
         yield link
 

@@ -128,6 +128,8 @@ def _job(
     phases = [word for word in segment.words[1:] if "=" not in word and word != "."]
     phase = phases[0] if phases else "none"
     state, reason = job_state(phase, fields)
+    if "removed" in fields:
+        reason = "its folder was removed"
     ended = phase == "ended"
     code = _number(fields, "code") if ended else None
     signalled = code in _SIGNALS and fields.get("sure") == "0"
@@ -149,7 +151,7 @@ def _job(
         survivors=_number(fields, "alive") or 0
         if "alive" in fields
         else _number(fields, "survivors") or 0,
-        log_incomplete="incomplete" in fields,
+        log_incomplete="incomplete" in fields or "removed" in fields,
         foreground=bool(spec.get("foreground")),
         gpus=tuple(spec.get("gpus", ())),
         project_path=str(spec.get("project_path", "")),

@@ -36,9 +36,8 @@ class SecondLook:
             )
             self._link.end_input()
 
-    @property
     def explanation(self) -> str:
-        """What a start-up file does; "" while that is not known."""
+        """Look for a moment; return what a start-up file does, "" while that is not known."""
         if self._answered:
             return _READS_INPUT if time.monotonic() > self._patient_until else ""
         if self._link is None:

@@ -59,7 +59,7 @@ class Worker:
         self._sequence = 0
         self.hello: Hello | None = None
         self._opened_at = time.monotonic()
-        self._link = links.open_link(scripts.WORKER)
+        self._link = links.open_link(scripts.bootstrap("worker"))
 
     @property
     def is_open(self) -> bool:
@@ -124,8 +124,8 @@ class Worker:
                     raise self._silent(waited_s)
                 if waited_s > _QUIET_S:
                     look = look or SecondLook(self._links, _PATIENCE_S)
-                    if look.explanation:
-                        raise self._start_up_file(look.explanation)
+                    if does := look.explanation():
+                        raise self._start_up_file(does)
         finally:
             if look:
                 look.close()

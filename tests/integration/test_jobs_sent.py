@@ -81,6 +81,7 @@ def test_no_other_user_sees_a_secret_anywhere(make_sshd: Make) -> None:
 
 
 @row("the client is killed with -9 while it starts one", "there is one job, or none")
+@pytest.mark.chance
 @pytest.mark.parametrize(
     "kills",
     [

@@ -68,9 +68,8 @@ def test_a_bashrc_that_ends_the_shell_is_answered_right_or_named(
 
 
 STEALS = {
-    "reads a line": ("read -r stolen", "reads its input"),
     "reads all": ("cat >/dev/null", "reads its input"),
-    "asks until it is told": ('until [ yes = "$x" ]; do read -r x; done', "reads its"),
+    "reads line by line": ("while read -r x; do :; done", "reads its input"),
     "sends output away": ("exec >/dev/null", "sends the shell's output somewhere else"),
 }
 

@@ -14,7 +14,10 @@ prune() {
   while IFS='= ' read -r _name _value; do
     case $_value in '' | *[!0-9]*) continue ;; esac
     case $_name in
-      newest | fg_days | fg_mib | days | count | mib) eval "$_name=$_value" ;;
+      newest | fg_days | fg_mib | days | count | mib)
+        decimal "$_value"
+        eval "$_name=$NUMBER"
+        ;;
     esac
   done 2>/dev/null <"$BASE/keep"
   today=$(($(date +%s) / 86400))

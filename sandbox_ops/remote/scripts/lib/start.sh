@@ -15,7 +15,7 @@ do_start() {
   fi
   [ -d "$_cwd" ] || { no not-found "no such directory: $_cwd"; return; }
   [ -x "$_cwd" ] || { no denied "cannot enter $_cwd"; return; }
-  [ "$_shell" != bash ] || command -v bash >/dev/null || _shell='sh'
+  [ "$_shell" != bash ] || command -v bash >/dev/null || _shell='any'
   new_id || { no refused "cannot make a folder under $JOBS: is the disk full, or read-only?"; return; }
   _d=$JOBS/$_id
   now
@@ -52,6 +52,7 @@ do_start() {
   _supervisor=$!
   while read -r _who _what <&7 && [ "$_who" != "$_id" ]; do :; done
   [ "$_what" != ended ] || REAP=$_supervisor # it is about to go: once we have answered
+  [ -d "$_d" ] || there "$_d"
   emit_job "$_id" j 0 "$_max" 0 "$_max"
 }
 

@@ -27,9 +27,9 @@ worker() {
     UNREADY="refused setsid is missing on this machine: install util-linux"
   elif [ -z "$UNREADY" ]; then
     keep_functions
+    adopters
     listen
     oom_file
-    adopters
   fi
   trailer noise # whatever a start-up file printed before us
   printf '%s' "$BASE"
@@ -87,7 +87,15 @@ listen() {
   exec 6>"$BASE/alarm.$$" 5>&-
   ( # redirected from within: of a function's streams dash keeps the old ones open
     exec <&4 >/dev/null 2>&1 4<&- 6>&- 9<&-
-    alarms
+    trap '' TERM INT
+    printf '' >"$BASE/alarm.$$.now"
+    _n=0 # a second process, which starts the clock anew where it is killed
+    while [ $_n -lt 100 ]; do
+      (alarms "$BASE/alarm.$$.now")
+      [ $? -gt 128 ] || break
+      _n=$((_n + 1))
+    done
+    rm -f "$BASE/alarm.$$.now"
   ) &
   exec 4<&-
   rm -f "$BASE/fifo.$$" "$BASE/alarm.$$"
@@ -108,7 +116,7 @@ do_pin() {
   resolve "$1"
   shift
   set -- "$_id" "$@"
-  [ -d "$JOBS/$1" ] || { no not-found "no job $1"; return; }
+  there "$JOBS/$1" || { no not-found "no job $1"; return; }
   if [ "$2" = 0 ]; then
     rm -f "$JOBS/$1/pinned"
   elif ! printf '' >"$JOBS/$1/pinned"; then
@@ -129,7 +137,7 @@ do_stop() {
   resolve "$1"
   shift
   set -- "$_id" "$@"
-  [ -d "$JOBS/$1" ] || { no not-found "no job $1"; return; }
+  there "$JOBS/$1" || { no not-found "no job $1"; return; }
   rm -f "$JOBS/$1/swept"
   apart stop "$JOBS/$1" "$2" stopped
   get_state "$JOBS/$1"
