@@ -22,6 +22,7 @@ emit_job() {
   fi
   _said="life=$LIFE $LINE"
   _flags=
+  [ ! -e "$_dir/incomplete" ] || _flags=' incomplete=1'
   given_up
   { read -r _why _when <"$_dir/stopping"; } 2>/dev/null && _flags="$_flags stopping=$_when"
   for _report in stopped swept; do
@@ -50,7 +51,7 @@ given_up() {
     running.gone) ;;
     starting.gone) [ $((UP - ${UP0:-0})) -gt $START_WINDOW ] || return 0 ;;
     ended.* | *.supervised | *.orphaned) return 0 ;;
-    *) [ ! -e "$_dir/over" ] || _flags=' over=1'; return 0 ;;
+    *) [ ! -e "$_dir/over" ] || _flags="$_flags over=1"; return 0 ;;
   esac
   [ -e "$_dir/stopping" ] || printf '' >"$_dir/over"
 }
