@@ -7,7 +7,14 @@
 # start ticks of PID 1 and pid namespace (a restarted container keeps its boot id).
 
 # before a name of ours hides one: what a command is to find in its environment
-case ${1-} in '' | worker) LOGIN_ENV=$(export -p) ;; esac
+# (SANDBOX_OPS_SH is ours, and says to a new life what SH is)
+set -- "${SANDBOX_OPS_SH-}" "$@"
+unset SANDBOX_OPS_SH
+case ${2-} in '' | worker) LOGIN_ENV=$(export -p) ;; esac
+SH=${1:-$0}
+shift
+# what a start-up file did to PATH is the commands' matter, not ours
+command -v dd >/dev/null || PATH=$PATH:/usr/local/bin:/usr/bin:/bin
 unset DD_BYTES GREP_Z HELD LOGIN NAPS SEEN SKIPS
 IFS=' 	
 '
@@ -257,6 +264,6 @@ nap() {
 
 # apart LIFE ARGUMENT...: a process of its own that leads another life of this library
 apart() {
-  # shellcheck disable=SC2086 # "setsid" or "busybox setsid"
-  $SETSID sh "$LIBRARY" "$@" </dev/null >/dev/null 2>&1 6>&- 7>&- 9<&- &
+  # shellcheck disable=SC2086 # "setsid" or "busybox setsid", "busybox sh"
+  SANDBOX_OPS_SH=$SH $SETSID $SH "$LIBRARY" "$@" </dev/null >/dev/null 2>&1 6>&- 7>&- 9<&- &
 }

@@ -24,6 +24,7 @@ emit_job() {
   _flags=
   [ ! -e "$_dir/incomplete" ] || _flags=' incomplete=1'
   given_up
+  [ "$PHASE" = ended ] || [ ! -e "$_dir/incomplete" ] || _flags=" incomplete=1$_flags"
   { read -r _why _when <"$_dir/stopping"; } 2>/dev/null && _flags="$_flags stopping=$_when"
   for _report in stopped swept; do
     [ -e "$_dir/$_report" ] || continue
@@ -180,8 +181,10 @@ look_gpu() {
     return
   fi
   _out=$(timeout 5 nvidia-smi --format=csv,noheader,nounits \
-    --query-gpu=index,name,uuid,utilization.gpu,memory.used,memory.total,temperature.gpu,driver_version 2>&1)
+    --query-gpu=index,name,uuid,utilization.gpu,memory.used,memory.total,temperature.gpu,driver_version)
   _code=$?
+  [ $_code = 0 ] || [ -n "$_out" ] || [ $_code = 124 ] ||
+    _out=$(timeout 5 nvidia-smi 2>&1 >/dev/null | head -c 500)
   printf '%s' "$_out"
   if [ $_code != 0 ]; then
     [ $_code != 124 ] || printf 'nvidia-smi did not answer within 5 s'

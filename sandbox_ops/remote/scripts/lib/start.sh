@@ -15,7 +15,7 @@ do_start() {
   fi
   [ -d "$_cwd" ] || { no not-found "no such directory: $_cwd"; return; }
   [ -x "$_cwd" ] || { no denied "cannot enter $_cwd"; return; }
-  [ "$_shell" != bash ] || command -v bash >/dev/null || _shell='sh'
+  [ "$_shell" != bash ] || command -v bash >/dev/null || _shell='any'
   new_id || { no refused "cannot make a folder under $JOBS: is the disk full, or read-only?"; return; }
   _d=$JOBS/$_id
   now

@@ -59,7 +59,7 @@ may_begin() {
 lead() {
   trap - HUP PIPE TERM INT USR1
   # from here on any variable may be the user's
-  set -- "$dir" "$cwd" "$shell" "$SETSID" "$FUNCTIONS"
+  set -- "$dir" "$cwd" "$shell" "$SETSID" "$FUNCTIONS" "$SH"
   eval "$LOGIN_ENV"
   export PYTHONUNBUFFERED=1
   if [ -e "$1/env" ]; then
@@ -74,7 +74,8 @@ lead() {
   # shellcheck disable=SC2086 # "setsid" or "busybox setsid"
   case $3 in
     bash) exec $4 bash --noprofile --norc "$1/command" ;;
-    *) exec $4 sh "$1/command" ;;
+    any) exec $4 sh "$1/command" ;; # the user's, where there is no bash
+    *) exec $4 $6 "$1/command" ;;   # ours
   esac
 }
 
