@@ -153,7 +153,7 @@ def _job(
         else _number(fields, "survivors") or 0,
         log_incomplete="incomplete" in fields or "removed" in fields,
         foreground=bool(spec.get("foreground")),
-        gpus=tuple(spec.get("gpus", ())),
+        gpus=() if fields.get("life") == "elsewhere" else tuple(spec.get("gpus", ())),
         project_path=str(spec.get("project_path", "")),
     )
 
@@ -171,7 +171,12 @@ def job_state(phase: str, fields: dict[str, str]) -> tuple[JobState, str]:
         return _ended(fields)
     if life == "restarted":
         before = "killed" if phase == "running" else "never started"
+        if "departed" in fields:
+            return JobState.LOST, f"its machine {fields.get('host', '')} is gone"
         return JobState.LOST, before if "over" in fields else "reboot"
+    if life == "elsewhere":
+        state = JobState.RUNNING if phase == "running" else JobState.STARTING
+        return state, f"on {fields.get('host', '')}"
     if phase == "running":
         return _RUNNING.get(life, (JobState.RUNNING, ""))
     if phase == "starting":
