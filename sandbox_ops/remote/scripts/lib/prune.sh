@@ -27,7 +27,9 @@ prune() {
     (cd "$JOBS" && xargs rm -rf)
   release
   find "$BASE/tokens" -type f -mtime +7 -exec rm -f {} +
-  find "$BASE" -maxdepth 1 \( -name 'fifo.*' -o -name 'alarm.*' -o -name 'limiting.*' \) -mtime +1 -exec rm -f {} +
+  find "$BASE" -maxdepth 1 -mtime +1 -type f \
+    \( -name 'alarm.*' -o -name 'limiting.*' -o -name 'errors.*' \) -exec rm -f {} +
+  find "$BASE" -maxdepth 1 -mtime +1 -type p -exec rm -f {} +
   rm -f "$BASE/pruning"
 }
 
