@@ -62,9 +62,9 @@ worker() {
 
 # keep_errors: stderr goes to a file without a name, for `crashed` to read
 keep_errors() {
-  printf '' >"$BASE/errors.$$" || return 0
-  exec 2>>"$BASE/errors.$$"
-  rm -f "$BASE/errors.$$"
+  printf '' >"$BASE/errors.$$.$NODE" || return 0
+  exec 2>>"$BASE/errors.$$.$NODE"
+  rm -f "$BASE/errors.$$.$NODE"
 }
 
 # crashed STATUS: an error ended this shell: says what it was, and over which request.
