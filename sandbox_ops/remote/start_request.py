@@ -5,13 +5,12 @@ The record is the part that only Python reads; the machine keeps it as it is.
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox_ops.errors import ConnectionLostError, UsageError
-from sandbox_ops.models import CommandResult, EndKind, Job, JobState, job_ids
+from sandbox_ops.errors import UsageError
+from sandbox_ops.models import job_ids
 from sandbox_ops.remote import job_replies, scripts
 
 _COMMAND_IN_RECORD = 4000
@@ -21,6 +20,10 @@ _DESCRIPTION_IN_RECORD = 500
 def new_token() -> str:
     """Return a token that no other start has."""
     return secrets.token_hex(16)
+
+
+LONGEST_TIMEOUT_S = 2**53 // 1000 + 1
+"""As many milliseconds as JSON counts exactly, and far from what a shell cannot count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,8 @@ class StartRequest:
         token: The same token is the same job, however often it is sent.
 
     Raises:
-        UsageError: A NUL in command or directory, or a name that will not do.
+        UsageError: A NUL in command or directory, a name that will not do, or a
+            deadline beyond `LONGEST_TIMEOUT_S`.
     """
 
     command: str
@@ -70,6 +74,12 @@ class StartRequest:
     token: str = field(default_factory=new_token)
 
     def __post_init__(self) -> None:
+        if self.timeout_s is not None and not self.timeout_s <= LONGEST_TIMEOUT_S:
+            raise UsageError(
+                f"a timeout of {self.timeout_s:g} s is too long: at most"
+                f" {LONGEST_TIMEOUT_S} s",
+                "Leave it out for no deadline.",
+            )
         scripts.words(self.command, self.cwd)
         job_ids.check_name(self.name)
         if self.unique_name and self.name and not job_ids.can_be_claimed(self.name):
@@ -129,45 +139,3 @@ class StartRequest:
             "name": job_ids.name_key(self.name) if self.name else "",
         } | {f"file.{name}": text for name, text in self.files.items()}
         return [f"{name}={value}" for name, value in fields.items()]
-
-
-class Call:
-    """A foreground command under way.
-
-    Attributes:
-        future: Resolves to its `CommandResult`; to an error where it never started.
-    """
-
-    def __init__(self, stop: Callable[[str], None]) -> None:
-        self.future: Future[CommandResult] = Future()
-        self.job_id: str | None = None
-        self._stop = stop
-        self._cancelled = False
-
-    def begun(self, job_id: str) -> None:
-        """Take note of the id; a cancel that came earlier is carried out now."""
-        self.job_id = job_id
-        if self._cancelled:
-            self._stop(job_id)
-
-    def cancel(self) -> None:
-        """Stop the command's whole tree on the machine. The future still resolves."""
-        self._cancelled = True
-        if self.job_id is not None:
-            self._stop(self.job_id)
-
-
-def start_outcome_unknown(
-    request: StartRequest, error: ConnectionLostError
-) -> CommandResult:
-    """Return the result of a start whose answer was lost: it may run, without an id."""
-    kept = request.record
-    job = Job(
-        id="",
-        state=JobState.UNKNOWN,
-        reason=f"{error.message}; see `jobs` for whether it was started",
-        command=kept["command"],
-        description=kept["description"],
-        foreground=True,
-    )
-    return CommandResult(job=job, kind=EndKind.CONNECTION_LOST)

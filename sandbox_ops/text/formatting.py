@@ -96,11 +96,11 @@ def end_lines(result: CommandResult) -> tuple[str, ...]:
     """What an exit code alone does not say of how a command ended."""
     job = result.job
     lines: list[str] = []
-    if result.kind is EndKind.SIGNALLED:
+    if result.end is EndKind.SIGNALLED:
         lines.append(f"{job.id} {job.words}")
-    elif result.kind is EndKind.TIMED_OUT:
+    elif result.end is EndKind.TIMED_OUT:
         lines.append(f"{job.id} timed out; {_tree(result.left)}")
-    elif result.kind is EndKind.CONNECTION_LOST:
+    elif result.end is EndKind.CONNECTION_LOST:
         lines += _lost(job)
     if survivors := survivors_line(job):
         lines.append(survivors)
@@ -121,7 +121,7 @@ def _lost(job: Job) -> tuple[str, str]:
 
 def _tree(left: tuple[str, ...]) -> str:
     if not left:
-        return "every process of it is dead"
+        return "no process of it can be found any more"
     return f"still alive: {', '.join(left)}"
 
 
@@ -155,8 +155,12 @@ def foreign_line(process: ForeignProcess) -> str:
 
 
 def error_text(error: SandboxError) -> str:
-    """An error for people: what and where, then the next step on its own line."""
-    lines = [f"error: {error.message}"]
+    """An error for people: what and where, then the next step on its own line.
+
+    No line of what a machine said begins as one of ours does.
+    """
+    message, *more = error.message.splitlines() or [""]
+    lines = [f"error: {message}", *(f"  {line}" for line in more)]
     if error.hint:
         first, *others = error.hint.splitlines()
         lines += [f"hint: {first}", *(f"      {line}" for line in others)]

@@ -4,11 +4,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sandbox_ops.errors import RefusedError, UsageError
-from sandbox_ops.git import local, words
+from sandbox_ops.git import explanations, local
 from sandbox_ops.git.local import LocalTree, Upstream
 from sandbox_ops.machine import jobs, repo
 from sandbox_ops.machine.repo import Tree
 from sandbox_ops.models import Job, Project
+from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import preflight
@@ -52,23 +53,32 @@ class _Target:
     warnings: tuple[str, ...] = field(default=())
 
 
-def sync(sandbox: Sandbox, project: Project, *, push: bool = False) -> SyncReport:
+def sync(
+    sandbox: Sandbox,
+    project: Project,
+    *,
+    push: bool = False,
+    cancel: CancelToken | None = None,
+) -> SyncReport:
     """Bring the clone there to the local commit; verify that it got there.
 
     Args:
         sandbox: The machine.
         project: With its local root, or without one: then upstream's commit it is.
         push: Push local commits first, never by force.
+        cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
         RefusedError: Edits or unpushed commits here or there, jobs that use the tree,
             files in the way; names them, and what to do. Nothing was changed there.
         NotFoundError: There is no clone yet.
+        CancelledError: It was cancelled.
     """
+    sandbox = sandbox.cancelled_by(cancel)
     target = _local_target(project, push=push) if project.root else None
     tree = repo.cloned(sandbox, project)
     if target is None:
-        branch = words.check_branch(project.branch or tree.branch or "")
+        branch = explanations.check_branch(project.branch or tree.branch or "")
         why = f"no local clone here: took what {branch} is upstream"
         target = _Target(branch=branch, warnings=(why,))
     status = jobs.status(sandbox, path=tree.path, tails=0)
@@ -123,11 +133,11 @@ def refuse_other(tree: Tree, project: Project, machine: str) -> None:
     Raises:
         RefusedError: It names both.
     """
-    if project.repo and not words.same_repository(tree.url, project.repo):
+    if project.repo and not explanations.same_repository(tree.url, project.repo):
         raise RefusedError(
             f"{tree.path} on {machine} is a clone of "
-            f"{words.without_password(tree.url) or 'nothing'}, not of "
-            f"{words.without_password(project.repo)}",
+            f"{explanations.without_password(tree.url) or 'nothing'}, not of "
+            f"{explanations.without_password(project.repo)}",
             "If that is right: sandbox-ops run -- git remote set-url origin URL",
         )
 

@@ -52,7 +52,7 @@ def test_any_bin_sh_runs_commands_jobs_and_transfers(
         assert result.stderr.text == "é\n"
         assert sandbox.run("printf 'né\\n' é日本").stdout.text == "né\n"
         late = sandbox.run("setsid sleep 7581 & sleep 7581", timeout_s=0.5)
-        assert (late.kind, late.left) == (EndKind.TIMED_OUT, ())
+        assert (late.end, late.left) == (EndKind.TIMED_OUT, ())
         job = sandbox.start("sleep 7582")
         assert jobs.stop(sandbox, job.id, grace_s=0).left == ()
         sent = tmp_path / "sent é"
@@ -93,7 +93,7 @@ def test_commands_and_transfers_work_whatever_a_bashrc_does(
         assert home.stat().st_size == 100_000
         found = listing.files(sandbox, str(server.home), ["data"])
         assert [file.path for file in found] == ["data"]
-        assert jobs.recent(sandbox, 10)
+        assert jobs.recent(sandbox, 10, include_commands=True)
 
 
 def _a_day_of_work(server: SshServer, git: GitProject, tmp_path: Path) -> None:

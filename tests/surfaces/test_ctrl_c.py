@@ -95,7 +95,7 @@ def test_ctrl_c_leaves_a_job_that_is_watched_and_says_how_to_end_it(
         terminal.shows("begun")
         terminal.types(CTRL_C)
         terminal.shows(
-            f"{job.id} goes on; see it again: sandbox-ops logs {job.id} -f",
+            f"{job.id} goes on; see it again: sandbox-ops logs {job.id} --follow",
             f"Ctrl-C again within 2 s, or: sandbox-ops stop {job.id}",
         )
         assert terminal.end() == 130
@@ -156,7 +156,11 @@ def test_ctrl_c_ends_a_command_that_is_waited_for(
         terminal.types(CTRL_C)
         terminal.shows("stopping it", "saved")
         assert terminal.end() == 130
-    found = next(job for job in jobs.recent(shared_sandbox) if job.command == line)
+    found = next(
+        job
+        for job in jobs.recent(shared_sandbox, include_commands=True)
+        if job.command == line
+    )
     assert found.state is JobState.STOPPED
 
 
@@ -171,5 +175,9 @@ def test_a_second_ctrl_c_does_not_wait_for_the_end_that_comes_all_the_same(
         terminal.types(CTRL_C)
         terminal.shows("interrupted")
         assert terminal.end() == 130
-    found = next(job for job in jobs.recent(shared_sandbox) if job.command == line)
+    found = next(
+        job
+        for job in jobs.recent(shared_sandbox, include_commands=True)
+        if job.command == line
+    )
     wait_until(lambda: state(shared_sandbox, found.id) is JobState.STOPPED)
