@@ -82,6 +82,7 @@ def monitor(report: "MonitorReport", calls: Calls) -> Answer:
     return _answer(
         marks.remote(_machine_line(report)),
         *(marks.remote(line) for line in lines),
+        *map(calls.step, report.next_steps),
         "" if report.jobs else "no jobs",
         next_step=calls.read_job(newest) if newest else idle,
     )

@@ -91,10 +91,15 @@ def _matches(pattern: str, text: str) -> Iterator[dict[str, str]]:
     for match in _compiled(pattern).finditer(text.encode("utf-8", "replace")):
         groups = match.groupdict()
         yield {
-            name: value.decode("utf-8", "replace").strip()
+            _name(name): value.decode("utf-8", "replace").strip()
             for name, value in groups.items()
             if value is not None
         }
+
+
+def _name(name: str | bytes) -> str:
+    """Return a group's name: of a pattern of bytes RE2 says it in bytes."""
+    return name.decode() if isinstance(name, bytes) else name
 
 
 @lru_cache(maxsize=64)

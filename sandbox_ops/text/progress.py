@@ -72,6 +72,7 @@ class Source:
 
     Attributes:
         head: The beginning of the log; "" where the end is all of it.
+        notable: Lines that stand before the end of the log, but not all.
         metrics_file: The end of the file that `$SANDBOX_METRICS` names.
         command: Its options may say how many steps there will be.
         metric_patterns: A project's own, see `log_patterns`.
@@ -79,6 +80,7 @@ class Source:
     """
 
     head: str = ""
+    notable: str = ""
     metrics_file: str = ""
     command: str = ""
     metric_patterns: tuple[str, ...] = ()
@@ -99,7 +101,7 @@ def read(
         source: What else is known.
     """
     if source.head:
-        tail = _from_line_start(tail)
+        tail = f"{_from_line_start(source.notable)}\n{_from_line_start(tail)}"
     said, history = _lines(tail)
     beginning, baseline = _lines(source.head)
     declared, own_names = _declared(history, tail, source)
@@ -113,7 +115,10 @@ def read(
         ),
     )
     metrics = metric_history.ordered(history.last, own_names)
-    warnings = (*history.warnings(baseline), *crashes.warnings(tail))
+    warnings = (
+        *history.warnings(baseline),
+        *crashes.warnings(tail),
+    )
     if where is None:
         return Progress(metrics=metrics, warnings=warnings)
     return Progress(
