@@ -1,4 +1,4 @@
-"""Every setting, once: its key in sandbox.toml, its variable, what it may be.
+"""Every setting, once: its key in the files, its variable, what it may be, who may say it.
 
 The readers beside it, their error texts and the reference page come from `KEYS`.
 """
@@ -28,6 +28,8 @@ class Key:
         example: A value as TOML writes it.
         check: Returns one string of the value, tidied; ValueError says what is wrong.
         help: What it is for.
+        user_only: Whether it touches this computer, so that no project may say it.
+        is_path: Whether it is the path of a file on this computer.
     """
 
     path: str
@@ -37,6 +39,8 @@ class Key:
     example: str
     check: Callable[[str], str]
     help: str
+    user_only: bool = False
+    is_path: bool = False
 
     @property
     def field(self) -> str:
@@ -116,8 +120,10 @@ KEYS: tuple[Key, ...] = (
         kind=str,
         expects="the path of a private key",
         example='"~/.ssh/id_ed25519"',
-        check=value_checks.one_line,
-        help="A private key to offer first. Outside the project's work tree.",
+        check=value_checks.private_key_path,
+        help="A private key to offer first.",
+        user_only=True,
+        is_path=True,
     ),
     Key(
         path="sandboxes.NAME.known_hosts",
@@ -125,8 +131,10 @@ KEYS: tuple[Key, ...] = (
         kind=str,
         expects="the path of a known_hosts file",
         example='"~/.ssh/known_hosts"',
-        check=value_checks.one_line,
-        help="Instead of ssh_config's UserKnownHostsFile. Outside the work tree.",
+        check=value_checks.known_hosts_path,
+        help="Instead of ssh_config's UserKnownHostsFile.",
+        user_only=True,
+        is_path=True,
     ),
     Key(
         path="sandboxes.NAME.ssh_config",
@@ -135,7 +143,9 @@ KEYS: tuple[Key, ...] = (
         expects="the path of an ssh_config file",
         example='"~/.ssh/config"',
         check=value_checks.one_line,
-        help="Instead of ~/.ssh/config, as with `ssh -F`. Outside the work tree.",
+        help="Instead of ~/.ssh/config, as with `ssh -F`.",
+        user_only=True,
+        is_path=True,
     ),
     Key(
         path="sandboxes.NAME.workspace",
@@ -199,6 +209,24 @@ KEYS: tuple[Key, ...] = (
         example='"uv run python train.py --num-steps {steps}"',
         check=value_checks.command,
         help="What `train` starts; {holes} are filled by --set.",
+    ),
+    Key(
+        path="project.train.metrics",
+        variable="SANDBOX_OPS_TRAIN_METRICS",
+        kind=tuple,
+        expects="a list of RE2 patterns with named groups",
+        example="['score (?P<score>[-+.0-9e]+)']",
+        check=value_checks.metric_pattern,
+        help="What `monitor` reads as metrics of a log, beside what it knows.",
+    ),
+    Key(
+        path="project.train.progress",
+        variable="SANDBOX_OPS_TRAIN_PROGRESS",
+        kind=tuple,
+        expects="a list of RE2 patterns with the group step, and total, eta, rate if wanted",
+        example="['sweep (?P<step>[0-9]+) of (?P<total>[0-9]+)']",
+        check=value_checks.progress_pattern,
+        help="How far a training is, where `monitor` does not read it by itself.",
     ),
 )
 

@@ -7,8 +7,10 @@ of the project.
 """
 
 import re
+from collections.abc import Callable
 
-from sandbox_ops.text import address
+from sandbox_ops.errors import UsageError
+from sandbox_ops.text import address, log_patterns
 
 
 def port(number: int) -> int:
@@ -27,12 +29,45 @@ def one_line(value: str) -> str:
     return value
 
 
+def private_key_path(value: str) -> str:
+    """Check a path that goes to ssh as `-i`, which expands `%` and `${}` in it."""
+    if found := next((sign for sign in "%$" if sign in one_line(value)), ""):
+        raise ValueError(f"has {found}, which ssh would expand")
+    return value
+
+
+def known_hosts_path(value: str) -> str:
+    """Check a path that goes to ssh as UserKnownHostsFile, which is a list of files."""
+    for sign in private_key_path(value):
+        if sign.isspace() or sign in "\"'\\":
+            raise ValueError(f"has {sign!r}, at which ssh would split or unquote it")
+    return value
+
+
 def command(value: str) -> str:
     """Check a command for the sandbox: any text that a process can be given."""
     if not value.strip():
         raise ValueError("is empty")
     if "\0" in value:
         raise ValueError("has a NUL character")
+    return value
+
+
+def metric_pattern(value: str) -> str:
+    """Check a pattern that reads metrics from a log."""
+    return _pattern(log_patterns.check_metrics, value)
+
+
+def progress_pattern(value: str) -> str:
+    """Check a pattern that reads from a log how far a training is."""
+    return _pattern(log_patterns.check_progress, value)
+
+
+def _pattern(check: Callable[[str], None], value: str) -> str:
+    try:
+        check(one_line(value))
+    except UsageError as error:
+        raise ValueError(f"cannot be used: {error.message}") from None
     return value
 
 

@@ -33,7 +33,7 @@ _IS_COUNT = re.compile(
     r"|trial|sample|instance|image)(?:e?s)?(?:[ _](?:num|idx|index|id))?"
 )
 _NOT_METRICS = re.compile(
-    r"eta|elapsed|remaining|total|v_num|seed|(?:local_)?rank|world_size|pid|port|line"
+    r"eta|elapsed|cuda|remaining|total|v_num|seed|(?:local_)?rank|world_size|pid|port|line"
     r"|version|time_elapsed|size|date|job|number of .*|.*\.py"
 )
 _MAX_PAIRS = 40

@@ -164,8 +164,8 @@ def _view(job: Job, status: MachineStatus, project: Project | None) -> JobView:
         notable=_text(digest.notable),
         metrics_file=_text(digest.metrics_file),
         command=job.command,
-        metric_patterns=project.metrics if project else (),
-        progress_patterns=project.progress if project else (),
+        metric_patterns=project.train_metrics if project else (),
+        progress_patterns=project.train_progress if project else (),
     )
     return JobView(
         job=job,

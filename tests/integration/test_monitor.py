@@ -1,6 +1,7 @@
 """What monitor tells of trainings, from the machine's side: logs, files, jobs that ended."""
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import records
@@ -16,12 +17,15 @@ from sandbox_ops.workflows.monitor import JobView
 BARS = "for i in $(seq 1 4000); do printf '\\r%s%%|###  | %s/5000 [00:10<00:14, 41.3it/s]' 9 $i; done"
 
 
+Verb = Literal["look", "read", "bytes", "pin"]
+
+
 class Counting(Sandbox):
     """A sandbox that counts its round trips."""
 
     asked = 0
 
-    def request(self, verb: str, *arguments: str, answer_s: float = 30) -> Reply:
+    def request(self, verb: Verb, *arguments: str, answer_s: float = 30) -> Reply:
         self.asked += 1
         return super().request(verb, *arguments, answer_s=answer_s)
 
@@ -122,8 +126,8 @@ def test_a_foreground_command_has_its_file_of_metrics_too(sandbox: Sandbox) -> N
 def test_a_projects_own_patterns_are_read(sandbox: Sandbox) -> None:
     job_id = _ended(sandbox, "echo 'sweep 7 of 90: energy -> -3.5'")
     project = Project(
-        metrics=("energy -> (?P<energy>[-.0-9]+)",),
-        progress=("sweep (?P<step>[0-9]+) of (?P<total>[0-9]+)",),
+        train_metrics=("energy -> (?P<energy>[-.0-9]+)",),
+        train_progress=("sweep (?P<step>[0-9]+) of (?P<total>[0-9]+)",),
     )
     view = _view(sandbox, job_id, project)
     assert (view.progress.step, view.progress.total) == (7, 90)
