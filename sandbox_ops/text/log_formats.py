@@ -48,37 +48,50 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class _Format:
+    """A format; only lines that hold `sign` are tried, for a search costs far more."""
+
     name: str
+    sign: str
     pattern: re.Pattern[str]
     bar: bool = False
     in_epoch: bool = False
 
 
 def _format(
-    name: str, pattern: str, *, bar: bool = False, in_epoch: bool = False
+    name: str, sign: str, pattern: str, *, bar: bool = False, in_epoch: bool = False
 ) -> _Format:
-    return _Format(name, re.compile(pattern, FLAGS), bar, in_epoch)
+    return _Format(name, sign, re.compile(pattern, FLAGS), bar, in_epoch)
 
 
 _STEP_FORMATS = (
     _format(  # `42%|###  | 420/1000 [00:10<00:14, 41.3it/s, loss=0.3]`
         "tqdm",
+        "%|",
         rf"%\|[^|]{{0,400}}\|{GAP}{_OF}{GAP}\[{_TIMES}<(?P<eta>[\d:?]{{1,12}})",
         bar=True,
     ),
     _format(  # `━━━━ 640/1,000 [ 0:00:01 < 0:00:09 , 2,367 it/s ]`
-        "tqdm.rich", rf"{_OF}{GAP}\[{GAP}{_TIMES} < (?P<eta>[\d:-]{{1,12}})", bar=True
+        "tqdm.rich",
+        " < ",
+        rf"{_OF}{GAP}\[{GAP}{_TIMES} < (?P<eta>[\d:-]{{1,12}})",
+        bar=True,
     ),
     _format(  # `420/1000 0:00:10 • 0:00:14 41.30it/s`
         "lightning",
+        "\u2022",
         rf"{_OF}{GAP}{_TIMES}{GAP}\u2022{GAP}(?P<eta>[\d:-]{{1,12}})",
         bar=True,
     ),
     _format(  # `64: 100% ━━━━ 2/2 43.6it/s 0.0s`
-        "ultralytics", rf"\d{{1,3}}% [━─╸╺ ]{{4,80}} {_OF}", bar=True, in_epoch=True
+        "ultralytics",
+        "% ",
+        rf"\d{{1,3}}% [━─╸╺ ]{{4,80}} {_OF}",
+        bar=True,
+        in_epoch=True,
     ),
     _format(  # `12/32 ━━━━ 0s 5ms/step - loss: 0.6`, `12/32 [==>..] - ETA: 0s`
         "keras",
+        "/",
         rf"^{GAP}{_OF}[ \t](?:[━╸╺ ]{{4,80}}|\[[=>.]{{4,80}}\])[ \t-]{{1,4}}"
         r"(?:ETA: )?\d{1,3}(?::\d|m?s)",
         bar=True,
@@ -86,37 +99,45 @@ _STEP_FORMATS = (
     ),
     _format(  # `epoch 001:  50 / 1000 loss=..`, `Epoch: [3][ 50/1000]`
         "fairseq",
+        "/",
         r"(?<![\w.-])epoch(?:\(train\))?[ :]{0,4}\[?(?P<epoch>\d{1,9})[]:, \t[]{1,10}"
         + _OF,
         in_epoch=True,
     ),
     _format(  # `300it [00:10, 31.9it/s, loss=0.3]`
         "tqdm without total",
+        " [",
         rf"(?<![\w./])(?P<step>\d{{1,15}})[a-z]{{1,12}} \[{_TIMES}, ",
         bar=True,
     ),
     _format(  # `step 120/5000`, `Step: 120 / 5000`, `"iter": 7 of 9`
-        "steps", rf"{_WORDS}{_STEPS}(?:e?s)?['\"]?{GAP}[:=#]?[ \t\[(]{{0,8}}{_OF}"
+        "steps", "", rf"{_WORDS}{_STEPS}(?:e?s)?['\"]?{GAP}[:=#]?[ \t\[(]{{0,8}}{_OF}"
     ),
-    _format("boosting", r"^(?:\[[\d:]{8}\] )?\[(?P<step>\d{1,9})\]\t"),
+    _format("boosting", "]\t", r"^(?:\[[\d:]{8}\] )?\[(?P<step>\d{1,9})\]\t"),
     _format(  # `25:	learn: 0.1	test: 0.3	total: 61ms	remaining: 32.8ms`
         "catboost",
+        ":\t",
         r"^(?P<step>\d{1,9}):\t(?:learn|test): .{0,300}\tremaining: (?P<left>.{1,20})",
     ),
     _format(
         "tables",
+        "timesteps",
         r"^\|[ \t]{1,8}total[_ ]timesteps[ \t]{1,40}\|[ \t]{1,4}(?P<step>\d{1,15})",
     ),
     _format(
         "step alone",
+        "",
         rf"{_WORDS}(?:step|iter|iteration|timestep)s?['\"]?{GAP}[:=#]?{GAP}"
         r"['\"]?(?P<step>\d{1,15})(?![\w.]|:\d)",
     ),
 )
 _OUTER_FORMATS = (
-    _format("epochs", rf"(?<![\w.-]){_OUTER}s?['\"]?{GAP}[:=#]?[ \t\[(]{{0,8}}{_OF}"),
+    _format(
+        "epochs", "", rf"(?<![\w.-]){_OUTER}s?['\"]?{GAP}[:=#]?[ \t\[(]{{0,8}}{_OF}"
+    ),
     _format(
         "epoch alone",
+        "",
         rf"(?<![\w.-]){_OUTER}(?:\(train\))?['\"]?[ \t]{{0,8}}[:=#]?[ \t]{{0,8}}['\"\[]?"
         r"(?P<step>\d{1,9}(?:\.\d{1,20})?)(?![\w.]|:\d)",
     ),
@@ -140,7 +161,7 @@ _PER_SECOND = {"us": 1e6, "ms": 1e3, "s": 1.0}
 def step_count(line: str) -> Count | None:
     """Return how many steps a line says are done."""
     for form in _STEP_FORMATS:
-        if match := log_numbers.last(form.pattern, line):
+        if form.sign in line and (match := log_numbers.last(form.pattern, line)):
             return _count(form, match, line)
     return None
 
@@ -166,7 +187,7 @@ def row_count(columns: tuple[str, ...], row: str) -> Count | None:
 def around_bar(line: str) -> tuple[str, str]:
     """Return what stands before the bar in a line, without its percentage, and after it."""
     for form in _STEP_FORMATS:
-        if form.bar and (match := form.pattern.search(line)):
+        if form.bar and form.sign in line and (match := form.pattern.search(line)):
             before = line[: match.start()].rstrip().rstrip("0123456789")
             return before.rstrip(": "), line[match.end() :]
     return line, ""
@@ -199,7 +220,7 @@ def _label(before: str) -> str:
 
 def _rate(line: str) -> float | None:
     """Return the steps per second that a line states, also as seconds per step."""
-    match = log_numbers.last(_RATE, line)
+    match = log_numbers.last(_RATE, line) if "/" in line else None
     if match is None or not (value := log_numbers.number(match[1])):
         return None
     return value if match[2] else _PER_SECOND[match[3].lower()] / value

@@ -1,5 +1,6 @@
 """monitor: everything that goes on there, in one look."""
 
+import functools
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -169,9 +170,13 @@ def _view(job: Job, status: MachineStatus, project: Project | None) -> JobView:
     )
     return JobView(
         job=job,
-        progress=progress.read(tail, job.elapsed_s, source),
+        progress=_read(tail, job.elapsed_s, source),
         last_lines=tuple(lines[-_LAST_LINES:]),
     )
+
+
+_read = functools.lru_cache(maxsize=128)(progress.read)
+"""Who watches sees the same end of a job that ended again and again."""
 
 
 def _text(data: bytes) -> str:

@@ -70,7 +70,7 @@ last_states() {
 notable() {
   {
     printf '\n' # as above: the first line is whole where nothing is cut off before it
-    LC_ALL=C sed -nE -e '/Traceback \(most recent call last\)/,/^(\[[^]]*]: )?[^[:space:][]/{
+    LC_ALL=C sed -nE -e '/Traceback \(most recent call last\)/,/^(\[[^]]*]: )?[^[[:space:]]/{
       /^(\[[^]]*]: )?[[:space:]]/!p
       b
     }' -e '/[Ll]oss|[Ee]poch|[Ss]tep|[Ii]ter|[Rr]eward|[Ee]pisode|[Gg]eneration|^\[[0-9]/p'
