@@ -77,7 +77,8 @@ def monitor(report: "MonitorReport", calls: Calls) -> Answer:
     )
     if not report.reachable:
         first = f"{report.sandbox}: not reachable; what runs there is unknown"
-        return Answer(marks.join(first, *lines), is_error=True)
+        steps = map(calls.step, report.next_steps)
+        return Answer(marks.join(first, *lines, *steps), is_error=True)
     idle = calls.named("remote_train")
     return _answer(
         marks.remote(_machine_line(report)),

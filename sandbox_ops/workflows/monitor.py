@@ -104,10 +104,13 @@ def monitor(sandbox: Sandbox, project: Project | None = None) -> MonitorReport:
     try:
         status = jobs.status(sandbox, path=path or sandbox.config.workspace)
     except ConnectError as error:
-        hint = f" {error.hint}" if error.hint else ""
-        why = f"{sandbox.config.name} cannot be reached: {error.message}{hint}"
+        words = (hint for hint in error.hints if isinstance(hint, str))
+        why = f"{sandbox.config.name} cannot be reached: {error.message}"
         return MonitorReport(
-            sandbox=sandbox.config.name, reachable=False, warnings=(why,)
+            sandbox=sandbox.config.name,
+            reachable=False,
+            warnings=(" ".join((why, *words)),),
+            next_steps=error.next_steps,
         )
     return report(sandbox.config.name, status, project)
 
