@@ -37,6 +37,8 @@ outputs = ["models/", "results/*.json"]
 
 [project.train]
 command = "python train.py --steps {steps}"
+metrics = ['score (?P<score>[0-9.]+)']
+progress = ['sweep (?P<step>[0-9]+)', '(?P<step>[0-9]+) of (?P<total>[0-9]+)']
 """
 
 
@@ -104,6 +106,11 @@ def test_every_key_of_the_file_arrives() -> None:
         verify=(),
         outputs=("models/", "results/*.json"),
         train_command="python train.py --steps {steps}",
+        train_metrics=("score (?P<score>[0-9.]+)",),
+        train_progress=(
+            "sweep (?P<step>[0-9]+)",
+            "(?P<step>[0-9]+) of (?P<total>[0-9]+)",
+        ),
     )
 
 
@@ -447,6 +454,10 @@ def test_an_unknown_sandbox_is_told_with_those_that_there_are() -> None:
         'setup = ["a\\u0000b"]',
         'setup = [" "]',
         'train = {command = ""}',
+        'train = {metrics = ["score ("]}',
+        'train = {metrics = ["score [0-9]+"]}',
+        'train = {progress = ["(?P<steps>[0-9]+)"]}',
+        'train = {progress = ["(?P<step>[0-9]+)(?=x)"]}',
     ],
 )
 def test_a_value_that_could_do_more_than_it_says_is_refused(line: str) -> None:
