@@ -147,6 +147,8 @@ def test_every_value_can_come_from_a_variable_and_wins_over_the_file() -> None:
             "SANDBOX_OPS_VERIFY": "make check",
             "SANDBOX_OPS_OUTPUTS": "out/",
             "SANDBOX_OPS_TRAIN_COMMAND": "make train",
+            "SANDBOX_OPS_TRAIN_METRICS": "(?P<f1>[0-9.]+)",
+            "SANDBOX_OPS_TRAIN_PROGRESS": "lap (?P<step>[0-9]+)",
         },
     )
     assert found.sandbox() == SandboxConfig(
@@ -167,6 +169,8 @@ def test_every_value_can_come_from_a_variable_and_wins_over_the_file() -> None:
         verify=("make check",),
         outputs=("out/",),
         train_command="make train",
+        train_metrics=("(?P<f1>[0-9.]+)",),
+        train_progress=("lap (?P<step>[0-9]+)",),
     )
 
 
