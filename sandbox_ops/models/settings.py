@@ -91,8 +91,8 @@ class Project(_Checked):
         verify: Commands that must succeed afterwards; None: detected.
         outputs: Paths below the project that `fetch` brings home.
         train_command: Template for `train`, with `{steps}`-like holes; "" if none.
-        metrics: The user's own patterns for metrics in a log (RE2, named groups).
-        progress: The user's own patterns for a log's steps (`step`, `total`, ...).
+        train_metrics: The user's own patterns for metrics in a log (RE2, named groups).
+        train_progress: The same for how far it is (`step`, `total`, ...).
 
     Raises:
         ConfigError: A field of another type; names it.
@@ -106,5 +106,5 @@ class Project(_Checked):
     verify: tuple[str, ...] | None = None
     outputs: tuple[str, ...] = ()
     train_command: str = ""
-    metrics: tuple[str, ...] = ()
-    progress: tuple[str, ...] = ()
+    train_metrics: tuple[str, ...] = ()
+    train_progress: tuple[str, ...] = ()
