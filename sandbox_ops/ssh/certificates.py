@@ -149,7 +149,9 @@ def is_signed(certificate: Certificate) -> bool:
         return False
 
 
-def vouched(blob: bytes, authorities: Iterable[bytes], name: str) -> tuple[bool, str]:
+def verify_certificate(
+    blob: bytes, authorities: Iterable[bytes], name: str
+) -> tuple[bool, str]:
     """Decide on a certificate that a machine showed.
 
     Args:

@@ -4,6 +4,7 @@ Nothing here asks on a terminal: an MCP server has none, and a script waits for 
 """
 
 import functools
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -13,16 +14,20 @@ from paramiko.auth_strategy import AuthSource, AuthStrategy, SourceResult
 from sandbox_ops.errors import AuthenticationError
 from sandbox_ops.ssh import identities
 from sandbox_ops.ssh.agent import Agent
+from sandbox_ops.ssh.budget import Budget
 from sandbox_ops.ssh.identities import Identities, Offer
 from sandbox_ops.ssh.key_files import KeyFile
-from sandbox_ops.ssh.openssh_config import ResolvedHost
+from sandbox_ops.ssh.resolved_host import ResolvedHost
+from sandbox_ops.ssh.transport import Transport
 
+_ANSWER_S = 1.0
+"""What a server is left to answer in when the agent has taken its time."""
 _MANY = 5
 """MaxAuthTries of sshd_config(5) is 6."""
 
 
 class LockedKeyError(AuthenticationError):
-    """What is open was not let in, and there are keys that want a passphrase.
+    """No open key was accepted, and there are keys that want a passphrase.
 
     Attributes:
         files: Those keys.
@@ -35,27 +40,40 @@ class LockedKeyError(AuthenticationError):
 class Keyring:
     """What logs in to one machine, and keeps what was opened for the next time.
 
-    A connection that heals must not ask for a passphrase again.
+    A connection that is made again must not ask for a passphrase again.
     """
 
     resolved: ResolvedHost
     opened: dict[str, paramiko.PKey] = field(default_factory=dict)
 
-    def log_in(self, transport: paramiko.Transport, user: str, where: str) -> None:
-        """Offer what there is until one is let in.
+    def log_in(
+        self, transport: Transport, user: str, where: str, within_s: float
+    ) -> None:
+        """Offer what there is until one is accepted.
 
         Raises:
-            LockedKeyError: None was let in, and some were not offered.
-            AuthenticationError: None was let in; says what was tried.
+            LockedKeyError: None was accepted, and some were not offered.
+            AuthenticationError: None was accepted; says what was tried.
             SSHException: The connection died, or nobody answered.
         """
-        agent = Agent(self.resolved.identity_agent)
+        ends_at = time.monotonic() + within_s
+        agent = Agent(self.resolved.identity_agent, within_s - _ANSWER_S)
         try:
-            found = identities.gather(self.resolved, agent.keys, self.opened)
-            tried = _offer(transport, user, found.offers)
+            found = identities.gather(
+                self.resolved, agent.keys, self.opened, transport.allowed.user_keys
+            )
+            tried = _offer(transport, user, found.offers, ends_at)
+        except paramiko.SSHException as error:
+            if agent.broken:  # it took the time that the server had to answer in
+                raise AuthenticationError(
+                    f"authentication failed at {where}: {agent.complaint}",
+                    "Answer its question in time, or end it and start another: ssh-add "
+                    "-l shows whether it answers.",
+                ) from error
+            raise
         finally:
             agent.close()
-        if not tried.let_in:
+        if not tried.accepted:
             complaints = [*filter(None, [agent.complaint]), *found.unused]
             raise _refused(self.resolved, where, tried, found, complaints)
 
@@ -82,15 +100,17 @@ class Keyring:
 class Strategy(AuthStrategy):
     """What paramiko calls when the host key was checked."""
 
-    def __init__(self, keyring: Keyring, user: str, where: str) -> None:
+    def __init__(self, keyring: Keyring, user: str, where: str, budget: Budget) -> None:
         super().__init__(ssh_config=paramiko.SSHConfig())
         self._keyring = keyring
         self._user = user
         self._where = where
+        self._budget = budget
 
-    def authenticate(self, transport: paramiko.Transport) -> list[SourceResult]:
+    def authenticate(self, transport: Transport) -> list[SourceResult]:  # type: ignore[override]  # we made it
         """Log in, or say why not; see `Keyring.log_in`."""
-        self._keyring.log_in(transport, self._user, self._where)
+        left_s = self._budget.left_s
+        self._keyring.log_in(transport, self._user, self._where, left_s)
         return []
 
     def get_sources(self) -> Iterator[AuthSource]:
@@ -102,23 +122,26 @@ class Strategy(AuthStrategy):
 class _Tried:
     """How far we came: what was tried, and what the server would take."""
 
-    let_in: bool = False
+    accepted: bool = False
     words: list[str] = field(default_factory=list)
     takes: tuple[str, ...] = ()
 
 
-def _offer(transport: paramiko.Transport, user: str, offers: Sequence[Offer]) -> _Tried:
+def _offer(
+    transport: paramiko.Transport, user: str, offers: Sequence[Offer], ends_at: float
+) -> _Tried:
     found = _Tried()
     for offer in offers:
+        transport.auth_timeout = max(_ANSWER_S / 2, ends_at - time.monotonic())
         _try(
             found,
             transport,
             functools.partial(transport.auth_publickey, user, offer.key),
             offer.words,
         )
-        if found.let_in or not transport.is_active() or _no_keys(found):
+        if found.accepted or not transport.is_active() or _no_keys(found):
             return found
-    # some servers let everybody in who got so far, by the network's own identity
+    # some servers accept everybody who got so far, by the network's own identity
     _try(found, transport, functools.partial(transport.auth_none, user), "")
     return found
 
@@ -141,7 +164,7 @@ def _try(
         _look_alive(transport, error, len(found.words))
         found.words += filter(None, [words])
     else:
-        found.let_in, found.takes = not more, more
+        found.accepted, found.takes = not more, more
         if more:
             found.words.append(f"{words} (which is right, and not enough)")
 
@@ -180,7 +203,7 @@ def _refused(
         return error
     if _no_keys(tried):
         return AuthenticationError(
-            f"{said}; it wants {' or '.join(tried.takes)}, and we never ask for words",
+            f"{said}; it wants {' or '.join(tried.takes)}, and we never ask for a password",
             f"Let it take a key alone. See what it says: ssh -v {resolved.alias} true",
         )
     if len(tried.words) >= _MANY:

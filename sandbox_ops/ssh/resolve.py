@@ -12,8 +12,9 @@ from pathlib import Path
 
 from sandbox_ops.errors import ConfigError
 from sandbox_ops.models import SandboxConfig
-from sandbox_ops.ssh import openssh_config
-from sandbox_ops.ssh.openssh_config import LocalUser, ResolvedHost
+from sandbox_ops.ssh import config_fallback, openssh_config
+from sandbox_ops.ssh.resolved_host import ResolvedHost
+from sandbox_ops.ssh.tokens import LocalUser
 
 _SSH_TIMEOUT_S = 10
 _LOG = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ def _by_paramiko(config: SandboxConfig) -> ResolvedHost:
 
     path = Path(config.ssh_config or "~/.ssh/config").expanduser()
     text = path.read_text("utf-8", "replace") if path.is_file() else ""
-    for warning in openssh_config.warnings_for_fallback(text, config.host):
+    for warning in config_fallback.warnings_for_fallback(text, config.host):
         _LOG.warning("%s (no ssh client is installed): %s", path, warning)
     options = dict(SSHConfig.from_text(text).lookup(config.host))
     if config.port:

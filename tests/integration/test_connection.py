@@ -16,8 +16,6 @@ from sshd import SshServer
 
 from sandbox_ops import Sandbox, SandboxConfig
 from sandbox_ops.errors import ConfigError, ConnectError, HostKeyError
-from sandbox_ops.machine import trust
-from sandbox_ops.ssh.known_hosts import Trust
 
 
 def client_config(server: SshServer, path: Path, lines: str) -> str:
@@ -254,39 +252,6 @@ def test_nothing_of_a_connection_stays_open(sshd: SshServer) -> None:
         with Sandbox(sshd.config()) as sandbox:
             sandbox.run("true")
     assert descriptors() <= before
-
-
-def test_trusting_a_key_is_a_look_a_comparison_and_one_line(
-    sshd: SshServer, tmp_path: Path
-) -> None:
-    known = tmp_path / "new" / "known_hosts"
-    config = sshd.config(known_hosts=str(known))
-    with Sandbox(config) as sandbox:
-        shown = trust.look(sandbox)
-        assert [key.trust for key in shown] == [Trust.UNKNOWN]
-        with pytest.raises(HostKeyError, match="Nothing was added"):
-            trust.add(sandbox, shown, "SHA256:somebody-else")
-        assert not known.exists()
-        report = trust.add(sandbox, shown, shown[0].fingerprint)
-        assert report.added == (shown[0].fingerprint,)
-    with Sandbox(config) as sandbox:
-        assert sandbox.run("true").ok
-        assert trust.add(sandbox, trust.look(sandbox)).added == ()
-    assert known.read_text().count("\n") == 1
-
-
-def test_a_changed_key_cannot_be_trusted_by_adding_a_line(
-    make_sshd: Callable[..., SshServer],
-) -> None:
-    server = make_sshd()
-    server.new_host_key()
-    before = server.known_hosts.read_text()
-    with (
-        Sandbox(server.config()) as sandbox,
-        pytest.raises(HostKeyError, match="changed"),
-    ):
-        trust.add(sandbox, trust.look(sandbox))
-    assert server.known_hosts.read_text() == before
 
 
 def test_a_link_that_can_be_read_but_not_written_is_healed(
