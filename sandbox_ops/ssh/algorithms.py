@@ -21,6 +21,8 @@ _OFFER_KEYS = {
     "macs": ("client_mac_algo_list", "server_mac_algo_list"),
 }
 """Where paramiko keeps what a server offered (RFC 4253, section 7.1)."""
+_NO_ALGORITHMS = ("kex-strict-", "ext-info-")
+"""What stands among key exchanges and only says what else a server knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +129,11 @@ def mismatches(
     for kind, keys in _OFFER_KEYS.items():
         mine = getattr(ours, kind)
         for key in keys:
-            theirs = tuple(name for name in offered.get(key, ()) if name)
+            theirs = tuple(
+                name
+                for name in offered.get(key, ())
+                if name and not name.startswith(_NO_ALGORITHMS)
+            )
             if not set(mine) & set(theirs):
                 found.append(Mismatch(_DIRECTIVES[kind], mine, theirs))
                 break
