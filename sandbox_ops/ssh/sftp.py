@@ -24,5 +24,3 @@ class QuietSftpClient(SFTPClient):
 
         file._prefetch_thread = quietly  # type: ignore[attr-defined]  # noqa: SLF001
         return file
-
-    file = open
