@@ -167,7 +167,7 @@ class ProtocolError(SandboxError):
 
 
 class DeniedError(SandboxError):
-    """Permission, a foreign owner, or a read-only mode is in the way."""
+    """Permission, or a foreign owner, is in the way."""
 
     kind = "denied"
     exit_code = 77
