@@ -30,7 +30,7 @@ from sandbox_ops.ssh.budget import Budget
 from sandbox_ops.ssh.fabric_verbs import UserVerbs
 from sandbox_ops.ssh.login import Keyring, LockedKeyError, Strategy
 from sandbox_ops.ssh.resolve import resolve
-from sandbox_ops.ssh.route import Route
+from sandbox_ops.ssh.route import Hop, Route
 from sandbox_ops.ssh.runner import Runner
 
 CONNECT_S = 9.0
@@ -65,7 +65,7 @@ class SandboxConnection(UserVerbs):
     def __init__(
         self,
         config: SandboxConfig,
-        via: "SandboxConnection | None" = None,
+        via: Hop | None = None,
         *,
         is_hop: bool = False,
     ) -> None:
@@ -236,7 +236,5 @@ class SandboxConnection(UserVerbs):
         return channel.open_pipe(self.transport, command, self.prepare_session)
 
 
-def _connect_hop(
-    config: SandboxConfig, via: SandboxConnection | None
-) -> SandboxConnection:
+def _connect_hop(config: SandboxConfig, via: Hop | None) -> SandboxConnection:
     return SandboxConnection(config, via, is_hop=True)

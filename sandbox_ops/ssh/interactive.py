@@ -25,6 +25,7 @@ def command(config: SandboxConfig, folder: str = "") -> tuple[str, ...]:
         user=config.user,
         identity_file=config.identity_file,
         config_file=config.ssh_config,
+        ssh_options=config.ssh_options,
     )
     options = [word for word in lookup[1:-2] if word not in {"-G", "-T"}]
     if config.known_hosts:

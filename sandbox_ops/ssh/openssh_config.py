@@ -46,6 +46,7 @@ def lookup_command(
     user: str | None = None,
     identity_file: str | None = None,
     config_file: str | None = None,
+    ssh_options: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Return the argv that asks the ssh client how it would reach a host.
 
@@ -68,6 +69,7 @@ def lookup_command(
         "-i": identity_file,
     }
     options = [word for flag, value in given.items() if value for word in (flag, value)]
+    options += [word for option in ssh_options for word in ("-o", option)]
     # -T: without it ssh complains on stderr that there is no terminal.
     return ("ssh", "-G", "-T", *options, "--", host)
 

@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import paramiko
 
@@ -23,8 +23,24 @@ from sandbox_ops.ssh.resolved_host import ResolvedHost
 from sandbox_ops.ssh.transport import AVAILABLE, Transport
 from sandbox_ops.text.address import Address
 
-if TYPE_CHECKING:
-    from sandbox_ops.ssh.connection import SandboxConnection
+
+class Hop(Protocol):
+    """A connection to a jump host: what a route needs of it."""
+
+    transport: Any
+
+    @property
+    def route(self) -> "Route":
+        """How the jump host itself is reached."""
+        ...
+
+    def open(self, within_s: float | None = None) -> None:
+        """Open it, if it is not."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+        ...
 
 
 @dataclass(slots=True)
@@ -43,22 +59,20 @@ class Route:
     config: SandboxConfig
     resolved: ResolvedHost
     host_keys: HostKeys
-    connect_hop: (
-        "Callable[[SandboxConfig, SandboxConnection | None], SandboxConnection]"
-    )
+    connect_hop: "Callable[[SandboxConfig, Hop | None], Hop]"
     proxy: Proxy | None = None
     transport: Transport | None = None
-    _via: "SandboxConnection | None" = field(default=None)
+    _via: Hop | None = field(default=None)
 
     @property
-    def via(self) -> "SandboxConnection | None":
+    def via(self) -> Hop | None:
         """The connection to the last jump host; None where there is no ProxyJump."""
         if self._via is None:
             for hop in self.resolved.hops:
                 self._via = self.connect_hop(_hop_config(self.config, hop), self._via)
         return self._via
 
-    def start_from(self, via: "SandboxConnection | None") -> None:
+    def start_from(self, via: Hop | None) -> None:
         """Say that this machine is reached from another, already chosen one."""
         self._via = via
 
@@ -143,7 +157,7 @@ class Route:
             self._via.close()
 
 
-def _open_stream(via: "SandboxConnection", host: str, port: int, budget: Budget) -> Any:  # noqa: ANN401
+def _open_stream(via: Hop, host: str, port: int, budget: Budget) -> Any:  # noqa: ANN401
     """Return a channel from a jump host to a port (RFC 4254, 7.2)."""
     via.open(budget.left_s)
     try:

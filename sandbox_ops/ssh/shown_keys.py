@@ -30,11 +30,10 @@ class HostKey:
     certificate: bytes = b""
 
 
-def machines_on_the_way(
-    connection: SandboxConnection,
-) -> tuple[SandboxConnection, ...]:
+def machines_on_the_way(connection: SandboxConnection) -> tuple[SandboxConnection, ...]:
     """Return the jump hosts to a machine, the first first, and the machine itself."""
-    before = machines_on_the_way(connection.route.via) if connection.route.via else ()
+    via = connection.route.via
+    before = machines_on_the_way(via) if isinstance(via, SandboxConnection) else ()
     return (*before, connection)
 
 
