@@ -158,7 +158,7 @@ def wait(
     try:
         return watch.future.result(timeout_s).job
     except TimeoutError:
-        watch.lose()
+        watch.mark_connection_lost("nobody waits for it any more")
         raise TimedOutError(
             f"{watch.job.id} has not ended within {timeout_s:g} s; it goes on",
             NextStep("logs", {"job": watch.job.id}, "Look again with"),

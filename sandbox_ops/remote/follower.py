@@ -125,9 +125,9 @@ class Watch:
         soon = min(max(age * 0.1, _SOONEST_S), 1.0)
         return soon if self._heard else max(soon, min(age * 0.02, _LATEST_S))
 
-    def lose(self) -> None:
-        """Resolve as connection lost: the outcome is unknown."""
-        self.job = dataclasses.replace(self.job, state=JobState.UNKNOWN, reason="")
+    def mark_connection_lost(self, reason: str) -> None:
+        """Resolve as connection lost: the outcome is unknown, and why is `job.reason`."""
+        self.job = dataclasses.replace(self.job, state=JobState.UNKNOWN, reason=reason)
         self._resolve(EndKind.CONNECTION_LOST)
 
     def fail(self, error: Exception) -> None:
@@ -206,9 +206,9 @@ class Follower:
         words = [word for watch in watches for word in watch.question(at_most)]
         try:
             reply = self._workers.submit("poll", words).result()
-        except ConnectError:
+        except ConnectError as error:
             for watch in watches:
-                watch.lose()
+                watch.mark_connection_lost(error.message)
             return
         except Exception as error:  # noqa: BLE001  # belongs to those who wait
             for watch in watches:

@@ -17,6 +17,8 @@ from sandbox_ops.errors import (
     ConnectError,
     ConnectionLostError,
     HostKeyError,
+    NextStep,
+    SandboxError,
     TimedOutError,
 )
 from sandbox_ops.remote.worker import Hello, Reply, Worker
@@ -241,21 +243,31 @@ def _no_answer(request: _Request) -> TimedOutError:
 
 
 def _lost(host: str, request: _Request, error: Exception) -> ConnectError:
+    # why it did not come back, and what to do
+    cause = error.message if isinstance(error, SandboxError) else str(error)
+    hints = error.hints if isinstance(error, SandboxError) else ()
+    lost = (
+        f"the connection to {host} was lost and did not come back within {HEAL_S:.0f} s"
+    )
     if not request.sent:
         return ConnectError(
-            f"the connection to {host} was lost and did not come back within "
-            f"{HEAL_S:.0f} s, so `{request.verb}` was never sent: {error}",
+            f"{lost}, so `{request.verb}` was never sent: {cause}",
+            *hints,
             "Nothing was done. Try again when the machine is reachable.",
         )
-    unsure = {
-        "start": "Whether the command was started is not known: see `sandbox-ops jobs` "
-        "before you start it again.",
+    unsure: dict[str, str | NextStep] = {
+        "start": NextStep(
+            "jobs",
+            {},
+            "Whether the command was started is not known: look before you start it "
+            "again",
+        ),
         "stop": "Whether the job was stopped is not known: stop it again when the "
         "machine is reachable.",
     }
     return ConnectionLostError(
-        f"the connection to {host} was lost and did not come back within "
-        f"{HEAL_S:.0f} s: {error}",
+        f"{lost}: {cause}",
+        *hints,
         unsure.get(
             request.verb,
             "What runs there goes on. Try again when the machine is reachable.",

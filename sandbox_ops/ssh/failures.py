@@ -114,7 +114,8 @@ def _network(attempt: Attempt) -> ConnectError:
     return ConnectError(
         f"the network to {attempt.where} carries nothing any more: what we sent after "
         "the connection was made never arrived",
-        NETWORK_HINT,
+        "Is the VPN up, does a firewall or a link with a smaller MTU stand in between? "
+        "The machine itself may be well.",
     )
 
 
