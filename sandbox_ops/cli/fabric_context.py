@@ -39,14 +39,8 @@ def config_of(context: Any, settings: "Settings") -> "SandboxConfig":  # noqa: A
     Raises:
         ConfigError: It says something that we cannot do; names it.
     """
-    from sandbox_ops.models import SandboxConfig
-
     host = host_of(context) or ""
-    known = (settings.sandbox(name) for name in settings.sandbox_names)
-    base = next(
-        (config for config in known if host in {config.host, config.name}),
-        SandboxConfig(name=host, host=host),
-    )
+    base = settings.sandbox_at(host)
     keys = _key_files(context)
     return dataclasses.replace(
         base,

@@ -19,7 +19,6 @@ from sandbox_ops.errors import AuthenticationError, ConnectError
 from sandbox_ops.models import SandboxConfig
 from sandbox_ops.ssh import (
     askpass,
-    channel,
     dial,
     failures,
     host_keys,
@@ -32,6 +31,7 @@ from sandbox_ops.ssh.login import Keyring, LockedKeyError, Strategy
 from sandbox_ops.ssh.resolve import resolve
 from sandbox_ops.ssh.route import Hop, Route
 from sandbox_ops.ssh.runner import Runner
+from sandbox_ops.ssh.worker_links import WorkerLinks
 
 CONNECT_S = 9.0
 """What an attempt may take, all its steps together; ConnectTimeout says otherwise."""
@@ -48,9 +48,14 @@ class _Link:
     lock: threading.RLock = field(default_factory=threading.RLock)
     files: threading.RLock = field(default_factory=threading.RLock)
     failed: tuple[float, Exception] | None = None
+    heard_at: float | None = None
+
+    def hear(self) -> None:
+        """Take note of a sign of life."""
+        self.heard_at = time.monotonic()
 
 
-class SandboxConnection(UserVerbs):
+class SandboxConnection(UserVerbs, WorkerLinks):
     """A `fabric.Connection` for users' tasks, and the door for our workers.
 
     Args:
@@ -153,7 +158,8 @@ class SandboxConnection(UserVerbs):
                 if attempt == _ATTEMPTS - 1 or (within_s is not None and within_s <= 0):
                     raise
                 threading.Event().wait(pause_s)
-        probe.begin(self.transport)
+        self._link.hear()
+        probe.begin(self.transport, self._link.hear)
 
     def _open_once(self, budget: Budget) -> None:
         try:
@@ -224,16 +230,6 @@ class SandboxConnection(UserVerbs):
         with self._link.lock:
             self._clean_up()
             self.route.close()
-
-    def shell(self, command: str) -> "channel.Pipe":
-        """Return a new session that runs the command, as bytes in and out.
-
-        Raises:
-            SessionLimitError: The server allows no further session now.
-            LinkError: The connection died.
-        """
-        self.open()
-        return channel.open_pipe(self.transport, command, self.prepare_session)
 
 
 def _connect_hop(config: SandboxConfig, via: Hop | None) -> SandboxConnection:

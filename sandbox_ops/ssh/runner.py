@@ -14,7 +14,7 @@ from typing import Any
 from fabric.runners import Remote
 
 from sandbox_ops.errors import ConnectionLostError
-from sandbox_ops.ssh.channel import SessionLimitError
+from sandbox_ops.links import SessionLimitError
 
 _SIGNAL_NUMBERS = {
     "HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9,

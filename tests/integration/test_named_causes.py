@@ -139,7 +139,7 @@ def in_mid_command(sandbox: Sandbox, fault: Callable[[], None]) -> CommandResult
     wait_until(lambda: call.job_id)
     fault()
     result = call.future.result(40)
-    assert result.kind is EndKind.CONNECTION_LOST
+    assert result.end is EndKind.CONNECTION_LOST
     assert result.job.id in "\n".join(formatting.end_lines(result))
     return result
 
