@@ -7,7 +7,7 @@ proves that it has them. Jump hosts on the way come first, each with its own que
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sandbox_ops.errors import ConnectError, HostKeyError, RefusedError
 from sandbox_ops.sandbox import Sandbox
@@ -91,11 +91,15 @@ def trust(
         ConnectError: A machine cannot be reached.
     """
     reports: list[TrustReport] = []
+    unused = fingerprint
     for connection in machines_on_the_way(sandbox.connection):
-        report, used = _trust_one(connection, sandbox.config.name, agree, fingerprint)
-        fingerprint = "" if used else fingerprint
+        report, used = _trust_one(connection, sandbox.config.name, agree, unused)
+        unused = "" if used else unused
         reports.append(report)
     *before, last = reports
+    seen = {key.fingerprint for report in reports for key in report.keys}
+    if unused and unused not in seen:  # all were known: say that this is none of them
+        _with_fingerprint(sandbox.connection, last.keys[0], unused)
     return TrustReport(
         host=last.host,
         keys=last.keys,
@@ -160,10 +164,10 @@ def _with_fingerprint(
         if each.fingerprint == fingerprint:
             return each
         seen[each.fingerprint] = each
-    words = ", ".join(f"{key.key_type} {key.fingerprint}" for key in seen.values())
+    listed = ", ".join(f"{key.key_type} {key.fingerprint}" for key in seen.values())
     raise HostKeyError(
         f"no host key of {shown.machine} has the fingerprint {fingerprint}; it shows "
-        f"{words}. Nothing was added.",
+        f"{listed}. Nothing was added.",
         "Ask whoever runs the machine for its fingerprint again; do not connect.",
     )
 
@@ -191,8 +195,9 @@ def _proven(
         raise
     except ConnectError:
         return []
+    # beside the confirmed key any other is a "changed" one to known_hosts
     return [
-        key
+        key if key.trust is Trust.TRUSTED else replace(key, trust=Trust.UNKNOWN)
         for key in keys
         if key.fingerprint != confirmed.fingerprint and key.trust is not Trust.REVOKED
     ]

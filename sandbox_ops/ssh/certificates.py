@@ -1,4 +1,4 @@
-"""Host certificates: a key that an authority of known_hosts vouches for.
+"""Host certificates: a key that an authority of known_hosts has signed.
 
 The form is that of PROTOCOL.certkeys of OpenSSH; the checks are those of ssh(1): a host's
 certificate, for this name, valid now, signed by the authority, nothing critical in it.
@@ -156,7 +156,7 @@ def verify_certificate(
 
     Args:
         blob: As it came.
-        authorities: The keys of the authorities that may vouch for the machine.
+        authorities: The keys of the authorities whose certificates count for the machine.
         name: As the user calls it, without the port, or HostKeyAlias.
 
     Returns:

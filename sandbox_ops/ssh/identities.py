@@ -33,9 +33,9 @@ _USUAL = (
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A key, and the words for it."""
+    """A key, and how to name it to its owner."""
 
-    words: str
+    description: str
     key: paramiko.PKey
 
 
@@ -70,7 +70,7 @@ def gather(
     """
     files = [key_files.read(path) for path in resolved.identity_files]
     keys = _from_files(files, opened)
-    asked = _asked(resolved, files, held)
+    asked = _agent_keys_to_offer(resolved, files, held)
     in_agent = {key.blob for key in asked}
     certificates, orphans = _certificates(resolved, files, asked, keys)
     usable = [file for file in files if not file.unusable]
@@ -83,7 +83,7 @@ def gather(
     for offer in (*certificates, *of_agent, *of_files):
         objection = _objection(offer.key, resolved, user_keys)
         if objection:
-            excluded.append(f"{offer.words}: {objection}")
+            excluded.append(f"{offer.description}: {objection}")
         else:
             offers.append(offer)
     return Identities(
@@ -122,7 +122,7 @@ def _from_files(
     return keys
 
 
-def _asked(
+def _agent_keys_to_offer(
     resolved: ResolvedHost, files: Sequence[KeyFile], held: Sequence[AgentKey]
 ) -> list[AgentKey]:
     """Return the agent's keys that may be offered, those of ssh_config first."""

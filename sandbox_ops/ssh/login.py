@@ -123,53 +123,53 @@ class _Tried:
     """How far we came: what was tried, and what the server would take."""
 
     accepted: bool = False
-    words: list[str] = field(default_factory=list)
-    takes: tuple[str, ...] = ()
+    keys: list[str] = field(default_factory=list)
+    methods: tuple[str, ...] = ()
 
 
 def _offer(
     transport: paramiko.Transport, user: str, offers: Sequence[Offer], ends_at: float
 ) -> _Tried:
-    found = _Tried()
+    tried = _Tried()
     for offer in offers:
         transport.auth_timeout = max(_ANSWER_S / 2, ends_at - time.monotonic())
         _try(
-            found,
+            tried,
             transport,
             functools.partial(transport.auth_publickey, user, offer.key),
-            offer.words,
+            offer.description,
         )
-        if found.accepted or not transport.is_active() or _no_keys(found):
-            return found
+        if tried.accepted or not transport.is_active() or _no_keys(tried):
+            return tried
     # some servers accept everybody who got so far, by the network's own identity
-    _try(found, transport, functools.partial(transport.auth_none, user), "")
-    return found
+    _try(tried, transport, functools.partial(transport.auth_none, user), "")
+    return tried
 
 
-def _no_keys(found: _Tried) -> bool:
-    return bool(found.takes) and "publickey" not in found.takes
+def _no_keys(tried: _Tried) -> bool:
+    return bool(tried.methods) and "publickey" not in tried.methods
 
 
 def _try(
-    found: _Tried,
+    tried: _Tried,
     transport: paramiko.Transport,
     attempt: Callable[[], Sequence[str]],
-    words: str,
+    description: str,
 ) -> None:
     try:
         more = tuple(attempt())
     except paramiko.BadAuthenticationType as error:
-        found.takes = found.takes or tuple(error.allowed_types)
+        tried.methods = tried.methods or tuple(error.allowed_types)
     except paramiko.SSHException as error:
-        _look_alive(transport, error, len(found.words))
-        found.words += filter(None, [words])
+        _raise_if_gone(transport, error, len(tried.keys))
+        tried.keys += filter(None, [description])
     else:
-        found.accepted, found.takes = not more, more
+        tried.accepted, tried.methods = not more, more
         if more:
-            found.words.append(f"{words} (which is right, and not enough)")
+            tried.keys.append(f"{description} (which is right, and not enough)")
 
 
-def _look_alive(
+def _raise_if_gone(
     transport: paramiko.Transport, error: paramiko.SSHException, tried: int
 ) -> None:
     """Tell a refused key from a server that is gone, or frozen."""
@@ -188,7 +188,7 @@ def _refused(
 ) -> AuthenticationError:
     locked = [f"{file.path} (which is encrypted)" for file in found.locked]
     said = (
-        f"authentication failed at {where}: tried {', '.join(tried.words) or 'no key'}"
+        f"authentication failed at {where}: tried {', '.join(tried.keys) or 'no key'}"
     )
     if locked:
         said += f"; not tried {', '.join(locked)}"
@@ -203,10 +203,10 @@ def _refused(
         return error
     if _no_keys(tried):
         return AuthenticationError(
-            f"{said}; it wants {' or '.join(tried.takes)}, and we never ask for a password",
+            f"{said}; it wants {' or '.join(tried.methods)}, and we never ask for a password",
             f"Let it take a key alone. See what it says: ssh -v {resolved.alias} true",
         )
-    if len(tried.words) >= _MANY:
+    if len(tried.keys) >= _MANY:
         return AuthenticationError(
             f"{said}; most servers hang up after six keys",
             f"Name the right one for Host {resolved.alias} in ssh_config: "

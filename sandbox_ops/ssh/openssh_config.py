@@ -2,7 +2,7 @@
 
 OpenSSH itself resolves Include, Match, patterns and defaults; we read its answer.
 Where no ssh client is installed, paramiko's parser resolves: `from_options` makes the
-same value of what it found.
+same value of what it directives.
 """
 
 import contextlib
@@ -95,7 +95,7 @@ def read(output: str, alias: str, local: LocalUser) -> ResolvedHost:
 def from_options(
     options: Mapping[str, str | Sequence[str] | None], alias: str, local: LocalUser
 ) -> ResolvedHost:
-    """Make the same value of what paramiko's parser found (`SSHConfig.lookup`).
+    """Make the same value of what paramiko's parser directives (`SSHConfig.lookup`).
 
     Raises:
         ConfigError: The port is not a number.
@@ -117,33 +117,35 @@ def _resolved(
     hostname, port, user = (options[key][0] for key in ("hostname", "port", "user"))
     tokens = {"h": hostname, "n": alias, "p": port, "r": user, **local.tokens}
     tokens["k"] = next(iter(options.get("hostkeyalias", ())), alias)
-    found = _Options(options, tokens, local)
-    proxy_command, proxy_jump = found.proxy()
+    directives = _Options(options, tokens, local)
+    proxy_command, proxy_jump = directives.proxy()
     return ResolvedHost(
         alias=alias,
         hostname=hostname,
         port=_port(port, alias),
         user=user,
-        identity_files=found.paths(options.get("identityfile", ())),
-        certificate_files=found.paths(options.get("certificatefile", ())),
-        identities_only=found.on("identitiesonly"),
-        host_key_alias=found.one("hostkeyalias"),
-        user_known_hosts_files=found.files("userknownhostsfile"),
-        global_known_hosts_files=found.files("globalknownhostsfile"),
+        identity_files=directives.paths(options.get("identityfile", ())),
+        certificate_files=directives.paths(options.get("certificatefile", ())),
+        identities_only=directives.is_on("identitiesonly"),
+        host_key_alias=directives.value("hostkeyalias"),
+        user_known_hosts_files=directives.files("userknownhostsfile"),
+        global_known_hosts_files=directives.files("globalknownhostsfile"),
         proxy_command=proxy_command,
         proxy_jump=proxy_jump,
-        connect_timeout_s=found.seconds("connecttimeout"),
-        forward_agent=found.forwarded_agent(),
-        set_env=found.assignments("setenv"),
+        connect_timeout_s=directives.seconds("connecttimeout"),
+        forward_agent=directives.forwarded_agent(),
+        set_env=directives.assignments("setenv"),
         send_env=tuple(options.get("sendenv", ())),
-        identity_agent=found.agent(),
-        address_family=found.one("addressfamily") or "any",
-        bind_address=found.one("bindaddress"),
-        algorithms=found.algorithms(),
-        required_rsa_bits=found.number("requiredrsasize"),
-        revoked_host_keys_files=found.files("revokedhostkeys"),
-        hash_known_hosts=found.on("hashknownhosts"),
-        not_honoured=tuple(name for key, name in NOT_HONOURED.items() if found.on(key)),
+        identity_agent=directives.agent(),
+        address_family=directives.value("addressfamily") or "any",
+        bind_address=directives.value("bindaddress"),
+        algorithms=directives.algorithms(),
+        required_rsa_bits=directives.number("requiredrsasize"),
+        revoked_host_keys_files=directives.files("revokedhostkeys"),
+        hash_known_hosts=directives.is_on("hashknownhosts"),
+        not_honoured=tuple(
+            name for key, name in NOT_HONOURED.items() if directives.is_on(key)
+        ),
     )
 
 
@@ -155,19 +157,19 @@ class _Options:
     tokens: Mapping[str, str]
     local: LocalUser
 
-    def one(self, keyword: str) -> str:
+    def value(self, keyword: str) -> str:
         value = next(iter(self.values.get(keyword, ())), "")
         return "" if value.lower() == "none" else value
 
-    def on(self, keyword: str) -> bool:
-        return self.one(keyword).lower() not in OFF
+    def is_on(self, keyword: str) -> bool:
+        return self.value(keyword).lower() not in OFF
 
-    def words(self, keyword: str) -> tuple[str, ...]:
-        words = (word.strip() for word in self.one(keyword).split(","))
-        return tuple(word for word in words if word)
+    def names(self, keyword: str) -> tuple[str, ...]:
+        names = (word.strip() for word in self.value(keyword).split(","))
+        return tuple(word for word in names if word)
 
     def number(self, keyword: str) -> int:
-        text = self.one(keyword)
+        text = self.value(keyword)
         return int(text) if re.fullmatch("[0-9]{1,9}", text) else 0
 
     def assignments(self, keyword: str) -> tuple[tuple[str, str], ...]:
@@ -176,18 +178,18 @@ class _Options:
 
     def algorithms(self) -> AllowedByConfig:
         # OpenSSH before 8.5 called the last of them otherwise
-        user_keys = self.words("pubkeyacceptedalgorithms")
+        user_keys = self.names("pubkeyacceptedalgorithms")
         return AllowedByConfig(
-            kex=self.words("kexalgorithms"),
-            host_keys=self.words("hostkeyalgorithms"),
-            ciphers=self.words("ciphers"),
-            macs=self.words("macs"),
-            user_keys=user_keys or self.words("pubkeyacceptedkeytypes"),
+            kex=self.names("kexalgorithms"),
+            host_keys=self.names("hostkeyalgorithms"),
+            ciphers=self.names("ciphers"),
+            macs=self.names("macs"),
+            user_keys=user_keys or self.names("pubkeyacceptedkeytypes"),
         )
 
     def forwarded_agent(self) -> str | None:
         """Return whose agent is forwarded: that of IdentityAgent, or one named here."""
-        text = self.one("forwardagent")
+        text = self.value("forwardagent")
         if text.lower() in OFF:
             return None
         if text.lower() in {"yes", "true"}:
@@ -195,7 +197,7 @@ class _Options:
         return tokens.expand_path(text, self.tokens, self.local)
 
     def seconds(self, keyword: str) -> float | None:
-        text = self.one(keyword)
+        text = self.value(keyword)
         return float(text) if re.fullmatch("[0-9]{1,9}", text) else None
 
     def paths(self, texts: Sequence[str]) -> tuple[str, ...]:
@@ -205,7 +207,7 @@ class _Options:
         )
 
     def files(self, keyword: str) -> tuple[str, ...]:
-        return self.paths(tokens.split_files(self.one(keyword)))
+        return self.paths(tokens.split_files(self.value(keyword)))
 
     def agent(self) -> str:
         text = next(iter(self.values.get("identityagent", ())), "")
@@ -218,10 +220,10 @@ class _Options:
         """
         kinds = ("proxycommand", "proxyjump")
         first = next((keyword for keyword in self.values if keyword in kinds), "")
-        jump = self.words("proxyjump") if first == "proxyjump" else ()
+        jump = self.names("proxyjump") if first == "proxyjump" else ()
         if jump:
             return None, tuple(tokens.expand(hop, self.tokens) for hop in jump)
-        return tokens.expand(self.one("proxycommand"), self.tokens) or None, ()
+        return tokens.expand(self.value("proxycommand"), self.tokens) or None, ()
 
 
 def _port(text: str, alias: str) -> int:
