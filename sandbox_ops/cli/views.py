@@ -8,7 +8,7 @@ from sandbox_ops.cli.face import say
 from sandbox_ops.cli.terminal import draw, table, tell
 from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.models import Job, StopReport
-from sandbox_ops.text import clean, formatting
+from sandbox_ops.text import formatting
 
 if TYPE_CHECKING:
     from sandbox_ops.machine.trust import ShownKey, TrustReport
@@ -104,10 +104,10 @@ def pin(job: Job, *, pinned: bool) -> None:
 def stop(report: StopReport) -> None:
     """What was ended, and what could not be."""
     tell(formatting.job_line(report.job))
-    if not report.killed:
-        tell("no process of it was alive")
+    if not report.killed and not report.left:
+        tell("no living process of it was found")
     _list("ended", report.killed)
-    _list("left", report.left)
+    _list("not ended", report.left)
 
 
 def reset(report: "ResetReport") -> None:
@@ -181,7 +181,7 @@ def agree_to_trust(shown: "ShownKey", *, ask: bool) -> None:
                 "trust", step, "Compare it with the machine's own; if it is the same"
             ),
         )
-    say(clean.clean(f"the host key of {shown.machine} is not known: {key}"))
+    say(f"the host key of {shown.machine} is not known: {key}")
     say("Compare it with the machine's own. Trust it? Write yes, or the fingerprint:")
     if sys.stdin.readline().strip() not in {"yes", shown.fingerprint}:
         raise RefusedError(

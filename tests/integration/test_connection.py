@@ -16,6 +16,7 @@ from sshd import SshServer
 
 from sandbox_ops import Sandbox, SandboxConfig
 from sandbox_ops.errors import ConfigError, ConnectError, HostKeyError
+from sandbox_ops.links import LinkEnd
 
 
 def client_config(server: SshServer, path: Path, lines: str) -> str:
@@ -298,12 +299,12 @@ def test_a_session_that_ends_while_keys_are_exchanged_stalls_nobody(
     began = time.monotonic()
     for _ in range(20):  # all of it is on its way when the exchange begins
         with contextlib.closing(
-            sandbox.connection.shell("head -c 1500000 /dev/zero")
+            sandbox.connection.open_link("head -c 1500000 /dev/zero")
         ) as session:
             size = 0
             while piece := session.receive(20):
                 size += len(piece)
             assert size == 1_500_000
-            assert session.ended()
+            assert session.end() is LinkEnd.FINISHED
     assert time.monotonic() - began < 15
     assert sandbox.connection.transport is transport
