@@ -141,7 +141,6 @@ def test_a_server_that_shares_no_algorithm_is_told_with_both_sides_and_the_way(
 ) -> None:
     more = "\nCiphers aes128-ctr" if directive == "MACs" else ""
     server = make_sshd(extra=f"{directive} {theirs}{more}")
-    server.write_toml(tmp_path)
     env = {
         "SANDBOX_OPS_SSH_CONFIG": str(server.ssh_config),
         "SANDBOX_OPS_KNOWN_HOSTS": str(server.known_hosts),
@@ -149,7 +148,6 @@ def test_a_server_that_shares_no_algorithm_is_told_with_both_sides_and_the_way(
         "SSH_HOST": server.host,
         "SSH_PORT": str(server.port),
     }
-    (tmp_path / "sandbox.toml").unlink()
     done = cli("run", "--", "true", cwd=tmp_path, env=env)
     assert done.returncode == 255
     assert f"{directive}: it offers {theirs}; here are " in done.stderr
