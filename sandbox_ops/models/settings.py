@@ -62,6 +62,7 @@ class SandboxConfig(_Checked):
     Attributes:
         host: An ssh_config alias or a host name.
         port: None: what ssh_config says. The same holds for the other Nones.
+        ssh_options: As after `ssh -o`: `Name=value`, before what ssh_config says.
         workspace: Absolute path under which projects live.
 
     Raises:
@@ -75,6 +76,7 @@ class SandboxConfig(_Checked):
     identity_file: str | None = None
     known_hosts: str | None = None
     ssh_config: str | None = None
+    ssh_options: tuple[str, ...] = ()
     workspace: str = "/workspace"
 
 
