@@ -11,8 +11,8 @@ from typing import NoReturn
 
 from mcp_adapter import http_server, stdio_server, token
 from mcp_adapter.catalog import TOOLSETS, Toolset
-from mcp_adapter.machines import Machines
 from sandbox_ops.errors import SandboxError
+from sandbox_ops.machine.sandboxes import Sandboxes
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -23,9 +23,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """
     options = _parser().parse_args(argv)
     _log(options.log_file)
-    machines = Machines(options.project, os.environ, options.sandbox)
+    sandboxes = Sandboxes(options.project, os.environ, options.sandbox)
     if options.http is None:
-        stdio_server.serve(machines, options.toolsets)
+        stdio_server.serve(sandboxes, options.toolsets)
     try:
         secret = token.read(options.token_file, os.environ)
         listening = http_server.bound(options.http, options.port)
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         sys.stderr.write(f"sandbox-ops-mcp: {problem}\n")
         sys.exit(problem.exit_code)
     http_server.serve(
-        machines, options.toolsets, listening, secret, options.idle_timeout
+        sandboxes, options.toolsets, listening, secret, options.idle_timeout
     )
 
 
@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="sandbox-ops-mcp",
         description="Serve remote_bash, remote_bash_output and remote_file_read over"
         " MCP on stdin and stdout. Hosts start it: sandbox-ops mcp-install.",
-        epilog="Machines come from sandbox.toml or SSH_HOST, as for sandbox-ops.",
+        epilog="Sandboxes come from sandbox.toml or SSH_HOST, as for sandbox-ops.",
     )
     parser.add_argument(
         "--sandbox", metavar="NAME", default="", help="offer this sandbox alone"

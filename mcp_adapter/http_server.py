@@ -18,8 +18,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from mcp_adapter.catalog import Toolset
-from mcp_adapter.machines import Machines
 from sandbox_ops.errors import ConfigError, UsageError
+from sandbox_ops.machine.sandboxes import Sandboxes
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -68,7 +68,7 @@ def bound(address: str, port: int) -> socket.socket:
 
 
 def serve(
-    machines: Machines,
+    sandboxes: Sandboxes,
     toolsets: Sequence[Toolset],
     listening: socket.socket,
     token: str,
@@ -77,7 +77,7 @@ def serve(
     """Serve the tools until a signal. Does not return.
 
     Args:
-        machines: Where the tools work.
+        sandboxes: Where the tools work.
         toolsets: Which tools there are.
         listening: What `bound` returned.
         token: What each request has to show.
@@ -95,7 +95,7 @@ def serve(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _frame: os._exit(128 + number))
-    app = protocol(Tools(machines, toolsets), listening, idle_timeout_s)
+    app = protocol(Tools(sandboxes, toolsets), listening, idle_timeout_s)
     config = uvicorn.Config(
         guarded(app, token),
         http=BoundedProtocol,

@@ -31,7 +31,7 @@ from mcp.types import (
 
 from mcp_adapter import catalog, prompts, workflow_catalog
 from mcp_adapter.tools import Tools
-from mcp_adapter.waiting import Progress
+from mcp_adapter.waiting import HeartbeatCallback
 from sandbox_ops.errors import UsageError
 
 Context = ServerRequestContext[dict[str, Any], Any]
@@ -49,7 +49,9 @@ def build(tools: Tools) -> Server[dict[str, Any]]:
         context: Context, params: CallToolRequestParams
     ) -> CallToolResult:
         try:
-            answer = await tools.call(params.name, params.arguments, _progress(context))
+            answer = await tools.call(
+                params.name, params.arguments, _heartbeat(context)
+            )
         except KeyError:
             known = ", ".join(tools.names)
             message = f"Unknown tool: {params.name[:80]}. There are: {known}."
@@ -127,14 +129,14 @@ def _tool(spec: catalog.ToolSpec) -> Tool:
     )
 
 
-def _progress(context: Context) -> Progress | None:
+def _heartbeat(context: Context) -> HeartbeatCallback | None:
     if not context.meta or "progress_token" not in context.meta:
         return None
 
-    async def progress(elapsed_s: float, words: str) -> None:
-        await context.session.report_progress(round(elapsed_s, 1), message=words)
+    async def callback(elapsed_s: float, line: str) -> None:
+        await context.session.report_progress(round(elapsed_s, 1), message=line)
 
-    return progress
+    return callback
 
 
 @asynccontextmanager

@@ -1,19 +1,19 @@
-"""The workflow tools: read the arguments, call the verb's function, say what it did.
+"""The workflow tools: call the verb's function, say what it did.
 
-They block, some for an hour: each gets a thread of a pool that is theirs alone, so that
-the other tools never wait behind them.
+They block, some for an hour: call them in a thread.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcp_adapter import next_calls, reports
-from mcp_adapter import workflow_catalog as catalog
+from mcp_adapter import catalog, reports
+from mcp_adapter import workflow_catalog as workflow
 from mcp_adapter.answers import Answer
 from mcp_adapter.marks import Calls
-from sandbox_ops.errors import SandboxError, UsageError
+from mcp_adapter.tool_arguments import ToolArguments
+from sandbox_ops.errors import NextStep, UsageError
 from sandbox_ops.models import Project
 from sandbox_ops.text import formatting
 
@@ -22,103 +22,85 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Here:
+class WorkflowContext:
     """Where a workflow works.
 
     Attributes:
         project: The project around the server, as it is now.
-        tell: Takes a line about how far it is, for the next heartbeat.
+        report_progress: Takes a line about how far it is, for the next heartbeat.
         calls: How the next calls are written.
     """
 
     sandbox: "Sandbox"
     project: Project
-    tell: Callable[[str], None]
+    report_progress: Callable[[str], None]
     calls: Calls
 
 
-Given = Mapping[str, Any]
-
-
-def call(tool: str, here: Here, given: Given) -> Answer:
-    """Return what a workflow tool says.
-
-    Raises:
-        SandboxError: As its verb does, with calls as hints.
-    """
-    try:
-        return _WORK[tool](here, given)
-    except SandboxError as problem:
-        hint = next_calls.translated(problem.hint, here.calls.sandbox)
-        raise type(problem)(problem.message, hint) from problem
-
-
-def _setup(here: Here, _given: Given) -> Answer:
+def _setup(context: WorkflowContext, _arguments: ToolArguments) -> Answer:
     from sandbox_ops.workflows.setup import setup
 
     report = setup(
-        here.sandbox,
-        here.project,
-        on_step=lambda step: here.tell(f"{step.name}: {step.result}"),
+        context.sandbox,
+        context.project,
+        on_step=lambda step: context.report_progress(f"{step.name}: {step.result}"),
     )
-    return reports.setup(report, here.calls)
+    return reports.setup(report, context.calls)
 
 
-def _sync(here: Here, given: Given) -> Answer:
+def _sync(context: WorkflowContext, arguments: workflow.Sync) -> Answer:
     from sandbox_ops.workflows.sync import sync
 
-    report = sync(here.sandbox, here.project, push=given["push"])
-    return reports.sync(report, here.calls)
+    report = sync(context.sandbox, context.project, push=arguments.push)
+    return reports.sync(report, context.calls)
 
 
-def _train(here: Here, given: Given) -> Answer:
+def _train(context: WorkflowContext, arguments: workflow.Train) -> Answer:
     from sandbox_ops.workflows.train import train
 
-    timeout = given["timeout"]
-    if timeout is not None and timeout < 1:
-        raise UsageError("`timeout` must be at least 1, in milliseconds")
     report = train(
-        here.sandbox,
-        here.project,
-        command=given["command"],
-        name=given["name"],
-        settings=given["settings"] or {},
-        time_s=timeout / 1000 if timeout else None,
-        gpus=given["gpus"],
-        force=given["force"] or (),
+        context.sandbox,
+        context.project,
+        command=arguments.command,
+        name=arguments.name,
+        settings=arguments.settings or {},
+        time_s=catalog.seconds(arguments.timeout),
+        gpus=arguments.gpus,
+        force=arguments.force or (),
     )
-    return reports.train(report, here.calls)
+    return reports.train(report, context.calls)
 
 
-def _monitor(here: Here, _given: Given) -> Answer:
+def _monitor(context: WorkflowContext, _arguments: ToolArguments) -> Answer:
     from sandbox_ops.workflows.monitor import monitor
 
-    project = here.project if here.project.name else None
-    return reports.monitor(monitor(here.sandbox, project), here.calls)
+    project = context.project if context.project.name else None
+    return reports.monitor(monitor(context.sandbox, project), context.calls)
 
 
-def _reset(here: Here, given: Given) -> Answer:
+def _reset(context: WorkflowContext, arguments: workflow.Reset) -> Answer:
     from sandbox_ops.workflows.reset import reset
 
-    report = reset(here.sandbox, here.project, dry_run=not given["confirm"])
-    return reports.reset(report, here.calls)
+    report = reset(context.sandbox, context.project, dry_run=not arguments.confirm)
+    return reports.reset(report, context.calls)
 
 
-def _fetch(here: Here, given: Given) -> Answer:
+def _fetch(context: WorkflowContext, arguments: workflow.Fetch) -> Answer:
     from sandbox_ops.workflows.fetch import fetch
 
-    def progress(path: str, done: int, size: int) -> None:
-        here.tell(f"{path}: {formatting.size(done)} of {formatting.size(size)}")
+    def progress(path: str, done_bytes: int, size_bytes: int) -> None:
+        of = f"{formatting.size(done_bytes)} of {formatting.size(size_bytes)}"
+        context.report_progress(f"{path}: {of}")
 
     report = fetch(
-        here.sandbox,
-        here.project,
-        job=given["bash_id"],
-        into=inside(given["into"], here.project.root),
-        dry_run=given["dry_run"],
+        context.sandbox,
+        context.project,
+        job=arguments.bash_id,
+        into=inside(arguments.into, context.project.root),
+        dry_run=arguments.dry_run,
         on_progress=progress,
     )
-    return reports.fetch(report, here.calls)
+    return reports.fetch(report, context.calls)
 
 
 def inside(folder: str, root: str | None) -> str:
@@ -130,18 +112,14 @@ def inside(folder: str, root: str | None) -> str:
     if not root:
         raise UsageError(
             "there is no local clone here to fetch into",
-            "Fetch in a local shell: sandbox-ops fetch --into /ABSOLUTE/FOLDER",
+            NextStep("fetch", {"into": "/ABSOLUTE/FOLDER"}, "Fetch in a local shell"),
         )
     if not folder:
         return ""
     top = Path(root).resolve()
     place = (top / folder).resolve()
-    hidden = (
-        any(part.startswith(".") for part in place.relative_to(top).parts)
-        if (place.is_relative_to(top))
-        else True
-    )
-    if hidden:
+    is_below = place.is_relative_to(top)
+    if not is_below or any(p.startswith(".") for p in place.relative_to(top).parts):
         raise UsageError(
             f"`into` must be a folder below {root}, and no hidden one: {folder[:80]}",
             "Such as results/ or fetched/remote-1.",
@@ -149,21 +127,21 @@ def inside(folder: str, root: str | None) -> str:
     return str(place)
 
 
-def _stop(here: Here, given: Given) -> Answer:
+def _stop(context: WorkflowContext, arguments: workflow.Stop) -> Answer:
     from sandbox_ops.machine import jobs
 
-    job_id = given["bash_id"].strip()
-    if not given["confirm"]:
-        return reports.would_stop(jobs.get(here.sandbox, job_id), here.calls)
-    return reports.stop(jobs.stop(here.sandbox, job_id), here.calls)
+    sandbox, job_id, calls = context.sandbox, arguments.bash_id, context.calls
+    if not arguments.confirm:
+        return reports.would_stop(jobs.get(sandbox, job_id), calls)
+    return reports.stop(jobs.stop(sandbox, job_id), calls)
 
 
-_WORK: dict[str, Callable[[Here, Given], Answer]] = {
-    catalog.SETUP.name: _setup,
-    catalog.SYNC.name: _sync,
-    catalog.TRAIN.name: _train,
-    catalog.MONITOR.name: _monitor,
-    catalog.RESET.name: _reset,
-    catalog.FETCH.name: _fetch,
-    catalog.STOP.name: _stop,
+HANDLERS: dict[str, Callable[[WorkflowContext, Any], Answer]] = {
+    workflow.SETUP.name: _setup,
+    workflow.SYNC.name: _sync,
+    workflow.TRAIN.name: _train,
+    workflow.MONITOR.name: _monitor,
+    workflow.RESET.name: _reset,
+    workflow.FETCH.name: _fetch,
+    workflow.STOP.name: _stop,
 }

@@ -4,6 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from sandbox_ops.models import Disk, Gpu, Job
 
+FORCE_NAMES = ("busy-gpu", "disk-low", "same-name", "stale-code", "unpushed")
+"""The objections to a start that `force` may override by name."""
+
 BUSY_PERCENT = 10
 BUSY_MIB = 500
 LEAST_FREE_BYTES = 1 << 30

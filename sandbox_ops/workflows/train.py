@@ -14,8 +14,8 @@ from sandbox_ops.models import Gpu, Job, MachineStatus, Project
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import preflight, record, template
+from sandbox_ops.workflows.preflight import FORCE_NAMES
 
-FORCE_NAMES = ("busy-gpu", "disk-low", "same-name", "stale-code", "unpushed")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 

@@ -12,8 +12,8 @@ import uvicorn
 from mcp_server import COMMAND
 
 from mcp_adapter import catalog, http_server, workflow_catalog
-from mcp_adapter.machines import Machines
 from mcp_adapter.tools import Tools
+from sandbox_ops.machine.sandboxes import Sandboxes
 
 from .conftest import HERE, output
 
@@ -51,7 +51,7 @@ APPLICABLE = {
 def url(folder: Path) -> Iterator[str]:
     """The server over HTTP, without the token: the suite cannot send one."""
     listening = http_server.bound("127.0.0.1", 0)
-    tools = Tools(Machines(folder, {}), catalog.TOOLSETS)
+    tools = Tools(Sandboxes(folder, {}), catalog.TOOLSETS)
     app = http_server.protocol(tools, listening)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))

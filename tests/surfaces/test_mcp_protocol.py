@@ -11,9 +11,9 @@ from mcp import Client, MCPError
 from mcp.types import INVALID_PARAMS
 from mcp_server import ERAS, parameters, text
 
-from mcp_adapter.machines import Machines
 from mcp_adapter.protocol import build
 from mcp_adapter.tools import Tools
+from sandbox_ops.machine.sandboxes import Sandboxes
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ def play(request: pytest.FixtureRequest, era: str, tmp_path: Path) -> Play:
     def run(scenario: Callable[[Client], Awaitable[T]]) -> T:
         async def main() -> T:
             server = (
-                build(Tools(Machines(tmp_path, {})))
+                build(Tools(Sandboxes(tmp_path, {})))
                 if request.param == "memory"
                 else parameters({}, tmp_path)
             )
@@ -116,7 +116,7 @@ def test_a_wrong_configuration_is_the_answer_until_it_is_right(
         result = await client.call_tool("remote_bash", {"commands": "true"})
         assert text(result) == (
             "remote_bash has no argument `commands`\n"
-            "Did you mean `command`? It takes command, description, timeout,"
+            "Did you mean `command`?\nIt takes command, description, timeout,"
             " run_in_background, sandbox."
         )
 

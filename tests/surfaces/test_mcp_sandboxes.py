@@ -7,8 +7,8 @@ import pytest
 from mcp_server import cursor, started
 from sshd import SshServer
 
-from mcp_adapter.machines import Machines
 from mcp_adapter.tools import Tools
+from sandbox_ops.machine.sandboxes import Sandboxes
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def two(sshd: SshServer, tmp_path: Path) -> Path:
 
 
 def test_a_named_sandbox_is_named_in_the_next_calls_too(two: Path) -> None:
-    machines = Machines(two, {})
-    tools = Tools(machines)
+    sandboxes = Sandboxes(two, {})
+    tools = Tools(sandboxes)
 
     async def bash(**arguments: object) -> str:
         return (await tools.call("remote_bash", arguments)).text
@@ -36,12 +36,12 @@ def test_a_named_sandbox_is_named_in_the_next_calls_too(two: Path) -> None:
         assert "must be one of test, other" in await bash(command="x", sandbox="no")
 
     asyncio.run(main())
-    machines.close()
+    sandboxes.close()
 
 
 def test_a_cursor_belongs_to_its_sandbox(two: Path) -> None:
-    machines = Machines(two, {})
-    tools = Tools(machines)
+    sandboxes = Sandboxes(two, {})
+    tools = Tools(sandboxes)
 
     async def main() -> None:
         begun = await tools.call(
@@ -55,10 +55,10 @@ def test_a_cursor_belongs_to_its_sandbox(two: Path) -> None:
         assert " on test, not of " in answer.text
 
     asyncio.run(main())
-    machines.close()
+    sandboxes.close()
 
 
 def test_one_sandbox_may_be_offered_alone(two: Path) -> None:
-    machines = Machines(two, {}, only="other")
-    assert machines.names() == ()
-    assert machines.sandbox().config.name == "other"
+    sandboxes = Sandboxes(two, {}, only="other")
+    assert sandboxes.choices() == ()
+    assert sandboxes.get().config.name == "other"

@@ -122,8 +122,7 @@ def test_the_reference_has_the_tools_of_the_server_with_their_arguments() -> Non
         )
     }
     assert told == {
-        tool.name: [argument.name for argument in tool.arguments]
-        for tool in catalog.TOOLS
+        tool.name: list(tool.arguments.model_fields) for tool in catalog.TOOLS
     }
 
 
@@ -142,7 +141,7 @@ def test_the_reference_has_the_second_toolset() -> None:
     assert list(rows) == [tool.name for tool in workflow_catalog.TOOLS]
     for tool in workflow_catalog.TOOLS:
         told = set(re.findall(r"`(\w+)`", rows[tool.name]))
-        assert told >= {argument.name for argument in tool.arguments} - {"bash_id"}
+        assert told >= set(tool.arguments.model_fields) - {"bash_id"}
 
 
 def test_every_setting_is_in_the_reference() -> None:

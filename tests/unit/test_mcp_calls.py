@@ -84,5 +84,5 @@ def test_each_call_names_a_tool_and_arguments_that_there_are() -> None:
     for calls in TOOL_CALLS.values():
         for call in calls:
             tool = TOOLS[call.tool]
-            known = {argument.name for argument in tool.arguments} | {""}
+            known = set(tool.arguments.model_fields) | {""}
             assert {*call.options.values(), *call.fixed} <= known
