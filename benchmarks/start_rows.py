@@ -64,7 +64,7 @@ def _quietly(*command: str) -> None:
 def _initialize(cwd: Path) -> None:
     """Start the server, shake hands, and let it go."""
     with subprocess.Popen(
-        [sys.executable, "-m", "mcp_adapter"],
+        [str(Path(sys.executable).with_name("sandbox-ops-mcp"))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=cwd,

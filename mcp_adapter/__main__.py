@@ -1,4 +1,8 @@
-"""`python -m mcp_adapter`, or `sandbox-ops-mcp`: the server and its options."""
+"""`sandbox-ops-mcp`: the server and its options.
+
+Where a module has to be named: `python -P -m mcp_adapter`. Without `-P` Python would
+import a folder of that name from the working directory, which may be anybody's.
+"""
 
 import argparse
 import logging

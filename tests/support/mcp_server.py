@@ -23,7 +23,7 @@ from mcp_adapter.tools import Tools
 from sandbox_ops.machine.sandboxes import Sandboxes
 
 ERAS = ("auto", "legacy")
-COMMAND = (sys.executable, "-m", "mcp_adapter")
+COMMAND = (str(Path(sys.executable).with_name("sandbox-ops-mcp")),)
 
 
 def parameters(
