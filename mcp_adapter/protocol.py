@@ -29,7 +29,7 @@ from mcp.types import (
     ToolAnnotations,
 )
 
-from mcp_adapter import catalog, prompts, workflow_catalog
+from mcp_adapter import catalog, marks, prompts, workflow_catalog
 from mcp_adapter.tools import Tools
 from mcp_adapter.waiting import HeartbeatCallback
 from sandbox_ops.errors import UsageError
@@ -134,7 +134,8 @@ def _heartbeat(context: Context) -> HeartbeatCallback | None:
         return None
 
     async def callback(elapsed_s: float, line: str) -> None:
-        await context.session.report_progress(round(elapsed_s, 1), message=line)
+        shown = marks.shown(line)
+        await context.session.report_progress(round(elapsed_s, 1), message=shown)
 
     return callback
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, cast
 
-from mcp_adapter import answers, catalog, marks, readers
+from mcp_adapter import answers, catalog, readers
 from mcp_adapter import workflow_catalog as workflow
 from mcp_adapter.answers import Answer
 from mcp_adapter.catalog import Toolset, ToolSpec
@@ -18,7 +18,6 @@ from mcp_adapter.waiting import Heartbeat, HeartbeatCallback, Threads, quickly
 from sandbox_ops.errors import SandboxError, UsageError
 from sandbox_ops.machine.sandboxes import Sandboxes
 from sandbox_ops.models import CommandResult
-from sandbox_ops.text import clean
 
 if TYPE_CHECKING:
     from sandbox_ops.remote.start_request import Call
@@ -105,7 +104,7 @@ class Tools:
             except Exception as problem:
                 log.exception("%s failed", name)
                 answer = answers.bug(problem)
-        return _bounded(answer)
+        return answer
 
     async def _answer(
         self, tool: ToolSpec, sent: Mapping[str, object], heartbeat: Heartbeat
@@ -252,16 +251,6 @@ class Tools:
 def _of(toolsets: Sequence[Toolset]) -> tuple[ToolSpec, ...]:
     remote = catalog.TOOLS if "remote" in toolsets else ()
     return (*remote, *(workflow.TOOLS if "workflow" in toolsets else ()))
-
-
-def _bounded(answer: Answer) -> Answer:
-    """Return an answer that hosts show whole, however long what it quotes is."""
-    text = answer.text.encode("utf-8", "replace").decode()  # no half characters
-    if len(text) > answers.LIMIT:
-        head, _, tail = clean.head_tail(text, answers.LIMIT - 100)
-        note = marks.note("cut: the answer was too long")
-        text = marks.join(head, note, tail)
-    return Answer(text, is_error=answer.is_error)
 
 
 _READERS: dict[str, Callable[["Sandbox", Mapping[str, Any], Calls], Answer]] = {
