@@ -30,6 +30,7 @@ from mcp.types import (
 )
 
 from mcp_adapter import catalog, marks, prompts, workflow_catalog
+from mcp_adapter.tool_arguments import ToolArguments
 from mcp_adapter.tools import Tools
 from mcp_adapter.waiting import HeartbeatCallback
 from sandbox_ops.errors import UsageError
@@ -111,7 +112,7 @@ def _version() -> str:
         return "unknown"
 
 
-def _tool(spec: catalog.ToolSpec) -> Tool:
+def _tool(spec: type[ToolArguments]) -> Tool:
     if spec.reads_only:
         annotations = ToolAnnotations(read_only_hint=True)
     else:
@@ -121,10 +122,10 @@ def _tool(spec: catalog.ToolSpec) -> Tool:
             open_world_hint=True,
         )
     return Tool(
-        name=spec.name,
+        name=spec.tool_name,
         title=spec.title,
         description=spec.words,
-        input_schema=spec.schema(),
+        input_schema=spec.input_schema(),
         annotations=annotations,
     )
 

@@ -8,7 +8,7 @@ unknown one is refused, with what does it instead. A number sent as text is a nu
 import contextlib
 import functools
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import (
     AfterValidator,
@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import ErrorDetails, PydanticCustomError, core_schema, from_json
+from pydantic_core import PydanticCustomError, core_schema, from_json
 from pydantic_core import to_json as json_of
 
 from mcp_adapter import advice
@@ -54,22 +54,74 @@ class _Schema(GenerateJsonSchema):
 
 
 class ToolArguments(BaseModel):
-    """The arguments of a tool. Where there is a choice, `sandbox` is one of them, too."""
+    """A tool: what it is called, what models read about it, and what it takes.
+
+    Attributes:
+        tool_name: As hosts list it.
+        title: For people.
+        words: For models.
+        reads_only: Whether it changes nothing, so that hosts may run it in parallel and
+            a user may allow it for good.
+        destructive: Whether it can undo or end what is there.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+    tool_name: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    words: ClassVar[str] = ""
+    reads_only: ClassVar[bool] = False
+    destructive: ClassVar[bool] = False
 
     @property
     def sandbox_name(self) -> str:
         """The machine that was asked for; "" for the default."""
         return getattr(self, "sandbox", None) or ""
 
+    @classmethod
+    def with_sandboxes(cls, names: tuple[str, ...]) -> type[Self]:
+        """Return the tool with an argument `sandbox`, where there is a choice."""
+        return cast("type[Self]", _with_choice(cls, names)) if len(names) > 1 else cls
+
+    @classmethod
+    def input_schema(cls) -> dict[str, Any]:
+        """Return the arguments as JSON Schema."""
+        schema = cls.model_json_schema(schema_generator=_Schema)
+        schema.pop("description", None)
+        del schema["title"]
+        return schema
+
+    @classmethod
+    def read(cls, sent: Mapping[str, object]) -> Self:
+        """Return the arguments that were sent.
+
+        Raises:
+            UsageError: One is unknown, missing or of the wrong type; names it.
+        """
+        known = list(cls.model_fields)
+        for name, value in sent.items():
+            if name not in known and value is not None:
+                raise UsageError(
+                    f"{cls.tool_name} has no argument `{name[:_SHOWN]}`",
+                    *advice.on(name, value, known),
+                    f"It takes {', '.join(known)}.",
+                )
+        try:
+            return cls.model_validate(dict(sent))
+        except ValidationError as problem:
+            error = problem.errors(include_url=False)[0]
+        name = str(error["loc"][0])
+        if error["type"] == "missing":
+            raise UsageError(f"{cls.tool_name} needs the argument `{name}`")
+        shown = f"{sent.get(name)!r:.{_SHOWN}}"
+        raise UsageError(f"`{name}` must be {error['msg']}, not {shown}")
+
     @model_validator(mode="before")
     @classmethod
     def _absent(cls, sent: dict[str, object]) -> dict[str, object]:
         """Take null for absent, and so an empty text where no text is wanted."""
-        texts = {
-            name for name, each in cls.model_fields.items() if each.annotation is str
-        }
+        fields = cls.model_fields
+        texts = {name for name, field in fields.items() if field.annotation is str}
         return {
             name: value
             for name, value in sent.items()
@@ -77,59 +129,13 @@ class ToolArguments(BaseModel):
         }
 
 
-def schema(arguments: type[ToolArguments]) -> dict[str, Any]:
-    """Return the arguments as JSON Schema."""
-    made = arguments.model_json_schema(schema_generator=_Schema)
-    return {
-        key: value for key, value in made.items() if key not in {"title", "description"}
-    }
-
-
 @functools.cache
-def with_sandboxes(
-    arguments: type[ToolArguments], names: tuple[str, ...]
+def _with_choice(
+    tool: type[ToolArguments], names: tuple[str, ...]
 ) -> type[ToolArguments]:
-    """Return the arguments with `sandbox`, where there is a choice."""
-    if len(names) <= 1:
-        return arguments
     choice = _Annotated[_Literal[names] | None, _Must(f"one of {', '.join(names)}")]
     field = Field(None, description="Which machine; absent: the default")
-    return create_model(arguments.__name__, __base__=arguments, sandbox=(choice, field))
-
-
-def read(
-    tool: str, arguments: type[ToolArguments], sent: Mapping[str, object]
-) -> ToolArguments:
-    """Return the arguments that were sent.
-
-    Args:
-        tool: What it is called.
-        arguments: What it takes.
-        sent: What came.
-
-    Raises:
-        UsageError: an argument is unknown, missing or of the wrong type; names it.
-    """
-    known = list(arguments.model_fields)
-    for name, value in sent.items():
-        if name not in known and value is not None:
-            raise UsageError(
-                f"{tool} has no argument `{name[:_SHOWN]}`",
-                *advice.on(name, value, known),
-                f"It takes {', '.join(known)}.",
-            )
-    try:
-        return arguments.model_validate(dict(sent))
-    except ValidationError as problem:
-        first = problem.errors(include_url=False)[0]
-        raise UsageError(_objection(tool, first, sent)) from None
-
-
-def _objection(tool: str, error: ErrorDetails, sent: Mapping[str, object]) -> str:
-    name = str(error["loc"][0])
-    if error["type"] == "missing":
-        return f"{tool} needs the argument `{name}`"
-    return f"`{name}` must be {error['msg']}, not {sent.get(name)!r:.{_SHOWN}}"
+    return create_model(tool.__name__, __base__=tool, sandbox=(choice, field))
 
 
 # -- the types ------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from mcp_adapter import answers, catalog, readers
 from mcp_adapter import workflow_catalog as workflow
 from mcp_adapter.answers import Answer
-from mcp_adapter.catalog import Toolset, ToolSpec
+from mcp_adapter.catalog import Toolset
 from mcp_adapter.giving_up import Stoppable
 from mcp_adapter.marks import Calls
 from mcp_adapter.tool_arguments import ToolArguments
@@ -51,14 +51,14 @@ class Tools:
     ) -> None:
         self.leaving = False
         self.has_workflows = "workflow" in toolsets
-        self._tools = {tool.name: tool for tool in _of(toolsets)}
+        self._tools = {tool.tool_name: tool for tool in _of(toolsets)}
         self._sandboxes = sandboxes
         self._short = Threads(16)
         self._long = Threads(4)  # for the verbs: a setup holds up no read
         self._tasks: set[asyncio.Task[Any]] = set()
         self._waiting_count = 0
 
-    async def listed(self) -> tuple[ToolSpec, ...]:
+    async def listed(self) -> tuple[type[ToolArguments], ...]:
         """Return the tools as they can be called now, whatever the configuration."""
         with self._track_task():
             try:
@@ -107,22 +107,25 @@ class Tools:
         return answer
 
     async def _answer(
-        self, tool: ToolSpec, sent: Mapping[str, object], heartbeat: Heartbeat
+        self,
+        tool: type[ToolArguments],
+        sent: Mapping[str, object],
+        heartbeat: Heartbeat,
     ) -> Answer:
         tool = tool.with_sandboxes(await heartbeat.until(self._choices()))
         arguments = tool.read(sent)
         which = arguments.sandbox_name
         opening = self._short.begin(_CONFIGURATION, lambda: self._sandboxes.get(which))
         sandbox = await heartbeat.until(opening)
-        if isinstance(arguments, catalog.Bash):
+        if isinstance(arguments, catalog.RemoteBash):
             return await self._bash(sandbox, arguments, heartbeat)
-        if tool.name in _READERS:
-            read, calls = _READERS[tool.name], self._calls(which)
+        if tool.tool_name in _READERS:
+            read, calls = _READERS[tool.tool_name], self._calls(which)
             reading = self._short.begin(
                 sandbox.config.name, lambda: read(sandbox, dict(arguments), calls)
             )
             return await heartbeat.until(reading)
-        return await self._workflow(tool.name, sandbox, arguments, heartbeat)
+        return await self._workflow(tool.tool_name, sandbox, arguments, heartbeat)
 
     def _choices(self) -> "Future[tuple[str, ...]]":
         return self._short.begin(_CONFIGURATION, self._sandboxes.choices)
@@ -163,7 +166,7 @@ class Tools:
             raise
 
     async def _bash(
-        self, sandbox: "Sandbox", arguments: catalog.Bash, heartbeat: Heartbeat
+        self, sandbox: "Sandbox", arguments: catalog.RemoteBash, heartbeat: Heartbeat
     ) -> Answer:
         command, calls = arguments.command, self._calls(arguments.sandbox_name)
         if not command.strip():
@@ -248,12 +251,12 @@ class Tools:
             await asyncio.wait(self._tasks, timeout=within_s)
 
 
-def _of(toolsets: Sequence[Toolset]) -> tuple[ToolSpec, ...]:
+def _of(toolsets: Sequence[Toolset]) -> tuple[type[ToolArguments], ...]:
     remote = catalog.TOOLS if "remote" in toolsets else ()
     return (*remote, *(workflow.TOOLS if "workflow" in toolsets else ()))
 
 
 _READERS: dict[str, Callable[["Sandbox", Mapping[str, Any], Calls], Answer]] = {
-    catalog.REMOTE_BASH_OUTPUT.name: readers.job_output,
-    catalog.REMOTE_FILE_READ.name: readers.file_lines,
+    catalog.RemoteBashOutput.tool_name: readers.job_output,
+    catalog.RemoteFileRead.tool_name: readers.file_lines,
 }

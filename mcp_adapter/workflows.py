@@ -48,14 +48,14 @@ def _setup(context: WorkflowContext, _arguments: ToolArguments) -> Answer:
     return reports.setup(report, context.calls)
 
 
-def _sync(context: WorkflowContext, arguments: workflow.Sync) -> Answer:
+def _sync(context: WorkflowContext, arguments: workflow.RemoteSync) -> Answer:
     from sandbox_ops.workflows.sync import sync
 
     report = sync(context.sandbox, context.project, push=arguments.push)
     return reports.sync(report, context.calls)
 
 
-def _train(context: WorkflowContext, arguments: workflow.Train) -> Answer:
+def _train(context: WorkflowContext, arguments: workflow.RemoteTrain) -> Answer:
     from sandbox_ops.workflows.train import train
 
     report = train(
@@ -78,14 +78,14 @@ def _monitor(context: WorkflowContext, _arguments: ToolArguments) -> Answer:
     return reports.monitor(monitor(context.sandbox, project), context.calls)
 
 
-def _reset(context: WorkflowContext, arguments: workflow.Reset) -> Answer:
+def _reset(context: WorkflowContext, arguments: workflow.RemoteReset) -> Answer:
     from sandbox_ops.workflows.reset import reset
 
     report = reset(context.sandbox, context.project, dry_run=not arguments.confirm)
     return reports.reset(report, context.calls)
 
 
-def _fetch(context: WorkflowContext, arguments: workflow.Fetch) -> Answer:
+def _fetch(context: WorkflowContext, arguments: workflow.RemoteFetch) -> Answer:
     from sandbox_ops.workflows.fetch import fetch
 
     def progress(path: str, done_bytes: int, size_bytes: int) -> None:
@@ -127,7 +127,7 @@ def inside(folder: str, root: str | None) -> str:
     return str(place)
 
 
-def _stop(context: WorkflowContext, arguments: workflow.Stop) -> Answer:
+def _stop(context: WorkflowContext, arguments: workflow.RemoteStop) -> Answer:
     from sandbox_ops.machine import jobs
 
     sandbox, job_id, calls = context.sandbox, arguments.bash_id, context.calls
@@ -137,11 +137,11 @@ def _stop(context: WorkflowContext, arguments: workflow.Stop) -> Answer:
 
 
 HANDLERS: dict[str, Callable[[WorkflowContext, Any], Answer]] = {
-    workflow.SETUP.name: _setup,
-    workflow.SYNC.name: _sync,
-    workflow.TRAIN.name: _train,
-    workflow.MONITOR.name: _monitor,
-    workflow.RESET.name: _reset,
-    workflow.FETCH.name: _fetch,
-    workflow.STOP.name: _stop,
+    workflow.RemoteSetup.tool_name: _setup,
+    workflow.RemoteSync.tool_name: _sync,
+    workflow.RemoteTrain.tool_name: _train,
+    workflow.RemoteMonitor.tool_name: _monitor,
+    workflow.RemoteReset.tool_name: _reset,
+    workflow.RemoteFetch.tool_name: _fetch,
+    workflow.RemoteStop.tool_name: _stop,
 }

@@ -15,7 +15,7 @@ from .conftest import HERE, output
 pytestmark = [pytest.mark.gates, pytest.mark.timeout(600)]
 
 SERVER = (*COMMAND, "--toolsets", "remote,workflow")
-NAMES = [tool.name for tool in (*catalog.TOOLS, *workflow_catalog.TOOLS)]
+NAMES = [tool.tool_name for tool in (*catalog.TOOLS, *workflow_catalog.TOOLS)]
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_codex_runs_a_command_with_the_key_of_the_users_agent(
         codex.send("initialized")
         codex.send("mcpServerStatus/list", 2)
         (server,) = codex.answer(2)["result"]["data"]
-        assert set(server["tools"]) == {tool.name for tool in catalog.TOOLS}
+        assert set(server["tools"]) == {tool.tool_name for tool in catalog.TOOLS}
         codex.send("thread/start", 3)
         call = {
             "threadId": codex.answer(3)["result"]["thread"]["id"],

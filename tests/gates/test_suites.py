@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.gates, pytest.mark.timeout(600)]
 
 NodeTool = Callable[[str], tuple[Path, Path]]
 SERVER = (*COMMAND, "--toolsets", "remote,workflow")
-NAMES = [tool.name for tool in (*catalog.TOOLS, *workflow_catalog.TOOLS)]
+NAMES = [tool.tool_name for tool in (*catalog.TOOLS, *workflow_catalog.TOOLS)]
 
 # Scenarios with how many of their checks pass and fail. Those that fail at all are in
 # the baseline too, with the reason; how many checks of them do is held to here.

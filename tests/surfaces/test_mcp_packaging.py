@@ -92,7 +92,7 @@ def test_the_bundle_lists_the_tools_prompts_and_options_that_there_are() -> None
     assert manifest["compatibility"]["runtimes"]["python"] == PROJECT["requires-python"]
     tools = (*catalog.TOOLS, *workflow_catalog.TOOLS)
     assert manifest["tools"] == [
-        {"name": tool.name, "description": tool.title} for tool in tools
+        {"name": tool.tool_name, "description": tool.title} for tool in tools
     ]
     assert manifest["prompts"] == [
         {

@@ -121,9 +121,7 @@ def test_the_reference_has_the_tools_of_the_server_with_their_arguments() -> Non
             r"^## (\w+)$", (ROOT / page).read_text("utf-8"), re.MULTILINE
         )
     }
-    assert told == {
-        tool.name: list(tool.arguments.model_fields) for tool in catalog.TOOLS
-    }
+    assert told == {tool.tool_name: list(tool.model_fields) for tool in catalog.TOOLS}
 
 
 def test_the_reference_has_every_option_of_the_server() -> None:
@@ -138,10 +136,10 @@ def test_the_reference_has_every_option_of_the_server() -> None:
 def test_the_reference_has_the_second_toolset() -> None:
     section = _section("docs/reference/mcp-tools.md", "The second toolset")
     rows = dict(re.findall(r"^\| `(remote_\w+)` \| (.*) \|$", section, re.MULTILINE))
-    assert list(rows) == [tool.name for tool in workflow_catalog.TOOLS]
+    assert list(rows) == [tool.tool_name for tool in workflow_catalog.TOOLS]
     for tool in workflow_catalog.TOOLS:
-        told = set(re.findall(r"`(\w+)`", rows[tool.name]))
-        assert told >= set(tool.arguments.model_fields) - {"bash_id"}
+        told = set(re.findall(r"`(\w+)`", rows[tool.tool_name]))
+        assert told >= set(tool.model_fields) - {"bash_id"}
 
 
 def test_every_setting_is_in_the_reference() -> None:

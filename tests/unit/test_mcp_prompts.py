@@ -20,7 +20,7 @@ def test_a_prompt_is_whole_with_and_without_its_arguments(prompt: PromptSpec) ->
 
 
 def test_a_prompt_names_tools_that_are_there() -> None:
-    known = {tool.name for tool in (*catalog.TOOLS, *workflow_catalog.TOOLS)}
+    known = {tool.tool_name for tool in (*catalog.TOOLS, *workflow_catalog.TOOLS)}
     for prompt in PROMPTS:
         assert set(re.findall(r"remote_[a-z_]+", prompt.text)) <= known
     for words in (catalog.INSTRUCTIONS, workflow_catalog.INSTRUCTIONS):
