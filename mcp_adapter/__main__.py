@@ -13,11 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from mcp_adapter import http_server, stdio_server, token
+from mcp_adapter import http_server, stdio_server
 from mcp_adapter.catalog import TOOLSETS, Toolset
 from sandbox_ops.errors import SandboxError
+from sandbox_ops.loopback import bearer_token, serving
 from sandbox_ops.machine.sandboxes import Sandboxes
 from sandbox_ops.text import remote_text
+
+_TOKEN = "SANDBOX_OPS_MCP_TOKEN"  # noqa: S105 - the name of the variable
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -32,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     if options.http is None:
         stdio_server.serve(sandboxes, options.toolsets)
     try:
-        secret = token.read(options.token_file, os.environ)
-        listening = http_server.bound(options.http, options.port)
+        secret = bearer_token.read(_TOKEN, options.token_file, os.environ)
+        listening = serving.bound(options.http, options.port)
     except SandboxError as problem:
         sys.stderr.write(remote_text.safe(f"sandbox-ops-mcp: {problem}\n"))
         sys.exit(problem.exit_code)
@@ -80,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         "--token-file",
         metavar="PATH",
         type=Path,
-        help=f"holds the token of --http, readable by you alone; or {token.VARIABLE}",
+        help=f"holds the token of --http, readable by you alone; or {_TOKEN}",
     )
     parser.add_argument(
         "--idle-timeout",

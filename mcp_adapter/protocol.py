@@ -29,7 +29,7 @@ from mcp.types import (
     ToolAnnotations,
 )
 
-from mcp_adapter import catalog, marks, prompts, workflow_catalog
+from mcp_adapter import marks, prompts
 from mcp_adapter.tool_arguments import ToolArguments
 from mcp_adapter.tools import Tools
 from mcp_adapter.waiting import HeartbeatCallback
@@ -61,12 +61,11 @@ def build(tools: Tools) -> Server[dict[str, Any]]:
         content = TextContent(type="text", text=answer.text)
         return CallToolResult(content=[content], is_error=answer.is_error)
 
-    asked = workflow_catalog if tools.has_workflows else catalog
     return Server(
         "sandbox-ops",
         title="Remote GPU sandbox",
         version=_version(),
-        instructions=asked.INSTRUCTIONS,
+        instructions=prompts.instructions(has_workflows=tools.has_workflows),
         lifespan=_stdout_is_the_wire,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
@@ -81,15 +80,15 @@ async def _list_prompts(
     return ListPromptsResult(
         prompts=[
             Prompt(
-                name=spec.name,
-                title=spec.title,
-                description=spec.words,
+                name=name,
+                title=spec["title"],
+                description=spec["words"],
                 arguments=[
-                    PromptArgument(name=name, description=words)
-                    for name, words in spec.arguments.items()
+                    PromptArgument(name=each, description=argument["words"])
+                    for each, argument in spec.get("arguments", {}).items()
                 ],
             )
-            for spec in prompts.PROMPTS
+            for name, spec in prompts.specs().items()
         ]
     )
 
@@ -98,10 +97,10 @@ async def _get_prompt(
     _context: Context, params: GetPromptRequestParams
 ) -> GetPromptResult:
     try:
-        said = prompts.filled(params.name, params.arguments)
+        text = prompts.filled(params.name, params.arguments)
     except UsageError as problem:
         raise MCPError(INVALID_PARAMS, str(problem)) from None
-    message = PromptMessage(role="user", content=TextContent(type="text", text=said))
+    message = PromptMessage(role="user", content=TextContent(type="text", text=text))
     return GetPromptResult(messages=[message])
 
 

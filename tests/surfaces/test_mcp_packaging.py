@@ -96,12 +96,12 @@ def test_the_bundle_lists_the_tools_prompts_and_options_that_there_are() -> None
     ]
     assert manifest["prompts"] == [
         {
-            "name": prompt.name,
-            "description": prompt.words,
-            "arguments": list(prompt.arguments),
-            "text": prompt.text.replace("{", "${arguments."),
+            "name": name,
+            "description": prompt["words"],
+            "arguments": list(prompt.get("arguments", {})),
+            "text": prompt["text"].replace("{", "${arguments."),
         }
-        for prompt in prompts.PROMPTS
+        for name, prompt in prompts.specs().items()
     ]
     config = manifest["server"]["mcp_config"]
     assert config["args"][:3] == ["-P", "-m", "mcp_adapter"]
