@@ -5,22 +5,22 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from mcp_adapter import answers, catalog, readers
 from mcp_adapter import workflow_catalog as workflow
 from mcp_adapter.answers import Answer
 from mcp_adapter.catalog import Toolset
-from mcp_adapter.giving_up import Stoppable
 from mcp_adapter.marks import Calls
 from mcp_adapter.tool_arguments import ToolArguments
 from mcp_adapter.waiting import Heartbeat, HeartbeatCallback, Threads, quickly
 from sandbox_ops.errors import SandboxError, UsageError
 from sandbox_ops.machine.sandboxes import Sandboxes
 from sandbox_ops.models import CommandResult
+from sandbox_ops.models.cancellation import CancelToken
 
 if TYPE_CHECKING:
-    from sandbox_ops.remote.start_request import Call
+    from sandbox_ops.engines.foreground import Call
     from sandbox_ops.sandbox import Sandbox
 
 _FOREGROUND_S = 120.0
@@ -143,11 +143,11 @@ class Tools:
         """Run a verb; it is cancelled where the client cancels the call."""
         from mcp_adapter import workflows
 
-        latest_progress, stoppable = [""], Stoppable(sandbox)
+        latest_progress, token = [""], CancelToken()
 
         def work() -> Answer:
             context = workflows.WorkflowContext(
-                sandbox=cast("Sandbox", stoppable),
+                sandbox=sandbox.cancelled_by(token),
                 project=self._sandboxes.project(),
                 report_progress=lambda line: latest_progress.__setitem__(0, line),
                 calls=self._calls(arguments.sandbox_name),
@@ -162,7 +162,7 @@ class Tools:
             return await heartbeat.until(working, line)
         except asyncio.CancelledError:
             if not self.leaving and not working.cancel():
-                self._short.begin(_CONFIGURATION, stoppable.give_up)
+                self._short.begin(_CONFIGURATION, token.cancel)
             raise
 
     async def _bash(
