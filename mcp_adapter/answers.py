@@ -7,13 +7,13 @@ said; then notes of ours, each with the next call.
 import re
 from dataclasses import dataclass
 
-from mcp_adapter import marks, streams
-from mcp_adapter.log_pages import Page
-from mcp_adapter.marks import Calls
-from mcp_adapter.pipes import ends_in_tee
+from mcp_adapter import streams
+from mcp_adapter.calls import Calls
 from sandbox_ops.errors import AuthenticationError, SandboxError
 from sandbox_ops.models import CommandResult, EndKind, Job, JobState
-from sandbox_ops.text import clean, formatting
+from sandbox_ops.text import clean, formatting, marks
+from sandbox_ops.text.log_pages import Page
+from sandbox_ops.text.pipes import ends_in_tee
 
 LIMIT = 30_000
 """How many characters an answer may have."""

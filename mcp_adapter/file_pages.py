@@ -4,11 +4,10 @@ Pure. Each line has its number in front, as `cat -n` does it: what the file says
 pose as ours.
 """
 
-from mcp_adapter import marks
 from mcp_adapter.answers import LIMIT, Answer
-from mcp_adapter.marks import Calls
+from mcp_adapter.calls import Calls
 from sandbox_ops.models import FileSlice
-from sandbox_ops.text import formatting, remote_text
+from sandbox_ops.text import formatting, marks, remote_text
 
 _LINE_LIMIT = 5_000
 _DEFAULT = Calls()

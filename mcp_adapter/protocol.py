@@ -29,11 +29,12 @@ from mcp.types import (
     ToolAnnotations,
 )
 
-from mcp_adapter import marks, prompts
+from mcp_adapter import prompts
 from mcp_adapter.tool_arguments import ToolArguments
 from mcp_adapter.tools import Tools
 from mcp_adapter.waiting import HeartbeatCallback
 from sandbox_ops.errors import UsageError
+from sandbox_ops.text import marks
 
 Context = ServerRequestContext[dict[str, Any], Any]
 

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mcp_adapter import answers, cursor, file_pages, log_pages
+from mcp_adapter import answers, file_pages
 from mcp_adapter.answers import Answer
-from mcp_adapter.cursor import Cursor
-from mcp_adapter.marks import Calls
+from mcp_adapter.calls import Calls
 from sandbox_ops.errors import UsageError
 from sandbox_ops.models import JobOutput
-from sandbox_ops.text import formatting, paging
+from sandbox_ops.text import formatting, log_cursor, log_pages, paging
+from sandbox_ops.text.log_cursor import Cursor
 
 if TYPE_CHECKING:
     from sandbox_ops.sandbox import Sandbox
@@ -27,7 +27,7 @@ def job_output(sandbox: "Sandbox", given: Mapping[str, Any], calls: Calls) -> An
     pattern, since = given["filter"], given["since"]
     place = None
     if since:
-        earlier = cursor.decode(since, sandbox=name, job=job_id)
+        earlier = log_cursor.decode(since, sandbox=name, job=job_id)
         job_id, place = earlier.job_id, earlier.place
     logs.check_pattern(pattern)
     size = logs.FILTER_BYTES if pattern else log_pages.PAGE_BYTES

@@ -6,11 +6,10 @@ Pure. Names, logs and git's words come from the machine, and go through `marks.r
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from mcp_adapter import marks
 from mcp_adapter.answers import Answer
-from mcp_adapter.marks import Calls
+from mcp_adapter.calls import Calls
 from sandbox_ops.models import Job, StopReport
-from sandbox_ops.text import formatting
+from sandbox_ops.text import formatting, marks
 
 if TYPE_CHECKING:
     from sandbox_ops.text.progress import Progress

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from mcp_adapter import answers, catalog, readers
 from mcp_adapter import workflow_catalog as workflow
 from mcp_adapter.answers import Answer
+from mcp_adapter.calls import Calls
 from mcp_adapter.catalog import Toolset
-from mcp_adapter.marks import Calls
 from mcp_adapter.tool_arguments import ToolArguments
 from mcp_adapter.waiting import Heartbeat, HeartbeatCallback, Threads, quickly
 from sandbox_ops.errors import SandboxError, UsageError

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mcp_adapter import catalog, reports
 from mcp_adapter import workflow_catalog as workflow
 from mcp_adapter.answers import Answer
-from mcp_adapter.marks import Calls
+from mcp_adapter.calls import Calls
 from mcp_adapter.tool_arguments import ToolArguments
 from sandbox_ops.errors import NextStep, UsageError
 from sandbox_ops.models import Project

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_adapter import answers
-from mcp_adapter.marks import Calls
+from mcp_adapter.calls import Calls
 from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.models import CommandResult, EndKind, Job, JobState, Output
 

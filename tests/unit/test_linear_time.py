@@ -11,10 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mcp_adapter import marks
 from mcp_adapter.answers import Answer
 from sandbox_ops.errors import TimedOutError, UsageError
-from sandbox_ops.text import clean, formatting, paging, remote_text
+from sandbox_ops.text import clean, formatting, marks, paging, remote_text
 
 SMALL = 6_000  # characters
 TIMES = 8

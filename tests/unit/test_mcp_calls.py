@@ -3,7 +3,7 @@
 import pytest
 
 from mcp_adapter import catalog, workflow_catalog
-from mcp_adapter.marks import TOOL_CALLS, Calls
+from mcp_adapter.calls import TOOL_CALLS, Calls
 from sandbox_ops.errors import NextStep, RefusedError
 
 TOOLS = {tool.tool_name: tool for tool in (*catalog.TOOLS, *workflow_catalog.TOOLS)}

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from mcp_adapter import reports
-from mcp_adapter.marks import Calls
+from mcp_adapter.calls import Calls
 from sandbox_ops.models import Disk, ForeignProcess, Job, JobState, StopReport
 from sandbox_ops.text.progress import Progress
 from sandbox_ops.workflows.fetch import FetchedFile, FetchReport
