@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcp_adapter import catalog, reports
+from mcp_adapter import catalog
 from mcp_adapter import workflow_catalog as workflow
 from mcp_adapter.answers import Answer
 from mcp_adapter.calls import Calls
 from mcp_adapter.tool_arguments import ToolArguments
 from sandbox_ops.errors import NextStep, UsageError
-from sandbox_ops.models import Project
-from sandbox_ops.text import formatting
+from sandbox_ops.models import Job, Project
+from sandbox_ops.text import formatting, marks
+from sandbox_ops.workflows import report_lines
+from sandbox_ops.workflows.report_lines import Lines
 
 if TYPE_CHECKING:
     from sandbox_ops.sandbox import Sandbox
@@ -36,6 +38,17 @@ class WorkflowContext:
     report_progress: Callable[[str], None]
     calls: Calls
 
+    def answer(
+        self, lines: Lines, next_step: NextStep | None = None, *, is_error: bool = False
+    ) -> Answer:
+        """Return a report as text for a model, with the call that comes next."""
+        texts = (
+            self.calls.step(line) if isinstance(line, NextStep) else marks.remote(line)
+            for line in lines
+        )
+        next_line = f"next: {self.calls.of(next_step)}" if next_step else ""
+        return Answer(marks.join(*texts, next_line), is_error=is_error)
+
 
 def _setup(context: WorkflowContext, _arguments: ToolArguments) -> Answer:
     from sandbox_ops.workflows.setup import setup
@@ -45,14 +58,16 @@ def _setup(context: WorkflowContext, _arguments: ToolArguments) -> Answer:
         context.project,
         on_step=lambda step: context.report_progress(f"{step.name}: {step.result}"),
     )
-    return reports.setup(report, context.calls)
+    next_step = NextStep("train") if report.ok else None
+    lines = report_lines.setup(report)
+    return context.answer(lines, next_step, is_error=not report.ok)
 
 
 def _sync(context: WorkflowContext, arguments: workflow.RemoteSync) -> Answer:
     from sandbox_ops.workflows.sync import sync
 
     report = sync(context.sandbox, context.project, push=arguments.push)
-    return reports.sync(report, context.calls)
+    return context.answer(report_lines.sync(report), NextStep("train"))
 
 
 def _train(context: WorkflowContext, arguments: workflow.RemoteTrain) -> Answer:
@@ -68,21 +83,27 @@ def _train(context: WorkflowContext, arguments: workflow.RemoteTrain) -> Answer:
         gpus=arguments.gpus,
         force=arguments.force or (),
     )
-    return reports.train(report, context.calls)
+    return context.answer(report_lines.train(report), _read(report.job))
 
 
 def _monitor(context: WorkflowContext, _arguments: ToolArguments) -> Answer:
     from sandbox_ops.workflows.monitor import monitor
 
     project = context.project if context.project.name else None
-    return reports.monitor(monitor(context.sandbox, project), context.calls)
+    report = monitor(context.sandbox, project)
+    lines = report_lines.monitor(report)
+    if not report.reachable:
+        return context.answer(lines, is_error=True)
+    newest = next((view.job for view in report.jobs), None)
+    return context.answer(lines, _read(newest) if newest else NextStep("train"))
 
 
 def _reset(context: WorkflowContext, arguments: workflow.RemoteReset) -> Answer:
     from sandbox_ops.workflows.reset import reset
 
     report = reset(context.sandbox, context.project, dry_run=not arguments.confirm)
-    return reports.reset(report, context.calls)
+    next_step = NextStep("reset") if report.dry_run else None
+    return context.answer(report_lines.reset(report), next_step)
 
 
 def _fetch(context: WorkflowContext, arguments: workflow.RemoteFetch) -> Answer:
@@ -100,7 +121,26 @@ def _fetch(context: WorkflowContext, arguments: workflow.RemoteFetch) -> Answer:
         dry_run=arguments.dry_run,
         on_progress=progress,
     )
-    return reports.fetch(report, context.calls)
+    asked = {"job": arguments.bash_id or None, "into": arguments.into or None}
+    next_step = NextStep("fetch", asked) if report.dry_run else None
+    return context.answer(report_lines.fetch(report), next_step)
+
+
+def _stop(context: WorkflowContext, arguments: workflow.RemoteStop) -> Answer:
+    from sandbox_ops.machine import jobs
+
+    if arguments.confirm:
+        report = jobs.stop(context.sandbox, arguments.bash_id)
+        lines, has_ended = report_lines.stop(report), report.job.state.ended
+        return context.answer(lines, _read(report.job), is_error=not has_ended)
+    job = jobs.get(context.sandbox, arguments.bash_id)
+    is_alive = not job.state.ended or job.survivors
+    next_step = NextStep("stop", {"job": job.id}) if is_alive else _read(job)
+    return context.answer(report_lines.would_stop(job), next_step)
+
+
+def _read(job: Job) -> NextStep:
+    return NextStep("logs", {"job": job.id})
 
 
 def inside(folder: str, root: str | None) -> str:
@@ -125,15 +165,6 @@ def inside(folder: str, root: str | None) -> str:
             "Such as results/ or fetched/remote-1.",
         )
     return str(place)
-
-
-def _stop(context: WorkflowContext, arguments: workflow.RemoteStop) -> Answer:
-    from sandbox_ops.machine import jobs
-
-    sandbox, job_id, calls = context.sandbox, arguments.bash_id, context.calls
-    if not arguments.confirm:
-        return reports.would_stop(jobs.get(sandbox, job_id), calls)
-    return reports.stop(jobs.stop(sandbox, job_id), calls)
 
 
 HANDLERS: dict[str, Callable[[WorkflowContext, Any], Answer]] = {
