@@ -126,7 +126,7 @@ def reset(report: "ResetReport", calls: Calls) -> Answer:
     """Say what was stopped, rescued and thrown back, or would be."""
     before, after = map(formatting.short, (report.commit_before, report.commit_after))
     did = "nothing was done; it would go" if report.dry_run else "went"
-    restore = "" if report.dry_run else report.restore
+    restore = report.restore.command if report.restore and not report.dry_run else ""
     rescued = "would be rescued to" if report.dry_run else "rescued to"
     return _answer(
         f"{did} from {before} back to {after}",

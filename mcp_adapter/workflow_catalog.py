@@ -5,7 +5,14 @@ Off unless asked for: an agent that has a local shell has them there, for no tok
 
 from mcp_adapter.catalog import Argument, ToolSpec
 
-FORCE = ("busy-gpu", "disk-low", "same-name", "stale-code", "unpushed")
+FORCE = (
+    "busy-gpu",
+    "disk-low",
+    "gpu-driver",
+    "same-name",
+    "stale-code",
+    "unpushed",
+)
 _JOB = Argument(name="bash_id", kind="string", words="Such as remote-1", required=True)
 _CONFIRM = Argument(
     name="confirm",
