@@ -1,9 +1,13 @@
 # A fresh machine needs no more than `make demo` and `make test`.
 #   make demo    the whole story on this machine, in a minute
-#   make test    every check that CI makes
-#   make lint    those of them that need no sshd
+#   make test    every test; with COVERAGE=1 how much of the code they ran, subprocesses too
+#   make lint    the checks that need no sshd
+#   make matrix  the unit tests on every Python that is supported and here
 #   make gates   other people's MCP suites, clients and hosts against our server (npm; 1.2 GB)
+#   make docs    the documentation as a site, API reference included
 #   make bench   the benchmarks
+#   make dist    what a release publishes, built and checked
+#   make changelog VERSION=X.Y.Z   the notes of changes/ into CHANGELOG.md, the version everywhere
 #   make lock    requirements.lock anew, from pyproject.toml
 #   make clean   everything that make made
 
@@ -13,36 +17,49 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input --retries 8
 LOCK := $(VENV)/lock/bin/uv --quiet pip compile --universal --python-version 3.11 \
   --generate-hashes --upgrade --no-emit-index-url --custom-compile-command 'make lock'
+RUN := $(BIN)/python
+ifdef COVERAGE
+RUN := $(BIN)/coverage run
+endif
 SCRIPTS := sandbox_ops/remote/scripts
 MAIN := $(SCRIPTS)/lib/main.sh
 LIBRARY := $(filter-out $(MAIN),$(wildcard $(SCRIPTS)/lib/*.sh)) $(MAIN)
 
-.PHONY: demo test lint gates soak bench lock clean
+.PHONY: demo test lint matrix gates docs dist changelog soak bench lock clean
 
 demo: $(VENV)/ready
 	$(BIN)/sandbox-ops demo
 
 test: lint
 	.ci/system-packages
-	@# five at once, for most of the time they wait; what fails in the crowd is run again
-	@# alone, and has to pass there: some promises are about seconds
-	$(BIN)/pytest -n 5 --dist loadfile || \
-	  $(BIN)/pytest --last-failed --last-failed-no-failures none
+	@# five at once: for most of the time they wait. What fails in the crowd runs again,
+	@# alone, and is listed by name; a chance test that failed stays failed
+	$(RUN) tests/support/second_run.py --title tests -n 5 --dist loadfile
+ifdef COVERAGE
+	@$(BIN)/coverage combine --quiet
+	@echo "coverage: $$($(BIN)/coverage report --format=total) % of lines and branches"
+endif
 
 lint: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/shellcheck .ci/* $(SCRIPTS)/*.sh
+	$(BIN)/shellcheck .ci/* $(SCRIPTS)/*.sh $(SCRIPTS)/boot/*.sh
 	cat $(LIBRARY) | $(BIN)/shellcheck --shell=sh -
 	$(BIN)/codespell
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.citation-file-format CITATION.cff
 
 gates: $(VENV)/ready
 	.ci/system-packages gates
-	@# other people's programs, over a network: what fails is run again, and has to pass
-	$(BIN)/pytest -m gates tests/gates || \
-	  $(BIN)/pytest -m gates tests/gates --last-failed --last-failed-no-failures none
+	@# other people's programs, over a network
+	$(BIN)/python tests/support/second_run.py --title gates -m gates tests/gates
+
+matrix: $(VENV)/ready
+	.ci/matrix
 
 soak: $(VENV)/ready
 	$(BIN)/pytest -m soak --timeout 3600 -s
@@ -71,4 +88,26 @@ lock:
 	cd tests/gates && npm install --package-lock-only --ignore-scripts --no-audit --no-fund
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .coverage* site build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+docs: $(VENV)/ready
+	@# a warning is an error; the pages of docs/ are checked by the tests
+	rm -rf site
+	$(BIN)/python -W error docs/build_api.py site/api
+
+dist: $(VENV)/ready
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist
+	$(BIN)/twine check --strict dist/*
+	@# the wheel alone, in an environment of its own
+	$(PYTHON) -m venv dist/try
+	dist/try/bin/pip --quiet --disable-pip-version-check install dist/*.whl
+	dist/try/bin/sandbox-ops --version
+	rm -rf dist/try
+
+changelog: $(VENV)/ready
+	@[ "$(VERSION)" ] || { echo "make changelog VERSION=X.Y.Z"; exit 1; }
+	sed -i 's/^version = ".*"/version = "$(VERSION)"/' pyproject.toml
+	sed -i 's/^version: .*/version: $(VERSION)/; s/^date-released: .*/date-released: "$(shell date +%F)"/' CITATION.cff
+	sed -i 's/"version": "[0-9.]*"/"version": "$(VERSION)"/' packaging/server.json packaging/mcpb/manifest.json
+	$(BIN)/towncrier build --yes --version $(VERSION)

@@ -45,14 +45,17 @@ class Answer:
     is_error: bool = False
 
 
-def error(problem: SandboxError, *, no_agent: bool = False) -> Answer:
+def error(
+    problem: SandboxError, calls: Calls = _DEFAULT, *, no_agent: bool = False
+) -> Answer:
     """Say what is wrong and what to do next.
 
     Args:
         problem: What the library says.
+        calls: How the next calls are written.
         no_agent: Whether we were started without the way to the user's ssh agent.
     """
-    said = marks.remote(str(problem))
+    said = marks.remote(calls.error_text(problem))
     failed = isinstance(problem, AuthenticationError)
     stripped = _NO_AGENT if no_agent and failed else ""
     return Answer(marks.join(said, stripped), is_error=True)
@@ -108,10 +111,10 @@ def command(
 
 def _first_line(result: CommandResult, timeout_s: float) -> str:
     code, job = result.exit_code, result.job
-    if result.kind is EndKind.CONNECTION_LOST:
+    if result.end is EndKind.CONNECTION_LOST:
         which = f"how {job.id} ended" if job.id else "whether the command was started"
         return f"connection lost: it is not known {which}"
-    if result.kind is EndKind.TIMED_OUT:
+    if result.end is EndKind.TIMED_OUT:
         left = ", ".join(marks.remote(line) for line in result.left)
         tree = f"still alive: {left}" if left else "every process of it is dead"
         return f"exit code {code} (timed out after {formatting.duration(timeout_s)}; {tree})"
@@ -128,11 +131,11 @@ def _first_line(result: CommandResult, timeout_s: float) -> str:
 def _notes(result: CommandResult, line: str, calls: Calls) -> tuple[str, ...]:
     job = result.job
     notes = []
-    if result.kind is EndKind.CONNECTION_LOST:
+    if result.end is EndKind.CONNECTION_LOST:
         notes.append(_lost_words(job, calls))
-    if result.kind is EndKind.TIMED_OUT:
+    if result.end is EndKind.TIMED_OUT:
         notes.append("longer work: a larger timeout (ms) or run_in_background=true")
-    if result.kind is EndKind.EXITED and (tee := _tee_words(line)):
+    if result.end is EndKind.EXITED and (tee := _tee_words(line)):
         notes.append(tee)
     return (*notes, *_job_notes(job, calls))
 

@@ -19,7 +19,7 @@ from sandbox_ops.errors import SandboxError, UsageError
 from sandbox_ops.models import CommandResult
 
 if TYPE_CHECKING:
-    from sandbox_ops.remote.start_request import Call
+    from sandbox_ops.engines.foreground import Call
     from sandbox_ops.sandbox import Sandbox
 
 _FOREGROUND_S = 120.0
@@ -95,7 +95,8 @@ class Tools:
                 return await self._answer(tool, sent, Beat(progress))
             except SandboxError as problem:
                 log.info("%s: %s", name, problem)
-                return answers.error(problem, no_agent=self._machines.no_agent)
+                calls = self._calls(sent or {})
+                return answers.error(problem, calls, no_agent=self._machines.no_agent)
             except Exception as problem:
                 log.exception("%s failed", name)
                 return answers.bug(problem)
@@ -115,7 +116,10 @@ class Tools:
         return await beat.until(in_thread(lambda: read(sandbox, given, calls)))
 
     def _calls(self, given: Mapping[str, Any]) -> Calls:
-        return Calls(given.get("sandbox") or "", can_stop=self.has_workflows)
+        which = given.get("sandbox")
+        return Calls(
+            which if isinstance(which, str) else "", tools=frozenset(self._tools)
+        )
 
     async def _workflow(
         self, name: str, sandbox: "Sandbox", given: Mapping[str, Any], beat: Beat

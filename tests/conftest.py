@@ -2,11 +2,13 @@
 
 import itertools
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import second_run
 from gitproject import GitProject, make_git_project
 from hypothesis import settings
 from sshd import SshServer, start_sshd
@@ -17,7 +19,7 @@ if TYPE_CHECKING:  # Fabric takes a while to import, and most unit tests do with
 _MEASURED = "measured"
 
 # a loaded machine is slow at times: what takes long is bounded by pytest-timeout
-settings.register_profile("patient", deadline=None)
+settings.register_profile("patient", deadline=None, print_blob=True)
 settings.load_profile("patient")
 
 
@@ -68,6 +70,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     ]
     for line in dict.fromkeys(found):
         terminalreporter.write_line(line)
+    second_run.write_failures(terminalreporter)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what chance has a part in, so that a failure of it is never retried."""
+    second_run.mark_chance(items)
+
+
+@pytest.fixture
+def seed(record_property: Callable[[str, object], None]) -> int:
+    """The seed of a chance test: SANDBOX_OPS_SEED, or one that is told at the end."""
+    number = int(os.environ.get("SANDBOX_OPS_SEED") or secrets.randbelow(10**6))
+    record_property("seed", number)
+    return number
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from sandbox_ops.models import CommandResult, Job, JobState
 from sandbox_ops.text import clean, formatting
 
 if TYPE_CHECKING:
-    from sandbox_ops.remote.start_request import Call
+    from sandbox_ops.engines.foreground import Call
     from sandbox_ops.sandbox import Sandbox
 
 _CANCEL_S = 45.0  # a dead link is noticed in 10 s, and healed for 15 s

@@ -170,6 +170,6 @@ def failure(command: str, result: CommandResult) -> str:
     how = {
         EndKind.TIMED_OUT: "took too long",
         EndKind.CONNECTION_LOST: f"lost the connection; {result.job.id} may still run",
-    }.get(result.kind, f"exit code {result.exit_code}")
+    }.get(result.end, f"exit code {result.exit_code}")
     lines = (result.stderr.text or result.stdout.text).strip().splitlines()
     return "\n".join([f"{command}: {how}", *lines[-_SHOWN_LINES:]])

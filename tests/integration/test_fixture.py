@@ -105,7 +105,7 @@ def test_a_server_ends_when_its_tests_are_killed(tmp_path: Path) -> None:
         "print(server.listener_pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    helpers = str(Path(__file__).parents[1])
+    helpers = str(Path(__file__).parents[1] / "support")
     killed = subprocess.run(
         [sys.executable, "-c", begin],
         env={**os.environ, "PYTHONPATH": helpers},

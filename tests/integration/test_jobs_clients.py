@@ -2,7 +2,6 @@
 
 import os
 import random
-import secrets
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -20,13 +19,13 @@ from sandbox_ops.models import Job
 Make = Callable[..., SshServer]
 Measured = Callable[[str], None]
 OPERATIONS = int(os.environ.get("SANDBOX_OPS_OPERATIONS", "20"))
-SEED = int(os.environ.get("SANDBOX_OPS_SEED", "0")) or secrets.randbelow(10**6)
 
 
 @row(
     "two people or agents use the machine at once",
     "each start, stop and answer is as if they were alone; a name or GPU has one holder",
 )
+@pytest.mark.chance
 @pytest.mark.parametrize(
     "operations",
     [
@@ -35,10 +34,10 @@ SEED = int(os.environ.get("SANDBOX_OPS_SEED", "0")) or secrets.randbelow(10**6)
     ],
 )
 def test_two_clients_do_random_things_at_once(
-    make_sshd: Make, operations: int, measured: Measured
+    make_sshd: Make, operations: int, seed: int, measured: Measured
 ) -> None:
     server = make_sshd()
-    clients = [_Client(server, SEED + n, operations) for n in range(2)]
+    clients = [_Client(server, seed + n, operations) for n in range(2)]
     threads = [threading.Thread(target=client.work) for client in clients]
     for thread in threads:
         thread.start()
@@ -50,14 +49,17 @@ def test_two_clients_do_random_things_at_once(
     wrong = [words for client in clients for words in client.wrong]
     what = ", ".join(f"{count} {act}" for act, count in sorted(told.items()))
     measured(
-        f"two clients, {operations} random acts each, from seed {SEED}: "
+        f"two clients, {operations} random acts each, from seed {seed}: "
         f"{what}; {len(wrong)} wrong"
     )
     assert wrong == []
     ids = [job.id for client in clients for job in client.mine]
     assert len(set(ids)) == len(ids)
     with Sandbox(server.config()) as sandbox:
-        found = {job.id for job in jobs.recent(sandbox, 4 * operations)}
+        found = {
+            job.id
+            for job in jobs.recent(sandbox, 4 * operations, include_commands=True)
+        }
         assert set(ids) <= found
         for job_id in ids:
             jobs.stop(sandbox, job_id, grace_s=0)
@@ -115,7 +117,7 @@ class _Client:
         jobs.stop(sandbox, job.id, grace_s=0)
 
     def _look(self, sandbox: Sandbox) -> None:
-        for job in jobs.recent(sandbox, 50):
+        for job in jobs.recent(sandbox, 50, include_commands=True):
             before = self.ended.get(job.id)
             if before and (before.state, before.exit_code) != (
                 job.state,

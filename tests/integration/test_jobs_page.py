@@ -5,4 +5,4 @@ import what_happens
 
 def test_the_page_of_what_happens_is_the_one_that_the_tests_generate() -> None:
     written = what_happens.PAGE.read_text("utf-8")
-    assert written == what_happens.page(), "run: python tests/what_happens.py"
+    assert written == what_happens.page(), "run: python tests/support/what_happens.py"

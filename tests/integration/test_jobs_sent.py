@@ -19,6 +19,7 @@ from sandbox_ops import JobState, Sandbox
 from sandbox_ops.machine import jobs
 from sandbox_ops.models import Job
 from sandbox_ops.remote import scripts
+from sandbox_ops.remote.start_request import StartRequest
 
 Make = Callable[..., SshServer]
 KILLS = int(os.environ.get("SANDBOX_OPS_KILLS", "12"))
@@ -29,9 +30,14 @@ NOBODY = 65534
 @pytest.mark.parametrize("filler", [10, 5000], ids=["short", "long"])
 def test_a_request_that_was_cut_off_does_nothing(tmp_path: Path, filler: int) -> None:
     """As when a client dies while it sends: every cut near a word's end is tried."""
-    spec = '{"format": 1}'
-    words = ["t", "bg", "0", "1", "0", "0", "0", "sh", "/", spec, "", "make",
-             "gpu-0 gpu-1", "extra", "x" * filler]  # fmt: skip
+    words = StartRequest(
+        command="make",
+        interpreter="sh",
+        cwd="/",
+        gpus=(0, 1),
+        token="t",  # noqa: S106  # nobody's
+        files={"extra": "x" * filler},
+    ).words()
     whole = scripts.request(1, "start", words)
     body = whole.index(b"\n") + 1
     cuts = [n for n in range(body, len(whole)) if whole[n - 1 : n] in b" '\n"]
@@ -75,6 +81,7 @@ def test_no_other_user_sees_a_secret_anywhere(make_sshd: Make) -> None:
 
 
 @row("the client is killed with -9 while it starts one", "there is one job, or none")
+@pytest.mark.chance
 @pytest.mark.parametrize(
     "kills",
     [
@@ -90,8 +97,12 @@ def test_a_client_killed_anywhere_in_a_start_leaves_one_job_or_none(
     for n in range(kills):
         _start(server, n, 1.5 * min(spans) * n / kills)
     with Sandbox(server.config()) as sandbox:
-        wait_until(lambda: all(map(_up, jobs.recent(sandbox, 2 * kills))))
-        found = jobs.recent(sandbox, 2 * kills)
+        wait_until(
+            lambda: all(
+                map(_up, jobs.recent(sandbox, 2 * kills, include_commands=True))
+            )
+        )
+        found = jobs.recent(sandbox, 2 * kills, include_commands=True)
         known = {job.command: job.id for job in found}
         assert len(known) == len(found)
         mark = f"SANDBOX_JOB={server.home}"

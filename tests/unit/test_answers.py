@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mcp_adapter import answers
 from mcp_adapter.marks import Calls
-from sandbox_ops.errors import RefusedError
+from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.models import CommandResult, EndKind, Job, JobState, Output
 
 JOB = Job(
@@ -25,7 +25,7 @@ def result(
     stderr: bytes = b"",
     *,
     code: int | None = 0,
-    kind: EndKind = EndKind.EXITED,
+    end: EndKind = EndKind.EXITED,
     left: tuple[str, ...] = (),
     **changes: object,
 ) -> CommandResult:
@@ -34,7 +34,7 @@ def result(
     job = dataclasses.replace(JOB, **values)
     return CommandResult(
         job=job,
-        kind=kind,
+        end=end,
         stdout=Output(head=stdout, size_bytes=len(stdout)),
         stderr=Output(head=stderr, size_bytes=len(stderr)),
         left=left,
@@ -89,12 +89,12 @@ def test_stderr_alone_needs_no_border() -> None:
     ],
 )
 def test_a_signal_and_a_lost_job_are_named(changes: dict[str, Any], first: str) -> None:
-    found = result(b"some\n", code=143, kind=EndKind.SIGNALLED, **changes)
+    found = result(b"some\n", code=143, end=EndKind.SIGNALLED, **changes)
     assert said(found).split("\n")[0] == first
 
 
 def test_a_timeout_says_that_the_tree_is_dead_and_keeps_the_output() -> None:
-    lines = said(result(b"begun\n", code=None, kind=EndKind.TIMED_OUT)).split("\n")
+    lines = said(result(b"begun\n", code=None, end=EndKind.TIMED_OUT)).split("\n")
     assert lines[0] == (
         "exit code 124 (timed out after 2 s; every process of it is dead)"
     )
@@ -103,13 +103,13 @@ def test_a_timeout_says_that_the_tree_is_dead_and_keeps_the_output() -> None:
 
 
 def test_a_timeout_names_what_could_not_be_ended() -> None:
-    found = result(code=None, kind=EndKind.TIMED_OUT, left=("42 python",))
+    found = result(code=None, end=EndKind.TIMED_OUT, left=("42 python",))
     assert "still alive: 42 python" in said(found).split("\n")[0]
 
 
 def test_a_lost_connection_names_the_job_and_the_next_call() -> None:
     found = result(
-        b"begun\n", code=None, kind=EndKind.CONNECTION_LOST, state=JobState.UNKNOWN
+        b"begun\n", code=None, end=EndKind.CONNECTION_LOST, state=JobState.UNKNOWN
     )
     first, output, note = said(found).split("\n")
     assert first == "connection lost: it is not known how remote-7 ended"
@@ -121,7 +121,7 @@ def test_a_lost_connection_names_the_job_and_the_next_call() -> None:
 
 
 def test_a_start_whose_answer_was_lost_is_not_taken_for_one_that_failed() -> None:
-    found = result(code=None, kind=EndKind.CONNECTION_LOST, id="", reason="link down")
+    found = result(code=None, end=EndKind.CONNECTION_LOST, id="", reason="link down")
     assert said(found) == (
         "connection lost: it is not known whether the command was started\n"
         "[sandbox-ops: link down; look before you run it again]"
@@ -255,10 +255,23 @@ def test_the_shells_complaints_begin_with_the_line_not_with_our_own_path() -> No
 
 def test_what_is_left_running_is_ended_by_the_tool_where_there_is_one() -> None:
     left = result(b"ok\n", survivors=2)
-    shown = answers.command(left, "x", 2, Calls(can_stop=True)).text
+    shown = answers.command(left, "x", 2, Calls(tools=frozenset({"remote_stop"}))).text
     assert shown == (
         "ok\n[sandbox-ops: 2 processes of remote-7 still live; "
         'end: remote_stop(bash_id="remote-7", confirm=true)]'
+    )
+
+
+def test_an_error_names_the_next_step_as_a_call_of_the_agent() -> None:
+    problem = RefusedError(
+        "not pushed", "Look at it.", NextStep("sync", {"push": True})
+    )
+    calls = Calls(tools=frozenset({"remote_sync"}))
+    assert answers.error(problem, calls).text == (
+        "not pushed\nLook at it.\nremote_sync(push=true)"
+    )
+    assert answers.error(problem).text == (
+        "not pushed\nLook at it.\nsandbox-ops sync --push (in a local shell)"
     )
 
 

@@ -42,12 +42,12 @@ def ended(
     stdout: str = "",
     stderr: str = "",
     exit_code: int = 0,
-    kind: EndKind = EndKind.EXITED,
+    end: EndKind = EndKind.EXITED,
 ) -> CommandResult:
     state = JobState.FAILED if exit_code else JobState.SUCCEEDED
     return CommandResult(
         job=Job(id="remote-7", state=state, exit_code=exit_code),
-        kind=kind,
+        end=end,
         stdout=Output(head=stdout.encode(), size_bytes=len(stdout.encode())),
         stderr=Output(head=stderr.encode(), size_bytes=len(stderr.encode())),
     )
@@ -132,9 +132,9 @@ def test_a_failure_without_a_reason_is_told_in_its_own_words() -> None:
 
 def test_a_lost_connection_and_a_deadline_are_not_answers() -> None:
     with pytest.raises(ConnectionLostError, match="remote-7 may still run"):
-        script_replies.of(ended(kind=EndKind.CONNECTION_LOST), "look")
+        script_replies.of(ended(end=EndKind.CONNECTION_LOST), "look")
     with pytest.raises(TimedOutError):
-        script_replies.of(ended(kind=EndKind.TIMED_OUT), "look")
+        script_replies.of(ended(end=EndKind.TIMED_OUT), "look")
 
 
 def test_long_lists_are_cut() -> None:

@@ -6,7 +6,8 @@
 # refs/sandbox-ops/backup/TIME-N, and the rescue is verified; without one nothing is
 # touched. Its tree is the work tree with untracked files, byte for byte; its parents are
 # HEAD, the index, and what else was under way. Ignored files stay, and so do those
-# under KEEP: untracked ones where they are, tracked ones with the content they have. Says `backup=REF`, empty where there was nothing to rescue.
+# under KEEP: untracked ones where they are, tracked ones with the content they have.
+# Says `backup=REF`, empty where there was nothing to rescue.
 set -eu
 
 refuse() {
@@ -83,8 +84,10 @@ rescuing add -u -- . >&2
 # not `add -A`: it fails where an excluded path is ignored as well
 quoted ls-files -o --exclude-standard -- . "$@" >"$work/untracked"
 sed 's,/$,,' "$work/untracked" | rescuing update-index --add --stdin >&2
-quoted ls-files -o | sort >"$work/others"
-quoted ls-tree -r --name-only "$commit" | sort | comm -12 - "$work/others" >"$work/covered"
+{
+  quoted ls-files -o
+  quoted ls-tree -r --name-only "$commit"
+} | sort | uniq -d >"$work/covered" # in both; no `comm` in Debian's busybox
 rescuing update-index --add --stdin <"$work/covered"
 
 # Its files again as bytes: `add` put them through the filters of .gitattributes.

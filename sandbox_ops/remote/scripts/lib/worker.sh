@@ -9,11 +9,14 @@
 
 worker() {
   trap '' HUP PIPE
+  trap 'crashed $?' EXIT # an error of ours must not look like a start-up file's (boot)
+  NONCE='' REQUEST=start-up
   UMASK=$(umask)
   IFS= read -r NONCE || exit 81
   NONCE=${NONCE#?}
   exec 9<&0 </dev/null 2>/dev/null
   prepare again
+  keep_errors
   machine_id
   JOBS=$BASE/jobs
   proc self && SELF="pid=$ITS ticks=$TICKS machine=$MACHINE"
@@ -24,9 +27,9 @@ worker() {
     UNREADY="refused setsid is missing on this machine: install util-linux"
   elif [ -z "$UNREADY" ]; then
     keep_functions
+    adopters
     listen
     oom_file
-    adopters
   fi
   trailer noise # whatever a start-up file printed before us
   printf '%s' "$BASE"
@@ -48,11 +51,31 @@ worker() {
     fi
     case $_body in *"#$1" | *"#$1
 ") ;; *) exit 81 ;; esac # cut off by a dying link: half a request is none
-    REAP=
+    REAP='' REQUEST=${_body%% *}
+    printf '' >/proc/self/fd/2 # what was complained about before is nobody's any more
     eval "$_body"
     trailer "end $_seq"
     [ -z "$REAP" ] || wait "$REAP"
   done
+  exit 81
+}
+
+# keep_errors: stderr goes to a file without a name, for `crashed` to read
+keep_errors() {
+  printf '' >"$BASE/errors.$$" || return 0
+  exec 2>>"$BASE/errors.$$"
+  rm -f "$BASE/errors.$$"
+}
+
+# crashed STATUS: an error ended this shell: says what it was, and over which request.
+# Its own exits (81) and signals are no crashes.
+crashed() {
+  trap - EXIT
+  [ "$1" != 81 ] && [ "$1" -le 128 ] && [ -n "$NONCE" ] || exit 81
+  _why=
+  IFS= read -r _why </proc/self/fd/2
+  printf '%s' "${_why:-status $1}"
+  trailer "crashed $REQUEST"
   exit 81
 }
 
@@ -63,8 +86,16 @@ listen() {
   exec 4<"$BASE/alarm.$$"
   exec 6>"$BASE/alarm.$$" 5>&-
   ( # redirected from within: of a function's streams dash keeps the old ones open
-    exec <&4 >/dev/null 4<&- 6>&- 9<&-
-    alarms
+    exec <&4 >/dev/null 2>&1 4<&- 6>&- 9<&-
+    trap '' TERM INT
+    printf '' >"$BASE/alarm.$$.now"
+    _n=0 # a second process, which starts the clock anew where it is killed
+    while [ $_n -lt 100 ]; do
+      (alarms "$BASE/alarm.$$.now")
+      [ $? -gt 128 ] || break
+      _n=$((_n + 1))
+    done
+    rm -f "$BASE/alarm.$$.now"
   ) &
   exec 4<&-
   rm -f "$BASE/fifo.$$" "$BASE/alarm.$$"
@@ -80,9 +111,12 @@ no() {
   trailer "error $1"
 }
 
-# do_pin ID YES: whether its record stays whatever its age (1) or not (0)
+# do_pin REFERENCE YES: whether its record stays whatever its age (1) or not (0)
 do_pin() {
-  [ -d "$JOBS/$1" ] || { no not-found "no job $1"; return; }
+  resolve "$1"
+  shift
+  set -- "$_id" "$@"
+  there "$JOBS/$1" || { no not-found "no job $1"; return; }
   if [ "$2" = 0 ]; then
     rm -f "$JOBS/$1/pinned"
   elif ! printf '' >"$JOBS/$1/pinned"; then
@@ -90,7 +124,7 @@ do_pin() {
   fi
 }
 
-# do_poll [ID MODE OFFSET MAX STDERR_OFFSET STDERR_MAX]...: see emit_job
+# do_poll [REFERENCE MODE OFFSET MAX STDERR_OFFSET STDERR_MAX]...: see emit_job
 do_poll() {
   while [ $# -ge 6 ]; do
     emit_job "$1" "$2" "$3" "$4" "$5" "$6"
@@ -98,9 +132,12 @@ do_poll() {
   done
 }
 
-# do_stop ID GRACE_S: the stopper goes on by itself; poll tells how far it is
+# do_stop REFERENCE GRACE_S: the stopper goes on by itself; poll tells how far it is
 do_stop() {
-  [ -d "$JOBS/$1" ] || { no not-found "no job $1"; return; }
+  resolve "$1"
+  shift
+  set -- "$_id" "$@"
+  there "$JOBS/$1" || { no not-found "no job $1"; return; }
   rm -f "$JOBS/$1/swept"
   apart stop "$JOBS/$1" "$2" stopped
   get_state "$JOBS/$1"

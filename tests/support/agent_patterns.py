@@ -164,7 +164,7 @@ _HEAD = """\
 # The patterns of the guide, as an agent runs them
 
 Written by `tests/surfaces/test_mcp_patterns.py`, which runs every call below against a real
-sshd and a real git remote; edit `tests/agent_patterns.py`. Paths, commits, times and cursors
+sshd and a real git remote; edit `tests/support/agent_patterns.py`. Paths, commits, times and cursors
 are replaced by what your machine would say. Tokens are characters divided by four, of call
 and answer together.
 """

@@ -1,6 +1,6 @@
 """The table "what happens to my job if ...": each row stands at the test that proves it.
 
-`python tests/what_happens.py` writes the page anew; a test checks that it was done.
+`python tests/support/what_happens.py` writes the page anew; a test checks that it was done.
 """
 
 import importlib
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference" / "what-happens-to-my-job.md"
 _MEASURED = """\
 762 schedules in eight runs, from seeds 100000, 100100 ... 100700:
@@ -86,7 +86,7 @@ def page() -> str:
         f"| {cause} | {effect} | {proof} |\n"
         for _, _, cause, effect, proof in sorted(lines)
     )
-    head = _HEAD.format(command="python tests/what_happens.py")
+    head = _HEAD.format(command="python tests/support/what_happens.py")
     return head + table + _FOOT.format(measured=_MEASURED)
 
 
