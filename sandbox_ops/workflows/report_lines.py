@@ -109,7 +109,7 @@ def reset(report: "ResetReport") -> Lines:
     yield from _listed("commits that are not upstream", report.unpushed)
     yield f"{rescued} {report.backup_ref}" if report.backup_ref else "nothing to rescue"
     if report.restore and not report.dry_run:
-        yield f"bring it back: {report.restore}"
+        yield report.restore
     yield from _listed("not ours, left alone", report.foreign)
     yield from _warnings(report.warnings)
 
@@ -124,6 +124,7 @@ def fetch(report: "FetchReport") -> Lines:
     yield f"{formatting.count(len(new), 'file')}, {total}, {did} to {report.into}{here}"
     files = [f"{file.path} {formatting.size(file.size_bytes)}" for file in new]
     yield from _listed("", files)
+    yield from _warnings(report.warnings)
 
 
 def would_stop(job: Job) -> Lines:

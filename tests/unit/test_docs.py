@@ -144,8 +144,20 @@ def test_the_reference_has_the_second_toolset() -> None:
 
 def test_every_setting_is_in_the_reference() -> None:
     page = (ROOT / "docs/reference/configuration.md").read_text("utf-8")
-    rows = re.findall(r"^\| `([\w.]+)` \| `(SANDBOX_OPS_\w+)` \|", page, re.MULTILINE)
-    assert rows == [(key.path, key.variable) for key in config.KEYS]
+    row = re.compile(r"^\| `([\w.]+)` \| `(SANDBOX_OPS_\w+)` \| (.*) \|$", re.MULTILINE)
+    assert [
+        (path, variable, text.replace("`", ""))
+        for path, variable, text in row.findall(page)
+    ] == [
+        (
+            key.path,
+            key.variable,
+            key.help[0].lower()
+            + key.help[1:].replace("`", "").rstrip(".")
+            + " (yours)" * key.user_only,
+        )
+        for key in config.KEYS
+    ]
     names = set(re.findall(r"^\| `(SSH_\w+)` \|", page, re.MULTILINE))
     assert names == set(config.SSH_VARIABLES)
 
