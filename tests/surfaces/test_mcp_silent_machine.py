@@ -38,11 +38,12 @@ def silent(make_sshd: Callable[..., SshServer]) -> SshServer:
 def sandboxes(
     sshd: SshServer, silent: SshServer, tmp_path: Path
 ) -> Iterator[Sandboxes]:
-    other = silent.write_toml(tmp_path).read_text("utf-8").partition("\n")[2]
-    path = sshd.write_toml(tmp_path)
-    renamed = other.replace("[sandboxes.test]", "[sandboxes.silent]")
-    path.write_text(f"{path.read_text('utf-8')}\n{renamed}", "utf-8")
-    with Sandboxes(tmp_path, {}) as opened:
+    own = tmp_path / "own/sandbox-ops/config.toml"
+    silent.write_toml(tmp_path, config_home=tmp_path / "own", name="silent")
+    other = own.read_text("utf-8")
+    sshd.write_toml(tmp_path, config_home=tmp_path / "own")
+    own.write_text(f"{own.read_text('utf-8')}\n{other}", "utf-8")
+    with Sandboxes(tmp_path, {"XDG_CONFIG_HOME": str(tmp_path / "own")}) as opened:
         yield opened
 
 

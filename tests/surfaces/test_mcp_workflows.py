@@ -110,6 +110,8 @@ def test_a_change_is_synced_trained_watched_and_fetched(
 
     said, _ = ready("remote_fetch", bash_id=job[1], dry_run=True, into="home/night")
     assert "would come" in said
+    next_call = f'remote_fetch(bash_id="{job[1]}", into="home/night")'
+    assert said.endswith(f"next: {next_call}")
     assert not (git.clone / "home").exists()
     said, is_error = ready("remote_fetch", bash_id=job[1], into="home/night")
     assert not is_error
@@ -125,7 +127,7 @@ def test_a_reset_is_told_first_and_done_when_confirmed(
     edited.write_text("edited there\n")
     said, is_error = ready("remote_sync", push=True)
     assert is_error
-    assert "See it: remote_reset()." in said
+    assert "See it: remote_reset()\n" in said
     said, is_error = ready("remote_reset")
     assert not is_error
     assert said.startswith("nothing was done; it would go from ")
