@@ -131,8 +131,9 @@ def _stop(context: WorkflowContext, arguments: workflow.RemoteStop) -> Answer:
 
     if arguments.confirm:
         report = jobs.stop(context.sandbox, arguments.bash_id)
-        lines, has_ended = report_lines.stop(report), report.job.state.ended
-        return context.answer(lines, _read(report.job), is_error=not has_ended)
+        lines, is_error = report_lines.stop(report), not report.job.state.ended
+        is_error = is_error or bool(report.left)
+        return context.answer(lines, _read(report.job), is_error=is_error)
     job = jobs.get(context.sandbox, arguments.bash_id)
     is_alive = not job.state.ended or job.survivors
     next_step = NextStep("stop", {"job": job.id}) if is_alive else _read(job)

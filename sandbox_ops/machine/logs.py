@@ -14,9 +14,8 @@ from typing import Literal
 from sandbox_ops.machine import jobs
 from sandbox_ops.models import Job, JobOutput
 from sandbox_ops.models.options import Listener
-from sandbox_ops.remote.follower import Begin as Begin  # noqa: PLC0414 - for faces
 from sandbox_ops.remote.follower import Watch
-from sandbox_ops.remote.stream import KNOWN_BYTES
+from sandbox_ops.remote.stream import KNOWN_BYTES, Begin
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.text import clean, paging
 from sandbox_ops.text.paging import InTime, LastLines, Place

@@ -10,7 +10,7 @@ import re
 import secrets
 from collections.abc import Iterable
 
-from sandbox_ops.text import paging, remote_text
+from sandbox_ops.text import paging
 
 # What a reader takes for these characters, beside their full-width forms.
 _ALIKE = {
@@ -67,9 +67,9 @@ def shown(text: str) -> str:
     it begins as a note of ours does.
     """
     first, *notes = text.split(_OURS)
-    parts = [_guarded(remote_text.safe(first))]
+    parts = [remote(first)]
     for part in notes:
-        ours, newline, rest = remote_text.safe(part).partition("\n")
+        ours, newline, rest = paging.shown(part).partition("\n")
         parts.append(f"{ours}{newline}{_guarded(rest)}")
     return "".join(parts)
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from sandbox_ops.errors import NextStep
 from sandbox_ops.models import Job, StopReport
 from sandbox_ops.text import formatting
+from sandbox_ops.workflows import rows
+from sandbox_ops.workflows.rows import JobRow
 
 if TYPE_CHECKING:
-    from sandbox_ops.text.progress import Progress
     from sandbox_ops.workflows.fetch import FetchReport
-    from sandbox_ops.workflows.monitor import JobView, MonitorReport
+    from sandbox_ops.workflows.monitor import MonitorReport
     from sandbox_ops.workflows.reset import ResetReport
     from sandbox_ops.workflows.setup import SetupReport
     from sandbox_ops.workflows.sync import SyncReport
@@ -24,16 +25,14 @@ Lines = Iterator[str | NextStep]
 
 _MOST_ITEMS = 20
 _MOST_CHARACTERS = 300
-_MOST_METRICS = 4
-_LAST_LINES = 3
-_MOST_TALKING = 3  # so many live jobs show the end of their log
 
 
 def setup(report: "SetupReport") -> Lines:
     """Say what each step did; the failed one in full."""
-    yield "ready" if report.ok else f"not ready: {report.steps[-1].name} failed"
-    for step in report.steps:
-        yield f"{step.result} {step.name}: {step.detail}"
+    table = rows.setup_rows(report)
+    yield table.headline
+    for row in table.steps:
+        yield f"{row.result} {row.name}: " + "\n".join(row.detail)
 
 
 def sync(report: "SyncReport") -> Lines:
@@ -56,45 +55,31 @@ def train(report: "TrainReport") -> Lines:
 
 def monitor(report: "MonitorReport") -> Lines:
     """Say what goes on there, so far as is known."""
-    if report.reachable:
-        of = f" of {report.cpus}" if report.cpus else ""
-        load = "" if report.load_1min is None else f", load {report.load_1min:.1f}{of}"
-        yield f"{report.sandbox}: {formatting.disk_line(report.disk)}{load}"
-    else:
-        yield f"{report.sandbox}: not reachable; what runs there is unknown"
-    yield from map(formatting.gpu_line, report.gpus)
-    yield from map(_job_line, report.jobs)
-    talking = [view for view in report.jobs if not view.job.state.ended]
-    for view in talking[:_MOST_TALKING]:
-        for line in view.last_lines[-_LAST_LINES:]:
-            yield f"{view.job.id} | {_short(line)}"
-    for process in report.foreign:
-        yield f"not ours: {formatting.foreign_line(process)}"
-    yield from _warnings(report.warnings)
-    if report.reachable and not report.jobs:
+    table = rows.monitor_rows(report)
+    yield table.headline
+    yield from table.gpus
+    yield from map(_job_line, table.jobs)
+    yield from table.last_lines
+    for line in table.foreign:
+        yield f"not ours: {line}"
+    yield from _warnings(table.warnings)
+    if table.reachable and not table.jobs:
         yield "no jobs"
 
 
-def _job_line(view: "JobView") -> str:
-    progress = view.progress
-    eta = None if view.job.state.ended else progress.eta_s
-    metrics = list(progress.metrics.items())[:_MOST_METRICS]
-    parts = (
-        formatting.job_line(view.job),
-        _steps(progress),
-        f"ETA {formatting.duration(eta)}" if eta is not None else "",
-        ", ".join(f"{name} {formatting.figure(value)}" for name, value in metrics),
+def _job_line(row: JobRow) -> str:
+    """`remote-3 "night" running, 2 h 05 min: python t.py; 7/10 70 %; ETA 1 h; loss 2`."""
+    name = f' "{formatting.one_line(row.name, 40)}"' if row.name else ""
+    time = "" if row.elapsed_s is None else f", {formatting.duration(row.elapsed_s)}"
+    doing = f": {formatting.one_line(row.activity)}" if row.activity else ""
+    eta = row.remaining_s
+    facts = (
+        f"{row.id}{name} {row.state}{time}{doing}",
+        row.progress,
+        "" if eta is None else f"ETA {formatting.duration(eta)}",
+        ", ".join(row.metrics),
     )
-    return "; ".join(filter(None, parts))
-
-
-def _steps(progress: "Progress") -> str:
-    if progress.step is None:
-        return ""
-    if not progress.total:
-        return f"step {progress.step}"
-    percent = 100 * progress.step // progress.total
-    return f"{progress.step}/{progress.total} {percent} %"
+    return "; ".join(filter(None, facts))
 
 
 def reset(report: "ResetReport") -> Lines:
@@ -138,9 +123,9 @@ def stop(report: StopReport) -> Lines:
     """Say what was ended, and what could not be."""
     yield formatting.job_line(report.job)
     yield from _listed("ended", report.killed)
-    if not report.killed:
-        yield "no process of it was alive"
-    yield from _listed("left", report.left)
+    if not report.killed and not report.left:
+        yield "no living process of it was found"
+    yield from _listed("not ended", report.left)
 
 
 def _warnings(warnings: Iterable[str | NextStep]) -> Lines:

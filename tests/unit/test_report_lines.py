@@ -73,7 +73,7 @@ def test_long_lists_are_cut_and_say_so() -> None:
 def test_what_a_stop_could_not_end_is_listed() -> None:
     job = Job(id="remote-3", state=JobState.RUNNING)
     report = StopReport(job=job, left=("12 python: not ours to end",))
-    assert "left:\n  12 python: not ours to end" in text(report_lines.stop(report))
+    assert "not ended:\n  12 python: not ours to end" in text(report_lines.stop(report))
 
 
 def test_a_step_among_the_warnings_stays_a_step() -> None:
