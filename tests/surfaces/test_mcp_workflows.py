@@ -76,7 +76,7 @@ def test_before_the_setup_a_verb_names_the_call_that_does_it(ask: Ask) -> None:
 def test_setup_says_its_steps_and_what_comes_next(ready: Ask) -> None:
     said, _ = ready("remote_setup")
     first, *steps, last = said.split("\n")
-    assert first == "ready"
+    assert first == "ready (nothing to do)"
     assert [step.split(":")[0] for step in steps] == [
         "ok clone",
         "ok logs",
@@ -261,7 +261,7 @@ def test_a_setup_tells_its_steps_while_it_works(
     tools = Tools(sandboxes, TOOLSETS)
     answer = asyncio.run(tools.call("remote_setup", {}, beat))
     sandboxes.close()
-    assert answer.text.startswith("ready\n"), answer.text
+    assert answer.text.startswith("ready (3 steps changed)\n"), answer.text
     assert beats
     assert beats[0].endswith(": logs: changed")
 
