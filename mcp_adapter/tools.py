@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_adapter import answers, catalog, readers
 from mcp_adapter import workflow_catalog as workflow
-from mcp_adapter.answers import Answer
+from mcp_adapter.answers import ToolAnswer
 from mcp_adapter.calls import Calls
 from mcp_adapter.catalog import Toolset
 from mcp_adapter.tool_arguments import ToolArguments
@@ -81,7 +81,7 @@ class Tools:
         name: str,
         sent: Mapping[str, object] | None,
         callback: HeartbeatCallback | None = None,
-    ) -> Answer:
+    ) -> ToolAnswer:
         """Return a tool's answer; what goes wrong is an answer too.
 
         Args:
@@ -111,7 +111,7 @@ class Tools:
         tool: type[ToolArguments],
         sent: Mapping[str, object],
         heartbeat: Heartbeat,
-    ) -> Answer:
+    ) -> ToolAnswer:
         tool = tool.with_sandboxes(await heartbeat.until(self._choices()))
         arguments = tool.read(sent)
         which = arguments.sandbox_name
@@ -139,13 +139,13 @@ class Tools:
         sandbox: "Sandbox",
         arguments: ToolArguments,
         heartbeat: Heartbeat,
-    ) -> Answer:
+    ) -> ToolAnswer:
         """Run a verb; it is cancelled where the client cancels the call."""
         from mcp_adapter import workflows
 
         latest_progress, token = [""], CancelToken()
 
-        def work() -> Answer:
+        def work() -> ToolAnswer:
             context = workflows.WorkflowContext(
                 sandbox=sandbox.cancelled_by(token),
                 project=self._sandboxes.project(),
@@ -167,7 +167,7 @@ class Tools:
 
     async def _bash(
         self, sandbox: "Sandbox", arguments: catalog.RemoteBash, heartbeat: Heartbeat
-    ) -> Answer:
+    ) -> ToolAnswer:
         command, calls = arguments.command, self._calls(arguments.sandbox_name)
         if not command.strip():
             raise UsageError("`command` is empty")
@@ -256,7 +256,7 @@ def _of(toolsets: Sequence[Toolset]) -> tuple[type[ToolArguments], ...]:
     return (*remote, *(workflow.TOOLS if "workflow" in toolsets else ()))
 
 
-_READERS: dict[str, Callable[["Sandbox", Mapping[str, Any], Calls], Answer]] = {
+_READERS: dict[str, Callable[["Sandbox", Mapping[str, Any], Calls], ToolAnswer]] = {
     catalog.RemoteBashOutput.tool_name: readers.job_output,
     catalog.RemoteFileRead.tool_name: readers.file_lines,
 }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_adapter import catalog
 from mcp_adapter import workflow_catalog as workflow
-from mcp_adapter.answers import Answer
+from mcp_adapter.answers import ToolAnswer
 from mcp_adapter.calls import Calls
 from mcp_adapter.tool_arguments import ToolArguments
 from sandbox_ops.errors import NextStep, UsageError
@@ -40,17 +40,17 @@ class WorkflowContext:
 
     def answer(
         self, lines: Lines, next_step: NextStep | None = None, *, is_error: bool = False
-    ) -> Answer:
+    ) -> ToolAnswer:
         """Return a report as text for a model, with the call that comes next."""
         texts = (
             self.calls.step(line) if isinstance(line, NextStep) else marks.remote(line)
             for line in lines
         )
         next_line = f"next: {self.calls.of(next_step)}" if next_step else ""
-        return Answer(marks.join(*texts, next_line), is_error=is_error)
+        return ToolAnswer(marks.join(*texts, next_line), is_error=is_error)
 
 
-def _setup(context: WorkflowContext, _arguments: ToolArguments) -> Answer:
+def _setup(context: WorkflowContext, _arguments: ToolArguments) -> ToolAnswer:
     from sandbox_ops.workflows.setup import setup
 
     report = setup(
@@ -63,14 +63,14 @@ def _setup(context: WorkflowContext, _arguments: ToolArguments) -> Answer:
     return context.answer(lines, next_step, is_error=not report.ok)
 
 
-def _sync(context: WorkflowContext, arguments: workflow.RemoteSync) -> Answer:
+def _sync(context: WorkflowContext, arguments: workflow.RemoteSync) -> ToolAnswer:
     from sandbox_ops.workflows.sync import sync
 
     report = sync(context.sandbox, context.project, push=arguments.push)
     return context.answer(report_lines.sync(report), NextStep("train"))
 
 
-def _train(context: WorkflowContext, arguments: workflow.RemoteTrain) -> Answer:
+def _train(context: WorkflowContext, arguments: workflow.RemoteTrain) -> ToolAnswer:
     from sandbox_ops.workflows.train import train
 
     report = train(
@@ -86,7 +86,7 @@ def _train(context: WorkflowContext, arguments: workflow.RemoteTrain) -> Answer:
     return context.answer(report_lines.train(report), _read(report.job))
 
 
-def _monitor(context: WorkflowContext, _arguments: ToolArguments) -> Answer:
+def _monitor(context: WorkflowContext, _arguments: ToolArguments) -> ToolAnswer:
     from sandbox_ops.workflows.monitor import monitor
 
     project = context.project if context.project.name else None
@@ -98,7 +98,7 @@ def _monitor(context: WorkflowContext, _arguments: ToolArguments) -> Answer:
     return context.answer(lines, _read(newest) if newest else NextStep("train"))
 
 
-def _reset(context: WorkflowContext, arguments: workflow.RemoteReset) -> Answer:
+def _reset(context: WorkflowContext, arguments: workflow.RemoteReset) -> ToolAnswer:
     from sandbox_ops.workflows.reset import reset
 
     report = reset(context.sandbox, context.project, dry_run=not arguments.confirm)
@@ -106,7 +106,7 @@ def _reset(context: WorkflowContext, arguments: workflow.RemoteReset) -> Answer:
     return context.answer(report_lines.reset(report), next_step)
 
 
-def _fetch(context: WorkflowContext, arguments: workflow.RemoteFetch) -> Answer:
+def _fetch(context: WorkflowContext, arguments: workflow.RemoteFetch) -> ToolAnswer:
     from sandbox_ops.workflows.fetch import fetch
 
     def progress(path: str, done_bytes: int, size_bytes: int) -> None:
@@ -126,7 +126,7 @@ def _fetch(context: WorkflowContext, arguments: workflow.RemoteFetch) -> Answer:
     return context.answer(report_lines.fetch(report), next_step)
 
 
-def _stop(context: WorkflowContext, arguments: workflow.RemoteStop) -> Answer:
+def _stop(context: WorkflowContext, arguments: workflow.RemoteStop) -> ToolAnswer:
     from sandbox_ops.machine import jobs
 
     if arguments.confirm:
@@ -168,7 +168,7 @@ def inside(folder: str, root: str | None) -> str:
     return str(place)
 
 
-HANDLERS: dict[str, Callable[[WorkflowContext, Any], Answer]] = {
+HANDLERS: dict[str, Callable[[WorkflowContext, Any], ToolAnswer]] = {
     workflow.RemoteSetup.tool_name: _setup,
     workflow.RemoteSync.tool_name: _sync,
     workflow.RemoteTrain.tool_name: _train,
