@@ -19,12 +19,12 @@ NodeTool = Callable[[str], tuple[Path, Path]]
 
 
 @pytest.fixture
-def project(sshd: SshServer, tmp_path: Path) -> Path:
+def project(sshd: SshServer, home: Path, tmp_path: Path) -> Path:
     """A project whose machine lets in only who has an ssh agent."""
     path = tmp_path / "project"
     path.mkdir()
     output(["git", "init", "-q"], path)  # whose settings count only in a repository
-    write_keyless_toml(sshd, path)
+    write_keyless_toml(sshd, path, home / ".config")
     return path
 
 
