@@ -63,6 +63,7 @@ def monitor(report: "MonitorReport") -> Lines:
     for line in table.foreign:
         yield f"not ours: {line}"
     yield from _warnings(table.warnings)
+    yield from report.next_steps
     if table.reachable and not table.jobs:
         yield "no jobs"
 
