@@ -79,15 +79,6 @@ class Settings:
             )
         return sandbox
 
-    def origins(self, name: str = "") -> Mapping[str, str]:
-        """Return where each setting of a sandbox is from, by its field.
-
-        Raises:
-            ConfigError: There is no such sandbox, or no default.
-        """
-        _, settings = self.config.settings(name)
-        return {field: setting.where for field, setting in settings.items()}
-
     def sandbox_at(self, host: str) -> SandboxConfig:
         """Return what is configured of a machine that the user names: by host or name.
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import processes
 import pytest
-from mcp_server import COMMAND, Wire, cursor, output, started, wire
+from mcp_server import Wire, cursor, output, started, wire
 from sshd import SshServer
 from waiting import wait_until
 
@@ -376,4 +376,3 @@ def test_a_tools_list_is_small(agent: Agent, record_property: Record) -> None:
     size = len(json.dumps(result, separators=(",", ":")).encode())
     record_property("tools / size of tools/list", f"{len(result['tools'])} / {size} B")
     assert size < 3_000
-    assert COMMAND[1:] == ("-m", "mcp_adapter")
