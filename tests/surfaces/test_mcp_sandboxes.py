@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from mcp_server import cursor, started
-from sshd import SshServer
+from sshd import SshServer, own_config
 
 from mcp_adapter.machines import Machines
 from mcp_adapter.tools import Tools
@@ -14,10 +14,10 @@ from mcp_adapter.tools import Tools
 @pytest.fixture
 def two(sshd: SshServer, tmp_path: Path) -> Path:
     """A folder whose configuration has the same machine under two names."""
-    path = sshd.write_toml(tmp_path)
-    one = path.read_text("utf-8")
-    _, section, values = one.partition("[sandboxes.test]")
-    path.write_text(f"{one}\n{section.replace('test', 'other')}{values}", "utf-8")
+    for path in (sshd.write_toml(tmp_path), own_config()):
+        one = path.read_text("utf-8")
+        _, section, values = one.partition("[sandboxes.test]")
+        path.write_text(f"{one}\n{section.replace('test', 'other')}{values}", "utf-8")
     return tmp_path
 
 

@@ -125,7 +125,7 @@ def test_a_reset_is_told_first_and_done_when_confirmed(
     edited.write_text("edited there\n")
     said, is_error = ready("remote_sync", push=True)
     assert is_error
-    assert "See it: remote_reset()." in said
+    assert "See it: remote_reset()\n" in said
     said, is_error = ready("remote_reset")
     assert not is_error
     assert said.startswith("nothing was done; it would go from ")
