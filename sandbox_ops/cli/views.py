@@ -8,7 +8,7 @@ from sandbox_ops.cli.face import say
 from sandbox_ops.cli.terminal import draw, table, tell
 from sandbox_ops.errors import RefusedError
 from sandbox_ops.models import Job, SandboxConfig, StopReport
-from sandbox_ops.text import clean, formatting
+from sandbox_ops.text import formatting
 
 if TYPE_CHECKING:
     from sandbox_ops.machine.trust import ShownKey, TrustReport
@@ -104,10 +104,10 @@ def pin(job: Job, *, pinned: bool) -> None:
 def stop(report: StopReport) -> None:
     """What was ended, and what could not be."""
     tell(formatting.job_line(report.job))
-    if not report.killed:
-        tell("no process of it was alive")
+    if not report.killed and not report.left:
+        tell("no living process of it was found")
     _list("ended", report.killed)
-    _list("left", report.left)
+    _list("not ended", report.left)
 
 
 def reset(report: "ResetReport") -> None:
@@ -189,9 +189,7 @@ def agree_to_trust(
             "Compare one with the machine's own, then say that it is right:\n"
             f"{command} --fingerprint {new[0].fingerprint}",
         )
-    say(
-        clean.clean("\n  ".join([f"{machine.host} shows host keys not known:", *lines]))
-    )
+    say("\n  ".join([f"{machine.host} shows host keys not known:", *lines]))
     say("Compare them with the machine's own. Trust them? Write yes:")
     if sys.stdin.readline().strip() != "yes":
         raise RefusedError(

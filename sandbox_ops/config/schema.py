@@ -28,6 +28,7 @@ class Key:
         example: A value as TOML writes it.
         check: Returns one string of the value, tidied; ValueError says what is wrong.
         help: What it is for.
+        attribute: Its attribute in `SandboxConfig` or `Project`, where that is another.
         user_only: Whether it touches this computer, so that no project may say it.
         is_path: Whether it is the path of a file on this computer.
     """
@@ -39,12 +40,15 @@ class Key:
     example: str
     check: Callable[[str], str]
     help: str
+    attribute: str = ""
     user_only: bool = False
     is_path: bool = False
 
     @property
     def field(self) -> str:
         """Its attribute in `SandboxConfig` or `Project`."""
+        if self.attribute:
+            return self.attribute
         bare = self.path.removeprefix("sandboxes.NAME.").removeprefix("project.")
         return bare.replace(".", "_")
 
@@ -209,6 +213,26 @@ KEYS: tuple[Key, ...] = (
         example='"uv run python train.py --num-steps {steps}"',
         check=value_checks.command,
         help="What `train` starts; {holes} are filled by --set.",
+    ),
+    Key(
+        path="project.train.metrics",
+        variable="SANDBOX_OPS_TRAIN_METRICS",
+        kind=tuple,
+        expects="a list of RE2 patterns with named groups",
+        example="['acc=(?P<accuracy>[0-9.]+)']",
+        check=value_checks.pattern,
+        help="Patterns (RE2) for metrics in a log: a named group each.",
+        attribute="metrics",
+    ),
+    Key(
+        path="project.train.progress",
+        variable="SANDBOX_OPS_TRAIN_PROGRESS",
+        kind=tuple,
+        expects="a list of RE2 patterns with the group `step`, perhaps `total`",
+        example="['round (?P<step>[0-9]+) of (?P<total>[0-9]+)']",
+        check=value_checks.pattern,
+        help="Patterns (RE2) for the steps in a log: the groups step and total.",
+        attribute="progress",
     ),
 )
 

@@ -10,6 +10,8 @@ import re
 
 from sandbox_ops.text import address
 
+_PATTERN_CHARS = 1000
+
 
 def port(number: int) -> int:
     """Check a TCP port; the refusal needs no words, for the range is expected."""
@@ -86,6 +88,15 @@ def branch(value: str) -> str:
         raise ValueError('begins with "-"')
     if re.search(r"[\s~^:?*\[\\]|\.\.|@\{|//|\.lock$|[./]$|^[./]", one_line(value)):
         raise ValueError("is not a branch name that git takes")
+    return value
+
+
+def pattern(value: str) -> str:
+    """Check a pattern's length and its named groups; RE2 itself is loaded at its use."""
+    if len(one_line(value)) > _PATTERN_CHARS:
+        raise ValueError(f"is longer than {_PATTERN_CHARS} characters")
+    if not re.search(r"\(\?P<\w+>", value):
+        raise ValueError("has no named group")
     return value
 
 

@@ -60,6 +60,7 @@ def download(
 
     Raises:
         ConnectionLostError: The link died; call again to go on.
+        CancelledError: It was cancelled; call again to go on.
         ProtocolError: It changed on the machine while it was sent.
         RefusedError: The disk here is full, or another fetch brings the same file.
         DeniedError: We may not write there.
@@ -130,6 +131,7 @@ def _receive(
             digest = hashlib.file_digest(file, "sha256")  # and so to its end
             data = _after_mark(link, mark)
             while have < size_bytes:
+                sandbox.cancel_token.check()
                 data = data or _bytes_of_file(link, remote, part)
                 piece, data = data[: size_bytes - have], data[size_bytes - have :]
                 digest.update(piece)
@@ -184,6 +186,7 @@ def _bytes_of_file(link: Link, remote: str, part: Path) -> bytes:
 def _session(sandbox: Sandbox) -> Iterator[Link]:
     """Open a session; on a connection of its own, where the workers hold all of one."""
     with ExitStack() as ends:
+        sandbox.cancel_token.check()
         links = sandbox.links
         links.connect()
         try:
@@ -251,6 +254,7 @@ def upload(
         RefusedError: `remote` is a directory, or the disk there is full.
         DeniedError: We may not write there.
         ConnectionLostError: The link died; call again to go on.
+        CancelledError: It was cancelled; call again to go on.
     """
     if not local.is_file():
         raise NotFoundError(f"no such file here: {local}")
@@ -265,6 +269,7 @@ def upload(
             have, _, answer = answer.partition(b"\n")
             with suppress(LinkError):  # it may refuse before it has read all
                 for sent in _send_rest(link, local, int(have)):
+                    sandbox.cancel_token.check()
                     if on_progress is not None:
                         on_progress(sent, size)
             answer = _line(link, answer)

@@ -8,6 +8,7 @@ from typing import Any
 from sandbox_ops.errors import ConnectError, NextStep, SandboxError
 from sandbox_ops.machine import environment, jobs, repo
 from sandbox_ops.models import MachineStatus, Project
+from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.remote import script_replies
 from sandbox_ops.remote.script_replies import Reply
 from sandbox_ops.sandbox import Sandbox
@@ -49,6 +50,8 @@ def doctor(
     sandbox: Sandbox,
     project: Project | None = None,
     origins: Mapping[str, str] | None = None,
+    *,
+    cancel: CancelToken | None = None,
 ) -> DoctorReport:
     """Check everything that can be checked; raises nothing for what it finds.
 
@@ -56,7 +59,12 @@ def doctor(
         sandbox: The machine.
         project: Also its repository and its clone.
         origins: Where each setting of the sandbox is from, by its field.
+        cancel: Ends what it waits for, and lets it begin nothing more.
+
+    Raises:
+        CancelledError: It was cancelled.
     """
+    sandbox = sandbox.cancelled_by(cancel)
     begin = time.time()
     try:
         machine = _look(sandbox)

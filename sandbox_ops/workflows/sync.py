@@ -9,6 +9,7 @@ from sandbox_ops.git.local import LocalTree, Upstream
 from sandbox_ops.machine import jobs, repo
 from sandbox_ops.machine.repo import Tree
 from sandbox_ops.models import Job, Project
+from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import outputs, preflight
@@ -65,19 +66,28 @@ class _Target:
     warnings: tuple[str, ...] = field(default=())
 
 
-def sync(sandbox: Sandbox, project: Project, *, push: bool = False) -> SyncReport:
+def sync(
+    sandbox: Sandbox,
+    project: Project,
+    *,
+    push: bool = False,
+    cancel: CancelToken | None = None,
+) -> SyncReport:
     """Bring the clone there to the local commit; verify that it got there.
 
     Args:
         sandbox: The machine.
         project: With its local root, or without one: then upstream's commit it is.
         push: Push local commits, never by force, once nothing there is in the way.
+        cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
         RefusedError: Edits or unpushed commits here or there, jobs that use the tree,
             files in the way; names them, and what to do. Nothing was changed there.
         NotFoundError: There is no clone yet.
+        CancelledError: It was cancelled.
     """
+    sandbox = sandbox.cancelled_by(cancel)
     target = _local_target(project, push=push) if project.root else None
     tree = repo.cloned(sandbox, project)
     if target is None:
@@ -93,8 +103,9 @@ def sync(sandbox: Sandbox, project: Project, *, push: bool = False) -> SyncRepor
     try:
         commit, backup = _move(sandbox, project, tree, target)
     except SandboxError as error:
-        pushed = f"{target.branch} was pushed before that" if target.push else ""
-        raise type(error)(error.message, *error.hints, pushed) from error
+        if target.push is not None:
+            error.hints = (*error.hints, f"{target.branch} was pushed before that.")
+        raise
     return SyncReport(
         sandbox=sandbox.config.name,
         branch=target.branch,
