@@ -28,7 +28,6 @@ class Key:
         example: A value as TOML writes it.
         check: Returns one string of the value, tidied; ValueError says what is wrong.
         help: What it is for.
-        attribute: Its attribute in `SandboxConfig` or `Project`, where that is another.
         user_only: Whether it touches this computer, so that no project may say it.
         is_path: Whether it is the path of a file on this computer.
     """
@@ -40,15 +39,12 @@ class Key:
     example: str
     check: Callable[[str], str]
     help: str
-    attribute: str = ""
     user_only: bool = False
     is_path: bool = False
 
     @property
     def field(self) -> str:
         """Its attribute in `SandboxConfig` or `Project`."""
-        if self.attribute:
-            return self.attribute
         bare = self.path.removeprefix("sandboxes.NAME.").removeprefix("project.")
         return bare.replace(".", "_")
 
@@ -219,20 +215,18 @@ KEYS: tuple[Key, ...] = (
         variable="SANDBOX_OPS_TRAIN_METRICS",
         kind=tuple,
         expects="a list of RE2 patterns with named groups",
-        example="['acc=(?P<accuracy>[0-9.]+)']",
-        check=value_checks.pattern,
-        help="Patterns (RE2) for metrics in a log: a named group each.",
-        attribute="metrics",
+        example="['score (?P<score>[-+.0-9e]+)']",
+        check=value_checks.metric_pattern,
+        help="What `monitor` reads as metrics of a log, beside what it knows.",
     ),
     Key(
         path="project.train.progress",
         variable="SANDBOX_OPS_TRAIN_PROGRESS",
         kind=tuple,
-        expects="a list of RE2 patterns with the group `step`, perhaps `total`",
-        example="['round (?P<step>[0-9]+) of (?P<total>[0-9]+)']",
-        check=value_checks.pattern,
-        help="Patterns (RE2) for the steps in a log: the groups step and total.",
-        attribute="progress",
+        expects="a list of RE2 patterns with the group step, and total, eta, rate if wanted",
+        example="['sweep (?P<step>[0-9]+) of (?P<total>[0-9]+)']",
+        check=value_checks.progress_pattern,
+        help="How far a training is, where `monitor` does not read it by itself.",
     ),
 )
 

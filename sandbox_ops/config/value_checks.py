@@ -7,10 +7,10 @@ of the project.
 """
 
 import re
+from collections.abc import Callable
 
-from sandbox_ops.text import address
-
-_PATTERN_CHARS = 1000
+from sandbox_ops.errors import UsageError
+from sandbox_ops.text import address, log_patterns
 
 
 def port(number: int) -> int:
@@ -53,6 +53,24 @@ def command(value: str) -> str:
     return value
 
 
+def metric_pattern(value: str) -> str:
+    """Check a pattern that reads metrics from a log."""
+    return _pattern(log_patterns.check_metrics, value)
+
+
+def progress_pattern(value: str) -> str:
+    """Check a pattern that reads from a log how far a training is."""
+    return _pattern(log_patterns.check_progress, value)
+
+
+def _pattern(check: Callable[[str], None], value: str) -> str:
+    try:
+        check(one_line(value))
+    except UsageError as error:
+        raise ValueError(f"cannot be used: {error.message}") from None
+    return value
+
+
 def sandbox_name(value: str) -> str:
     """Check a sandbox's name: it goes into messages, file names and lists of names."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", value):
@@ -88,15 +106,6 @@ def branch(value: str) -> str:
         raise ValueError('begins with "-"')
     if re.search(r"[\s~^:?*\[\\]|\.\.|@\{|//|\.lock$|[./]$|^[./]", one_line(value)):
         raise ValueError("is not a branch name that git takes")
-    return value
-
-
-def pattern(value: str) -> str:
-    """Check a pattern's length and its named groups; RE2 itself is loaded at its use."""
-    if len(one_line(value)) > _PATTERN_CHARS:
-        raise ValueError(f"is longer than {_PATTERN_CHARS} characters")
-    if not re.search(r"\(\?P<\w+>", value):
-        raise ValueError("has no named group")
     return value
 
 
