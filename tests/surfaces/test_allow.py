@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 from command_line import cli
+from mcp_adapter.machines import Machines
 from mcp_server import asker
 from sshd import SshServer, own_config
-
-from mcp_adapter.machines import Machines
 
 
 @pytest.fixture
