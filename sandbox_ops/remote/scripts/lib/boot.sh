@@ -5,7 +5,7 @@
 # the channel to a worker inside the login environment (what `bash -lc` gives).
 boot() {
   UMASK=$(umask)
-  prepare
+  prepare_folders
   # shellcheck disable=SC2154 # the bootstrap's variable: our hash
   LIBRARY=$ROOT/lib/$h.sh
   if [ -z "$UNREADY" ] && [ ! -s "$LIBRARY" ]; then
@@ -60,8 +60,8 @@ keep_functions() {
   fi
 }
 
-# prepare: ROOT BASE, our folders under $HOME, and why they cannot be used: UNREADY
-prepare() {
+# prepare_folders: ROOT BASE, our folders under $HOME, and why they cannot be used: UNREADY
+prepare_folders() {
   UNREADY=''
   umask 077
   ROOT=$HOME/.sandbox-ops
@@ -118,9 +118,9 @@ adopt_store() {
   [ "${_n:-0}" -ge "$_most" ] || { printf '%s\n' "$_most" >"$BASE/floor"; } 2>/dev/null
 }
 
-# adopters: ADOPTERS = those above us, one of whom adopts who loses its parent: PID 1, or
+# find_adopters: ADOPTERS = those above us, one of whom adopts who loses its parent: PID 1, or
 # a nearer subreaper (prctl(2))
-adopters() {
+find_adopters() {
   ADOPTERS=' 1 ' PARENT=$$
-  while proc "$PARENT" && [ "$PARENT" -gt 1 ]; do ADOPTERS="$ADOPTERS$PARENT "; done
+  while read_stat "$PARENT" && [ "$PARENT" -gt 1 ]; do ADOPTERS="$ADOPTERS$PARENT "; done
 }

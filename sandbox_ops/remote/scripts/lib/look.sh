@@ -10,20 +10,20 @@ emit_job() {
   shift
   set -- "$_id" "$@"
   _dir=$JOBS/$1
-  if ! there "$_dir" || ! get_state "$_dir" || [ "$PHASE" = claiming ]; then
+  if ! find_record "$_dir" || ! get_state "$_dir" || [ "$PHASE" = claiming ]; then
     trailer "missing $_asked"
     return
   fi
   now
   LIFE=gone # of an ended job it is not asked: reading /proc costs more than all the rest
-  [ "$PHASE" = ended ] || live "$_dir"
+  [ "$PHASE" = ended ] || find_life "$_dir"
   if [ "$LIFE" = gone ] && [ "$PHASE" != ended ]; then
     get_state "$_dir" # it wrote its end between our two looks
   fi
   _said="life=$LIFE $LINE"
   _flags=
   [ ! -e "$_dir/incomplete" ] || _flags=' incomplete=1'
-  given_up
+  keep_lost
   [ "$PHASE" = ended ] || [ ! -e "$_dir/incomplete" ] || _flags=" incomplete=1$_flags"
   { read -r _why _when <"$_dir/stopping"; } 2>/dev/null && _flags="$_flags stopping=$_when"
   for _report in stopped swept; do
@@ -32,7 +32,7 @@ emit_job() {
     trailer "$_report $1"
   done
   if [ "$PHASE" = ended ] && [ "$SURVIVORS" -gt 0 ]; then
-    survivors
+    count_survivors
     _flags="$_flags alive=$_alive"
   fi
   case $2 in *j*)
@@ -50,8 +50,8 @@ emit_job() {
   trailer "job $1 now=$UP$_flags $_said"
 }
 
-# given_up: who was once seen to be lost stays so for the same reason, also after a restart
-given_up() {
+# keep_lost: who was once seen to be lost stays so for the same reason, also after a restart
+keep_lost() {
   case $PHASE.$LIFE in
     running.gone) ;;
     starting.gone) [ $((UP - ${UP0:-0})) -gt $START_WINDOW ] || return 0 ;;
@@ -61,8 +61,8 @@ given_up() {
   [ -e "$_dir/stopping" ] || printf '' >"$_dir/over"
 }
 
-# survivors: _alive = how many of an ended job live; once none, `quiet` says so for good
-survivors() {
+# count_survivors: _alive = how many of an ended job live; once none, `quiet` says so for good
+count_survivors() {
   _alive=0
   [ ! -e "$_dir/quiet" ] && [ "$WHERE" = "$MACHINE" ] || return 0
   # just counted: who is becoming a program would hide from a second look
@@ -70,7 +70,7 @@ survivors() {
     _alive=$SURVIVORS
     return 0
   fi
-  members "$_dir"
+  find_members "$_dir"
   for _p in $PIDS; do _alive=$((_alive + 1)); done
   [ $_alive -gt 0 ] || printf '' >"$_dir/quiet"
 }
@@ -86,7 +86,7 @@ emit_range() {
     [ "$_from" -ge 0 ] || _from=0
     ;;
   esac
-  [ "$4" = 0 ] || [ ! -s "$_file" ] || piece "$_file" "$_from" "$4"
+  [ "$4" = 0 ] || [ ! -s "$_file" ] || send_range "$_file" "$_from" "$4"
   trailer "range $1 $2 offset=$_from size=$_size inode=$_inode"
 }
 
@@ -101,25 +101,25 @@ do_look() {
 # look_jobs N: the newest N background jobs, newest first; then everything older, and
 # every command, that lives or left processes which live
 look_jobs() {
-  listed bg "$1"
-  still_there j 0 0 left
+  emit_newest bg "$1"
+  emit_unlisted j 0 0 left
 }
 
 # look_all N: the newest N jobs, then as many commands; then every older one as above
 look_all() {
-  listed bg "$1"
+  emit_newest bg "$1"
   _jobs=$_newest
-  listed fg "$1"
+  emit_newest fg "$1"
   _newest=$_jobs$_newest
-  still_there j 0 0 left
+  emit_unlisted j 0 0 left
 }
 
-# listed KIND N: says the newest N of them, newest first, their ids in _newest. Before
+# emit_newest KIND N: says the newest N of them, newest first, their ids in _newest. Before
 # jobs and commands were counted apart, commands had jobs' ids: they are no jobs.
-listed() {
+emit_newest() {
   _count=0 _missed=0 _newest=' '
-  series "$1"
-  highest
+  select_series "$1"
+  highest_number
   while [ "$_n" -gt 0 ] && [ $_count -lt "$2" ] && [ $_missed -lt 5000 ]; do
     _id=$SERIES-$_n _n=$((_n - 1))
     if [ -d "$JOBS/$_id" ] && { [ "$1" = fg ] || [ ! -e "$JOBS/$_id/stderr" ]; }; then
@@ -132,32 +132,32 @@ listed() {
   done
 }
 
-# still_there MODE OFFSET MAX [left]: says those beside _newest that live, with those bytes
+# emit_unlisted MODE OFFSET MAX [left]: says those beside _newest that live, with those bytes
 # of their logs; with `left` also those that ended and left processes
-still_there() {
+emit_unlisted() {
   for _mark in "$BASE/live"/*-*; do
     _id=${_mark##*/}
     case $_newest in
       *" $_id "*) ;;
-      *) ! lives "$_id" "${4-}" || emit_job "$_id" "$1" "$2" "$3" 0 0 ;;
+      *) ! has_living "$_id" "${4-}" || emit_job "$_id" "$1" "$2" "$3" 0 0 ;;
     esac
   done
 }
 
-# lives ID [left]: it has not ended, or processes that it left live; forgets the mark of
+# has_living ID [left]: it has not ended, or processes that it left live; forgets the mark of
 # one of which nothing lives
-lives() {
+has_living() {
   _dir=$JOBS/$1
   get_state "$_dir" || return 1
   if [ "$PHASE" = ended ]; then
     [ "$WHERE" = "$MACHINE" ] || return 1 # whether it left processes is for that one to say
     _alive=0
-    [ "$SURVIVORS" = 0 ] || [ -e "$_dir/quiet" ] || { [ -n "$2" ] || return 1; now; survivors; }
+    [ "$SURVIVORS" = 0 ] || [ -e "$_dir/quiet" ] || { [ -n "$2" ] || return 1; now; count_survivors; }
     [ "$_alive" = 0 ] || return 0
     rm -f "$BASE/live/$1"
     return 1
   fi
-  live "$_dir"
+  find_life "$_dir"
   case $LIFE in supervised | orphaned | elsewhere) ;; *) return 1 ;; esac
 }
 
@@ -165,8 +165,8 @@ lives() {
 # background jobs
 look_live() {
   _shown=0 _steps=0 _newest=' '
-  series bg
-  hint
+  select_series bg
+  read_last_number
   while [ "$_n" -gt 0 ] && [ $_steps -lt 500 ] && [ $_shown -lt 3 ]; do
     _steps=$((_steps + 1))
     _id=$SERIES-$_n _n=$((_n - 1))
@@ -175,7 +175,7 @@ look_live() {
     _newest="$_newest$_id "
     emit_job "$_id" js "-$1" "$1" 0 0
   done
-  still_there js "-$1" "$1"
+  emit_unlisted js "-$1" "$1"
 }
 
 # look_gpu _: nvidia-smi as CSV, `gpus` and `gpu-processes`; or `no-gpu` and why
@@ -219,9 +219,9 @@ look_stat() {
     readlink "$1"
     trailer stat
   elif [ -x "${1%/*}/" ]; then
-    no not-found "no such file: $1"
+    answer_error not-found "no such file: $1"
   else
-    no denied "cannot look into ${1%/*}/: it is not there, or permission is denied"
+    answer_error denied "cannot look into ${1%/*}/: it is not there, or permission is denied"
   fi
 }
 
