@@ -18,7 +18,7 @@ from invoke import (
     Program,
 )
 
-from sandbox_ops.cli import face, interrupts
+from sandbox_ops.cli import face, interrupts, output
 from sandbox_ops.cli.argv import Grammar, Options, rewrite, wants_json
 from sandbox_ops.errors import UsageError
 from sandbox_ops.tasks import ns
@@ -59,7 +59,7 @@ class SandboxProgram(Program):
         as_json = wants_json(words[1:])
         try:
             ended = self._steps(words)
-            sys.stdout.flush()
+            output.flush()
         except ParseError as error:
             usage = UsageError(str(error), f"see: {_NAME} --help")
             ended = face.failure(usage, as_json=as_json)
@@ -135,23 +135,23 @@ class SandboxProgram(Program):
         """Print the version of the installed package."""
         from importlib.metadata import version
 
-        print(f"{_NAME} {version(_NAME)}")
+        output.write(f"{_NAME} {version(_NAME)}\n")
 
     def print_help(self) -> None:
         """Print what can be typed."""
-        print(f"Usage: {_NAME} VERB [JOB] [--options] [-- COMMAND...]\n")
+        output.write(f"Usage: {_NAME} VERB [JOB] [--options] [-- COMMAND...]\n\n")
         self.list_tasks()
-        print("Options:\n")
+        output.write("Options:\n\n")
         self.print_columns(self.initial_context.help_tuples())
-        print(f"The options of a verb: {_NAME} VERB --help")
+        output.write(f"The options of a verb: {_NAME} VERB --help\n")
 
     def print_task_help(self, name: str) -> None:
         """Print what may follow a verb."""
         task = ns[name]
         operand = f" {task.operand}" if getattr(task, "operand", "") else ""
         rest = " [-- COMMAND...]" if getattr(task, "rest", "") else ""
-        print(f"Usage: {_NAME} {name}{operand} [--options]{rest}\n")
-        print(f"{inspect.getdoc(task)}\n\nOptions:\n")
+        output.write(f"Usage: {_NAME} {name}{operand} [--options]{rest}\n\n")
+        output.write(f"{inspect.getdoc(task)}\n\nOptions:\n\n")
         self.print_columns(self.parser.contexts[name].help_tuples())
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sandbox_ops.cli.terminal import cell, draw, table
-from sandbox_ops.text import clean, formatting
+from sandbox_ops.text import formatting
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -41,7 +41,7 @@ def _parts(report: "MonitorReport") -> "Iterator[RenderableType]":
     live = [each for each in report.jobs if not each.job.state.ended]
     for each in live[:_TALKING]:
         for line in each.last_lines[-_LAST_LINES:]:
-            yield cell(f"{each.job.id} | {clean.clean(line)}")
+            yield cell(f"{each.job.id} | {line}")
     for gpu in report.gpus:
         yield cell(formatting.gpu_line(gpu))
     for process in report.foreign:

@@ -1,17 +1,13 @@
 """What every task has in common: how it is declared, how it answers, how it fails.
 
-A task returns an `Answer`; this module alone prints it, as one JSON object or as words,
-and alone turns an exception into a message and an exit code. Under `sandbox-ops`, under
+A task returns an `Answer`; this module alone has it printed (by `output`, where all that
+a machine said is made safe), as one JSON object or as words, and alone turns an exception into a message and an exit code. Under `sandbox-ops`, under
 plain `inv` and in somebody's own fabfile the end is the same: `invoke.Exit`.
 """
 
 import contextlib
 import functools
 import inspect
-import json
-import os
-import select
-import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +16,7 @@ from typing import Any, Protocol
 from invoke import Argument, Exit
 from invoke.tasks import Task
 
+from sandbox_ops.cli import output
 from sandbox_ops.errors import SandboxError
 
 INTERRUPTED = 130
@@ -143,7 +140,7 @@ def _answering(body: Body) -> Callable[..., Answer]:
         try:
             answer = body(context, *args, **options)
             if as_json:
-                emit(answer.value)
+                output.write_json(answer.value)
             else:
                 answer.show()
         except Exit:
@@ -157,27 +154,18 @@ def _answering(body: Body) -> Callable[..., Answer]:
     return answering
 
 
-def emit(value: Mapping[str, Any]) -> None:
-    """Print the one JSON object of a call."""
-    from sandbox_ops.text import formatting
-
-    sys.stdout.write(json.dumps(formatting.finite(value), allow_nan=False) + "\n")
-    sys.stdout.flush()
-
-
 def say(words: str) -> None:
     """Tell people something that is not the answer: on stderr, also with --json."""
     with contextlib.suppress(BrokenPipeError):
-        sys.stderr.write(words + "\n")
-        sys.stderr.flush()
+        output.write(f"{words}\n", "stderr")
 
 
 def failure(error: BaseException, *, as_json: bool) -> Exit:
     """The end that an exception makes: its words, its code and its JSON object."""
-    from sandbox_ops.text import clean, formatting
+    from sandbox_ops.text import formatting, remote_text
 
-    if isinstance(error, BrokenPipeError) and _reader_gone():
-        _silence_stdout()
+    if isinstance(error, BrokenPipeError) and output.reader_gone():
+        output.silence_stdout()
         return Exit(code=_READER_GONE)
     kind, code = "internal", SandboxError.exit_code
     if isinstance(error, KeyboardInterrupt):
@@ -194,23 +182,6 @@ def failure(error: BaseException, *, as_json: bool) -> Exit:
             "this is a bug of sandbox-ops: report it with the traceback above",
         )
     if as_json:
-        emit(formatting.error_json(kind, told.message, told.hint))
-    return Exit(clean.clean(formatting.error_text(told)), code)
-
-
-def _reader_gone() -> bool:
-    """Whether whoever read our stdout or stderr has left (`... | head`)."""
-    poll = select.poll()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            poll.register(stream.fileno(), select.POLLOUT)
-    gone = select.POLLERR | select.POLLHUP | select.POLLNVAL
-    return any(event & gone for _, event in poll.poll(0))
-
-
-def _silence_stdout() -> None:
-    """Let what is still buffered go nowhere, so that the interpreter ends quietly."""
-    with contextlib.suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        output.write_json(formatting.error_json(kind, told.message, told.hint))
+    # made safe here too: under plain `inv` it is Invoke that prints it
+    return Exit(remote_text.safe(formatting.error_text(told)), code)

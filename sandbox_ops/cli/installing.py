@@ -19,7 +19,6 @@ from sandbox_ops.cli.face import Answer, say
 from sandbox_ops.cli.mcp_hosts import HOSTS, NAME, Host, Scope
 from sandbox_ops.cli.terminal import tell
 from sandbox_ops.errors import ConfigError, RefusedError, UsageError
-from sandbox_ops.text import clean
 
 _PROGRAM = "sandbox-ops-mcp"
 _HANDED_ON = ("SSH_HOST", "SSH_PORT", "SSH_KEY_PATH")
@@ -98,7 +97,7 @@ def install(
     notes = [f"next: {note}" for note in change.notes]
     return Answer(
         value=change.as_json(written=written, backup=backup),
-        show=lambda: tell(*(clean.clean(line) for line in (*tell_what, *notes))),
+        show=lambda: tell(*tell_what, *notes),
     )
 
 
@@ -244,7 +243,7 @@ def _agree(change: Change, *, ask: bool) -> None:
             f"See the change: sandbox-ops mcp-install --host {change.host} --dry-run\n"
             "Write it: the same with --yes",
         )
-    say(clean.clean(change.diff))
+    say(change.diff)
     say("Write this? Write yes:")
     if sys.stdin.readline().strip() not in {"yes", "y"}:
         raise RefusedError(f"nothing was written to {change.file}: you said no")
