@@ -22,7 +22,7 @@ emit_job() {
   fi
   _said="life=$LIFE $LINE"
   _flags=
-  [ ! -e "$_dir/incomplete" ] || _flags=' incomplete=1'
+  [ ! -e "$_dir/incomplete" ] || lacks_output
   keep_lost
   [ "$PHASE" = ended ] || [ ! -e "$_dir/incomplete" ] || _flags=" incomplete=1$_flags"
   { read -r _why _when <"$_dir/stopping"; } 2>/dev/null && _flags="$_flags stopping=$_when"
@@ -48,6 +48,15 @@ emit_job() {
     restarted) [ "${ON:-$NODE}" = "$NODE" ] || _flags="$_flags departed=1" ;;
   esac
   trailer "job $1 now=$UP$_flags $_said"
+}
+
+# lacks_output: said of a job that lives, or left processes that may write on. What is said
+# of others stays as their end said it.
+lacks_output() {
+  case $PHASE.$LIFE.$SURVIVORS in
+    ended.*.0) ;;
+    ended.* | *.supervised.* | *.orphaned.* | *.elsewhere.*) _flags=' incomplete=1' ;;
+  esac
 }
 
 # keep_lost: who was once seen to be lost stays so for the same reason, also after a restart
