@@ -46,8 +46,8 @@ def _parts(report: "MonitorReport") -> "Iterator[RenderableType]":
         yield cell(formatting.gpu_line(gpu))
     for process in report.foreign:
         yield cell(f"not ours: {formatting.foreign_line(process)}")
-    for warning in report.warnings:
-        yield cell(f"warning: {warning}")
+    warned = (f"warning: {warning}" for warning in report.warnings)
+    yield from map(cell, (*warned, *map(str, report.next_steps)))
 
 
 def headline(report: "MonitorReport") -> str:
