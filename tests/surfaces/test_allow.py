@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from command_line import cli
-from mcp_adapter.machines import Machines
 from mcp_server import asker
 from sshd import SshServer, own_config
+
+from sandbox_ops.machine.sandboxes import Sandboxes
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_no_byte_is_sent_before_it_is_allowed(project: Path, sshd: SshServer) ->
 
 
 def test_an_agent_is_told_the_command_that_its_user_may_type(project: Path) -> None:
-    machines = Machines(project, dict(os.environ))
+    machines = Sandboxes(project, dict(os.environ))
     ask = asker(machines, "auto")
     said, is_error = ask("remote_bash", command="echo x")
     assert is_error
