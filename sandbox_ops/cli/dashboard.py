@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from sandbox_ops.cli import next_steps
+from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import cell, draw, table
 from sandbox_ops.text import clean, formatting
 
@@ -12,40 +14,51 @@ if TYPE_CHECKING:
     from sandbox_ops.text.progress import Progress
     from sandbox_ops.workflows.monitor import JobView, MonitorReport
 
+_COLUMNS = (
+    Column(name="JOB"),
+    Column(name="NAME", wraps=True),
+    Column(name="STATE", wraps=True),
+    Column(name="TIME", optional=True),
+    Column(name="PROGRESS", least=4),
+    Column(name="ETA", optional=True),
+    Column(name="METRICS", least=12, optional=True),
+    Column(name="COMMAND", least=12, optional=True),
+)
 _METRICS = 3
 _TALKING = 3  # so many live jobs show the end of their log
 _LAST_LINES = 3
 
 
 def monitor(report: "MonitorReport") -> None:
-    """The whole machine at one look, printed."""
-    draw(view(report))
+    """The whole machine at one look, printed; what is wrong stands at the end."""
+    from rich.console import Group
+
+    draw(Group(cell(headline(report)), *_machine(report), *_warnings(report)))
 
 
 def view(report: "MonitorReport") -> "RenderableType":
-    """The whole machine at one look."""
+    """The same for a screen, which is cut at its end: what is wrong stands first."""
     from rich.console import Group
 
-    return Group(*_parts(report))
+    return Group(cell(headline(report)), *_warnings(report), *_machine(report))
 
 
-def _parts(report: "MonitorReport") -> "Iterator[RenderableType]":
-    yield cell(headline(report))
+def _machine(report: "MonitorReport") -> "Iterator[RenderableType]":
+    for gpu in report.gpus:
+        yield cell(formatting.gpu_line(gpu))
     if report.jobs:
-        yield table(
-            ("JOB", "NAME", "STATE", "TIME", "PROGRESS", "ETA", "METRICS", "COMMAND"),
-            map(_row, report.jobs),
-        )
+        yield table(_COLUMNS, map(_row, report.jobs))
     elif report.reachable:
-        yield cell("no jobs; start one: sandbox-ops train")
+        yield cell(f"no jobs; start one: {next_steps.command('train')}")
     live = [each for each in report.jobs if not each.job.state.ended]
     for each in live[:_TALKING]:
         for line in each.last_lines[-_LAST_LINES:]:
             yield cell(f"{each.job.id} | {clean.clean(line)}")
-    for gpu in report.gpus:
-        yield cell(formatting.gpu_line(gpu))
     for process in report.foreign:
         yield cell(f"not ours: {formatting.foreign_line(process)}")
+
+
+def _warnings(report: "MonitorReport") -> "Iterator[RenderableType]":
     for warning in report.warnings:
         yield cell(f"warning: {warning}")
 
@@ -62,31 +75,36 @@ def headline(report: "MonitorReport") -> str:
 
 
 def _row(each: "JobView") -> tuple[str, ...]:
-    job, found = each.job, each.progress
+    job, progress = each.job, each.progress
+    remaining_s = None if job.state.ended else progress.eta_s
     return (
         job.id,
-        formatting.one_line(job.name, 24),
+        job.name,
         job.words,
-        formatting.duration(job.elapsed_s),
-        steps(found),
-        ""
-        if job.state.ended or found.eta_s is None
-        else formatting.duration(found.eta_s),
-        metrics(found),
+        short_duration(job.elapsed_s),
+        steps(progress),
+        "" if remaining_s is None else short_duration(remaining_s),
+        metrics(progress),
         formatting.one_line(formatting.what(job), 200),
     )
 
 
-def steps(found: "Progress") -> str:
-    """How far it is: `1200/5000 24 %`, `1200`, or nothing where it does not say."""
-    if found.step is None:
+def short_duration(seconds: float | None) -> str:
+    """A span of time in a column: `0.4s`, `3m05s`, `2d03h`."""
+    return formatting.duration(seconds).replace("min", "m").replace(" ", "")
+
+
+def steps(progress: "Progress") -> str:
+    """How far it is: `24% 1200/5000`, `1200`, or nothing where it does not say."""
+    if progress.step is None:
         return ""
-    if not found.total:
-        return str(found.step)
-    return f"{found.step}/{found.total} {100 * found.step // found.total} %"
+    if not progress.total:
+        return str(progress.step)
+    percent = 100 * progress.step // progress.total
+    return f"{percent}% {progress.step}/{progress.total}"
 
 
-def metrics(found: "Progress") -> str:
+def metrics(progress: "Progress") -> str:
     """The first few metrics: `loss 0.123, lr 0.0003`."""
-    shown = list(found.metrics.items())[:_METRICS]
+    shown = list(progress.metrics.items())[:_METRICS]
     return ", ".join(f"{name} {formatting.figure(value)}" for name, value in shown)

@@ -5,25 +5,24 @@ and alone turns an exception into a message and an exit code. Under `sandbox-ops
 plain `inv` and in somebody's own fabfile the end is the same: `invoke.Exit`.
 """
 
-import contextlib
 import functools
 import inspect
-import json
-import os
-import select
-import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from invoke import Argument, Exit
 from invoke.tasks import Task
 
-from sandbox_ops.errors import SandboxError
+from sandbox_ops.cli import next_steps, streams
+from sandbox_ops.errors import NextStep, SandboxError, UsageError
 
 INTERRUPTED = 130
 _READER_GONE = 141  # 128 + SIGPIPE, as a shell would show it
+
+Effect = Literal["reads", "changes"]
+"""Whether a verb only looks, or changes something here or on the machine."""
 
 
 def _nothing() -> None:
@@ -97,9 +96,9 @@ class Verb(Task[Any]):
         taken_names: set[str],
     ) -> dict[str, Any]:
         """One option, with its one-letter form if it has one."""
-        found = super().arg_opts(name, default, taken_names)
-        found["names"] = [*found["names"], *self.shorts.get(name, "")]
-        return found
+        declared = super().arg_opts(name, default, taken_names)
+        declared["names"] = [*declared["names"], *self.shorts.get(name, "")]
+        return declared
 
 
 _COMMON = {
@@ -109,6 +108,8 @@ _COMMON = {
 
 
 def verb(
+    effect: Effect,
+    /,
     *,
     repeated: Sequence[str] = (),
     operand: str = "",
@@ -124,7 +125,7 @@ def verb(
     def declare(body: Body) -> Verb:
         common = inspect.signature(body).parameters.keys() & _COMMON.keys()
         task = Verb(
-            _answering(body),
+            _answering(body, effect),
             positional=(),
             iterable=repeated,
             auto_shortflags=False,
@@ -136,14 +137,18 @@ def verb(
     return declare
 
 
-def _answering(body: Body) -> Callable[..., Answer]:
+def _answering(body: Body, effect: Effect) -> Callable[..., Answer]:
     @functools.wraps(body)
     def answering(context: Any, /, *args: Any, **options: Any) -> Answer:  # noqa: ANN401 - as Invoke calls it
         as_json = bool(options.get("json"))
+        streams.accept_any_text()
+        next_steps.forget_sandbox()
         try:
+            if effect == "changes" and _is_dry(context):
+                options["dry_run"] = _rehearsed(body)
             answer = body(context, *args, **options)
             if as_json:
-                emit(answer.value)
+                streams.emit(answer.value)
             else:
                 answer.show()
         except Exit:
@@ -157,60 +162,68 @@ def _answering(body: Body) -> Callable[..., Answer]:
     return answering
 
 
-def emit(value: Mapping[str, Any]) -> None:
-    """Print the one JSON object of a call."""
-    from sandbox_ops.text import formatting
-
-    sys.stdout.write(json.dumps(formatting.finite(value), allow_nan=False) + "\n")
-    sys.stdout.flush()
+def _is_dry(context: Any) -> bool:  # noqa: ANN401 - Invoke's or Fabric's context
+    """Whether Invoke was told to run nothing: `inv --dry VERB`."""
+    return bool(context.config.run.dry)
 
 
-def say(words: str) -> None:
-    """Tell people something that is not the answer: on stderr, also with --json."""
-    with contextlib.suppress(BrokenPipeError):
-        sys.stderr.write(words + "\n")
-        sys.stderr.flush()
+def _rehearsed(body: Body) -> Literal[True]:
+    """The `dry_run` of a verb that has one.
+
+    Raises:
+        UsageError: It has none; nothing is done then.
+    """
+    if "dry_run" in inspect.signature(body).parameters:
+        return True
+    name = str(getattr(body, "__name__", "this verb")).replace("_", "-")
+    raise UsageError(
+        f"`{name}` has no dry run, and --dry was given; nothing was done",
+        "leave out --dry. With it go the verbs that only look, and those that have "
+        "--dry-run: reset, fetch, mcp-install",
+    )
 
 
 def failure(error: BaseException, *, as_json: bool) -> Exit:
     """The end that an exception makes: its words, its code and its JSON object."""
     from sandbox_ops.text import clean, formatting
 
-    if isinstance(error, BrokenPipeError) and _reader_gone():
-        _silence_stdout()
+    if isinstance(error, BrokenPipeError) and streams.reader_gone():
+        streams.silence_stdout()
         return Exit(code=_READER_GONE)
-    kind, code = "internal", SandboxError.exit_code
     if isinstance(error, KeyboardInterrupt):
-        hint = "what was begun there may go on; see it: sandbox-ops jobs"
-        told = SandboxError("interrupted", hint)
-        kind, code = "interrupted", INTERRUPTED
-    elif isinstance(error, SandboxError) and error.kind != "internal":
-        told = error
-        kind, code = error.kind, error.exit_code
-    else:
-        say("".join(traceback.format_exception(error)).rstrip())
-        told = SandboxError(
-            f"{type(error).__name__}: {error}",
-            "this is a bug of sandbox-ops: report it with the traceback above",
+        look = NextStep("jobs", purpose="What was begun there may go on; see it")
+        shown, kind, code = (
+            SandboxError("interrupted", look),
+            "interrupted",
+            INTERRUPTED,
         )
+    else:
+        shown = error if isinstance(error, SandboxError) else _our_bug(error)
+        kind, code = shown.kind, shown.exit_code
+    shown.hints = tuple(map(next_steps.on_chosen_sandbox, shown.hints))
     if as_json:
-        emit(formatting.error_json(kind, told.message, told.hint))
-    return Exit(clean.clean(formatting.error_text(told)), code)
+        streams.emit(_as_json(kind, shown))
+    return Exit(clean.clean(formatting.error_text(shown)), code)
 
 
-def _reader_gone() -> bool:
-    """Whether whoever read our stdout or stderr has left (`... | head`)."""
-    poll = select.poll()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            poll.register(stream.fileno(), select.POLLOUT)
-    gone = select.POLLERR | select.POLLHUP | select.POLLNVAL
-    return any(event & gone for _, event in poll.poll(0))
+def _our_bug(error: BaseException) -> SandboxError:
+    streams.say("".join(traceback.format_exception(error)).rstrip())
+    return SandboxError(
+        f"{type(error).__name__}: {error}",
+        "this is a bug of sandbox-ops: report it with the traceback above",
+    )
 
 
-def _silence_stdout() -> None:
-    """Let what is still buffered go nowhere, so that the interpreter ends quietly."""
-    with contextlib.suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+def _as_json(kind: str, error: SandboxError) -> dict[str, Any]:
+    """An error for programs: the hint in words, and its steps as values."""
+    return {
+        "error": {
+            "kind": kind,
+            "message": error.message,
+            "hint": error.hint,
+            "next": [
+                {"verb": step.verb, "arguments": dict(step.arguments)}
+                for step in error.next_steps
+            ],
+        }
+    }

@@ -10,7 +10,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sandbox_ops.cli import logtail
-from sandbox_ops.cli.face import INTERRUPTED, Answer, say
+from sandbox_ops.cli.face import INTERRUPTED, Answer
+from sandbox_ops.cli.streams import say
 from sandbox_ops.errors import TimedOutError
 from sandbox_ops.models import CommandResult, Job, JobState
 from sandbox_ops.text import clean, formatting

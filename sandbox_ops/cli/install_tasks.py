@@ -9,6 +9,7 @@ HOSTS = ("claude", "codex", "cursor", "vscode", "gemini")
 
 
 @verb(
+    "changes",
     host=f"Which agent: {', '.join(HOSTS)}.",
     scope="project or user; without it what is usual for the host.",
     toolsets="remote, or remote,workflow: setup, sync, train, ... as tools too.",

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from sandbox_ops.cli import config_edit, mcp_hosts
-from sandbox_ops.cli.face import Answer, say
+from sandbox_ops.cli.face import Answer
 from sandbox_ops.cli.mcp_hosts import HOSTS, NAME, Host, Scope
+from sandbox_ops.cli.streams import say
 from sandbox_ops.cli.terminal import tell
 from sandbox_ops.errors import ConfigError, RefusedError, UsageError
 from sandbox_ops.text import clean

@@ -5,12 +5,12 @@ from invoke import Context
 from sandbox_ops.cli import option_values
 from sandbox_ops.cli.face import Answer, verb
 from sandbox_ops.cli.session import opened
-from sandbox_ops.errors import NotFoundError, UsageError
+from sandbox_ops.errors import NextStep, NotFoundError, UsageError
 
 _ALIVE = 1  # the exit code of a stop that left the job alive
 
 
-@verb(limit="How many, newest first.")
+@verb("reads", limit="How many, newest first.")
 def jobs(
     context: Context, *, limit: int = 50, sandbox: str = "", json: bool = False
 ) -> Answer:
@@ -19,14 +19,15 @@ def jobs(
     from sandbox_ops.machine import jobs as nouns
 
     with opened(context, sandbox) as here, terminal.busy("asking", quiet=json):
-        found = nouns.recent(here.sandbox, limit=limit)
+        newest = nouns.recent(here.sandbox, limit=limit)
     return Answer(
-        value={"jobs": [job.as_json() for job in found]},
-        show=lambda: views.jobs(found),
+        value={"jobs": [job.as_json() for job in newest]},
+        show=lambda: views.jobs(newest),
     )
 
 
 @verb(
+    "reads",
     operand="JOB",
     shorts={"follow": "f"},
     job="The job: remote-1.",
@@ -50,6 +51,7 @@ def logs(
     if follow and json:
         raise UsageError("--json is one answer, --follow is a stream", "leave out one")
     wanted = option_values.needed(job, "logs")
+    option_values.line_count(lines)
     with opened(context, sandbox) as here:
         tail = logtail.read(here.sandbox, wanted, pattern=filter_, lines=lines)
         if not follow:
@@ -58,6 +60,7 @@ def logs(
 
 
 @verb(
+    "changes",
     operand="JOB",
     job="The job: remote-1.",
     grace="Seconds between asking its processes to end and killing them.",
@@ -85,6 +88,7 @@ def stop(
 
 
 @verb(
+    "changes",
     operand="JOB",
     job="The job: remote-1.",
     off="Let it go with the others of its age again.",
@@ -104,14 +108,15 @@ def pin(
     wanted = option_values.needed(job, "pin")
     with opened(context, sandbox) as here, terminal.busy("asking", quiet=json):
         nouns.pin(here.sandbox, wanted, pinned=not off)
-        found = nouns.get(here.sandbox, wanted)
+        kept = nouns.get(here.sandbox, wanted)
     return Answer(
-        value={"job": found.as_json(), "pinned": not off},
-        show=lambda: views.pin(found, pinned=not off),
+        value={"job": kept.as_json(), "pinned": not off},
+        show=lambda: views.pin(kept, pinned=not off),
     )
 
 
 @verb(
+    "changes",
     rest="--command",
     command="What to run, as a shell line.",
     cwd="Where; without it the project there, or the home outside of one.",
@@ -131,7 +136,8 @@ def run(
 
     if not command.strip():
         raise UsageError(
-            "`run` needs a command", "for example: sandbox-ops run -- nvidia-smi -L"
+            "`run` needs a command",
+            NextStep("run", {"command": "nvidia-smi -L"}, "For example"),
         )
     timeout_s = option_values.seconds(timeout, "--timeout")
     with opened(context, sandbox) as here:
@@ -142,6 +148,7 @@ def run(
             )
         except NotFoundError as error:
             where = f"{folder} is not on {here.sandbox.config.name}"
-            look = error.hint or "see what is there: sandbox-ops run --cwd / -- ls"
-            hint = look if cwd else "clone the project there: sandbox-ops setup"
-            raise NotFoundError(where, hint) from error
+            look = NextStep("run", {"cwd": "/", "command": "ls"}, "See what is there")
+            clone = NextStep("setup", purpose="Clone the project there")
+            hints = error.hints or (look,) if cwd else (clone,)
+            raise NotFoundError(where, *hints) from error

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from sandbox_ops.cli.face import say
+from sandbox_ops.cli.streams import say
 from sandbox_ops.cli.terminal import tell
 from sandbox_ops.models import Job, JobOutput
 from sandbox_ops.text import clean, formatting

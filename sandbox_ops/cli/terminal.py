@@ -6,10 +6,10 @@ the machine said is cleaned here, and is never read as markup.
 
 import contextlib
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from sandbox_ops.cli.layout import GAP, Column, fit
 from sandbox_ops.text import clean
 
 if TYPE_CHECKING:
@@ -45,28 +45,48 @@ def console(*, on_stderr: bool = False) -> "Console":
     return Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
 
 
-def cell(words: object) -> "Text":
+def cell(text: object) -> "Text":
     """Words from anywhere, safe to draw; those of a state in its colour."""
     from rich.text import Text
 
-    said = clean.clean(str(words)).replace("\n", " ").replace("\r", " ")
-    return Text(said, style=_STYLES.get(said.partition(" ")[0], ""))
+    line = clean.clean(str(text)).replace("\n", " ").replace("\r", " ")
+    return Text(line, style=_STYLES.get(line.partition(" ")[0], ""))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> "Table":
-    """Columns under their names; the last one gives way where the room is short."""
+def table(
+    columns: Sequence[Column],
+    rows: Iterable[Sequence[object]],
+    width: int | None = None,
+) -> "Table":
+    """Values under their headings, as wide as `width` or the terminal allows."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     on_terminal = sys.stdout.isatty()
+    cells = [[cell(value) for value in row] for row in rows]
+    natural = [
+        max(len(column.name), *(row[at].cell_len for row in cells), 0)
+        for at, column in enumerate(columns)
+    ]
+    widths = fit(columns, natural, width or console().width)
     drawn = Table(
-        box=SIMPLE_HEAD if on_terminal else None, pad_edge=False, header_style="bold"
+        box=SIMPLE_HEAD if on_terminal else None,
+        padding=(0, GAP, 0, 0),
+        collapse_padding=True,
+        pad_edge=False,
+        header_style="bold",
     )
-    for name in columns:
-        last = name == columns[-1]
-        drawn.add_column(name, no_wrap=True, overflow="ellipsis" if last else "fold")
-    for row in rows:
-        drawn.add_row(*(cell(value) for value in row))
+    kept = [at for at, size in enumerate(widths) if size is not None]
+    for at in kept:
+        wraps = columns[at].wraps
+        drawn.add_column(
+            columns[at].name,
+            no_wrap=not wraps,
+            overflow="fold" if wraps else "ellipsis",
+            width=None if wraps else widths[at],
+        )
+    for row in cells:
+        drawn.add_row(*(row[at] for at in kept))
     return drawn
 
 
@@ -88,12 +108,12 @@ def draw(*things: "RenderableType") -> None:
 
 
 @contextlib.contextmanager
-def busy(words: str, *, quiet: bool) -> Iterator[None]:
+def busy(doing: str, *, quiet: bool) -> Iterator[None]:
     """Show that work is going on, where somebody looks at a terminal."""
     if quiet or not sys.stderr.isatty():
         yield
         return
-    with console(on_stderr=True).status(f"{words} ..."):
+    with console(on_stderr=True).status(f"{doing} ..."):
         yield
 
 
@@ -126,20 +146,3 @@ def transfers(*, quiet: bool) -> Iterator[Callable[[str, int, int], None] | None
             progress.update(bars[path], completed=done)
 
         yield advance
-
-
-def watch(look: Callable[[], "RenderableType"], interval_s: float) -> None:
-    """Draw what each look finds in the place of the one before, until Ctrl-C."""
-    from rich.live import Live
-
-    pause = threading.Event()
-    with contextlib.suppress(KeyboardInterrupt):
-        if not sys.stdout.isatty():
-            while True:
-                draw(look(), "")
-                pause.wait(interval_s)
-        with Live(look(), console=console(), auto_refresh=False) as live:
-            while True:
-                live.refresh()
-                pause.wait(interval_s)
-                live.update(look())

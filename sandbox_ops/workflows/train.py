@@ -11,11 +11,11 @@ from sandbox_ops.git.local import LocalTree
 from sandbox_ops.machine import environment, jobs, repo
 from sandbox_ops.machine.repo import Tree
 from sandbox_ops.models import Gpu, Job, MachineStatus, Project
+from sandbox_ops.models.objections import FORCE_NAMES
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import preflight, record, template
 
-FORCE_NAMES = ("busy-gpu", "disk-low", "same-name", "stale-code", "unpushed")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
