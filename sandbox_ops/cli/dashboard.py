@@ -11,18 +11,20 @@ from sandbox_ops.text import clean, formatting
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from sandbox_ops.models import Job
     from sandbox_ops.text.progress import Progress
     from sandbox_ops.workflows.monitor import JobView, MonitorReport
 
-_COLUMNS = (
+COLUMNS = (
     Column(name="JOB"),
-    Column(name="NAME", wraps=True),
-    Column(name="STATE", wraps=True),
-    Column(name="TIME", optional=True),
-    Column(name="PROGRESS", least=4),
+    Column(name="NAME", least=16, most=24, wraps=True),
+    Column(name="STATE", least=12, most=24, wraps=True),
+    Column(name="DONE"),
     Column(name="ETA", optional=True),
     Column(name="METRICS", least=12, optional=True),
-    Column(name="COMMAND", least=12, optional=True),
+    Column(name="STEP", optional=True),
+    Column(name="TIME", optional=True),
+    Column(name="COMMAND", least=10, optional=True),
 )
 _METRICS = 3
 _TALKING = 3  # so many live jobs show the end of their log
@@ -47,7 +49,7 @@ def _machine(report: "MonitorReport") -> "Iterator[RenderableType]":
     for gpu in report.gpus:
         yield cell(formatting.gpu_line(gpu))
     if report.jobs:
-        yield table(_COLUMNS, map(_row, report.jobs))
+        yield table(COLUMNS, map(row, report.jobs))
     elif report.reachable:
         yield cell(f"no jobs; start one: {next_steps.command('train')}")
     live = [each for each in report.jobs if not each.job.state.ended]
@@ -74,19 +76,26 @@ def headline(report: "MonitorReport") -> str:
     return f"{report.sandbox}: {', '.join(facts) or 'reachable'}"
 
 
-def _row(each: "JobView") -> tuple[str, ...]:
+def row(each: "JobView") -> tuple[str, ...]:
+    """The cells of a job, under `COLUMNS`."""
     job, progress = each.job, each.progress
     remaining_s = None if job.state.ended else progress.eta_s
     return (
         job.id,
         job.name,
-        job.words,
-        short_duration(job.elapsed_s),
-        steps(progress),
+        short_state(job),
+        done(progress),
         "" if remaining_s is None else short_duration(remaining_s),
         metrics(progress),
+        f"{progress.step}/{progress.total}" if progress.total else "",
+        short_duration(job.elapsed_s),
         formatting.one_line(formatting.what(job), 200),
     )
+
+
+def short_state(job: "Job") -> str:
+    """A state in a column: `running`, `failed (127)`, `lost (reboot)`."""
+    return job.words.replace("exit code ", "")
 
 
 def short_duration(seconds: float | None) -> str:
@@ -94,14 +103,13 @@ def short_duration(seconds: float | None) -> str:
     return formatting.duration(seconds).replace("min", "m").replace(" ", "")
 
 
-def steps(progress: "Progress") -> str:
-    """How far it is: `24% 1200/5000`, `1200`, or nothing where it does not say."""
+def done(progress: "Progress") -> str:
+    """How far it is: `24%`, or the step, or nothing where it does not say."""
     if progress.step is None:
         return ""
     if not progress.total:
         return str(progress.step)
-    percent = 100 * progress.step // progress.total
-    return f"{percent}% {progress.step}/{progress.total}"
+    return f"{100 * progress.step // progress.total}%"
 
 
 def metrics(progress: "Progress") -> str:

@@ -4,7 +4,10 @@ from invoke import Context
 
 from sandbox_ops.cli.face import Answer, verb
 
-HOSTS = ("claude", "codex", "cursor", "vscode", "gemini")
+HOSTS = (
+    "claude", "codex", "cursor", "vscode", "gemini", "opencode", "copilot", "windsurf",
+    "zed", "cline", "goose",
+)  # fmt: skip
 """Said again here, because --list does not wait for what knows all about them."""
 
 

@@ -1,8 +1,8 @@
 """Which columns of a table give way where a terminal is narrow. Pure.
 
-Ids and states stay whatever the width, names and paths wrap rather than lose a letter;
-the last columns are cut first, then left out. A command that does not fit is no loss: a
-job without its id is.
+Ids stay whatever the width, names and paths wrap rather than lose a letter; the last
+columns are narrowed first, then left out. A command that does not fit is no loss: a job
+without its id is.
 """
 
 from collections.abc import Sequence
@@ -17,13 +17,15 @@ class Column:
 
     Attributes:
         name: Its heading.
-        least: How narrow it may be cut, in characters; None where it is never cut.
+        least: How narrow it may be drawn, in characters; None where all is shown.
+        most: How wide it is drawn at most, where the room is short.
         optional: Whether it may be left out altogether.
-        wraps: Whether a long value goes on in the next line.
+        wraps: Whether a value that is longer goes on in the next line, or is cut.
     """
 
     name: str
     least: int | None = None
+    most: int | None = None
     optional: bool = False
     wraps: bool = False
 
@@ -33,14 +35,20 @@ def fit(
 ) -> tuple[int | None, ...]:
     """How wide each column is drawn within `width`; None where it is left out.
 
-    The last columns are cut first, each down to its least, then left out. Whatever
-    still does not fit is up to the columns that wrap.
+    The last columns are narrowed first, each down to its least, then left out.
 
     Args:
         columns: In the order of the table.
         natural: How wide the widest value of each is, its heading included.
         width: Of the terminal, in characters.
     """
+    excess = sum(natural) + GAP * (len(columns) - 1) - width
+    if excess <= 0:
+        return tuple(natural)
+    natural = [
+        size if each.most is None else min(size, each.most)
+        for each, size in zip(columns, natural, strict=True)
+    ]
     widths: list[int | None] = list(natural)
     excess = sum(natural) + GAP * (len(columns) - 1) - width
     for at in reversed(range(len(columns))):
@@ -62,7 +70,7 @@ def _given_back(
     widths: Sequence[int | None],
     spare: int,
 ) -> tuple[int | None, ...]:
-    """Hand room that a left-out column freed to those that were cut, the first first."""
+    """Hand room that a left-out column freed to narrowed ones, from the first on."""
     result = list(widths)
     for at, each in enumerate(columns):
         current = result[at]

@@ -71,9 +71,9 @@ def table(
     widths = fit(columns, natural, width or console().width)
     drawn = Table(
         box=SIMPLE_HEAD if on_terminal else None,
-        padding=(0, GAP, 0, 0),
-        collapse_padding=True,
+        padding=(0, GAP - 1 if on_terminal else GAP, 0, 0),  # a box brings a blank
         pad_edge=False,
+        show_edge=False,
         header_style="bold",
     )
     kept = [at for at, size in enumerate(widths) if size is not None]
@@ -83,7 +83,7 @@ def table(
             columns[at].name,
             no_wrap=not wraps,
             overflow="fold" if wraps else "ellipsis",
-            width=None if wraps else widths[at],
+            width=widths[at],
         )
     for row in cells:
         drawn.add_row(*(row[at] for at in kept))

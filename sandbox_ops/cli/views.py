@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from sandbox_ops.cli import next_steps
+from sandbox_ops.cli import dashboard, next_steps
 from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.streams import say
 from sandbox_ops.cli.terminal import draw, table, tell
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from sandbox_ops.workflows.train import TrainReport
 
 _SHOWN = 20
-_JOB_COLUMNS = (
+JOB_COLUMNS = (
     Column(name="ID"),
-    Column(name="NAME", wraps=True),
-    Column(name="STATE", wraps=True),
+    Column(name="NAME", least=16, most=24, wraps=True),
+    Column(name="STATE", least=12, most=24, wraps=True),
     Column(name="TIME"),
-    Column(name="COMMAND", least=12, optional=True),
+    Column(name="COMMAND", least=10, optional=True),
 )
 _CHECK_COLUMNS = (
     Column(name="CHECK"),
     Column(name="RESULT"),
-    Column(name="DETAIL", wraps=True),
+    Column(name="DETAIL", least=20, wraps=True),
 )
 
 
@@ -87,20 +87,17 @@ def jobs(newest: Sequence[Job]) -> None:
     if not newest:
         tell(f"no jobs yet; start one: {next_steps.command('train')}")
         return
-    draw(
-        table(
-            _JOB_COLUMNS,
-            (
-                (
-                    job.id,
-                    job.name,
-                    job.words,
-                    formatting.duration(job.elapsed_s),
-                    formatting.one_line(formatting.what(job), 200),
-                )
-                for job in newest
-            ),
-        )
+    draw(table(JOB_COLUMNS, map(job_row, newest)))
+
+
+def job_row(job: Job) -> tuple[str, ...]:
+    """The cells of a job, under `JOB_COLUMNS`."""
+    return (
+        job.id,
+        job.name,
+        dashboard.short_state(job),
+        dashboard.short_duration(job.elapsed_s),
+        formatting.one_line(formatting.what(job), 1000),
     )
 
 
@@ -148,7 +145,11 @@ def fetch(report: "FetchReport") -> None:
     new = [file for file in report.files if not file.kept]
     rows = ((file.path, formatting.size(file.size_bytes)) for file in new)
     if new:
-        draw(table((Column(name="FILE", wraps=True), Column(name="SIZE")), rows))
+        draw(
+            table(
+                (Column(name="FILE", least=20, wraps=True), Column(name="SIZE")), rows
+            )
+        )
     total = formatting.size(sum(file.size_bytes for file in new))
     did = "would come" if report.dry_run else "came"
     tell(f"{formatting.count(len(new), 'file')}, {total}, {did} to {report.into}")

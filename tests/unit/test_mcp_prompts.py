@@ -7,7 +7,6 @@ import pytest
 from mcp_adapter import catalog, workflow_catalog
 from mcp_adapter.prompts import PROMPTS, PromptSpec, filled
 from sandbox_ops.errors import UsageError
-from sandbox_ops.workflows import train
 
 
 @pytest.mark.parametrize("prompt", PROMPTS, ids=lambda prompt: prompt.name)
@@ -38,7 +37,3 @@ def test_an_unknown_prompt_or_argument_is_told_with_the_known_ones() -> None:
         filled("nope", {})
     with pytest.raises(UsageError, match="It takes: command, name"):
         filled("long_training", {"steps": "5"})
-
-
-def test_the_refusals_that_can_be_overridden_are_those_of_the_library() -> None:
-    assert workflow_catalog.FORCE == train.FORCE_NAMES
