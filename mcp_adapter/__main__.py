@@ -2,13 +2,14 @@
 
 import argparse
 import logging
+import math
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from mcp_adapter import over_http, serving, token
+from mcp_adapter import http_server, stdio_server, token
 from mcp_adapter.catalog import TOOLSETS, Toolset
 from mcp_adapter.machines import Machines
 from sandbox_ops.errors import SandboxError
@@ -24,14 +25,16 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     _log(options.log_file)
     machines = Machines(options.project, os.environ, options.sandbox)
     if options.http is None:
-        serving.serve(machines, options.toolsets)
+        stdio_server.serve(machines, options.toolsets)
     try:
         secret = token.read(options.token_file, os.environ)
-        listening = over_http.bound(options.http, options.port)
+        listening = http_server.bound(options.http, options.port)
     except SandboxError as problem:
         sys.stderr.write(f"sandbox-ops-mcp: {problem}\n")
         sys.exit(problem.exit_code)
-    over_http.serve(machines, options.toolsets, listening, secret)
+    http_server.serve(
+        machines, options.toolsets, listening, secret, options.idle_timeout
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,6 +78,13 @@ def _parser() -> argparse.ArgumentParser:
         help=f"holds the token of --http, readable by you alone; or {token.VARIABLE}",
     )
     parser.add_argument(
+        "--idle-timeout",
+        metavar="SECONDS",
+        type=_seconds,
+        default=http_server.IDLE_TIMEOUT_S,
+        help="of --http: a session that nobody uses so long expires; 1800 without it",
+    )
+    parser.add_argument(
         "--log-file", metavar="PATH", type=Path, help="log more, and to a file too"
     )
     return parser
@@ -89,6 +99,13 @@ def _toolsets(words: str) -> tuple[Toolset, ...]:
             f"there is no toolset {(unknown or [words])[0]!r}; there are: {known}"
         )
     return tuple(name for name in TOOLSETS if name in asked)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return seconds
 
 
 def _log(path: Path | None) -> None:

@@ -45,14 +45,17 @@ class Answer:
     is_error: bool = False
 
 
-def error(problem: SandboxError, *, no_agent: bool = False) -> Answer:
+def error(
+    problem: SandboxError, calls: Calls = _DEFAULT, *, no_agent: bool = False
+) -> Answer:
     """Say what is wrong and what to do next.
 
     Args:
         problem: What the library says.
+        calls: How the next calls are written.
         no_agent: Whether we were started without the way to the user's ssh agent.
     """
-    said = marks.remote(str(problem))
+    said = marks.remote(calls.error_text(problem))
     failed = isinstance(problem, AuthenticationError)
     stripped = _NO_AGENT if no_agent and failed else ""
     return Answer(marks.join(said, stripped), is_error=True)

@@ -8,10 +8,11 @@ makes every character visible.
 
 import json
 import re
-import shlex
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from sandbox_ops.errors import NextStep, SandboxError
 from sandbox_ops.models import Job
 from sandbox_ops.text import clean, formatting
 
@@ -61,16 +62,121 @@ def remote(data: bytes | str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The tool that does what a verb does.
+
+    Attributes:
+        options: For each option of the verb, what the argument is called; "" where the
+            option means nothing to an agent. One that is not here has no argument.
+        fixed: What the call has besides.
+        lists: The arguments that take a list, however many values there are.
+    """
+
+    tool: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    lists: frozenset[str] = frozenset()
+
+
+_ON_PURPOSE = {"confirm": True}
+TOOL_CALLS: Mapping[str, tuple[ToolCall, ...]] = {
+    "run": (ToolCall("remote_bash", {"command": "command"}),),
+    "logs": (
+        ToolCall(
+            "remote_bash_output",
+            {"job": "bash_id", "filter": "filter", "follow": "", "lines": ""},
+        ),
+    ),
+    "setup": (ToolCall("remote_setup"),),
+    "sync": (ToolCall("remote_sync", {"push": "push"}),),
+    "train": (
+        ToolCall(
+            "remote_train",
+            {
+                "command": "command", "name": "name", "set": "settings",
+                "gpus": "gpus", "force": "force",
+            },
+            lists=frozenset({"force"}),
+        ),
+    ),
+    "monitor": (ToolCall("remote_monitor", {"watch": ""}),),
+    "jobs": (ToolCall("remote_monitor"),),
+    "reset": (
+        ToolCall("remote_reset", {"dry_run": ""}),
+        ToolCall("remote_reset", {}, _ON_PURPOSE),
+    ),
+    "fetch": (
+        ToolCall(
+            "remote_fetch", {"job": "bash_id", "into": "into", "dry_run": "dry_run"}
+        ),
+    ),
+    "stop": (ToolCall("remote_stop", {"job": "bash_id"}, _ON_PURPOSE),),
+}  # fmt: skip
+"""For each verb that a tool does, its call. Of two, the first is the dry run's."""
+
+
+@dataclass(frozen=True, slots=True)
 class Calls:
     """The next calls that an answer names, as a model would write them.
 
     Attributes:
         sandbox: Which machine they are for; "" where that is the default.
-        can_stop: Whether there is a tool that ends a job.
+        tools: The tools that the agent has. A step that none of them does stays a
+            command for a local shell.
     """
 
     sandbox: str = ""
-    can_stop: bool = False
+    tools: frozenset[str] = frozenset(
+        {"remote_bash", "remote_bash_output", "remote_file_read"}
+    )
+
+    def of(self, step: NextStep) -> str:
+        """Return the call that does a step; where there is none, its command."""
+        call = self._call(step)
+        if call is not None:
+            return call
+        return self._command(step)
+
+    def step(self, step: NextStep) -> str:
+        """Return what a step is good for, and its call: `Push it first: CALL`."""
+        call = self.of(step)
+        return f"{step.purpose}: {call}" if step.purpose else call
+
+    def error_text(self, problem: SandboxError) -> str:
+        """Return what went wrong, then each hint on a line, with steps as calls."""
+        hints = (
+            self.step(hint) if isinstance(hint, NextStep) else hint
+            for hint in problem.hints
+        )
+        return "\n".join((problem.message, *hints))
+
+    def _call(self, step: NextStep) -> str | None:
+        arguments = {
+            name: value
+            for name, value in _plain(step.arguments).items()
+            if name != "sandbox"
+        }
+        choices = TOOL_CALLS.get(step.verb, ())
+        if len(choices) > 1:
+            choices = choices[:1] if arguments.get("dry_run") else choices[1:]
+        for choice in choices:
+            if choice.tool not in self.tools or arguments.keys() - choice.options:
+                continue
+            words = {
+                argument: _value(value, as_list=argument in choice.lists)
+                for name, value in arguments.items()
+                if (argument := choice.options[name])
+            }
+            sandbox = step.arguments.get("sandbox")
+            more = {"sandbox": sandbox} if sandbox else {}
+            return self.named(choice.tool, **words, **choice.fixed, **more)
+        return None
+
+    def _command(self, step: NextStep) -> str:
+        arguments = dict(step.arguments)
+        if self.sandbox and step.verb not in _NO_SANDBOX:
+            arguments.setdefault("sandbox", self.sandbox)
+        return f"{replace(step, arguments=arguments).command} (in a local shell)"
 
     def read_file(self, path: str, **lines: int) -> str:
         """Return the call that reads a file on the machine."""
@@ -78,12 +184,12 @@ class Calls:
 
     def read_job(self, job_id: str) -> str:
         """Return the call that reads a job."""
-        return self.named("remote_bash_output", bash_id=job_id)
+        return self.of(NextStep("logs", {"job": job_id}))
 
-    def named(self, tool: str, **arguments: str | int) -> str:
+    def named(self, tool: str, **arguments: Any) -> str:  # noqa: ANN401 - any JSON value
         """Return the call of a tool."""
         if self.sandbox:
-            arguments["sandbox"] = self.sandbox
+            arguments.setdefault("sandbox", self.sandbox)
         words = (
             f"{name}={json.dumps(value, ensure_ascii=False)}"
             for name, value in arguments.items()
@@ -92,15 +198,30 @@ class Calls:
 
     def stop_words(self, job: Job) -> str:
         """Return what a job left running and what ends it; "" if nothing."""
-        words = formatting.survivors_line(job)
-        if not words:
+        alive = formatting.survivors_line(job).partition("; ")[0]
+        if not alive:
             return ""
-        if self.can_stop:
-            alive = words.partition("; ")[0]
-            call = self.named("remote_stop", bash_id=job.id, confirm=True)
-            return f"{alive}; end: {call}"
-        option = f" --sandbox {shlex.quote(self.sandbox)}" if self.sandbox else ""
-        return f"{words}{option} (in a local shell)"
+        return f"{alive}; end: {self.of(NextStep('stop', {'job': job.id}))}"
+
+
+_NO_SANDBOX = frozenset({"mcp-install", "demo", "completion"})
+
+
+def _plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is given at all, by names without the underscores of Python."""
+    return {
+        name.strip("_").replace("-", "_"): value
+        for name, value in arguments.items()
+        if value is not None and value is not False
+    }
+
+
+def _value(value: object, *, as_list: bool) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if as_list:
+        return list(value) if isinstance(value, (list, tuple)) else [value]
+    return value
 
 
 def join(*parts: str) -> str:

@@ -95,7 +95,8 @@ class Tools:
                 return await self._answer(tool, sent, Beat(progress))
             except SandboxError as problem:
                 log.info("%s: %s", name, problem)
-                return answers.error(problem, no_agent=self._machines.no_agent)
+                calls = self._calls(sent or {})
+                return answers.error(problem, calls, no_agent=self._machines.no_agent)
             except Exception as problem:
                 log.exception("%s failed", name)
                 return answers.bug(problem)
@@ -115,7 +116,10 @@ class Tools:
         return await beat.until(in_thread(lambda: read(sandbox, given, calls)))
 
     def _calls(self, given: Mapping[str, Any]) -> Calls:
-        return Calls(given.get("sandbox") or "", can_stop=self.has_workflows)
+        which = given.get("sandbox")
+        return Calls(
+            which if isinstance(which, str) else "", tools=frozenset(self._tools)
+        )
 
     async def _workflow(
         self, name: str, sandbox: "Sandbox", given: Mapping[str, Any], beat: Beat

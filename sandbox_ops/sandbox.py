@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sandbox_ops.errors import ConnectionLostError, ProtocolError
 from sandbox_ops.models import CommandResult, Job, Project, SandboxConfig
-from sandbox_ops.remote import job_replies, scripts, start_request
+from sandbox_ops.remote import job_replies, scripts
 from sandbox_ops.remote.follower import Follower, Listener, Watch
 from sandbox_ops.remote.pool import ANSWER_S, Workers
-from sandbox_ops.remote.start_request import Call
+from sandbox_ops.remote.start_request import (
+    Call,
+    StartRequest,
+    new_token,
+    start_outcome_unknown,
+)
 from sandbox_ops.remote.stream import PIECE_BYTES
 from sandbox_ops.remote.worker import Hello, Reply
 
@@ -112,25 +117,23 @@ class Sandbox:
             interpreter: `bash` (`sh` where there is none), or `sh`.
             shown: What the record shows in place of the command.
         """
-        record = start_request.record(
-            shown or command, cwd=cwd, description=description, foreground=True
-        )
         call = Call(self._stop_foreground)
         first = min(_FIRST_BYTES, max(1, keep_bytes // 2))
         if on_output is not None:  # who listens gets all of it, the sooner the better
             first = PIECE_BYTES
-        request = start_request.request(
-            record,
-            command,
-            env=env,
+        request = StartRequest(
+            command=command,
+            shown=shown,
+            foreground=True,
+            description=description,
+            cwd=cwd,
+            env=env or {},
             interpreter=interpreter,
             timeout_s=timeout_s,
-            limits=start_request.Limits(
-                grace_s=_FOREGROUND_GRACE_S,
-                cap_bytes=FOREGROUND_CAP_BYTES,
-                wait_s=0 if self._pool.crowded and not self._brief else _WAIT_S,
-                first_bytes=first,
-            ),
+            grace_s=_FOREGROUND_GRACE_S,
+            cap_bytes=FOREGROUND_CAP_BYTES,
+            wait_s=0 if self._pool.crowded and not self._brief else _WAIT_S,
+            first_bytes=first,
         )
 
         def begun(reply: "Future[Reply]") -> None:
@@ -145,11 +148,13 @@ class Sandbox:
                 if not watch.future.done():
                     self._following.follow(watch)
             except ConnectionLostError as error:
-                call.future.set_result(start_request.never_answered(record, error))
+                call.future.set_result(start_outcome_unknown(request, error))
             except Exception as error:  # noqa: BLE001  # the caller's, whatever it is
                 call.future.set_exception(error)
 
-        self._pool.submit("start", request, answer_s=ANSWER_S).add_done_callback(begun)
+        self._pool.submit(
+            "start", request.words(), answer_s=ANSWER_S
+        ).add_done_callback(begun)
         return call
 
     def start(  # noqa: PLR0913  # each is one fact of a job
@@ -190,26 +195,22 @@ class Sandbox:
             ConnectError: The machine cannot be reached.
             UsageError: A unique name holds more than letters, digits, dots and dashes.
         """
-        claims = start_request.claims(gpus, name if unique_name else "")
-        if gpus:
-            env = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus)), **(env or {})}
-        record = start_request.record(
-            command, cwd=cwd, description=description, foreground=False
-        )
-        record |= {"name": name, "gpus": list(gpus), "project_path": project_path}
-        request = start_request.request(
-            record,
-            command,
-            env=env,
+        request = StartRequest(
+            command=command,
+            name=name,
+            description=description,
+            cwd=cwd,
+            env=env or {},
             timeout_s=timeout_s,
-            limits=start_request.Limits(
-                grace_s=_BACKGROUND_GRACE_S, cap_bytes=log_max_bytes
-            ),
-            token=token,
-            claims=claims,
+            grace_s=_BACKGROUND_GRACE_S,
+            cap_bytes=log_max_bytes,
+            unique_name=unique_name,
+            gpus=tuple(gpus),
+            project_path=project_path,
             files=files or {},
+            token=token or new_token(),
         )
-        return self._started(self._pool.submit("start", request).result()).job
+        return self._started(self._pool.submit("start", request.words()).result()).job
 
     def request(self, verb: str, *arguments: str, answer_s: float = ANSWER_S) -> Reply:
         """Ask a resident worker; return the answer's segments.

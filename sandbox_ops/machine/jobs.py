@@ -1,42 +1,79 @@
 """Jobs: what runs and ran on a sandbox. Send, refuse, parse, return."""
 
 import dataclasses
-import re
+import heapq
+from collections.abc import Iterable
 
-from sandbox_ops.errors import ConnectionLostError, NotFoundError, TimedOutError
+from sandbox_ops.errors import (
+    ConnectionLostError,
+    NextStep,
+    NotFoundError,
+    TimedOutError,
+)
 from sandbox_ops.machine import readings
 from sandbox_ops.machine.pause import until
-from sandbox_ops.models import Job, JobOutput, MachineStatus, StopReport
+from sandbox_ops.models import Job, JobOutput, MachineStatus, StopReport, job_ids
 from sandbox_ops.remote import job_replies
 from sandbox_ops.remote.follower import Listener, Watch
 from sandbox_ops.remote.stream import Range
+from sandbox_ops.remote.worker import Reply
 from sandbox_ops.sandbox import Sandbox
 
-_ID = re.compile(r"remote-[1-9][0-9]{0,8}")
 _STOP_MARGIN_S = 20.0
 
 
-def get(sandbox: Sandbox, job_id: str) -> Job:
+def get(sandbox: Sandbox, job: str) -> Job:
     """Return one job as it is now.
 
+    Args:
+        sandbox: Where it is.
+        job: Its id, its number, its name (the newest of that name), or `last`; so
+            wherever a job is asked for. The machine looks it up: one round trip.
+
     Raises:
-        NotFoundError: There is no such job; the hint lists the newest ids.
+        NotFoundError: There is no such job; the hint lists the newest.
     """
-    return _poll(sandbox, job_id, "j").job
+    return _poll(sandbox, job, "j").job
 
 
-def recent(sandbox: Sandbox, limit: int = 50) -> tuple[Job, ...]:
+def recent(
+    sandbox: Sandbox, limit: int = 50, *, include_commands: bool = False
+) -> tuple[Job, ...]:
     """Return the newest jobs, newest first, and every older one that has not ended.
 
-    Foreground ones are among them.
+    Args:
+        sandbox: Where they are.
+        limit: At most so many of those that ended.
+        include_commands: Also what somebody waited for (`run`, `remote_bash`), and our
+            own recorded steps. Without it those alone that still run, or left processes
+            that live: they use the machine as a job does.
     """
-    reply = sandbox.request("look", "jobs", str(limit))
-    return tuple(found.job for found in job_replies.jobs(reply, sandbox.base).values())
+    reply = sandbox.request("look", "all" if include_commands else "jobs", str(limit))
+    replies = job_replies.jobs(reply, sandbox.base).values()
+    return newest_first((reply.job for reply in replies), limit)
+
+
+def newest_first(jobs: Iterable[Job], limit: int) -> tuple[Job, ...]:
+    """Sort by start; keep the newest `limit`, and all that live or left processes.
+
+    Of one kind the number decides: clocks of a machine differ by up to a second.
+    """
+    by_number = sorted(jobs, key=lambda job: job_ids.number(job.id), reverse=True)
+    merged = heapq.merge(
+        (job for job in by_number if not job_ids.is_command(job.id)),
+        (job for job in by_number if job_ids.is_command(job.id)),
+        key=lambda job: -(job.started_at or 0),
+    )
+    return tuple(
+        job
+        for place, job in enumerate(merged)
+        if place < limit or not job.state.ended or job.survivors
+    )
 
 
 def output(
     sandbox: Sandbox,
-    job_id: str,
+    job: str,
     *,
     offset: int = -65536,
     max_bytes: int = 1 << 20,
@@ -46,7 +83,7 @@ def output(
 
     Args:
         sandbox: Where it is.
-        job_id: Which job.
+        job: Which one; see `get`.
         offset: Where to begin, in bytes; negative counts from the end.
         max_bytes: At most so much.
         inode: Of the log that `offset` belongs to; another file is read from its start.
@@ -54,19 +91,19 @@ def output(
     Raises:
         NotFoundError: No such job, or its log is gone.
     """
-    return _piece(sandbox, job_id, "log", offset, max_bytes, inode)
+    return _piece(sandbox, job, "log", offset, max_bytes, inode)
 
 
 def stderr(
-    sandbox: Sandbox, job_id: str, *, offset: int = -65536, max_bytes: int = 1 << 20
+    sandbox: Sandbox, job: str, *, offset: int = -65536, max_bytes: int = 1 << 20
 ) -> JobOutput:
     """Return a piece of the stderr of a foreground command; see `output`."""
-    return _piece(sandbox, job_id, "stderr", offset, max_bytes, None)
+    return _piece(sandbox, job, "stderr", offset, max_bytes, None)
 
 
 def _piece(
     sandbox: Sandbox,
-    job_id: str,
+    job: str,
     stream: str,
     offset: int,
     max_bytes: int,
@@ -75,20 +112,20 @@ def _piece(
     asked = (str(offset), str(max_bytes))
     none = ("0", "0")
     ranges = asked + none if stream == "log" else none + asked
-    found = _poll(sandbox, job_id, "js", *ranges)
-    piece = found.ranges.get(stream, Range(b"", 0))
+    reply = _poll(sandbox, job, "js", *ranges)
+    piece = reply.ranges.get(stream, Range(b"", 0))
     if piece.gone:
         raise NotFoundError(
-            f"the {stream} of {job_id} is gone: {found.job.log_path}",
+            f"the {stream} of {reply.job.id} is gone: {reply.job.log_path}",
             "Something removed it on the machine; the job's record is still there.",
         )
     size = piece.size_bytes or 0
     restarted = inode is not None and (piece.inode != inode or offset > size)
     if restarted and piece.offset > 0:
-        again = _piece(sandbox, job_id, stream, 0, max_bytes, None)
+        again = _piece(sandbox, reply.job.id, stream, 0, max_bytes, None)
         return dataclasses.replace(again, restarted=True)
     return JobOutput(
-        job=found.job,
+        job=reply.job,
         data=piece.data,
         offset=piece.offset,
         size_bytes=size,
@@ -99,7 +136,7 @@ def _piece(
 
 def wait(
     sandbox: Sandbox,
-    job_id: str,
+    job: str,
     *,
     timeout_s: float | None = None,
     on_output: Listener | None = None,
@@ -108,7 +145,7 @@ def wait(
 
     Args:
         sandbox: Where it is.
-        job_id: Which job.
+        job: Which one; see `get`.
         timeout_s: How long to wait; the job itself goes on.
         on_output: Gets its output from the beginning, as `("stdout"|"stderr", bytes)`.
 
@@ -116,19 +153,19 @@ def wait(
         TimedOutError: It has not ended in time.
         NotFoundError: There is no such job.
     """
-    watch = Watch(get(sandbox, job_id), 2, on_output)
+    watch = Watch(get(sandbox, job), 2, on_output)
     sandbox.follow(watch)
     try:
         return watch.future.result(timeout_s).job
     except TimeoutError:
         watch.lose()
         raise TimedOutError(
-            f"{job_id} has not ended within {timeout_s:g} s; it goes on",
-            f"Look again with: sandbox-ops logs {job_id}",
+            f"{watch.job.id} has not ended within {timeout_s:g} s; it goes on",
+            NextStep("logs", {"job": watch.job.id}, "Look again with"),
         ) from None
 
 
-def stop(sandbox: Sandbox, job_id: str, *, grace_s: float = 10) -> StopReport:
+def stop(sandbox: Sandbox, job: str, *, grace_s: float = 10) -> StopReport:
     """End a job's whole tree: TERM, the grace, KILL; sweep what an ended one left.
 
     Raises:
@@ -136,38 +173,38 @@ def stop(sandbox: Sandbox, job_id: str, *, grace_s: float = 10) -> StopReport:
         TimedOutError: The machine has not finished stopping it in time.
         ConnectionLostError: Nobody could look whether it was stopped.
     """
-    _check_id(sandbox, job_id)
-    reply = sandbox.request("stop", job_id, str(max(0, round(grace_s))))
-    sweep = any(segment.fields.get("phase") == "ended" for segment in reply)
+    reply = _known(sandbox, job, "stop", str(max(0, round(grace_s))))
+    answer = next(segment for segment in reply if segment.what == "stopping")
+    job_id, sweep = answer.words[0], answer.fields.get("phase") == "ended"
+    again = {"job": job_id}
 
     def reported() -> job_replies.JobReply | None:
         try:
-            found = _poll(sandbox, job_id, "j")
+            latest = _poll(sandbox, job_id, "j")
         except ConnectionLostError as error:
             raise ConnectionLostError(
                 f"whether {job_id} was stopped is not known: {error.message}",
-                f"Stop it again when the machine is reachable: sandbox-ops stop {job_id}",
+                NextStep("stop", again, "Stop it again when the machine is reachable"),
             ) from error
-        told = found.swept or (found.stopped and not sweep)
-        return found if told and found.job.state.ended else None
+        done = latest.swept or (latest.stopped and not sweep)
+        return latest if done and latest.job.state.ended else None
 
-    found = until(reported, timeout_s=grace_s + _STOP_MARGIN_S)
-    if found is None:
+    report = until(reported, timeout_s=grace_s + _STOP_MARGIN_S)
+    if report is None:
         raise TimedOutError(
             f"{job_id} is not stopped yet",
-            f"The machine goes on with it; look again: sandbox-ops stop {job_id}",
+            NextStep("stop", again, "The machine goes on with it; look again"),
         )
-    return StopReport(job=found.job, killed=found.killed, left=found.left)
+    return StopReport(job=report.job, killed=report.killed, left=report.left)
 
 
-def pin(sandbox: Sandbox, job_id: str, *, pinned: bool = True) -> None:
+def pin(sandbox: Sandbox, job: str, *, pinned: bool = True) -> None:
     """Keep a job's record and log whatever its age, or let it go with the others again.
 
     Raises:
         NotFoundError: There is no such job.
     """
-    _check_id(sandbox, job_id)
-    sandbox.request("pin", job_id, "1" if pinned else "0")
+    _known(sandbox, job, "pin", "1" if pinned else "0")
 
 
 def status(sandbox: Sandbox, *, path: str, tails: int = 8192) -> MachineStatus:
@@ -194,23 +231,26 @@ def status(sandbox: Sandbox, *, path: str, tails: int = 8192) -> MachineStatus:
     )
 
 
-def _poll(
-    sandbox: Sandbox, job_id: str, mode: str, *ranges: str
-) -> job_replies.JobReply:
-    _check_id(sandbox, job_id)
-    reply = sandbox.request("poll", job_id, mode, *(ranges or ("0", "0", "0", "0")))
-    found = job_replies.jobs(reply, sandbox.base).get(job_id)
-    if found is None:
-        raise _unknown(sandbox, job_id)
-    return found
+def _poll(sandbox: Sandbox, job: str, mode: str, *ranges: str) -> job_replies.JobReply:
+    wire = job_ids.reference(job).wire
+    reply = sandbox.request("poll", wire, mode, *(ranges or ("0", "0", "0", "0")))
+    for answer in job_replies.jobs(reply, sandbox.base).values():
+        return answer
+    raise _unknown(sandbox, job)
 
 
-def _check_id(sandbox: Sandbox, job_id: str) -> None:
-    if not _ID.fullmatch(job_id):
-        raise _unknown(sandbox, repr(job_id))
+def _known(sandbox: Sandbox, job: str, verb: str, *arguments: str) -> Reply:
+    try:
+        return sandbox.request(verb, job_ids.reference(job).wire, *arguments)
+    except NotFoundError as error:
+        raise _unknown(sandbox, job) from error
 
 
-def _unknown(sandbox: Sandbox, job_id: str) -> NotFoundError:
-    known = [job.id for job in recent(sandbox, 10)]
+def _unknown(sandbox: Sandbox, job: str) -> NotFoundError:
+    known = [
+        f"{each.id} ({each.name})" if each.name else each.id
+        for each in recent(sandbox, 10)
+    ]
     newest = f"The newest are {', '.join(known)}." if known else "There are none yet."
-    return NotFoundError(f"no job {job_id} on {sandbox.config.name}", newest)
+    shown = job if job_ids.is_id(job) else repr(job)
+    return NotFoundError(f"no job {shown} on {sandbox.config.name}", newest)

@@ -143,10 +143,10 @@ def _session(sandbox: Sandbox) -> "Iterator[Pipe]":
 
     with ExitStack() as ends:
         try:
-            pipe = sandbox.connection.shell(scripts.BOOTSTRAP)
+            pipe = sandbox.connection.shell(scripts.bootstrap("stream"))
         except SessionLimitError:
             spare = ends.enter_context(closing(SandboxConnection(sandbox.config)))
-            pipe = spare.shell(scripts.BOOTSTRAP)
+            pipe = spare.shell(scripts.bootstrap("stream"))
         ends.callback(pipe.close)
         yield pipe
 

@@ -36,6 +36,8 @@ class Project:
         verify: Commands that must succeed afterwards; None: detected.
         outputs: Paths below the project that `fetch` brings home.
         train_command: Template for `train`, with `{steps}`-like holes; "" if none.
+        metrics: The user's own patterns for metrics in a log (RE2, named groups).
+        progress: The user's own patterns for a log's steps (`step`, `total`, ...).
     """
 
     root: str | None = None
@@ -46,3 +48,5 @@ class Project:
     verify: tuple[str, ...] | None = None
     outputs: tuple[str, ...] = ()
     train_command: str = ""
+    metrics: tuple[str, ...] = ()
+    progress: tuple[str, ...] = ()

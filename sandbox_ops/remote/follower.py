@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 
 from sandbox_ops.errors import ConnectError, NotFoundError
@@ -26,25 +26,57 @@ _SIGNALLED = range(129, 193)
 _SOONEST_S, _LATEST_S = 0.015, 5.0
 
 
-class Watch:
-    """One command that somebody waits for.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Begin:
+    """Where in a stream to begin.
 
-    Args:
-        job: As its start answered.
-        keep_bytes: How much of each stream to keep.
-        listener: Gets `("stdout"|"stderr", piece)` as they grow.
+    Attributes:
+        offset: In bytes.
+        known: What lies right before it, as far as it is known.
     """
 
-    def __init__(self, job: Job, keep_bytes: int, listener: Listener | None) -> None:
+    offset: int = 0
+    known: bytes = b""
+
+
+class Watch:
+    """One job that somebody waits for.
+
+    Args:
+        job: As it was last told.
+        keep_bytes: How much of each stream to keep.
+        listener: Gets `("stdout"|"stderr", piece)` as they grow.
+        begin: Where to begin, for `stdout` and `stderr`; without it at the beginning.
+        on_restart: Told which stream is another file now, or was truncated: what
+            follows begins at its start.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        keep_bytes: int,
+        listener: Listener | None,
+        *,
+        begin: Mapping[str, Begin] | None = None,
+        on_restart: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.job = job
         self.future: Future[CommandResult] = Future()
         self.followed_at = time.monotonic()
         self._heard = listener is not None
         self._left: tuple[str, ...] = ()
-        self._streams = {
-            "log": _collector("stdout", keep_bytes, listener),
-            "stderr": _collector("stderr", keep_bytes, listener),
-        }
+
+        def collector(name: str) -> Collector:
+            place = (begin or {}).get(name, Begin())
+            return Collector(
+                keep_bytes,
+                None if listener is None else lambda piece: listener(name, piece),
+                offset=place.offset,
+                known=place.known,
+                on_restart=lambda: on_restart(name),
+            )
+
+        self._streams = {"log": collector("stdout"), "stderr": collector("stderr")}
 
     def started(self, asked_bytes: int) -> None:
         """Say that the start asked for so many bytes of each stream."""
@@ -54,8 +86,10 @@ class Watch:
     def question(self, at_most: int) -> tuple[str, ...]:
         """Return the words of the next poll: for so many bytes of each stream."""
         ended = self.job.state.ended
-        log, log_bytes = self._streams["log"].wants(ended=ended, at_most=at_most)
-        err, err_bytes = self._streams["stderr"].wants(ended=ended, at_most=at_most)
+        log, log_bytes = self._streams["log"].next_range(ended=ended, at_most=at_most)
+        err, err_bytes = self._streams["stderr"].next_range(
+            ended=ended, at_most=at_most
+        )
         mode = "s" if log < 0 or err < 0 else ""
         return (self.job.id, mode, str(log), str(log_bytes), str(err), str(err_bytes))
 
@@ -70,7 +104,10 @@ class Watch:
         self._left = reply.left
         ended = self.job.state.ended
         for name, stream in self._streams.items():
-            stream.take(reply.ranges.get(name, Range(b"", 0)), ended=ended)
+            piece = reply.ranges.get(name, Range(b"", 0))
+            stream.take(piece, ended=ended, cut_by_us=self.job.log_incomplete)
+        if any(stream.truncated for stream in self._streams.values()):
+            self.job = dataclasses.replace(self.job, log_incomplete=True)
         if ended and all(stream.done for stream in self._streams.values()):
             self._resolve(_kind(self.job))
 
@@ -108,12 +145,6 @@ class Watch:
         )
         with contextlib.suppress(InvalidStateError):
             self.future.set_result(result)
-
-
-def _collector(name: str, keep_bytes: int, listener: Listener | None) -> Collector:
-    if listener is None:
-        return Collector(keep_bytes)
-    return Collector(keep_bytes, lambda piece: listener(name, piece))
 
 
 def _kind(job: Job) -> EndKind:

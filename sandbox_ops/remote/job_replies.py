@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox_ops.errors import BY_KIND, ProtocolError, SandboxError
-from sandbox_ops.models import Job, JobState
+from sandbox_ops.models import Job, JobState, job_ids
 from sandbox_ops.remote.frames import Segment
 from sandbox_ops.remote.stream import Range
 
@@ -74,7 +74,7 @@ def jobs(segments: Sequence[Segment], base: str) -> dict[str, JobReply]:
             )
         elif segment.what == "job" and segment.words:
             job_id = segment.words[0]
-            job = _job(job_id, segment, spec, f"{base}/jobs/{job_id}")
+            job = _job(job_id, segment, spec, base)
             report = reports.get("swept", reports.get("stopped", ()))
             replies[job_id] = JobReply(
                 job=_stopping(job, segment, reports),
@@ -122,12 +122,14 @@ def _job(
     job_id: str,
     segment: Segment,
     spec: dict[str, Any],
-    folder: str,
+    base: str,
 ) -> Job:
     fields = segment.fields
     phases = [word for word in segment.words[1:] if "=" not in word and word != "."]
     phase = phases[0] if phases else "none"
     state, reason = job_state(phase, fields)
+    if "removed" in fields:
+        reason = "its folder was removed"
     ended = phase == "ended"
     code = _number(fields, "code") if ended else None
     signalled = code in _SIGNALS and fields.get("sure") == "0"
@@ -144,12 +146,12 @@ def _job(
         cwd=str(spec.get("cwd", "")),
         started_at=_seconds(fields, "t0"),
         elapsed_s=_elapsed_s(state, fields),
-        log_path=f"{folder}/log",
-        stderr_path=f"{folder}/stderr" if spec.get("foreground") else "",
+        log_path=job_ids.log_path(base, job_id),
+        stderr_path=job_ids.stderr_path(base, job_id) if spec.get("foreground") else "",
         survivors=_number(fields, "alive") or 0
         if "alive" in fields
         else _number(fields, "survivors") or 0,
-        log_incomplete="incomplete" in fields,
+        log_incomplete="incomplete" in fields or "removed" in fields,
         foreground=bool(spec.get("foreground")),
         gpus=tuple(spec.get("gpus", ())),
         project_path=str(spec.get("project_path", "")),

@@ -1,39 +1,134 @@
-"""What a start sends to the machine, and what somebody who waits for it holds.
+"""What a start is: one value with named fields, and its words on the wire.
 
 The record is the part that only Python reads; the machine keeps it as it is.
 """
 
 import json
-import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox_ops.errors import ConnectionLostError, UsageError
-from sandbox_ops.models import CommandResult, EndKind, Job, JobState
+from sandbox_ops.models import CommandResult, EndKind, Job, JobState, job_ids
 from sandbox_ops.remote import job_replies, scripts
 
 _COMMAND_IN_RECORD = 4000
 _DESCRIPTION_IN_RECORD = 500
 
 
+def new_token() -> str:
+    """Return a token that no other start has."""
+    return secrets.token_hex(16)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How a job is held.
+class StartRequest:
+    """One job to start, with all that its engine has to know.
 
     Attributes:
+        command: A shell line or script; stdin is empty.
+        shown: What the record shows in place of the command; "": the command.
+        foreground: Whether somebody waits for it: then it is a command (`cmd-N`), and its
+            stdout and stderr are kept apart.
+        cwd: Absolute; "": the home.
+        env: Added to the login environment; never in an argument list.
+        interpreter: `bash` (`sh` where there is none), or `sh`.
+        timeout_s: Its own deadline, held also with nobody connected. None: none.
         grace_s: Between TERM and KILL at its deadline.
         cap_bytes: What a stream may hold on the machine; 0: no limit.
         wait_s: How long the start waits for its end before it answers.
         first_bytes: How much of each stream the answer may bring.
+        unique_name: Refuse if a job of that name has not ended.
+        gpus: Claimed for this job.
+        project_path: The tree that it uses.
+        files: Put into the job's folder before it starts.
+        token: The same token is the same job, however often it is sent.
+
+    Raises:
+        UsageError: A NUL in command or directory, or a name that will not do.
     """
 
-    grace_s: int
-    cap_bytes: int
+    command: str
+    shown: str = ""
+    foreground: bool = False
+    name: str = ""
+    description: str = ""
+    cwd: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+    interpreter: str = "bash"
+    timeout_s: float | None = None
+    grace_s: int = 10
+    cap_bytes: int = 0
     wait_s: float = 0
     first_bytes: int = 0
+    unique_name: bool = False
+    gpus: tuple[int, ...] = ()
+    project_path: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    token: str = field(default_factory=new_token)
+
+    def __post_init__(self) -> None:
+        scripts.words(self.command, self.cwd)
+        job_ids.check_name(self.name)
+        if self.unique_name and self.name and not job_ids.can_be_claimed(self.name):
+            raise UsageError(
+                f"a job's unique name cannot be {self.name!r}",
+                "Letters, digits, dots, dashes and underscores will do, 64 at most.",
+            )
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What is kept of it for those who look at it later."""
+        kept = {
+            "format": job_replies.RECORD_FORMAT,
+            "command": (self.shown or self.command)[:_COMMAND_IN_RECORD],
+            "cwd": self.cwd,
+            "description": self.description[:_DESCRIPTION_IN_RECORD],
+            "foreground": self.foreground,
+        }
+        if self.foreground:
+            return kept
+        return kept | {
+            "name": self.name,
+            "gpus": list(self.gpus),
+            "project_path": self.project_path,
+        }
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """What the job alone may hold: names of files there."""
+        names = (f"name-{self.name}",) if self.unique_name and self.name else ()
+        return (*(f"gpu-{index}" for index in self.gpus), *names)
+
+    def words(self) -> list[str]:
+        """Return the fields as `do_start` in scripts/lib/start.sh reads them.
+
+        Raises:
+            UsageError: `env` holds what is not the name of a variable.
+        """
+        limit_cs = max(1, round(self.timeout_s * 100)) if self.timeout_s else 0
+        env = dict(self.env)
+        if self.gpus:
+            env = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, self.gpus))} | env
+        fields = {
+            "token": self.token,
+            "kind": "fg" if self.foreground else "bg",
+            "timeout_cs": limit_cs,
+            "grace_s": self.grace_s,
+            "cap_bytes": self.cap_bytes,
+            "wait_cs": round(self.wait_s * 100),
+            "max_bytes": self.first_bytes,
+            "shell": self.interpreter,
+            "cwd": self.cwd,
+            "spec": json.dumps(self.record),
+            "env": scripts.assignments(env),
+            "command": self.command,
+            "claims": " ".join(self.claims),
+            "name": job_ids.name_key(self.name) if self.name else "",
+        } | {f"file.{name}": text for name, text in self.files.items()}
+        return [f"{name}={value}" for name, value in fields.items()]
 
 
 class Call:
@@ -62,78 +157,11 @@ class Call:
             self._stop(self.job_id)
 
 
-def record(
-    command: str, *, cwd: str, description: str, foreground: bool
-) -> dict[str, Any]:
-    """Return what is kept of a command for those who look at it later.
-
-    Raises:
-        UsageError: Command or directory holds a NUL.
-    """
-    scripts.words(command, cwd)
-    return {
-        "format": job_replies.RECORD_FORMAT,
-        "command": command[:_COMMAND_IN_RECORD],
-        "cwd": cwd,
-        "description": description[:_DESCRIPTION_IN_RECORD],
-        "foreground": foreground,
-    }
-
-
-def claims(gpus: Sequence[int], unique_name: str) -> list[str]:
-    """Return what the job alone may hold: they become names of files there.
-
-    Raises:
-        UsageError: The name would not do as one.
-    """
-    if unique_name and not _CLAIMABLE.fullmatch(unique_name):
-        raise UsageError(
-            f"a job's unique name cannot be {unique_name!r}",
-            "Letters, digits, dots, dashes and underscores will do, 64 at most.",
-        )
-    names = [f"name-{unique_name}"] if unique_name else []
-    return [f"gpu-{index}" for index in gpus] + names
-
-
-_CLAIMABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-def request(  # noqa: PLR0913  # each is one fact of a start
-    kept: Mapping[str, Any],
-    command: str,
-    *,
-    limits: Limits,
-    env: Mapping[str, str] | None = None,
-    interpreter: str = "bash",
-    timeout_s: float | None = None,
-    token: str = "",
-    claims: Sequence[str] = (),
-    files: Mapping[str, str] | None = None,
-) -> list[str]:
-    """Return the arguments of `do_start` in scripts/lib/start.sh, in its order."""
-    extra = [word for file in (files or {}).items() for word in file]
-    return [
-        token or secrets.token_hex(16),
-        "fg" if kept["foreground"] else "bg",
-        str(max(1, round(timeout_s * 100)) if timeout_s else 0),
-        str(limits.grace_s),
-        str(limits.cap_bytes),
-        str(round(limits.wait_s * 100)),
-        str(limits.first_bytes),
-        interpreter,
-        kept["cwd"],
-        json.dumps(kept),
-        scripts.assignments(dict(env or {})),
-        command,
-        " ".join(claims),
-        *extra,
-    ]
-
-
-def never_answered(
-    kept: Mapping[str, Any], error: ConnectionLostError
+def start_outcome_unknown(
+    request: StartRequest, error: ConnectionLostError
 ) -> CommandResult:
     """Return the result of a start whose answer was lost: it may run, without an id."""
+    kept = request.record
     job = Job(
         id="",
         state=JobState.UNKNOWN,

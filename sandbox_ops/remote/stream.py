@@ -1,7 +1,9 @@
 """Which bytes of a growing stream to ask for next, and what to keep of them.
 
 Output reaches us only as ranges of files. Kept are the head and the tail; the middle
-of a long output is never fetched, unless somebody listens to all of it.
+of a long output is never fetched, unless somebody listens to all of it. A file may be
+truncated or replaced while we follow it, and grow past where we were: each question
+begins a little before that place, and what comes has to begin with what was there.
 """
 
 from collections.abc import Callable
@@ -11,6 +13,9 @@ from sandbox_ops.models import Output
 
 PIECE_BYTES = 9_000_000
 """At most so much is asked for at once: each asking costs a round trip and a process."""
+
+KNOWN_BYTES = 256
+"""So much of what lies before a place tells whether the file is still the same one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,36 +36,57 @@ class Range:
     gone: bool = False
 
 
+def _nothing() -> None:
+    pass
+
+
 class Collector:
-    """Follows one stream of one command from its beginning.
+    """Follows one stream of one command, from its beginning or from a place on.
 
     Args:
         keep_bytes: At most so much is kept, half of it head, half of it tail.
         listener: Called with every piece, in order; then everything is fetched.
+        offset: Where to begin, in bytes.
+        known: What lies right before that, as far as it is known.
+        on_restart: Called where the file turns out to be another one, or cut: what the
+            listener gets then begins at the start of the new one.
     """
 
     def __init__(
-        self, keep_bytes: int, listener: Callable[[bytes], None] | None = None
+        self,
+        keep_bytes: int,
+        listener: Callable[[bytes], None] | None = None,
+        *,
+        offset: int = 0,
+        known: bytes = b"",
+        on_restart: Callable[[], None] = _nothing,
     ) -> None:
         self._half = max(1, keep_bytes // 2)
         self._listener = listener
+        self._on_restart = on_restart
         self._head = bytearray()
         self._tail: bytes | bytearray = b""
-        self._offset = 0
+        self._offset = offset
+        self._known = known[-KNOWN_BYTES:]
         self._asked = 0
+        self._from_end = False
+        self.truncated = False
+        """Whether bytes were lost: the file was cut or replaced meanwhile."""
         self.done = False
         self.behind = False
         """Whether there is more already than the last piece held."""
 
-    def wants(self, *, ended: bool, at_most: int = PIECE_BYTES) -> tuple[int, int]:
+    def next_range(self, *, ended: bool, at_most: int = PIECE_BYTES) -> tuple[int, int]:
         """Return the offset (negative: from the end) and how many bytes to ask for."""
+        self._from_end = False
         if self.done:
             self._asked = 0
         elif self._listener or len(self._head) < self._half:
             room = at_most if self._listener else self._half - len(self._head)
-            self._asked = min(room, at_most)
+            self._asked = min(room, at_most) + len(self._known)
+            return self._offset - len(self._known), self._asked
         elif ended:
-            self._asked = self._half
+            self._asked, self._from_end = self._half, True
             return -self._half, self._half
         else:
             self._asked = 0
@@ -70,24 +96,60 @@ class Collector:
         """Say that `size_bytes` from the beginning were asked for by other means."""
         self._asked = size_bytes
 
-    def take(self, piece: Range, *, ended: bool) -> None:
-        """Take in the answer to `wants`; `ended` says that the stream is complete."""
+    def take(self, piece: Range, *, ended: bool, cut_by_us: bool = False) -> None:
+        """Take in the answer to `next_range`.
+
+        Args:
+            piece: The answer.
+            ended: Whether the stream is complete.
+            cut_by_us: Whether our own limit may have cut the file at its end.
+        """
         if self.done:
             return
         if piece.gone:
             self.done = ended
             return
-        skipped = piece.offset < self._offset  # the tail overlaps what we have
-        data = piece.data[self._offset - piece.offset :] if skipped else piece.data
-        if piece.size_bytes is not None and piece.offset > self._offset:
-            self._offset = piece.offset
-            self._tail = b""
+        if self._asked and not self._from_end:
+            data = piece.data.removeprefix(self._known)
+            if len(data) + len(self._known) != len(piece.data):
+                self._restart(piece, ended=ended, cut_by_us=cut_by_us)
+                return
+        else:
+            data = self._after_gap(piece)
         self._keep(data)
         self._offset += len(data)
-        jumped = piece.size_bytes is not None and self._offset >= piece.size_bytes
+        self._known = (self._known + data[-KNOWN_BYTES:])[-KNOWN_BYTES:]
+        at_end = piece.size_bytes is not None and self._offset >= piece.size_bytes
         short = len(piece.data) < self._asked
         self.behind = self._asked > 0 and not short
-        self.done = ended and self._asked > 0 and (short or jumped)
+        self.done = ended and self._asked > 0 and (short or at_end)
+
+    def _after_gap(self, piece: Range) -> bytes:
+        """Return what is new of a piece from the end, which may overlap or lie apart."""
+        if piece.size_bytes is None:
+            return piece.data
+        if piece.size_bytes < self._offset:  # all of it is another file's
+            self.truncated = True
+            self._offset = piece.offset
+        if piece.offset < self._offset:
+            return piece.data[self._offset - piece.offset :]
+        if piece.offset > self._offset:
+            self._offset = piece.offset
+            self._tail = b""
+        return piece.data
+
+    def _restart(self, piece: Range, *, ended: bool, cut_by_us: bool) -> None:
+        """Go on with a file that is not the one that we knew."""
+        self.truncated = True
+        self._known = b""
+        if cut_by_us and len(piece.data) < self._asked:
+            # what was cut off is what we had; what comes is appended, some time
+            self._offset = piece.offset + len(piece.data)
+            self.done = ended
+            return
+        self._on_restart()
+        self._offset = 0
+        self.behind = True
 
     def _keep(self, data: bytes) -> None:
         if self._listener and data:

@@ -51,7 +51,7 @@ class Worker:
         self._opening = scripts.opening(nonce)
         self._sequence = 0
         self.hello: Hello | None = None
-        self._pipe = connection.shell(scripts.WORKER)
+        self._pipe = connection.shell(scripts.bootstrap("worker"))
 
     def ask(self, verb: str, arguments: Sequence[str], answer_s: float) -> Reply:
         """Send a request and return the segments of its answer.

@@ -19,13 +19,22 @@ _PATTERN_MEMORY = 8 << 20
 
 # Terminal sequences, as ECMA-48 has them: control (CSI), strings (OSC and its kin, which
 # must be terminated on their line: an open one would hide what follows), and two-byte
-# ones. \x9b, \x9d and \x90 are the one-byte spellings.
+# ones. \x9b, \x9d and \x90 are the one-byte spellings. No character that begins a
+# sequence is inside of another one, and nothing is given back (`*+`): so that each
+# character is looked at once or twice, however many begin and never end.
 _SEQUENCE = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
-    r"|(?:\x1b[]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)"
-    r"|\x1b[ -/]+[0-~]"
+    r"(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]"
+    r"|(?:\x1b[]PX^_]|[\x9d\x90\x98\x9e\x9f])"
+    r"[^\x07\x1b\x9c\n\x90\x98\x9b\x9d\x9e\x9f]*+(?:\x07|\x1b\\|\x9c)"
+    r"|\x1b[ -/]++[0-~]"
     r"|\x1b[0-OQ-WYZ\\`-~]"
     r"|[\x07\x08]"  # the bell, and the backspaces of spinners
+)
+_SEQUENCE_BYTES = 600
+_OPEN_SEQUENCE = re.compile(  # at the end of UTF-8 bytes
+    rb"(?:(?:\x1b\[|\xc2\x9b)[0-?]*+[ -/]*+"
+    rb"|(?:\x1b[]PX^_]|\xc2[\x90\x98\x9d\x9e\x9f])[^\x07\x1b\n\xc2]*+\x1b?"
+    rb"|\x1b[ -/]*+)\Z"
 )
 
 # What no reader sees but a terminal, or a model, obeys: controls, characters without
@@ -56,6 +65,21 @@ def _shown(match: re.Match[str]) -> str:
     if code <= 0xFF:  # noqa: PLR2004 - what two digits can say
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004
+
+
+def unfinished(data: bytes) -> int:
+    """Return how many of the last bytes are no whole character or sequence yet."""
+    begin = max(0, len(data) - _SEQUENCE_BYTES)
+    if open_sequence := _OPEN_SEQUENCE.search(data, begin):
+        return len(data) - open_sequence.start()
+    for back in range(1, min(4, len(data)) + 1):
+        byte = data[-back]
+        if byte >= 0xC0:  # noqa: PLR2004 - the first byte of a character of UTF-8
+            length = 2 + (byte >= 0xE0) + (byte >= 0xF0)  # noqa: PLR2004
+            return back if back < length else 0
+        if byte < 0x80:  # noqa: PLR2004 - a character of its own
+            break
+    return 0
 
 
 def collapse(text: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 from mcp_server import COMMAND
 
-from mcp_adapter import catalog, over_http, workflow_catalog
+from mcp_adapter import catalog, http_server, workflow_catalog
 from mcp_adapter.machines import Machines
 from mcp_adapter.tools import Tools
 
@@ -50,9 +50,9 @@ APPLICABLE = {
 @pytest.fixture
 def url(folder: Path) -> Iterator[str]:
     """The server over HTTP, without the token: the suite cannot send one."""
-    listening = over_http.bound("127.0.0.1", 0)
+    listening = http_server.bound("127.0.0.1", 0)
     tools = Tools(Machines(folder, {}), catalog.TOOLSETS)
-    app = over_http.protocol(tools, listening)
+    app = http_server.protocol(tools, listening)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))
     thread.start()

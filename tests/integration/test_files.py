@@ -264,12 +264,30 @@ def test_what_is_no_text_file_with_an_end_is_refused(
         (tmp_path / "zero", "not a regular file"),
         (Path("/proc/kmsg"), "made up by the kernel"),
         (Path("/tmp/../proc/kmsg"), "made up by the kernel"),
-        (tmp_path / "file", "made up by the kernel"),
-        (tmp_path / "folder" / "uevent_seqnum", "made up by the kernel"),
-        (Path("/proc/self/environ"), "made up by the kernel"),
+        (tmp_path / "file", "is a binary file"),
+        (Path("/proc/self/environ"), "is a binary file"),
     ]:
         with pytest.raises(RefusedError, match=why):
             files.read_lines(shared_sandbox, str(path))
+    assert not list(Path(shared_sandbox.base).glob("read.*"))
+
+
+def test_finite_files_of_the_kernel_can_be_read(
+    shared_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "folder").symlink_to("/sys/kernel")
+    number = Path("/sys/kernel/uevent_seqnum").read_text("utf-8").strip()
+    for path, line in [
+        ("/proc/cpuinfo", "processor\t: 0"),
+        ("/proc/version", Path("/proc/version").read_text("utf-8").strip()),
+        (f"{tmp_path}/folder/uevent_seqnum", number),
+        ("/sys/class/net/lo/address", "00:00:00:00:00:00"),
+    ]:
+        found = files.read_lines(shared_sandbox, path)
+        assert found.lines[0] == line
+        assert found.at_end
+    assert files.read_bytes(shared_sandbox, "/proc/version").startswith(b"Linux")
+    assert not list(Path(shared_sandbox.base).glob("read.*"))
 
 
 def test_a_missing_file_names_the_nearest_directory(

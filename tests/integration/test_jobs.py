@@ -258,12 +258,12 @@ def test_ids_are_not_reused_after_pruning(make_sshd: Callable[..., SshServer]) -
     with Sandbox(server.config()) as sandbox:
         first = sandbox.run("true").job
         base = Path(first.log_path).parents[2]
-        (base / "last").write_text("399\n")
+        (base / "last-cmd").write_text("399\n")
         four_hundred = sandbox.run("echo kept").job
-        assert four_hundred.id == "remote-400"
+        assert four_hundred.id == "cmd-400"
         wait_until(lambda: not Path(first.log_path).exists(), what="the pruner")
         assert Path(four_hundred.log_path).exists()
-        assert sandbox.run("true").job.id == "remote-401"
+        assert sandbox.run("true").job.id == "cmd-401"
 
 
 def test_one_look_has_jobs_tails_disk_and_load(sandbox: Sandbox) -> None:

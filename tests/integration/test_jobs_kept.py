@@ -1,7 +1,6 @@
 """How long records stay, and what is never given away: a live job's, a number, a claim."""
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -40,6 +39,7 @@ def base(make_sshd: Make) -> tuple[SshServer, Path]:
         sandbox.run("true")
     base = records.folder_of(server.home)
     (base / "last").write_text("1000\n")
+    (base / "last-cmd").write_text("1000\n")
     return server, base
 
 
@@ -131,7 +131,7 @@ def test_a_number_is_never_given_again(base: Base) -> None:
     for hint in ("3\n", "", "nonsense\n"):
         (folder / "last").write_text(hint)
         with Sandbox(server.config()) as sandbox:
-            number = int(sandbox.run("true").job.id.split("-")[1])
+            number = int(sandbox.start("true").id.removeprefix("remote-"))
             assert number > 1000
 
 
@@ -140,14 +140,13 @@ def test_a_lost_hint_hides_no_job(base: Base, hint: str) -> None:
     """As where the disk filled up just when the last number was written."""
     server, folder = base
     records.write(folder, 1000, age_days=0, now=time.time())
-    shutil.rmtree(folder / "jobs" / "remote-1")
     (folder / "last").write_text(hint)
     with Sandbox(server.config()) as sandbox:
         assert [job.id for job in jobs.recent(sandbox)] == ["remote-1000"]
         found = jobs.status(sandbox, path="/")
         assert [job.id for job in found.jobs] == ["remote-1000"]
         assert list(found.tails) == ["remote-1000"]
-        assert sandbox.run("true").job.id == "remote-1001"
+        assert sandbox.start("true").id == "remote-1001"
 
 
 def test_a_hint_that_lags_far_behind_costs_no_time(base: Base) -> None:
@@ -158,7 +157,7 @@ def test_a_hint_that_lags_far_behind_costs_no_time(base: Base) -> None:
     with Sandbox(server.config()) as sandbox:
         sandbox.request("look")
         started = time.monotonic()
-        assert sandbox.run("true").job.id == "remote-3001"
+        assert sandbox.start("true").id == "remote-3001"
         assert time.monotonic() - started < 1
 
 
@@ -167,11 +166,11 @@ def test_the_pruner_comes_by_itself_with_every_two_hundredth_start(base: Base) -
     old = records.write(folder, 5, age_days=400, now=time.time())
     (folder / "last").write_text("1198\n")
     with Sandbox(server.config()) as sandbox:
-        sandbox.run("true")
+        sandbox.start("true")
         assert old.exists()
-        assert sandbox.run("true").job.id == "remote-1200"
+        assert sandbox.start("true").id == "remote-1200"
         wait_until(lambda: not old.exists(), what="the pruner")
-        assert sandbox.run("true").job.id == "remote-1201"
+        assert sandbox.start("true").id == "remote-1201"
 
 
 def test_who_writes_much_makes_the_pruner_come(base: Base) -> None:

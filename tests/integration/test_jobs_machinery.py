@@ -13,6 +13,7 @@ from waiting import wait_until
 from sandbox_ops import JobState, Sandbox
 from sandbox_ops.machine import jobs
 from sandbox_ops.remote import scripts
+from sandbox_ops.remote.start_request import StartRequest
 
 BEFORE_MAIN = "SETSID=\n"
 
@@ -59,22 +60,13 @@ def test_a_supervisor_killed_before_its_first_word_does_not_hold_up_the_answer(
     suicide = "supervise() { read -r me _ </proc/self/stat && kill -9 $me; }\n"
     library.write_text(scripts.library().replace(BEFORE_MAIN, suicide + BEFORE_MAIN))
     assert suicide in library.read_text()
-    wait_cs = "10" if kind == "fg" else "0"
-    words = [
-        "token",
-        kind,
-        "0",
-        "1",
-        "0",
-        wait_cs,
-        "0",
-        "sh",
-        "/",
-        "{}",
-        "",
-        "true",
-        "",
-    ]
+    words = StartRequest(
+        command="true",
+        foreground=kind == "fg",
+        wait_s=0.1 if kind == "fg" else 0,
+        interpreter="sh",
+        cwd="/",
+    ).words()
     started = time.monotonic()
     done = subprocess.run(
         ["sh", library, "worker"],
@@ -84,13 +76,13 @@ def test_a_supervisor_killed_before_its_first_word_does_not_hold_up_the_answer(
         check=False,
         timeout=25,
     )
-    assert b"abc job remote-1" in done.stdout
+    assert b"abc job %b-1" % (b"cmd" if kind == "fg" else b"remote") in done.stdout
     assert b" starting " in done.stdout
     assert time.monotonic() - started < 15  # it took 30: until readers gave it up
 
 
 def test_a_job_is_not_listed_before_its_claims_are_granted(tmp_path: Path) -> None:
-    words = ["token", "bg", *"01000", "sh", "/", "{}", "", "true", "gpu-0"]
+    words = StartRequest(command="true", interpreter="sh", cwd="/", gpus=(0,)).words()
     answer = answered(
         tmp_path, words, "claim_all() { look_jobs 5; no refused taken; return 1; }"
     )

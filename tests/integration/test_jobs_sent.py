@@ -19,6 +19,7 @@ from sandbox_ops import JobState, Sandbox
 from sandbox_ops.machine import jobs
 from sandbox_ops.models import Job
 from sandbox_ops.remote import scripts
+from sandbox_ops.remote.start_request import StartRequest
 
 Make = Callable[..., SshServer]
 KILLS = int(os.environ.get("SANDBOX_OPS_KILLS", "12"))
@@ -29,9 +30,14 @@ NOBODY = 65534
 @pytest.mark.parametrize("filler", [10, 5000], ids=["short", "long"])
 def test_a_request_that_was_cut_off_does_nothing(tmp_path: Path, filler: int) -> None:
     """As when a client dies while it sends: every cut near a word's end is tried."""
-    spec = '{"format": 1}'
-    words = ["t", "bg", "0", "1", "0", "0", "0", "sh", "/", spec, "", "make",
-             "gpu-0 gpu-1", "extra", "x" * filler]  # fmt: skip
+    words = StartRequest(
+        command="make",
+        interpreter="sh",
+        cwd="/",
+        gpus=(0, 1),
+        token="t",  # noqa: S106  # nobody's
+        files={"extra": "x" * filler},
+    ).words()
     whole = scripts.request(1, "start", words)
     body = whole.index(b"\n") + 1
     cuts = [n for n in range(body, len(whole)) if whole[n - 1 : n] in b" '\n"]

@@ -78,7 +78,10 @@ def test_a_machine_without_git_is_told_so(box: ScriptBox, tmp_path: Path) -> Non
         ("repo_facts", place(box), "main"),
     ):
         said = box.refuses(*script, before=f"PATH={tools}")
-        assert said == "error=not-found git is not installed on the machine\n"
+        assert said == (
+            "hint=Install it there: apt-get install git\n"
+            "error=not-found git is not installed on the machine\n"
+        )
 
 
 def test_a_name_with_a_shell_in_it_is_only_a_name(box: ScriptBox) -> None:

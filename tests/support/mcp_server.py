@@ -19,7 +19,7 @@ from waiting import wait_until
 
 from mcp_adapter.catalog import Toolset
 from mcp_adapter.machines import Machines
-from mcp_adapter.server import build
+from mcp_adapter.protocol import build
 from mcp_adapter.tools import Tools
 
 ERAS = ("auto", "legacy")
@@ -106,8 +106,12 @@ class Wire:
         message: dict[str, Any] = {"jsonrpc": "2.0", "method": method, "params": params}
         if request_id is not None:
             message["id"] = request_id
+        self.write(json.dumps(message).encode() + b"\n")
+
+    def write(self, data: bytes) -> None:
+        """Send bytes as they are."""
         assert self.process.stdin
-        self.process.stdin.write(json.dumps(message).encode() + b"\n")
+        self.process.stdin.write(data)
         self.process.stdin.flush()
 
     def receive(self) -> dict[str, Any]:

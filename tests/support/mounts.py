@@ -39,6 +39,11 @@ class Mounts:
         """Show a file or folder in the place of another."""
         self._mount("--bind", str(source), str(target))
 
+    def overlay(self, folder: Path, *, upper: Path, work: Path) -> None:
+        """Show the files of another folder over those that there are."""
+        layers = f"lowerdir={folder},upperdir={upper},workdir={work}"
+        self._mount("-t", "overlay", "-o", layers, "overlay", str(folder))
+
     def remount(self, folder: Path, options: str) -> None:
         """Change a mount's options."""
         self._mount("-o", f"remount,{options}", str(folder))

@@ -38,7 +38,7 @@ def write(
     size: int = 0,
 ) -> Path:
     """Write the record of a job that ended `age_days` ago; return its folder."""
-    job = base / "jobs" / f"remote-{number}"
+    job = base / "jobs" / f"{'cmd' if foreground else 'remote'}-{number}"
     job.mkdir(parents=True)
     t0 = round((now - age_days * 86400) * 100)
     line = _STATE.format(code=code, t0=t0)

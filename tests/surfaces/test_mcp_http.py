@@ -1,16 +1,15 @@
 """The server over HTTP: who may talk to it, who may not, and that it works."""
 
 import asyncio
+import contextlib
 import http.client
 import json
 import os
-import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
@@ -18,66 +17,12 @@ import processes
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from mcp_http import HEADERS, INITIALIZE, TOKEN, Served, served
 from mcp_server import COMMAND, ERAS, text
 from sshd import SshServer
 from waiting import wait_until
 
 from mcp_adapter import token
-
-TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - of a test
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-11-25",
-        "capabilities": {},
-        "clientInfo": {"name": "test", "version": "1"},
-    },
-}
-
-
-@dataclass
-class Served:
-    process: subprocess.Popen[str]
-    port: int
-
-    def post(self, *, path: str = "/mcp", **headers: str) -> tuple[int, str]:
-        """Send an initialize with these headers; return status and body."""
-        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        sent = {
-            "Content-Type": "application/json",
-            "Accept": "application/json, text/event-stream",
-            **{name.capitalize(): value for name, value in headers.items()},
-        }
-        link.request("POST", path, json.dumps(INITIALIZE), sent)
-        answer = link.getresponse()
-        said = answer.read().decode()
-        link.close()
-        return answer.status, said
-
-
-@contextmanager
-def served(folder: Path, *words: str, **env: str) -> Iterator[Served]:
-    process = subprocess.Popen(
-        [*COMMAND, "--http", "--port", "0", *words],
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=folder,
-        env={**os.environ, **env},
-    )
-    try:
-        assert process.stderr is not None
-        line = process.stderr.readline()
-        found = re.fullmatch(r"sandbox-ops-mcp: http://127.0.0.1:(\d+)/mcp\n", line)
-        assert found, line
-        yield Served(process, int(found[1]))
-    finally:
-        process.kill()
-        process.wait(5)
-        if process.stderr is not None:
-            process.stderr.close()
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +35,69 @@ def server(
         yield server
 
 
-def test_who_has_the_token_is_let_in(server: Served) -> None:
-    status, said = server.post(authorization=f"Bearer {TOKEN}")
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_a_client_with_the_token_is_served(scheme: str, server: Served) -> None:
+    status, said = server.post(authorization=f"{scheme} {TOKEN}")
     assert status == 200
     assert '"serverInfo"' in said
+
+
+def half_requests(port: int, count: int) -> list[socket.socket]:
+    """Return connections that began a request and do not end it."""
+    links = [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
+    for link in links:
+        with contextlib.suppress(OSError):  # dropped already
+            link.sendall(b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ")
+    return links
+
+
+def test_half_requests_hold_few_connections_and_keep_nobody_out(
+    tmp_path: Path,
+) -> None:
+    with served(tmp_path, SANDBOX_OPS_MCP_TOKEN=TOKEN) as server:
+        descriptors = Path(f"/proc/{server.process.pid}/fd")
+        assert server.post()[0] == 401
+        before = len(list(descriptors.iterdir()))
+        links = half_requests(server.port, 400)
+        assert server.post(authorization=f"Bearer {TOKEN}")[0] == 200
+        assert len(list(descriptors.iterdir())) < before + 100
+        wait_until(
+            lambda: len(list(descriptors.iterdir())) <= before + 1,
+            20,
+            what="the deadline of the half requests",
+        )
+        for link in links:
+            link.close()
+
+
+def test_a_request_without_the_token_loses_its_connection(server: Served) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as link:
+        link.sendall(
+            b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9000\r\n\r\n"
+        )
+        answer = b"".join(iter(lambda: link.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 401 ")
+
+
+def test_a_session_that_nobody_uses_expires(tmp_path: Path) -> None:
+    words = ("--idle-timeout", "0.3")
+    with served(tmp_path, *words, SANDBOX_OPS_MCP_TOKEN=TOKEN) as server:
+        link = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        link.request("POST", "/mcp", json.dumps(INITIALIZE), HEADERS)
+        answer = link.getresponse()
+        answer.read()
+        session = {**HEADERS, "Mcp-Session-Id": answer.headers["Mcp-Session-Id"]}
+        ping = json.dumps({"jsonrpc": "2.0", "id": 2, "method": "ping"})
+
+        def status() -> int:
+            link.request("POST", "/mcp", ping, session)
+            answer = link.getresponse()
+            answer.read()
+            return answer.status
+
+        # Each look is a use of the session: they must be rarer than its end.
+        wait_until(lambda: status() == 404, every_s=0.5, what="the session's end")
+        link.close()
 
 
 @pytest.mark.parametrize(
@@ -222,11 +226,7 @@ def test_a_signal_ends_it_at_once_and_the_command_goes_on(
         },
     }
     with served(tmp_path, SANDBOX_OPS_MCP_TOKEN=TOKEN) as server:
-        headers = {
-            "Authorization": f"Bearer {TOKEN}",
-            "Content-Type": "application/json",
-            "Accept": "application/json, text/event-stream",
-        }
+        headers = {**HEADERS}
         link = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
         link.request("POST", "/mcp", json.dumps(INITIALIZE), headers)
         answer = link.getresponse()

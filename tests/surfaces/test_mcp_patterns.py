@@ -26,7 +26,7 @@ from sshd import SshServer
 
 from mcp_adapter.catalog import TOOLSETS, Toolset
 from mcp_adapter.machines import Machines
-from mcp_adapter.server import build
+from mcp_adapter.protocol import build
 from mcp_adapter.tools import Tools
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorial" / "agent-patterns.md"

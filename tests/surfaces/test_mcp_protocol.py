@@ -12,7 +12,7 @@ from mcp.types import INVALID_PARAMS
 from mcp_server import ERAS, parameters, text
 
 from mcp_adapter.machines import Machines
-from mcp_adapter.server import build
+from mcp_adapter.protocol import build
 from mcp_adapter.tools import Tools
 
 T = TypeVar("T")

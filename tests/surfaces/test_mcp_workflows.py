@@ -17,7 +17,7 @@ from waiting import wait_until
 
 from mcp_adapter.catalog import TOOLSETS
 from mcp_adapter.machines import Machines
-from mcp_adapter.server import build
+from mcp_adapter.protocol import build
 from mcp_adapter.tools import Tools
 
 CONFIGURED = """

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mcp_adapter import answers
 from mcp_adapter.marks import Calls
-from sandbox_ops.errors import RefusedError
+from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.models import CommandResult, EndKind, Job, JobState, Output
 
 JOB = Job(
@@ -255,10 +255,23 @@ def test_the_shells_complaints_begin_with_the_line_not_with_our_own_path() -> No
 
 def test_what_is_left_running_is_ended_by_the_tool_where_there_is_one() -> None:
     left = result(b"ok\n", survivors=2)
-    shown = answers.command(left, "x", 2, Calls(can_stop=True)).text
+    shown = answers.command(left, "x", 2, Calls(tools=frozenset({"remote_stop"}))).text
     assert shown == (
         "ok\n[sandbox-ops: 2 processes of remote-7 still live; "
         'end: remote_stop(bash_id="remote-7", confirm=true)]'
+    )
+
+
+def test_an_error_names_the_next_step_as_a_call_of_the_agent() -> None:
+    problem = RefusedError(
+        "not pushed", "Look at it.", NextStep("sync", {"push": True})
+    )
+    calls = Calls(tools=frozenset({"remote_sync"}))
+    assert answers.error(problem, calls).text == (
+        "not pushed\nLook at it.\nremote_sync(push=true)"
+    )
+    assert answers.error(problem).text == (
+        "not pushed\nLook at it.\nsandbox-ops sync --push (in a local shell)"
     )
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox_ops.remote.stream import Collector, Range
+from sandbox_ops.remote.stream import KNOWN_BYTES, Collector, Range
 
 
 def serve(content: bytes, question: tuple[int, int]) -> Range:
@@ -26,11 +26,11 @@ def test_what_is_kept_is_the_head_and_the_tail_of_the_whole(
     content = b""
     for piece in growth:
         content += piece
-        collector.take(serve(content, collector.wants(ended=False)), ended=False)
+        collector.take(serve(content, collector.next_range(ended=False)), ended=False)
     for _ in range(200):
         if collector.done:
             break
-        collector.take(serve(content, collector.wants(ended=True)), ended=True)
+        collector.take(serve(content, collector.next_range(ended=True)), ended=True)
     kept = collector.output
     half = keep_bytes // 2
     assert collector.done
@@ -55,8 +55,8 @@ def test_a_listener_gets_every_byte_once_and_in_order(
     while not collector.done:
         ended = not growth
         content += growth.pop(0) if growth else b""
-        asked = collector.wants(ended=ended, at_most=at_most)
-        assert asked[1] <= at_most
+        asked = collector.next_range(ended=ended, at_most=at_most)
+        assert asked[1] <= at_most + KNOWN_BYTES
         collector.take(serve(content, asked), ended=ended)
         assert collector.behind or bytes(heard) == content
     assert ended
@@ -66,7 +66,7 @@ def test_a_listener_gets_every_byte_once_and_in_order(
 
 def test_a_stream_whose_file_is_gone_ends_with_its_command() -> None:
     collector = Collector(8)
-    collector.wants(ended=False)
+    collector.next_range(ended=False)
     collector.take(Range(b"", 0, gone=True), ended=False)
     assert not collector.done
     collector.take(Range(b"", 0, gone=True), ended=True)
@@ -78,6 +78,51 @@ def test_once_done_nothing_more_is_asked_for() -> None:
     collector.asked(4)
     collector.take(Range(b"ab", 0), ended=True)
     assert collector.done
-    assert collector.wants(ended=True)[1] == 0
+    assert collector.next_range(ended=True)[1] == 0
     collector.take(Range(b"", 2), ended=True)
     assert collector.done
+
+
+def follow(collector: Collector, content: bytes, *, ended: bool = False) -> None:
+    """Ask until there is nothing new."""
+    for _ in range(10):
+        asked = collector.next_range(ended=ended)
+        collector.take(serve(content, asked), ended=ended)
+        if not collector.behind:
+            return
+    raise AssertionError("it asks for ever")
+
+
+@given(st.binary(min_size=1, max_size=600), st.binary(max_size=2000))
+def test_a_listener_gets_all_of_a_file_that_took_the_place_of_another(
+    old: bytes, new: bytes
+) -> None:
+    heard, restarts = bytearray(), []
+    collector = Collector(8, heard.extend, on_restart=lambda: restarts.append(1))
+    follow(collector, old)
+    follow(collector, new)
+    follow(collector, new, ended=True)
+    kept = (
+        new.startswith(old[-KNOWN_BYTES:])
+        if len(old) <= KNOWN_BYTES
+        else (new[len(old) - KNOWN_BYTES : len(old)] == old[-KNOWN_BYTES:])
+    )
+    assert collector.done
+    assert collector.truncated == bool(restarts) == (not kept)
+    assert bytes(heard) == (old + new[len(old) :] if kept else old + new)
+
+
+def test_one_that_begins_at_a_place_hears_what_comes_after_it() -> None:
+    heard = bytearray()
+    collector = Collector(8, heard.extend, offset=4, known=b"cd")
+    follow(collector, b"abcdef")
+    assert bytes(heard) == b"ef"
+
+
+def test_a_file_that_our_own_limit_cut_is_not_told_again() -> None:
+    heard, restarts = bytearray(), []
+    collector = Collector(8, heard.extend, on_restart=lambda: restarts.append(1))
+    follow(collector, b"x" * 1000)
+    asked = collector.next_range(ended=False)
+    collector.take(serve(b"x" * 900, asked), ended=False, cut_by_us=True)
+    assert (len(heard), restarts, collector.truncated) == (1000, [], True)

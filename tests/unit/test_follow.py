@@ -13,6 +13,6 @@ def test_who_lags_behind_the_output_asks_again_at_once_and_else_waits() -> None:
     assert watch.question(100)[2:4] == ("0", "100")
     watch.take(JobReply(job=RUNNING, ranges={"log": Range(b"x" * 100, 0)}))
     assert watch.pause_s == 0
-    assert watch.question(100)[2:4] == ("100", "100")
-    watch.take(JobReply(job=RUNNING, ranges={"log": Range(b"x" * 99, 100)}))
+    assert watch.question(100)[2:4] == ("0", "200")
+    watch.take(JobReply(job=RUNNING, ranges={"log": Range(b"x" * 199, 0)}))
     assert watch.pause_s > 0

@@ -73,6 +73,7 @@ def test_what_passes_only_the_second_time_is_named_and_chance_stays_failed(
     flaky: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests/support"))
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # of the run around us
     monkeypatch.chdir(flaky)
     code = second_run(["--title", "tried", "-q", "-n", "1", "test_flaky.py"])
     told = capfd.readouterr().out.split("tried: first run and second run")[1]

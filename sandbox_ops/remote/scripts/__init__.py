@@ -14,29 +14,29 @@ from importlib import resources
 from sandbox_ops.errors import UsageError
 
 _LIBRARY = (
-    "common", "boot", "worker", "start", "supervise", "watch", "stop", "look", "read",
-    "prune", "main",
+    "common", "boot", "worker", "start", "supervise", "watch", "limit", "stop", "look",
+    "read", "prune", "main",
 )  # fmt: skip
 
-BOOTSTRAP = (
-    "exec /bin/sh -c 'IFS= read -r x;IFS= read -r n;"
-    """l=$(dd bs="$n" count=1 iflag=fullblock 2>/dev/null|cut -c2-);eval "$l"'"""
-)
-"""The constant command that `streamed` needs; any login shell takes it as it is.
+_FILLER = "#\n" * 7
+"""Lines for a start-up file that reads its input: it takes some, and does no harm."""
 
-A start-up file may put another shell in its place, which then reads what we send: it
-runs the first line, by which we notice; the rest is comments to it. `dd` because it takes
-what it was told and no more; busybox's `head -c` takes all.
-"""
 
-WORKER = (
-    "exec /bin/sh -c 'IFS= read -r x;IFS= read -r h;IFS= read -r n;h=${h#?};n=${n#?};"
-    'f=$HOME/.sandbox-ops/lib/$h.sh;if [ -s "$f" ];then . "$f";fi;'
-    """printf "\\n$n need\\n";until [ "$x" = "#$n library" ];do IFS= read -r x||exit;done;"""
-    'IFS= read -r s;l=$(dd bs="${s#?}" count=1 iflag=fullblock 2>/dev/null|cut -c2-);'
-    """eval "$l"'"""
-)
-"""The same for a resident worker, which finds the library on the machine, or asks for it."""
+@functools.cache
+def bootstrap(name: str) -> str:
+    """Return the command of a session that becomes a `worker`, or runs a `stream`.
+
+    It is constant, one line, and any login shell takes it as it is: two words in single
+    quotes, what finds a shell that we know, and `boot/NAME.sh` for it to run. `dd` reads
+    there because it takes what it was told and no more; busybox's `head -c` takes all.
+    """
+    return f"exec /bin/sh -c '{_one_line('known_shell')}' /bin/sh '{_one_line(name)}'"
+
+
+def _one_line(name: str) -> str:
+    text = (resources.files(__name__) / "boot" / f"{name}.sh").read_text("utf-8")
+    lines = (line.strip() for line in text.splitlines())
+    return " ".join(line for line in lines if line and not line.startswith("#"))
 
 
 @functools.cache
@@ -63,14 +63,18 @@ def _library_name() -> str:
 
 
 def streamed(name: str, *arguments: str) -> bytes:
-    """Return what makes a `BOOTSTRAP` session run `NAME.sh`; its stdin is what follows."""
-    return b":\n" + _commented(script(name, *arguments))
+    """Return what makes a `stream` session run `NAME.sh`; its stdin is what follows."""
+    return f"{_FILLER}#=\n".encode() + _commented(script(name, *arguments))
 
 
 def opening(nonce: str) -> bytes:
-    """Return the first message of a worker's channel: the library's name, the nonce."""
-    bare = f"printf '\\n{nonce} bare\\n'"
-    return f"{bare}\n#{_library_name()}\n#{nonce}\n#{nonce}\n".encode()
+    """Return the first message of a worker's channel: the library's name, the nonce.
+
+    A start-up file may put another shell in our place, which then reads what we send: it
+    runs the first line, by which we notice; the rest is nothing, or comments, to it.
+    """
+    bare = f"printf '\\n{nonce} bare\\n'\n"
+    return f"{bare}{_FILLER}#=\n#{_library_name()}\n#{nonce}\n#{nonce}\n".encode()
 
 
 def needed(nonce: str) -> bytes:

@@ -13,7 +13,7 @@ if [ -d "$workspace" ]; then
     rm -f "$probe"
   fi
 fi
-first() { "$@" 2>&1 | head -n 1 || :; }
+first() { "$@" 2>/dev/null | head -n 1 || :; }
 found() { command -v "$1" 2>/dev/null || :; }
 printf '%s\n' "now=$(date +%s)" "user=$(id -un)" "hostname=$(uname -n)" \
   "kernel=$(uname -sr)" "path=$PATH" "home=$HOME" \

@@ -13,7 +13,7 @@ shift 3
 recorded_in=$(git rev-parse --git-path sandbox-ops-environment)
 
 has() { [ -f "$1" ] && echo yes || echo no; }
-version() { "$@" 2>&1 | head -n 1; }
+version() { "$@" 2>/dev/null | head -n 1; }
 uv=$(command -v uv || :)
 python=$(command -v python3 || :)
 python_version=

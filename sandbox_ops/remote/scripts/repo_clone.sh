@@ -13,10 +13,13 @@ fail() {
 path=$1 url=$2 branch=$3 user=$(id -un) least_kib=102400
 workspace=${path%/*}
 workspace=${workspace:-/}
-command -v git >/dev/null 2>&1 || fail not-found "git is not installed on the machine"
-made=$(mkdir -p "$workspace" 2>&1) || {
+if ! command -v git >/dev/null 2>&1; then
+  echo "hint=Install it there: apt-get install git"
+  fail not-found "git is not installed on the machine"
+fi
+mkdir -p "$workspace" || {
   echo "hint=On the machine: sudo mkdir -p '$workspace' && sudo chown '$user' '$workspace'. Or set workspace in sandbox.toml to a folder of yours."
-  fail denied "$user cannot create the workspace $workspace: ${made##*: }"
+  fail denied "$user cannot create the workspace $workspace: $(mkdir -p "$workspace" 2>&1 | sed -n '$s/.*: //p')"
 }
 if [ ! -w "$workspace" ] || [ ! -x "$workspace" ]; then
   echo "hint=On the machine: sudo chown '$user' '$workspace'. Or set workspace in sandbox.toml to a folder of yours."

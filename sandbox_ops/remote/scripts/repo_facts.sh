@@ -12,17 +12,23 @@ fail() {
 }
 
 path=$1 branch=$2 shown=1000
-command -v git >/dev/null 2>&1 || fail not-found "git is not installed on the machine"
+if ! command -v git >/dev/null 2>&1; then
+  echo "hint=Install it there: apt-get install git"
+  fail not-found "git is not installed on the machine"
+fi
 if [ ! -e "$path/.git" ]; then
   clone=no
-  [ ! -e "$path" ] || [ -z "$(ls -A "$path" 2>&1)" ] || clone=other
+  if [ -e "$path" ]; then
+    { names=$(ls -A "$path") && [ -z "$names" ]; } || clone=other
+  fi
   echo "clone=$clone"
   exit 0
 fi
 cd "$path" 2>/dev/null || fail denied "$path cannot be entered by $(id -un)"
 
 # a broken .git would make git go up to a repository that is not meant
-top=$(git rev-parse --show-toplevel 2>&1) || fail denied "git cannot read $path: $top"
+top=$(git rev-parse --show-toplevel) ||
+  fail denied "git cannot read $path: $(git rev-parse --show-toplevel 2>&1 >/dev/null)"
 [ "$top" = "$(pwd -P)" ] || fail refused "$path is not a clone: git takes $top for it"
 folder=$(git rev-parse --absolute-git-dir)
 
@@ -34,9 +40,11 @@ done
 lock=
 [ ! -e "$folder/index.lock" ] || lock=$folder/index.lock
 
-status=$(git --no-optional-locks -c core.quotePath=true status --porcelain=v2 \
-  --branch --untracked-files=normal --ignore-submodules=untracked 2>&1) ||
-  fail refused "git status failed in $path: $status"
+status() { # what programs print on stderr beside is no answer of git's
+  git --no-optional-locks -c core.quotePath=true status --porcelain=v2 \
+    --branch --untracked-files=normal --ignore-submodules=untracked
+}
+status=$(status) || fail refused "git status failed in $path: $(status 2>&1 >/dev/null)"
 
 # what was upstream when we brought it here is not unpushed after a forced push
 set -- --not --remotes=origin

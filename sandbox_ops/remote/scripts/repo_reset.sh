@@ -58,8 +58,10 @@ rescuing add -u -- . >&2
 # not `add -A`: it fails where an excluded path is ignored as well
 quoted ls-files -o --exclude-standard -- . "$@" >"$work/untracked"
 sed 's,/$,,' "$work/untracked" | rescuing update-index --add --stdin >&2
-quoted ls-files -o | sort >"$work/others"
-quoted ls-tree -r --name-only "$commit" | sort | comm -12 - "$work/others" >"$work/covered"
+{
+  quoted ls-files -o
+  quoted ls-tree -r --name-only "$commit"
+} | sort | uniq -d >"$work/covered" # in both; no `comm` in Debian's busybox
 rescuing update-index --add --stdin <"$work/covered"
 
 # Its files again as bytes: `add` put them through the filters of .gitattributes.

@@ -18,7 +18,7 @@ boot() {
     # start-up files may print, read and redirect: the channel waits on fds 8 and 9
     umask "$UMASK" # the user's own, for the user's commands
     # in a session of its own: it forks supervisors, which outlive the channel
-    bash -lc "$LOGIN_FUNCTIONS exec $SETSID"' /bin/sh "$0" worker <&8 >&9 8<&- 9>&-' \
+    bash -lc "$LOGIN_FUNCTIONS SANDBOX_OPS_SH='$SH' exec $SETSID $SH"' "$0" worker <&8 >&9 8<&- 9>&-' \
       "$LIBRARY" "$BASE/functions" 8<&0 9>&1 </dev/null >/dev/null 2>&1
     _code=$?
     [ $_code != 81 ] && [ $_code -le 128 ] || exit 0 # it was the worker that ended, or was killed
@@ -72,9 +72,13 @@ prepare() {
       { UNREADY="refused $_tool is missing on this machine: install it"; return; }
   done
   BASE=$ROOT/v1/$_host
+  [ -d "$HOME" ] || {
+    UNREADY="not-found the home directory $HOME is not there: make it, or correct it in /etc/passwd"
+    return
+  }
   [ ! -h "$ROOT" ] || { UNREADY="denied $ROOT is a symbolic link: make it a folder of yours"; return; }
   for _d in "$ROOT" "$ROOT/lib" "$ROOT/v1" "$BASE" "$BASE/jobs" "$BASE/tokens" "$BASE/claims" \
-    "$BASE/live"; do
+    "$BASE/live" "$BASE/names" "$BASE/limits"; do
     [ -d "$_d" ] || mkdir "$_d" 2>/dev/null || [ -d "$_d" ] ||
       { UNREADY="refused cannot make $_d: is the disk full, or read-only?"; return; }
   done

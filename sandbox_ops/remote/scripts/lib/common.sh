@@ -7,17 +7,40 @@
 # start ticks of PID 1 and pid namespace (a restarted container keeps its boot id).
 
 # before a name of ours hides one: what a command is to find in its environment
-case ${1-} in '' | worker) LOGIN_ENV=$(export -p) ;; esac
+# (SANDBOX_OPS_SH is ours, and says to a new life what SH is)
+set -- "${SANDBOX_OPS_SH-}" "$@"
+unset SANDBOX_OPS_SH
+case ${2-} in '' | worker) LOGIN_ENV=$(export -p) ;; esac
+SH=${1:-$0}
+shift
+# what a start-up file did to PATH is the commands' matter, not ours
+command -v dd >/dev/null || PATH=$PATH:/usr/local/bin:/usr/bin:/bin
 unset DD_BYTES GREP_Z HELD LOGIN NAPS SEEN SKIPS
 IFS=' 	
 '
 # so many centiseconds after its start a job that has not begun never will (parse.py)
 START_WINDOW=3000
 
-# now: UP = centiseconds since boot (the one clock that nobody sets)
+# now: UP = centiseconds since boot (the one clock that nobody sets). A number that begins
+# with 0 is octal to the shell, and `098` an error that ends it; old lxcfs has one digit
+# after the point.
 now() {
   read -r UP _ </proc/uptime
-  UP=${UP%.*}${UP#*.}
+  case $UP in
+    *.??) UP=${UP%.*}${UP#*.} ;;
+    *.?) UP=${UP%.*}${UP#*.}0 ;;
+    *) UP=${UP%.*}00 ;;
+  esac
+  decimal "$UP"
+  UP=$NUMBER
+}
+
+# decimal DIGITS: NUMBER = the same without leading zeros
+decimal() {
+  NUMBER=$1
+  while :; do
+    case $NUMBER in 0?*) NUMBER=${NUMBER#0} ;; *) return 0 ;; esac
+  done
 }
 
 # proc PID: ITS STATE PARENT SID TICKS of a process (ITS: its pid, for `self`), as proc(5)
@@ -55,6 +78,7 @@ machine_id() {
 # the end, so that a reader sees a torn write.
 put_state() {
   { printf '%s\n%511s' "$2 ${2%% *}" '' 1<>"$1/state"; } 2>/dev/null && return 0
+  [ -w "$1/state" ] || return 1 # removed, or closed to us: the disk is not full for that
   was_full "${1%/jobs/*}"
   rm -f "${1%/jobs/*}/ballast" # a copy-on-write file system needs room even for this
   { printf '%s\n%511s' "$2 ${2%% *}" '' 1<>"$1/state"; } 2>/dev/null
@@ -75,6 +99,10 @@ get_state() {
     { read -r LINE <"$1/state"; } 2>/dev/null
     PHASE=none PID='' PTICKS='' WHERE='' LEADER='' LTICKS='' T0='' UP0='' UP1='' SURVIVORS=0
     for _word in $LINE; do
+      case $_word in # numbers only: in arithmetic another text may end the shell
+        pid=* | ticks=* | leader=* | lticks=* | t0=* | up0=* | up1=* | survivors=*)
+          case ${_word#*=} in '' | *[!0-9]* | 0?*) continue ;; esac ;;
+      esac
       case $_word in
         pid=*) PID=${_word#*=} ;;
         ticks=*) PTICKS=${_word#*=} ;;
@@ -106,6 +134,51 @@ live() {
   elif alive "$LEADER" "$LTICKS"; then
     LIFE=orphaned
   fi
+}
+
+# series KIND: SERIES = what the ids of background jobs (bg) or commands (fg) begin with;
+# LAST FLOOR = the files that hold its highest numbers
+series() {
+  SERIES=remote LAST=$BASE/last FLOOR=$BASE/floor
+  [ "$1" != fg ] || SERIES=cmd LAST=$BASE/last-cmd FLOOR=$BASE/floor-cmd
+}
+
+# hint: _n = the last number of the series, or near it; a full disk may have cost the note
+hint() {
+  _n=
+  { read -r _n <"$LAST"; } 2>/dev/null
+  case $_n in '' | *[!0-9]*) newest && _n=${_n:-0} ;; esac
+}
+
+# newest: _n = the highest number of the series among the folders
+newest() {
+  # shellcheck disable=SC2012 # our own names
+  _n=$(ls -f "$JOBS" | sed -n "s/^$SERIES-\([0-9]*\)\$/\1/p" | sort -n | tail -n 1)
+}
+
+# highest: _n = the last number of the series
+highest() {
+  hint
+  while [ -d "$JOBS/$SERIES-$((_n + 1))" ]; do _n=$((_n + 1)); done
+}
+
+# resolve REFERENCE: _id = the job meant by an id, `last` (the newest background job) or
+# `name=KEY` (the newest of that name, which is still there or not)
+resolve() {
+  _id=$1
+  case $1 in
+    last)
+      series bg
+      highest
+      while [ "$_n" -gt 0 ] && [ -e "$JOBS/remote-$_n/stderr" ]; do _n=$((_n - 1)); done
+      _id=remote-$_n
+      ;;
+    name=*)
+      _id=none
+      { read -r _id <"$BASE/names/${1#name=}"; } 2>/dev/null
+      _id=${_id:-none}
+      ;;
+  esac
 }
 
 # busy DIR: the job there has not ended, or its stopper is still at work
@@ -191,6 +264,6 @@ nap() {
 
 # apart LIFE ARGUMENT...: a process of its own that leads another life of this library
 apart() {
-  # shellcheck disable=SC2086 # "setsid" or "busybox setsid"
-  $SETSID sh "$LIBRARY" "$@" </dev/null >/dev/null 2>&1 6>&- 7>&- 9<&- &
+  # shellcheck disable=SC2086 # "setsid" or "busybox setsid", "busybox sh"
+  SANDBOX_OPS_SH=$SH $SETSID $SH "$LIBRARY" "$@" </dev/null >/dev/null 2>&1 6>&- 7>&- 9<&- &
 }

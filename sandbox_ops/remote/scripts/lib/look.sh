@@ -1,13 +1,17 @@
 # shellcheck shell=sh
 # Looking at the machine and its jobs: fixed readers, nothing that a caller composes.
 
-# emit_job ID MODE OFFSET MAX STDERR_OFFSET STDERR_MAX: bytes of its streams, then
+# emit_job REFERENCE MODE OFFSET MAX STDERR_OFFSET STDERR_MAX: bytes of its streams, then
 # `job ID life=... <state line>`. MODE has j for its spec, s for the streams' sizes.
 # The state is read before the bytes: where it has ended, the bytes are the last.
 emit_job() {
+  _asked=$1
+  resolve "$1"
+  shift
+  set -- "$_id" "$@"
   _dir=$JOBS/$1
-  if [ ! -d "$_dir" ] || ! get_state "$_dir" || [ "$PHASE" = claiming ]; then
-    trailer "missing $1"
+  if ! there "$_dir" || ! get_state "$_dir" || [ "$PHASE" = claiming ]; then
+    trailer "missing $_asked"
     return
   fi
   now
@@ -19,6 +23,7 @@ emit_job() {
   _said="life=$LIFE $LINE"
   _flags=
   given_up
+  [ "$PHASE" = ended ] || [ ! -e "$_dir/incomplete" ] || _flags=" incomplete=1$_flags"
   { read -r _why _when <"$_dir/stopping"; } 2>/dev/null && _flags="$_flags stopping=$_when"
   for _report in stopped swept; do
     [ -e "$_dir/$_report" ] || continue
@@ -88,62 +93,83 @@ do_look() {
   done
 }
 
-# hint: _n = the last number given out, or near it; a full disk may have cost the note
-hint() {
-  _n=
-  { read -r _n <"$BASE/last"; } 2>/dev/null
-  case $_n in '' | *[!0-9]*) newest && _n=${_n:-0} ;; esac
+# look_jobs N: the newest N background jobs, newest first; then everything older, and
+# every command, that lives or left processes which live
+look_jobs() {
+  listed bg "$1"
+  still_there j 0 0 left
 }
 
-# look_jobs N: the newest N, newest first, then every older one that lives
-look_jobs() {
-  _found=0 _missed=0 _newest=' '
-  hint
-  while [ -d "$JOBS/remote-$((_n + 1))" ]; do _n=$((_n + 1)); done
-  while [ "$_n" -gt 0 ] && [ $_found -lt "$1" ] && [ $_missed -lt 5000 ]; do
-    if [ -d "$JOBS/remote-$_n" ]; then
-      emit_job "remote-$_n" j 0 0 0 0
-      _newest="${_newest}remote-$_n "
-      _found=$((_found + 1))
+# look_all N: the newest N jobs, then as many commands; then every older one as above
+look_all() {
+  listed bg "$1"
+  _jobs=$_newest
+  listed fg "$1"
+  _newest=$_jobs$_newest
+  still_there j 0 0 left
+}
+
+# listed KIND N: says the newest N of them, newest first, their ids in _newest. Before
+# jobs and commands were counted apart, commands had jobs' ids: they are no jobs.
+listed() {
+  _count=0 _missed=0 _newest=' '
+  series "$1"
+  highest
+  while [ "$_n" -gt 0 ] && [ $_count -lt "$2" ] && [ $_missed -lt 5000 ]; do
+    _id=$SERIES-$_n _n=$((_n - 1))
+    if [ -d "$JOBS/$_id" ] && { [ "$1" = fg ] || [ ! -e "$JOBS/$_id/stderr" ]; }; then
+      emit_job "$_id" j 0 0 0 0
+      _newest="$_newest$_id "
+      _count=$((_count + 1))
     else
       _missed=$((_missed + 1))
     fi
-    _n=$((_n - 1))
-  done
-  for _mark in "$BASE/live"/remote-*; do
-    _id=${_mark##*/}
-    case $_newest in *" $_id "*) ;; *) lives "$_id" && emit_job "$_id" j 0 0 0 0 ;; esac
   done
 }
 
-# lives ID: it has not ended; forgets the mark of one that has
+# still_there MODE OFFSET MAX [left]: says those beside _newest that live, with those bytes
+# of their logs; with `left` also those that ended and left processes
+still_there() {
+  for _mark in "$BASE/live"/*-*; do
+    _id=${_mark##*/}
+    case $_newest in
+      *" $_id "*) ;;
+      *) ! lives "$_id" "${4-}" || emit_job "$_id" "$1" "$2" "$3" 0 0 ;;
+    esac
+  done
+}
+
+# lives ID [left]: it has not ended, or processes that it left live; forgets the mark of
+# one of which nothing lives
 lives() {
-  get_state "$JOBS/$1" || return 1
-  live "$JOBS/$1"
-  case $PHASE.$LIFE in
-    ended.*) rm -f "$BASE/live/$1" && false ;;
-    *.supervised | *.orphaned) ;;
-    *) false ;;
-  esac
+  _dir=$JOBS/$1
+  get_state "$_dir" || return 1
+  if [ "$PHASE" = ended ]; then
+    _alive=0
+    [ "$SURVIVORS" = 0 ] || [ -e "$_dir/quiet" ] || { [ -n "$2" ] || return 1; now; survivors; }
+    [ "$_alive" = 0 ] || return 0
+    rm -f "$BASE/live/$1"
+    return 1
+  fi
+  live "$_dir"
+  case $LIFE in supervised | orphaned) ;; *) return 1 ;; esac
 }
 
 # look_live BYTES: the log tails of every job that lives, and of the newest three
 # background jobs
 look_live() {
   _shown=0 _steps=0 _newest=' '
+  series bg
   hint
   while [ "$_n" -gt 0 ] && [ $_steps -lt 500 ] && [ $_shown -lt 3 ]; do
     _steps=$((_steps + 1))
-    _id=remote-$_n _n=$((_n - 1))
+    _id=$SERIES-$_n _n=$((_n - 1))
     [ -e "$JOBS/$_id/log" ] && [ ! -e "$JOBS/$_id/stderr" ] || continue
     _shown=$((_shown + 1))
     _newest="$_newest$_id "
     emit_job "$_id" js "-$1" "$1" 0 0
   done
-  for _mark in "$BASE/live"/remote-*; do
-    _id=${_mark##*/}
-    case $_newest in *" $_id "*) ;; *) lives "$_id" && emit_job "$_id" js "-$1" "$1" 0 0 ;; esac
-  done
+  still_there js "-$1" "$1"
 }
 
 # look_gpu _: nvidia-smi as CSV, `gpus` and `gpu-processes`; or `no-gpu` and why
@@ -154,8 +180,10 @@ look_gpu() {
     return
   fi
   _out=$(timeout 5 nvidia-smi --format=csv,noheader,nounits \
-    --query-gpu=index,name,uuid,utilization.gpu,memory.used,memory.total,temperature.gpu,driver_version 2>&1)
+    --query-gpu=index,name,uuid,utilization.gpu,memory.used,memory.total,temperature.gpu,driver_version)
   _code=$?
+  [ $_code = 0 ] || [ -n "$_out" ] || [ $_code = 124 ] ||
+    _out=$(timeout 5 nvidia-smi 2>&1 >/dev/null | head -c 500)
   printf '%s' "$_out"
   if [ $_code != 0 ]; then
     [ $_code != 124 ] || printf 'nvidia-smi did not answer within 5 s'

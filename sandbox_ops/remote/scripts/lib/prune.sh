@@ -6,7 +6,7 @@
 # Foreground: the newest `newest`; those with much output `fg_days`; `fg_mib` together.
 # Background: `days`, `count` of them, `mib` together; thrice that for the failed.
 prune() {
-  BASE=$1 JOBS=$1/jobs last=0
+  BASE=$1 JOBS=$1/jobs
   trap '' HUP PIPE
   machine_id
   alone || exit 0
@@ -14,14 +14,16 @@ prune() {
   while IFS='= ' read -r _name _value; do
     case $_value in '' | *[!0-9]*) continue ;; esac
     case $_name in
-      newest | fg_days | fg_mib | days | count | mib) eval "$_name=$_value" ;;
+      newest | fg_days | fg_mib | days | count | mib)
+        decimal "$_value"
+        eval "$_name=$NUMBER"
+        ;;
     esac
   done 2>/dev/null <"$BASE/keep"
   today=$(($(date +%s) / 86400))
-  read -r last <"$BASE/last"
-  [ "${last:-0}" -gt 20 ] && put_floor || exit 0
+  put_floor bg && last_job=$_n && put_floor fg && last_command=$_n || exit 0
   du -kd1 "$JOBS" 2>/dev/null |
-    sed -n 's#^\([0-9]*\)[^0-9].*/remote-\([0-9]*\)$#\2 \1#p' | sort -rn | sift |
+    sed -En 's#^([0-9]*)[^0-9].*/(remote|cmd)-([0-9]*)$#\3 \1 \2#p' | sort -rn | sift |
     (cd "$JOBS" && xargs rm -rf)
   release
   find "$BASE/tokens" -type f -mtime +7 -exec rm -f {} +
@@ -36,21 +38,27 @@ alone() {
   { printf '%s\n' "$$ $TICKS" >"$BASE/pruning"; } 2>/dev/null || rm -f "$BASE/pruning"
 }
 
-# put_floor: before a folder goes, its number is out of use for good
+# put_floor KIND: before a folder goes, its number is out of use for good; _n = the last
+# number of that series
 put_floor() {
+  _n=0
+  series "$1"
+  { read -r _n <"$LAST"; } 2>/dev/null
+  [ "${_n:-0}" -gt 20 ] || { _n=0; return 0; } # none of them is to go
   for _try in 1 2; do
-    { printf '%s\n' "$last" >"$BASE/floor.new" && [ -s "$BASE/floor.new" ] &&
-      mv -f "$BASE/floor.new" "$BASE/floor"; } 2>/dev/null && return 0
+    { printf '%s\n' "$_n" >"$FLOOR.new" && [ -s "$FLOOR.new" ] &&
+      mv -f "$FLOOR.new" "$FLOOR"; } 2>/dev/null && return 0
     rm -f "$BASE/ballast" # the disk is full: the more reason to make room
   done
   return 1
 }
 
-# sift: reads `NUMBER KIB` lines, newest first; says the names of those that go
+# sift: reads `NUMBER KIB SERIES` lines, newest first; says the names of those that go
 sift() {
   _fg_kib=0 _kib_all=0 _n_all=0
-  while read -r _n _kib; do
-    _d=$JOBS/remote-$_n
+  while read -r _n _kib _series; do
+    _d=$JOBS/$_series-$_n last=$last_job
+    [ "$_series" = remote ] || last=$last_command
     [ ! -e "$_d/pinned" ] || continue
     if ! get_state "$_d"; then
       find "$_d" -maxdepth 0 -mtime +1 -exec rm -rf {} + # its start was cut off
@@ -65,7 +73,7 @@ sift() {
     fi
     _age=$((today - ${T0:-0} / 8640000))
     if [ -e "$_d/stderr" ]; then fg_stays; else bg_stays; fi ||
-      [ $((last - _n)) -lt 20 ] || printf 'remote-%s\n' "$_n"
+      [ $((last - _n)) -lt 20 ] || printf '%s-%s\n' "$_series" "$_n"
   done
 }
 
@@ -83,8 +91,11 @@ bg_stays() {
     [ $_n_all -le $((count * _times)) ] && [ "$_age" -le $((days * _times)) ]
 }
 
-# release: claims of jobs that are over
+# release: claims of jobs that are over, names of jobs whose records are gone
 release() {
+  for _file in "$BASE/names"/*; do
+    { read -r _id <"$_file"; } 2>/dev/null && [ ! -d "$JOBS/$_id" ] && rm -f "$_file"
+  done
   for _mark in "$BASE/claims"/*.remote-*; do
     busy "$JOBS/${_mark##*.}" || rm -f "$_mark"
   done

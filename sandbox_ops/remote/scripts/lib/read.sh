@@ -6,8 +6,12 @@
 # is known. `lines size= inode= total= at=`, the last where in bytes they begin, if known
 do_read() {
   readable "$1" || return
+  _named=$1
+  shift
+  set -- "$FILE" "$@"
   if [ -z "$5" ] && head -c 8192 "$1" | tr -dc '\000' | grep -q ''; then
-    no refused "$1 is a binary file ($SIZE bytes)"
+    no refused "$_named is a binary file ($SIZE bytes)"
+    [ -z "$COPY" ] || rm -f "$COPY"
     return
   fi
   _total='' _at=''
@@ -27,6 +31,7 @@ do_read() {
     from_line "$2" "$3" "$4" 3<"$1"
   fi
   trailer "lines size=$SIZE inode=$INODE total=$_total at=$_at"
+  [ -z "$COPY" ] || rm -f "$COPY"
 }
 
 # from_line OFFSET LIMIT MAX_BYTES: lines of fd 3; _at = where they begin, if known.
@@ -67,12 +72,15 @@ do_bytes() {
   _from=$2
   [ "$_from" -ge 0 ] || _from=$((SIZE + _from))
   [ "$_from" -ge 0 ] || _from=0
-  piece "$1" "$_from" "$3"
+  piece "$FILE" "$_from" "$3"
   trailer "bytes offset=$_from size=$SIZE inode=$INODE"
+  [ -z "$COPY" ] || rm -f "$COPY"
 }
 
-# readable PATH: a regular file with an end, ours to read; says why not. SIZE INODE.
+# readable PATH: a regular file with an end, ours to read; says why not. SIZE INODE. FILE =
+# what is to be read: the path itself, or COPY, if there is one
 readable() {
+  FILE=$1 COPY=
   case $1 in /*) ;; *) no refused "the path must be absolute: $1"; return 1 ;; esac
   if [ ! -e "$1" ]; then
     _up=$1
@@ -92,11 +100,28 @@ the nearest directory that exists is ${_up:-/}"
   real "$1"
   case $REAL in
     /dev/shm/*) ;; # memory, but files like others
-    /proc/* | /sys/* | /dev/*) no refused "$1 is made up by the kernel and may have no end"; return 1 ;;
+    /proc/* | /sys/*) kernel_file "$1" || return 1 ;;
+    /dev/*) no refused "$1 is made up by the kernel and may have no end"; return 1 ;;
   esac
   [ -r "$1" ] || { no denied "cannot read $1: permission denied"; return 1; }
-  INODE=$(stat -Lc '%i %s' "$1")
+  INODE=$(stat -Lc '%i %s' "$FILE")
   SIZE=${INODE#* } INODE=${INODE% *}
+}
+
+# kernel_file PATH: a file that the kernel makes up has no size: it is read to its end,
+# within a second and a megabyte, and what was read is shown, from a copy
+kernel_file() {
+  [ -r "$1" ] || { no denied "cannot read $1: permission denied"; return 1; }
+  FILE=$BASE/read.$$ COPY=$BASE/read.$$
+  timeout 1 head -c 1048577 <"$1" >"$COPY"
+  case $?.$(wc -c <"$COPY" | tr -d ' ') in
+    124.* | 137.* | 143.*) no refused "$1 is made up by the kernel, and did not end within a second" ;;
+    *.1048577) no refused "$1 is made up by the kernel, and longer than 1 MiB: it may have no end" ;;
+    0.*) return 0 ;;
+    *) no denied "cannot read $1: the kernel refuses it" ;;
+  esac
+  rm -f "$COPY"
+  return 1
 }
 
 # real PATH: REAL = the same without symbolic links; a fork only where the last is one

@@ -1,38 +1,37 @@
 # shellcheck shell=sh
 # One start: a number, a record, a supervisor, and the first look at what became of it.
 
-# do_start TOKEN KIND TIMEOUT_CS GRACE_S CAP_BYTES WAIT_CS MAX_BYTES SHELL CWD SPEC ENV
-#   COMMAND CLAIMS [FILE CONTENT]...
+# do_start NAME=VALUE...: the fields of a start, by name (start_fields), and a word
+# `file.NAME=CONTENT` for each file that the record is to hold.
 # One job a token, however often it is asked. Everything is on disk before the process
 # is; a write that fails takes the folder away again.
 do_start() {
   [ -z "$UNREADY" ] || { no "${UNREADY%% *}" "${UNREADY#* }"; return; }
   [ -s "$LIBRARY" ] && [ -d "$JOBS" ] && [ -d "$BASE/live" ] || exit 81 # removed: anew
-  _token=$1 _kind=$2 _timeout=$3 _grace=$4 _cap=$5 _wait=$6 _max=$7 _shell=$8 _cwd=${9:-$HOME}
+  start_fields "$@" || return
   if { read -r _id <"$BASE/tokens/$_token"; } && [ -n "$_id" ]; then
     emit_job "$_id" j 0 "$_max" 0 "$_max"
     return
   fi
   [ -d "$_cwd" ] || { no not-found "no such directory: $_cwd"; return; }
   [ -x "$_cwd" ] || { no denied "cannot enter $_cwd"; return; }
-  [ "$_shell" != bash ] || command -v bash >/dev/null || _shell='sh'
+  [ "$_shell" != bash ] || command -v bash >/dev/null || _shell='any'
   new_id || { no refused "cannot make a folder under $JOBS: is the disk full, or read-only?"; return; }
   _d=$JOBS/$_id
   now
   _t0=$((EPOCH * 100 + UP - EPOCH_UP)) _up0=$UP
-  shift 9
   if ! fill "$_d" "$@"; then
     was_full "$BASE"
     rm -rf "$_d"
     no refused "cannot write the job's record in $_d: the disk is full, or read-only"
     return
   fi
-  if [ -n "$4" ] && ! claim_all "$4"; then
-    for _mine in $4; do rm -f "$BASE/claims/$_mine.$_id"; done
+  if [ -n "$_claims" ] && ! claim_all "$_claims"; then
+    for _mine in $_claims; do rm -f "$BASE/claims/$_mine.$_id"; done
     rm -rf "$_d"
     return
   fi
-  [ -z "$4" ] || put_state "$_d" "starting $SELF t0=$_t0 up0=$_up0"
+  [ -z "$_claims" ] || put_state "$_d" "starting $SELF t0=$_t0 up0=$_up0"
   if ! once "$BASE/tokens/$_token" "$_id"; then # the same request, sent again, was quicker
     rm -rf "$_d"
     if read -r _id <"$BASE/tokens/$_token" && [ -n "$_id" ]; then
@@ -42,6 +41,8 @@ do_start() {
     fi
     return
   fi
+  # before its first answer, so that who knows of the job finds it by name
+  [ -z "$_name" ] || printf '%s\n' "$_id" >"$BASE/names/$_name" || rm -f "$BASE/names/$_name"
   set_alarm || { listen && set_alarm; }
   ( # a fork of ours: a new shell, and the library read again, take longer than `true`
     exec >/dev/null 6>&- 9<&-
@@ -51,7 +52,40 @@ do_start() {
   _supervisor=$!
   while read -r _who _what <&7 && [ "$_who" != "$_id" ]; do :; done
   [ "$_what" != ended ] || REAP=$_supervisor # it is about to go: once we have answered
+  [ -d "$_d" ] || there "$_d"
   emit_job "$_id" j 0 "$_max" 0 "$_max"
+}
+
+# start_fields NAME=VALUE...: _token _kind (fg, bg) _timeout (centiseconds; 0: none) _grace
+# (seconds) _cap (bytes; 0: none) _wait (centiseconds) _max (bytes of each stream in the
+# answer) _shell _cwd _spec _env _command _claims _name (as a file's). Whoever sends a
+# field that we do not know is newer than this library.
+start_fields() {
+  _token='' _kind=bg _timeout=0 _grace=10 _cap=0 _wait=0 _max=0 _shell=bash _cwd=''
+  _spec='' _env='' _command='' _claims='' _name=''
+  for _field in "$@"; do
+    case $_field in
+      token=*) _token=${_field#*=} ;;
+      kind=*) _kind=${_field#*=} ;;
+      timeout_cs=*) _timeout=${_field#*=} ;;
+      grace_s=*) _grace=${_field#*=} ;;
+      cap_bytes=*) _cap=${_field#*=} ;;
+      wait_cs=*) _wait=${_field#*=} ;;
+      max_bytes=*) _max=${_field#*=} ;;
+      shell=*) _shell=${_field#*=} ;;
+      cwd=*) _cwd=${_field#*=} ;;
+      spec=*) _spec=${_field#*=} ;;
+      env=*) _env=${_field#*=} ;;
+      command=*) _command=${_field#*=} ;;
+      claims=*) _claims=${_field#*=} ;;
+      name=*) _name=${_field#*=} ;;
+      file.*) ;;
+      *) no protocol "unknown field of a start: ${_field%%=*}"; return 1 ;;
+    esac
+  done
+  [ -n "$_token" ] && [ -n "$_command" ] ||
+    { no protocol 'a start without its token or its command'; return 1; }
+  _cwd=${_cwd:-$HOME}
 }
 
 # set_alarm: the clock is to look after this job, if it should last
@@ -61,20 +95,22 @@ set_alarm() {
   printf '%s\n' "$((UP + _late)) $_timeout $_grace $_cap $_wait $_d" >&6
 }
 
-# new_id: _id, claimed by mkdir. `last` is a hint that may lag or be lost (written first,
-# so that others who start now try the next: a mkdir in vain costs a process); `floor` is
-# not: no number up to it is given again, for a record of that number may be pruned.
+# new_id: _id, claimed by mkdir. Jobs and commands are counted apart (series). LAST is a
+# hint that may lag or be lost (written first, so that others who start now try the next: a
+# mkdir in vain costs a process); FLOOR is not: no number up to it is given again, for a
+# record of that number may be pruned.
 new_id() {
   _floor=0
+  series "$_kind"
   hint
-  read -r _floor <"$BASE/floor"
+  read -r _floor <"$FLOOR"
   [ "${_floor:-0}" -le "$_n" ] || _n=$_floor
   _taken=0
   while :; do
     _n=$((_n + 1))
-    _id=remote-$_n
+    _id=$SERIES-$_n
     if [ ! -d "$JOBS/$_id" ]; then
-      printf '%s\n' "$_n" >"$BASE/last"
+      printf '%s\n' "$_n" >"$LAST"
       mkdir "$JOBS/$_id" && break
       [ -d "$JOBS/$_id" ] || return 1
     fi
@@ -95,26 +131,21 @@ once() {
   return $_made
 }
 
-# newest: _n = the highest number among the folders
-newest() {
-  # shellcheck disable=SC2012 # our own names
-  _n=$(ls -f "$JOBS" | sed -n 's/^remote-\([0-9]*\)$/\1/p' | sort -n | tail -n 1)
-}
-
-# fill DIR SPEC ENV COMMAND CLAIMS [FILE CONTENT]...: the record, each write checked
+# fill DIR NAME=VALUE...: the record, each write checked
 fill() {
-  _f=$1 _phase=${5:+claiming} # not to be seen before its claims are granted
+  _f=$1 _phase=${_claims:+claiming} # not to be seen before its claims are granted
   _phase=${_phase:-starting}
-  printf '%s\n' "$2" >"$_f/spec.json" && [ -s "$_f/spec.json" ] &&
-    printf '%s\n' "$4" >"$_f/command" && [ -s "$_f/command" ] &&
+  printf '%s\n' "$_spec" >"$_f/spec.json" && [ -s "$_f/spec.json" ] &&
+    printf '%s\n' "$_command" >"$_f/command" && [ -s "$_f/command" ] &&
     printf '%s\n%511s' "$_phase $SELF t0=$_t0 up0=$UP $_phase" '' >"$_f/state" &&
     [ -s "$_f/state" ] && printf '' >"$_f/log" || return 1
   [ "$_kind" = bg ] || printf '' >"$_f/stderr" || return 1
-  [ -z "$3" ] || printf '%s\n' "$3" >"$_f/env" || return 1
-  shift 5
-  while [ $# -gt 1 ]; do
-    printf '%s' "$2" >"$_f/$1" || return 1
-    shift 2
+  [ -z "$_env" ] || printf '%s\n' "$_env" >"$_f/env" || return 1
+  shift
+  for _field in "$@"; do
+    case $_field in file.*) ;; *) continue ;; esac
+    _field=${_field#file.}
+    printf '%s' "${_field#*=}" >"$_f/${_field%%=*}" || return 1
   done
 }
 

@@ -136,9 +136,12 @@ EOF
   done
 }
 
+# report: what we ended and what is left, and what another stopper said of itself
 report() {
   members "$dir"
-  [ -n "$seen" ] || [ ! -e "$dir/$answer" ] || return 0 # another stopper has said more
+  while read -r _verb _p _name _; do
+    case "$seen $_p" in *" $_p:"* | *:) ;; *) seen="$seen $_p:${_name%,}" ;; esac
+  done 2>/dev/null <"$dir/$answer"
   {
     for _entry in $seen; do
       _p=${_entry%%:*}

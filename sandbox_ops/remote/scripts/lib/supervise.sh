@@ -11,15 +11,16 @@ supervise() {
   trap '' HUP PIPE
   trap 'poked=1' TERM INT USR1
   trap 'say ended' EXIT # whatever goes wrong here, nobody is to wait for ever
+  command exec 8<"$dir/state" # by which our record is known, if its folder is removed
   proc self && self="pid=$ITS ticks=$TICKS machine=$MACHINE t0=$t0"
   oom_kills
   ooms=$OOMS
   may_begin || exit 0
   up0=$UP
   if [ "$kind" = fg ]; then
-    lead >>"$dir/log" 2>>"$dir/stderr" 7>&- &
+    lead >>"$dir/log" 2>>"$dir/stderr" 7>&- 8<&- &
   else
-    lead >>"$dir/log" 2>&1 7>&- &
+    lead >>"$dir/log" 2>&1 7>&- 8<&- &
   fi
   leader=$!
   proc "$leader" || TICKS=0
@@ -58,7 +59,7 @@ may_begin() {
 lead() {
   trap - HUP PIPE TERM INT USR1
   # from here on any variable may be the user's
-  set -- "$dir" "$cwd" "$shell" "$SETSID" "$FUNCTIONS"
+  set -- "$dir" "$cwd" "$shell" "$SETSID" "$FUNCTIONS" "$SH"
   eval "$LOGIN_ENV"
   export PYTHONUNBUFFERED=1
   if [ -e "$1/env" ]; then
@@ -73,7 +74,8 @@ lead() {
   # shellcheck disable=SC2086 # "setsid" or "busybox setsid"
   case $3 in
     bash) exec $4 bash --noprofile --norc "$1/command" ;;
-    *) exec $4 sh "$1/command" ;;
+    any) exec $4 sh "$1/command" ;; # the user's, where there is no bash
+    *) exec $4 $6 "$1/command" ;;   # ours
   esac
 }
 
@@ -92,14 +94,48 @@ finish() {
     leftovers
   fi
   ran=$((UP - up0))
-  [ "$cap" = 0 ] || [ $ran -lt 10 ] || hold_down # a tenth of a second fills no cap
+  # what lasted so short a time fills no large cap, and to look costs a process
+  [ "$cap" = 0 ] || { [ $ran -lt 5 ] && [ "$cap" -ge 67108864 ]; } || truncate_logs
   has_all || extra="$extra incomplete=1"
   _tries=0
-  until put_state "$dir" "ended code=$code reason=$reason sure=$sure up1=$UP survivors=$left$extra $self"; do
+  until write_end "ended code=$code reason=$reason sure=$sure up1=$UP survivors=$left$extra $self"; do
+    # an hour, for a file system may come back; a minute where the folder is gone with it
+    [ -d "$dir" ] || _tries=$((_tries + 59))
     _tries=$((_tries + 1))
-    [ $_tries -lt 720 ] || break # an hour: a file system may come back
-    nap 500
+    [ $_tries -lt 720 ] || break
+    if [ $_tries -lt 5 ]; then nap 20; else nap 500; fi
   done
+}
+
+# write_end WORDS: the last state. Where the folder was removed, into one that is made
+# anew; where its name is another job's by now, nowhere.
+write_end() {
+  if [ "$dir/state" -ef /proc/self/fd/8 ]; then
+    put_state "$dir" "$1"
+  elif [ ! -d "$dir" ]; then
+    restore_record "$dir" "$kind" "$1"
+  elif get_state "$dir"; then
+    # restored by the watcher, or the whole store is another
+    case $PHASE.$LEADER.$LTICKS in
+      running.. | *".$leader.$lticks") put_state "$dir" "$1 removed=1" ;;
+    esac
+  else
+    false # another is restoring it
+  fi
+}
+
+# restore_record DIR KIND WORDS: the folder of a job was removed: a record again, of what
+# is known. Of several who try, one makes it.
+restore_record() {
+  mkdir "$1" 2>/dev/null || return 1
+  _fg=false
+  [ "$2" = bg ] || { _fg=true && printf '' >"$1/stderr"; }
+  printf '{"format": 1, "command": "", "description": "%s", "foreground": %s}\n' \
+    'its folder was removed while it ran' $_fg >"$1/spec.json"
+  printf '' >"$1/command"
+  printf '' >"$1/incomplete"
+  printf '' >"$1/log"
+  put_state "$1" "$3 removed=1"
 }
 
 # has_all: the log lacks nothing: it can still grow (tried on a file that is there already:
@@ -111,15 +147,46 @@ has_all() {
   [ "$_where" != "$MACHINE" ] || [ "$_when" -lt "$up0" ]
 }
 
-# clear_up: what only a job that runs needs; and who wrote much makes room for others
+# clear_up: what only a job that runs needs; its mark stays where it left processes. And
+# who wrote much makes room for others.
 clear_up() {
-  if read -r _who _born <"$_mark"; then
+  if { read -r _who _born <"$_mark"; } 2>/dev/null; then
     alive "$_who" "$_born" && kill -s USR1 "$_who"
-    rm -f "$dir/probe" "$_mark"
+    set -- "$dir/probe" "$_mark"
+    [ "$left" != 0 ] || set -- "$@" "${dir%/jobs/*}/limits/$id" # else it may write on
+    rm -f "$@"
   fi
+  [ "$left" = 0 ] || printf '' >"$_mark"
   [ "$ran" -gt 100 ] || return 0
   [ -z "$(find "$dir" -type f -size +131072)" ] || # 64 MiB
     apart prune "${dir%/jobs/*}"
+}
+
+# find_again DIR: its folder was removed while it runs. Its leader carries the marker, and
+# its leader's parent, the supervisor, does not: a record again.
+find_again() {
+  LEADER=''
+  members "$1"
+  [ -n "$PIDS" ] || return 1
+  now
+  _words="t0=$((EPOCH * 100 + UP - EPOCH_UP)) up0=$UP" _kind=bg
+  for _p in $PIDS; do
+    proc "$_p" && [ "$SID" = "$_p" ] || continue
+    case "$PIDS $ADOPTERS" in *" $PARENT "*) continue ;; esac
+    _words="t0=$((EPOCH * 100 + TICKS - EPOCH_UP)) leader=$_p lticks=$TICKS up0=$TICKS"
+    proc "$PARENT" && _words="pid=$ITS ticks=$TICKS $_words"
+    case $(readlink "/proc/$_p/fd/2") in */stderr*) _kind='fg' ;; esac
+    break
+  done
+  restore_record "$1" $_kind "running machine=$MACHINE $_words" || [ -d "$1" ]
+}
+
+# there DIR: the job's folder is there; removed while it runs, it is made anew
+there() {
+  [ -d "$1" ] || find_again "$1" && return 0
+  case $1 in *-[1-9]*) ;; *) return 1 ;; esac
+  nap 20 # it may just have ended: then its supervisor makes it anew
+  [ -d "$1" ]
 }
 
 # say WORD: to whoever started the job, if there still is one

@@ -3,20 +3,36 @@
 
 # alarms: one clock for all jobs of a worker, a line each: when to look, and what at. A
 # job that lasts is watched over from then on; one that is over by then costs no process.
-# Ends with its worker; those that it watches over are then on their own.
+# Ends with its worker; those that it watches over are then on their own. The line that it
+# waits for is in $1, for who takes its place if it is killed.
 alarms() {
   trap '' HUP PIPE TERM INT
-  while read -r _at timeout grace cap wait dir; do
+  while :; do
+    if [ -s "$1" ]; then
+      read -r _at timeout grace cap wait dir <"$1"
+    else
+      read -r _at timeout grace cap wait dir || return 0
+      printf '%s\n' "$_at $timeout $grace $cap $wait $dir" >"$1"
+    fi
     now
-    [ "$_at" -le "$UP" ] || nap $((_at - UP))
-    get_state "$dir" && [ "$PHASE" != ended ] || continue
-    id=${dir##*/}
-    watch_over &
+    [ "${_at:-0}" -le "$UP" ] || nap $((_at - UP))
+    alarm
+    printf '' >"$1"
   done
 }
 
+# alarm: the job of that line is watched over, unless it is over
+alarm() {
+  get_state "$dir" || { [ ! -d "$dir" ] && find_again "$dir" && get_state "$dir"; } || return 0
+  # what it left running may write on
+  [ "$PHASE" != ended ] || { [ "$cap" != 0 ] && [ "$SURVIVORS" != 0 ] && limit_logs; } || return 0
+  [ "$PHASE" != ended ] || return 0
+  id=${dir##*/}
+  watch_over &
+}
+
 # watch_over: says `late` to who waits for the end, then looks now and then while the
-# leader lives: holds the streams under cap, notes a full disk, stops it at its timeout
+# leader lives: keeps the record, notes a full disk, stops it at its timeout
 watch_over() {
   SLEEP=
   trap '[ -z "$SLEEP" ] || kill "$SLEEP"; exit 0' USR1
@@ -24,23 +40,38 @@ watch_over() {
   [ "$wait" = 0 ] || say late
   await_leader || return 0
   exec 7>&-
-  _mark=${dir%/jobs/*}/live/$id
+  _mark=${dir%/jobs/*}/live/$id _record=${LINE% running} _kind=bg
+  [ ! -e "$dir/stderr" ] || _kind='fg'
   proc self # $$ is the worker
   printf '%s\n' "$ITS $TICKS" >"$_mark"
   while now && left=$((up0 + timeout - UP)) && alive "$leader" "$lticks"; do
+    [ -d "$dir" ] || restore_record "$dir" $_kind "$_record"
     if [ "$timeout" -gt 0 ] && [ "$left" -le 0 ]; then
-      apart stop "$dir" "$grace" timed-out
+      at_deadline
       return 0
     fi
     # who says nothing fills nothing; a thousand such jobs must not wear the machine out
     if grew; then step=200; else step=500; fi
     [ "$timeout" = 0 ] || [ "$left" -ge "$step" ] || step=$left
+    [ "$cap" = 0 ] || limit_logs
     nap "$step"
-    [ "$cap" = 0 ] || ! grew || hold_down
-    [ -e "$dir/incomplete" ] || room || spoil
+    room || [ -e "$dir/incomplete" ] || mark_incomplete
   done
   # its supervisor takes the mark away, unless it looked before we put it there
-  get_state "$dir" && [ "$PHASE" != ended ] || rm -f "$dir/probe" "$_mark"
+  get_state "$dir" && [ "$PHASE" != ended ] && return 0
+  rm -f "$dir/probe"
+  [ "$SURVIVORS" -gt 0 ] || rm -f "$_mark"
+}
+
+# at_deadline: by the record, unless its name is another job's by now
+at_deadline() {
+  if get_state "$dir" && [ "$LEADER.$LTICKS" = "$leader.$lticks" ]; then
+    apart stop "$dir" "$grace" timed-out
+    return
+  fi
+  kill -s TERM -- "-$leader"
+  nap $((grace * 100))
+  alive "$leader" "$lticks" && kill -s KILL -- "-$leader"
 }
 
 # await_leader: leader lticks up0, once it runs; who waits for its first word is told
@@ -63,17 +94,6 @@ grew() {
   [ ! -e "$dir/probe" ] || [ "$dir/log" -nt "$dir/probe" ] || [ "$dir/stderr" -nt "$dir/probe" ]
 }
 
-# hold_down: cut a stream that outgrew its cap back to it; it goes on, the rest is gone
-hold_down() {
-  for _f in "$dir/log" "$dir/stderr"; do
-    [ -e "$_f" ] || continue
-    _size=$(stat -c %s "$_f") || continue
-    [ "$_size" -gt "$cap" ] || continue
-    spoil
-    truncate -s "$cap" "$_f"
-  done
-}
-
 # room: can the log still grow?
 room() {
   printf '%4096s' . >"$dir/probe"
@@ -82,9 +102,10 @@ room() {
   return $_r
 }
 
-# spoil: the log lacks something
-spoil() {
+# mark_incomplete: the log lacks something
+mark_incomplete() {
   printf '' >"$dir/incomplete" && return 0
+  [ -d "$dir" ] || return 1 # removed: the disk is not full for that
   was_full "${dir%/jobs/*}"
   rm -f "${dir%/jobs/*}/ballast"
   printf '' >"$dir/incomplete"

@@ -24,9 +24,9 @@ worker() {
     UNREADY="refused setsid is missing on this machine: install util-linux"
   elif [ -z "$UNREADY" ]; then
     keep_functions
+    adopters
     listen
     oom_file
-    adopters
   fi
   trailer noise # whatever a start-up file printed before us
   printf '%s' "$BASE"
@@ -64,7 +64,15 @@ listen() {
   exec 6>"$BASE/alarm.$$" 5>&-
   ( # redirected from within: of a function's streams dash keeps the old ones open
     exec <&4 >/dev/null 4<&- 6>&- 9<&-
-    alarms
+    trap '' TERM INT
+    printf '' >"$BASE/alarm.$$.now"
+    _n=0 # a second process, which starts the clock anew where it is killed
+    while [ $_n -lt 100 ]; do
+      (alarms "$BASE/alarm.$$.now")
+      [ $? -gt 128 ] || break
+      _n=$((_n + 1))
+    done
+    rm -f "$BASE/alarm.$$.now"
   ) &
   exec 4<&-
   rm -f "$BASE/fifo.$$" "$BASE/alarm.$$"
@@ -80,9 +88,12 @@ no() {
   trailer "error $1"
 }
 
-# do_pin ID YES: whether its record stays whatever its age (1) or not (0)
+# do_pin REFERENCE YES: whether its record stays whatever its age (1) or not (0)
 do_pin() {
-  [ -d "$JOBS/$1" ] || { no not-found "no job $1"; return; }
+  resolve "$1"
+  shift
+  set -- "$_id" "$@"
+  there "$JOBS/$1" || { no not-found "no job $1"; return; }
   if [ "$2" = 0 ]; then
     rm -f "$JOBS/$1/pinned"
   elif ! printf '' >"$JOBS/$1/pinned"; then
@@ -90,7 +101,7 @@ do_pin() {
   fi
 }
 
-# do_poll [ID MODE OFFSET MAX STDERR_OFFSET STDERR_MAX]...: see emit_job
+# do_poll [REFERENCE MODE OFFSET MAX STDERR_OFFSET STDERR_MAX]...: see emit_job
 do_poll() {
   while [ $# -ge 6 ]; do
     emit_job "$1" "$2" "$3" "$4" "$5" "$6"
@@ -98,9 +109,12 @@ do_poll() {
   done
 }
 
-# do_stop ID GRACE_S: the stopper goes on by itself; poll tells how far it is
+# do_stop REFERENCE GRACE_S: the stopper goes on by itself; poll tells how far it is
 do_stop() {
-  [ -d "$JOBS/$1" ] || { no not-found "no job $1"; return; }
+  resolve "$1"
+  shift
+  set -- "$_id" "$@"
+  there "$JOBS/$1" || { no not-found "no job $1"; return; }
   rm -f "$JOBS/$1/swept"
   apart stop "$JOBS/$1" "$2" stopped
   get_state "$JOBS/$1"

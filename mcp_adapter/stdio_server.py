@@ -5,14 +5,16 @@ slow machine must not hold it up. What runs on the machines goes on: it belongs 
 """
 
 import asyncio
+import fcntl
 import gc
+import io
 import logging
 import os
 import signal
 import threading
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from mcp_adapter.catalog import Toolset
 from mcp_adapter.machines import Machines
@@ -55,18 +57,17 @@ async def _serve(machines: Machines, toolsets: Sequence[Toolset]) -> None:
     import anyio
     from mcp.server.stdio import stdio_server
 
-    from mcp_adapter.server import build
+    from mcp_adapter.protocol import build
     from mcp_adapter.tools import Tools
 
     tools = Tools(machines, toolsets)
     server = build(tools)
     gc.freeze()
     gc.enable()
-    async with stdio_server() as (read, write):
-        send, receive = anyio.create_memory_object_stream[
-            "SessionMessage | Exception"
-        ]()
-        relay = asyncio.ensure_future(_relay(read, send, tools))
+    send, receive = anyio.create_memory_object_stream["SessionMessage | Exception"]()
+    nothing = anyio.wrap_file(io.StringIO())  # the SDK drops what it cannot read
+    async with stdio_server(stdin=nothing) as (_, write):
+        relay = asyncio.ensure_future(_relay(_take_stdin(), send, write.send, tools))
         try:
             await server.run(receive, write, server.create_initialization_options())
         except asyncio.CancelledError:  # stdout broke, and stdin may stay open for ever
@@ -76,16 +77,44 @@ async def _serve(machines: Machines, toolsets: Sequence[Toolset]) -> None:
 
 
 async def _relay(
-    read: "AsyncIterable[SessionMessage | Exception]",
+    stdin: BinaryIO,
     send: "MemoryObjectSendStream[SessionMessage | Exception]",
+    answer: "Callable[[SessionMessage], Awaitable[None]]",
     tools: "Tools",
 ) -> None:
     """Pass on what comes in; at its end let the calls under way finish if they can."""
+    from mcp.shared.message import SessionMessage
+
+    from mcp_adapter import messages
+
     async with send:
-        async for message in read:
-            await send.send(message)
+        async for line in _lines(stdin, messages.MOST_BYTES + 1):
+            message = messages.read(line)
+            refused = isinstance(message, messages.Refusal)
+            await (answer if refused else send.send)(SessionMessage(message))
         log.info("the client is gone")
         tools.leaving = True
         threading.Timer(_LEAVE_S, os._exit, (0,)).start()
         await asyncio.sleep(_BEGIN_S)  # what came last becomes a call
         await tools.settled(_SETTLE_S)
+
+
+def _take_stdin() -> BinaryIO:
+    """Return the standard input, and leave an empty one to whatever we start."""
+    ours = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 3)
+    empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
+    return os.fdopen(ours, "rb", closefd=False)
+
+
+async def _lines(stream: BinaryIO, most_bytes: int) -> AsyncIterator[bytes]:
+    """Yield the lines that are not blank; of a longer one, its first bytes."""
+    from anyio.to_thread import run_sync
+
+    while line := await run_sync(stream.readline, most_bytes):
+        rest = line
+        while rest and not rest.endswith(b"\n"):
+            rest = await run_sync(stream.readline, most_bytes)
+        if line.strip():
+            yield line

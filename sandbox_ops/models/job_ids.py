@@ -1,0 +1,117 @@
+"""Ids of jobs, the names and paths made of them: written and read here alone. Pure.
+
+Background jobs are `remote-N`, commands (what somebody waits for, and our own recorded
+steps) are `cmd-N`; both are counted apart, and no id is given twice in a home. Wherever
+a job is asked for, its id, its number, its name or `last` will do: a `JobReference`.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from sandbox_ops.errors import UsageError
+
+JOB_PREFIX = "remote"
+COMMAND_PREFIX = "cmd"
+LAST = "last"
+
+_ID = re.compile(rf"({JOB_PREFIX}|{COMMAND_PREFIX})-[1-9][0-9]{{0,8}}")
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def is_id(text: str) -> bool:
+    """Whether the text is the id of a job or a command."""
+    return _ID.fullmatch(text) is not None
+
+
+def is_command(job_id: str) -> bool:
+    """Whether the id is that of a command: of what somebody waited for."""
+    return job_id.startswith(f"{COMMAND_PREFIX}-")
+
+
+def number(job_id: str) -> int:
+    """Return the number in an id; 0 where there is none."""
+    return int(job_id.rpartition("-")[2]) if is_id(job_id) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class JobReference:
+    """Which job somebody means.
+
+    Attributes:
+        text: As it was given, for messages.
+        wire: As the machine resolves it: an id, `last`, or `name=KEY`.
+    """
+
+    text: str
+    wire: str
+
+    @property
+    def job_id(self) -> str | None:
+        """The id, where it was given or follows from a number; None where it is looked up."""
+        return self.wire if is_id(self.wire) else None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def reference(text: str) -> JobReference:
+    """Read what names a job: `remote-3`, `3`, `cmd-3`, `last`, or a job's name.
+
+    Raises:
+        UsageError: It is empty.
+    """
+    stripped = text.strip()
+    if not stripped:
+        raise UsageError(
+            "no job is named",
+            "Give its id (remote-3), its number, its name, or `last`.",
+        )
+    if _NUMBER.fullmatch(stripped):
+        return JobReference(stripped, f"{JOB_PREFIX}-{stripped}")
+    if is_id(stripped) or stripped == LAST:
+        return JobReference(stripped, stripped)
+    return JobReference(text, f"name={name_key(text)}")
+
+
+def check_name(name: str) -> None:
+    """Refuse a name by which its job could not be found.
+
+    Raises:
+        UsageError: It is what an id, a number or `last` looks like.
+    """
+    stripped = name.strip()
+    if is_id(stripped) or stripped == LAST or _NUMBER.fullmatch(stripped):
+        raise UsageError(
+            f"a job cannot be named {name!r}: that is how ids and numbers of jobs look",
+            f"Put a word before it: job-{stripped}",
+        )
+
+
+def name_key(name: str) -> str:
+    """Return the name of the file, in our folder there, that holds a name's newest id."""
+    if _FILE_NAME.fullmatch(name):
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
+    return f"_{digest[:32]}"
+
+
+def can_be_claimed(name: str) -> bool:
+    """Whether a name will do as a unique one: it becomes part of a file's name there."""
+    return _FILE_NAME.fullmatch(name) is not None
+
+
+def folder(base: str, job_id: str) -> str:
+    """Return the folder that holds all that is known of a job."""
+    return f"{base}/jobs/{job_id}"
+
+
+def log_path(base: str, job_id: str) -> str:
+    """Return where a job's log is: its output, of a command stdout alone."""
+    return f"{folder(base, job_id)}/log"
+
+
+def stderr_path(base: str, job_id: str) -> str:
+    """Return where a command's stderr is."""
+    return f"{folder(base, job_id)}/stderr"

@@ -1,0 +1,98 @@
+# shellcheck shell=sh
+# The limit of what a job's streams may hold: one process a machine, which looks ten times
+# a second while there are jobs with a limit that last. A pipe through `head -c` would be
+# exact, and cost each command two processes; to look needs one `sleep` for all jobs
+# together, and one `stat` where something grew. See docs/decisions/0008.
+
+# limit_logs: this job's streams are held to `cap` from now on, until it and what it left
+# running are over
+limit_logs() {
+  _base=${dir%/jobs/*} _pid='' _born=''
+  [ -e "$_base/limits/${dir##*/}" ] || printf '%s\n' "$cap" >"$_base/limits/${dir##*/}"
+  read -r _pid _born <"$_base/limiting"
+  alive "$_pid" "$_born" || apart limiter "$_base"
+}
+
+# limiter BASE: files in BASE/limits are named after the jobs and hold their limits
+limiter() {
+  trap '' HUP PIPE
+  BASE=$1 idle=0 round=0
+  machine_id
+  proc $$
+  self="$$ $TICKS"
+  printf '%s\n' "$self" >"$BASE/limiting"
+  while read -r _who <"$BASE/limiting" && [ "$_who" = "$self" ]; do
+    if ! limited; then
+      idle=$((idle + 1))
+      if [ $idle -gt 20 ]; then # two seconds: the next job may come at once
+        rm -f "$BASE/limiting"
+        limited || return 0 # who comes after this starts another
+        printf '%s\n' "$self" >"$BASE/limiting"
+      fi
+      nap 10
+      continue
+    fi
+    idle=0 round=$((round + 1))
+    look_at_streams
+    [ $((round % 50)) != 0 ] || forget_ended
+    nap "$pace"
+  done
+}
+
+# limited: JOBS_LIMITED = those jobs, if there are any
+limited() {
+  JOBS_LIMITED=
+  for _mark in "$BASE/limits"/*; do
+    [ ! -e "$_mark" ] || JOBS_LIMITED="$JOBS_LIMITED ${_mark##*/}"
+  done
+  [ -n "$JOBS_LIMITED" ]
+}
+
+# look_at_streams: at those that were written to since the last look; pace = when to look
+# again, sooner where something is beyond its limit
+# shellcheck disable=SC3013 # dash, bash and busybox all have -nt
+look_at_streams() {
+  _grown='' pace=10
+  for _id in $JOBS_LIMITED; do
+    for _file in "$BASE/jobs/$_id/log" "$BASE/jobs/$_id/stderr"; do
+      [ "$BASE/limiting" -nt "$_file" ] || [ ! -e "$_file" ] || _grown="$_grown $_id"
+    done
+  done
+  printf '%s\n' "$self" >"$BASE/limiting" # its time is that of our look
+  for _id in $_grown; do
+    dir=$BASE/jobs/$_id cap=
+    read -r cap <"$BASE/limits/$_id" && [ -n "$cap" ] || continue
+    truncate_logs
+    [ -z "$CUT" ] || pace=2
+  done
+}
+
+# forget_ended: jobs that are over, with nothing left that could write
+forget_ended() {
+  for _id in $JOBS_LIMITED; do
+    if get_state "$BASE/jobs/$_id"; then
+      if [ "$PHASE" = ended ] && [ "$WHERE" = "$MACHINE" ]; then
+        [ "$SURVIVORS" = 0 ] || members "$BASE/jobs/$_id"
+        [ "$SURVIVORS" = 0 ] || [ -z "$PIDS" ] || continue
+      else
+        live "$BASE/jobs/$_id"
+        case $LIFE in supervised | orphaned) continue ;; esac
+      fi
+    fi
+    rm -f "$BASE/limits/$_id"
+  done
+}
+
+# truncate_logs: cut each stream of `dir` that outgrew `cap` back to it, and say so: CUT.
+# Its writer appends, so it goes on from there.
+truncate_logs() {
+  CUT=
+  for _stream in log stderr; do
+    [ -e "$dir/$_stream" ] || continue
+    _size=$(stat -c %s "$dir/$_stream") || continue
+    [ "$_size" -gt "$cap" ] || continue
+    CUT=1
+    mark_incomplete
+    truncate -s "$cap" "$dir/$_stream"
+  done
+}
