@@ -80,7 +80,7 @@ $(VENV)/ready: requirements.lock pyproject.toml
 lock:
 	$(PYTHON) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/pip --quiet install uv
-	$(LOCK) pyproject.toml --group dev --output-file requirements.lock
+	$(LOCK) pyproject.toml --all-extras --group dev --output-file requirements.lock
 	$(LOCK) pyproject.toml --constraint requirements.lock --output-file packaging/bundle.lock
 	for name in v1 fastmcp; do \
 	  $(LOCK) tests/gates/$$name-client.in --output-file tests/gates/$$name-client.txt || exit; \
