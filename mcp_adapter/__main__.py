@@ -13,6 +13,7 @@ from mcp_adapter import http_server, stdio_server, token
 from mcp_adapter.catalog import TOOLSETS, Toolset
 from mcp_adapter.machines import Machines
 from sandbox_ops.errors import SandboxError
+from sandbox_ops.text import remote_text
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         secret = token.read(options.token_file, os.environ)
         listening = http_server.bound(options.http, options.port)
     except SandboxError as problem:
-        sys.stderr.write(f"sandbox-ops-mcp: {problem}\n")
+        sys.stderr.write(remote_text.safe(f"sandbox-ops-mcp: {problem}\n"))
         sys.exit(problem.exit_code)
     http_server.serve(
         machines, options.toolsets, listening, secret, options.idle_timeout
@@ -117,13 +118,19 @@ def _log(path: Path | None) -> None:
             handlers.append(logging.FileHandler(path, encoding="utf-8"))
         except OSError as error:
             sys.exit(f"sandbox-ops-mcp: cannot log to {path}: {error.strerror}")
-    logging.basicConfig(
-        level=logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        handlers=handlers,
-    )
+    words = _SafeFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for handler in handlers:
+        handler.setFormatter(words)
+    logging.basicConfig(level=logging.WARNING, handlers=handlers)
     logging.getLogger("mcp_adapter").setLevel(logging.INFO)
     logging.getLogger("sandbox_ops").setLevel(logging.INFO)
+
+
+class _SafeFormatter(logging.Formatter):
+    """Makes what is logged safe to read: errors quote what machines said."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return remote_text.safe(super().format(record))
 
 
 if __name__ == "__main__":

@@ -13,10 +13,12 @@ from mcp_adapter.marks import Calls
 from mcp_adapter.pipes import ends_in_tee
 from sandbox_ops.errors import AuthenticationError, SandboxError
 from sandbox_ops.models import CommandResult, EndKind, Job, JobState
-from sandbox_ops.text import formatting
+from sandbox_ops.text import clean, formatting
 
 LIMIT = 30_000
 """How many characters an answer may have."""
+
+_GAP = 100  # room for the note about what is left out
 
 KEEP_BYTES = 1 << 18
 """How much of each end of a command's output is worth bringing here."""
@@ -39,10 +41,22 @@ _STATUS_LIKE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back to the model."""
+    """What goes back to the model, and the exit that its text passes on the way.
+
+    There is none whose text was not made safe, or is longer than `LIMIT`.
+    """
 
     text: str
     is_error: bool = False
+
+    def __post_init__(self) -> None:
+        """Make the text safe, and cut its middle out where it is too long."""
+        text = marks.shown(self.text)
+        begin, left_out, end = clean.head_tail(text, LIMIT - _GAP)
+        if left_out:
+            gap = marks.shown(marks.note(f"{left_out:,} characters left out here"))
+            text = marks.join(begin, gap, end)
+        object.__setattr__(self, "text", text)
 
 
 def error(

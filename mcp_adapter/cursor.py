@@ -10,8 +10,9 @@ import zlib
 from dataclasses import dataclass
 
 from sandbox_ops.errors import UsageError
+from sandbox_ops.text.paging import Place
 
-_VERSION = "1"
+_VERSION = "2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,19 +21,23 @@ class Cursor:
 
     Attributes:
         sandbox: The name of the machine.
-        offset: In bytes.
-        inode: Of the log, to notice that it was rotated.
+        place: Where in the log, and what tells that it is still that log.
     """
 
     sandbox: str
     job_id: str
-    offset: int
-    inode: int
+    place: Place
 
     def encode(self) -> str:
         """Return the cursor as a word."""
-        said = f"{_VERSION}/{self.job_id}/{self.offset}/{self.inode}/{self.sandbox}"
-        raw = said.encode()
+        numbers = (
+            self.place.offset,
+            self.place.inode,
+            self.place.known_bytes,
+            self.place.digest,
+        )
+        fields = (_VERSION, self.job_id, *map(str, numbers), self.sandbox)
+        raw = "/".join(fields).encode()
         return base64.urlsafe_b64encode(raw + _check(raw)).decode().rstrip("=")
 
 
@@ -47,11 +52,15 @@ def decode(word: str, *, sandbox: str, job_id: str) -> Cursor:
             word.strip() + "=" * (-len(word.strip()) % 4), altchars=b"-_", validate=True
         )
         said, check = raw[:-2], raw[-2:]
-        version, job, offset, inode, name = said.decode().split("/", 4)
-        cursor = Cursor(sandbox=name, job_id=job, offset=int(offset), inode=int(inode))
+        version, job, *numbers, name = said.decode().split("/", 6)
+        offset, inode, known_bytes, digest = map(int, numbers)
+        place = Place(
+            offset=offset, inode=inode, known_bytes=known_bytes, digest=digest
+        )
+        cursor = Cursor(sandbox=name, job_id=job, place=place)
     except (ValueError, binascii.Error):
         raise _not_ours(word) from None
-    if version != _VERSION or check != _check(said) or cursor.offset < 0:
+    if version != _VERSION or check != _check(said) or not 0 <= known_bytes <= offset:
         raise _not_ours(word)
     if (cursor.sandbox, cursor.job_id) != (sandbox, job_id):
         other = job if name == sandbox else f"{job} on {name}"

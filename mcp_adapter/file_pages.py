@@ -8,7 +8,7 @@ from mcp_adapter import marks
 from mcp_adapter.answers import LIMIT, Answer
 from mcp_adapter.marks import Calls
 from sandbox_ops.models import FileSlice
-from sandbox_ops.text import clean, formatting
+from sandbox_ops.text import formatting, remote_text
 
 _LINE_LIMIT = 5_000
 _DEFAULT = Calls()
@@ -43,7 +43,7 @@ def lines(piece: FileSlice, *, from_end: bool, calls: Calls = _DEFAULT) -> Answe
 
 def _what(piece: FileSlice, first: int, count: int) -> str:
     size = formatting.size(piece.size_bytes)
-    path = clean.clean(piece.path)
+    path = remote_text.safe_line(piece.path)
     if not piece.size_bytes and not piece.lines:
         return f"{path} is empty"
     total = "" if piece.total_lines is None else f" of {piece.total_lines:,}"
@@ -72,4 +72,4 @@ def _before(piece: FileSlice, first: int, count: int, calls: Calls) -> str:
 
 
 def _line(line: str) -> str:
-    return marks.cut(clean.clean(line.removesuffix("\r")), _LINE_LIMIT)
+    return marks.cut(remote_text.safe(line.removesuffix("\r")), _LINE_LIMIT)

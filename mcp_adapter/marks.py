@@ -2,19 +2,20 @@
 
 Our own lines begin with `[sandbox-ops:`; a line of the machine that begins so, or with
 characters that look so, gets a backslash in front. That costs no token where nobody
-cheats, and cannot be forged: text of the machine comes in through `remote`, which also
-makes every character visible.
+cheats, and cannot be forged, whoever forgets what: until the exit, `shown`, a note of
+ours carries a secret of this process, and there every line without it is the machine's.
 """
 
 import json
 import re
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sandbox_ops.errors import NextStep, SandboxError
 from sandbox_ops.models import Job
-from sandbox_ops.text import clean, formatting
+from sandbox_ops.text import formatting, paging, remote_text
 
 # What a reader takes for these characters, beside their full-width forms.
 _ALIKE = {
@@ -51,14 +52,35 @@ _POSING = re.compile(
 )
 
 
+_OURS = f"\0{secrets.token_hex(8)}\0"
+
+
 def note(words: str) -> str:
-    """Return a line of our own."""
-    return f"[sandbox-ops: {words}]"
+    """Return a line of our own; `shown` takes its secret off."""
+    return f"{_OURS}[sandbox-ops: {words}]"
 
 
 def remote(data: bytes | str) -> str:
     """Return what a machine said, safe to show: the same number of lines."""
-    return _POSING.sub(r"\\\g<0>", clean.collapse(clean.clean(data)))
+    return _guarded(paging.shown(data))
+
+
+def shown(text: str) -> str:
+    """Return an answer as it leaves: the one exit of this face.
+
+    What a machine said is made safe here, if that was not done before, and no line of
+    it begins as a note of ours does.
+    """
+    first, *notes = text.split(_OURS)
+    parts = [_guarded(remote_text.safe(first))]
+    for part in notes:
+        ours, newline, rest = remote_text.safe(part).partition("\n")
+        parts.append(f"{ours}{newline}{_guarded(rest)}")
+    return "".join(parts)
+
+
+def _guarded(text: str) -> str:
+    return _POSING.sub(r"\\\g<0>", text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from mcp.types import (
     ToolAnnotations,
 )
 
-from mcp_adapter import catalog, prompts, workflow_catalog
+from mcp_adapter import catalog, marks, prompts, workflow_catalog
 from mcp_adapter.tools import Tools
 from mcp_adapter.waiting import Progress
 from sandbox_ops.errors import UsageError
@@ -132,7 +132,9 @@ def _progress(context: Context) -> Progress | None:
         return None
 
     async def progress(elapsed_s: float, words: str) -> None:
-        await context.session.report_progress(round(elapsed_s, 1), message=words)
+        await context.session.report_progress(
+            round(elapsed_s, 1), message=marks.shown(words)
+        )
 
     return progress
 

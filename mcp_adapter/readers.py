@@ -3,37 +3,48 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mcp_adapter import answers, cursor, file_pages, log_pages, marks
+from mcp_adapter import answers, cursor, file_pages, log_pages
 from mcp_adapter.answers import Answer
 from mcp_adapter.cursor import Cursor
 from mcp_adapter.marks import Calls
 from sandbox_ops.errors import UsageError
 from sandbox_ops.models import JobOutput
-from sandbox_ops.text import clean, formatting
+from sandbox_ops.text import formatting, paging
 
 if TYPE_CHECKING:
     from sandbox_ops.sandbox import Sandbox
 
 _STDERR_BYTES = 1 << 14
+_LAST_LINE_BYTES = 2000
 _MOST_LINES = 5_000  # more do not fit into an answer, however short they are
 
 
 def job_output(sandbox: "Sandbox", given: Mapping[str, Any], calls: Calls) -> Answer:
     """Answer `remote_bash_output`."""
+    from sandbox_ops.machine import logs
+
     name, job_id = sandbox.config.name, given["bash_id"].strip()
     pattern, since = given["filter"], given["since"]
-    place = cursor.decode(since, sandbox=name, job_id=job_id) if since else None
+    place = cursor.decode(since, sandbox=name, job_id=job_id).place if since else None
+    logs.check_pattern(pattern)
+    size = logs.FILTER_BYTES if pattern else log_pages.PAGE_BYTES
+    if place is not None:
+        reading = logs.since(sandbox, job_id, place, size)
+    elif pattern:
+        reading = logs.end(sandbox, job_id, size)
+    else:
+        reading = logs.end(sandbox, job_id, log_pages.TAIL_BYTES)
+    piece = reading.piece
     if pattern:
-        clean.matching(b"", pattern)  # a bad one is told before anything is read
-    piece = _piece(sandbox, job_id, place, filtered=bool(pattern))
-    if pattern:
-        page = log_pages.matching(piece, pattern, forward=place is not None)
-    elif place:
+        page = log_pages.matching(
+            piece, pattern, forward=place is not None, in_time=logs.filter_time()
+        )
+    elif place is not None:
         page = log_pages.following(piece)
     else:
         page = log_pages.tail(piece)
     next_place = Cursor(
-        sandbox=name, job_id=job_id, offset=page.next_offset, inode=piece.inode
+        sandbox=name, job_id=job_id, place=reading.place(page.next_offset)
     )
     stderr = _stderr(sandbox, piece) if not since and not pattern else ""
     return answers.output(
@@ -46,38 +57,23 @@ def job_output(sandbox: "Sandbox", given: Mapping[str, Any], calls: Calls) -> An
     )
 
 
-def _piece(
-    sandbox: "Sandbox", job_id: str, place: Cursor | None, *, filtered: bool
-) -> JobOutput:
-    """Read as much of the log as the page may need."""
-    from sandbox_ops.machine import jobs
-
-    if place is None:
-        wanted = log_pages.FILTER_BYTES if filtered else log_pages.TAIL_BYTES
-        return jobs.output(sandbox, job_id, offset=-wanted, max_bytes=wanted)
-    wanted = log_pages.FILTER_BYTES if filtered else log_pages.PAGE_BYTES
-    return jobs.output(
-        sandbox, job_id, offset=place.offset, max_bytes=wanted, inode=place.inode
-    )
-
-
 def _stderr(sandbox: "Sandbox", piece: JobOutput) -> str:
     """Return the end of what a foreground command complained of."""
     if not piece.job.foreground:
         return ""
-    from sandbox_ops.machine import jobs
+    from sandbox_ops.machine import logs
 
-    said = jobs.stderr(sandbox, piece.job.id, offset=-_STDERR_BYTES)
-    return log_pages.tail(said).text
+    reading = logs.end(sandbox, piece.job.id, _STDERR_BYTES, "stderr")
+    return log_pages.tail(reading.piece).text
 
 
 def last_line(sandbox: "Sandbox", job_id: str) -> str:
     """Return the last line that a command said, cut short; "" if none."""
-    from sandbox_ops.machine import jobs
+    from sandbox_ops.machine import logs
 
-    piece = jobs.output(sandbox, job_id, offset=-2000, max_bytes=2000)
-    lines = marks.remote(piece.data).rstrip().rpartition("\n")[2]
-    return formatting.one_line(lines, 120)
+    piece = logs.end(sandbox, job_id, _LAST_LINE_BYTES).piece
+    line = paging.shown(piece.data).rstrip().rpartition("\n")[2]
+    return formatting.one_line(line, 120)
 
 
 def file_lines(sandbox: "Sandbox", given: Mapping[str, Any], calls: Calls) -> Answer:

@@ -18,7 +18,7 @@ from invoke import (
     Program,
 )
 
-from sandbox_ops.cli import face, interrupts, streams
+from sandbox_ops.cli import face, interrupts, output
 from sandbox_ops.cli.argv import Grammar, Options, rewrite, wants_json
 from sandbox_ops.errors import UsageError
 from sandbox_ops.tasks import ns
@@ -62,29 +62,29 @@ class SandboxProgram(Program):
             sys.exit(code)
 
     def _outcome(self, words: list[str]) -> int:
-        streams.accept_any_text()
+        output.accept_any_text()
         as_json = wants_json(words[1:])
         try:
             ended = self._steps(words)
-            sys.stdout.flush()
+            output.flush()
         except ParseError as error:
             usage = UsageError(str(error), f"see: {_NAME} --help")
             ended = face.failure(usage, as_json=as_json)
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last net
             ended = face.failure(error, as_json=as_json)
         if ended.message:
-            streams.say(ended.message)
+            face.say(ended.message)
         return ended.code
 
     def complete(self, words: list[str]) -> int:
         """Print what may stand in the place of the last of these words."""
         from sandbox_ops.cli import completion
 
-        streams.accept_any_text()
+        output.accept_any_text()
         grammar = grammar_of(_NAME, self.initial_context, ns)
         helps = {name: task.__doc__ or "" for name, task in ns.tasks.items()}
         for candidate in completion.candidates(words, grammar, helps):
-            print(candidate)
+            output.write(f"{candidate}\n")
         return 0
 
     def _steps(self, words: list[str]) -> Exit:
@@ -151,23 +151,23 @@ class SandboxProgram(Program):
         """Print the version of the installed package."""
         from importlib.metadata import version
 
-        print(f"{_NAME} {version(_NAME)}")
+        output.write(f"{_NAME} {version(_NAME)}\n")
 
     def print_help(self) -> None:
         """Print what can be typed."""
-        print(f"Usage: {_NAME} VERB [JOB] [--options] [-- COMMAND...]\n")
+        output.write(f"Usage: {_NAME} VERB [JOB] [--options] [-- COMMAND...]\n\n")
         self.list_tasks()
-        print("Options:\n")
+        output.write("Options:\n\n")
         self.print_columns(_core_help(self.initial_context))
-        print(f"The options of a verb: {_NAME} VERB --help")
+        output.write(f"The options of a verb: {_NAME} VERB --help\n")
 
     def print_task_help(self, name: str) -> None:
         """Print what may follow a verb."""
         task = ns[name]
         operand = f" {task.operand}" if getattr(task, "operand", "") else ""
         rest = " [-- COMMAND...]" if getattr(task, "rest", "") else ""
-        print(f"Usage: {_NAME} {name}{operand} [--options]{rest}\n")
-        print(f"{inspect.getdoc(task)}\n\nOptions:\n")
+        output.write(f"Usage: {_NAME} {name}{operand} [--options]{rest}\n\n")
+        output.write(f"{inspect.getdoc(task)}\n\nOptions:\n\n")
         self.print_columns(self.parser.contexts[name].help_tuples())
 
 

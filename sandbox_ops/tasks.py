@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from invoke import Collection, Context
 
-from sandbox_ops.cli import next_steps, option_values, streams
-from sandbox_ops.cli.face import INTERRUPTED, Answer, verb
+from sandbox_ops.cli import next_steps, option_values, output
+from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
 from sandbox_ops.cli.install_tasks import mcp_install
 from sandbox_ops.cli.job_tasks import jobs, logs, pin, run, stop
 from sandbox_ops.cli.session import opened
@@ -130,7 +130,7 @@ def monitor(
         if watch:
             ended_by_key = watching.watch(look, interval_s=interval)
             again = next_steps.command("monitor", watch=True)
-            streams.say(f"jobs go on; see them again: {again}")
+            say(f"jobs go on; see them again: {again}")
             return Answer(value={}, exit_code=0 if ended_by_key else INTERRUPTED)
         report = look()
     return Answer(
@@ -254,7 +254,7 @@ def completion(context: Context, *, shell: str = "") -> Answer:  # noqa: ARG001 
             'for example, in ~/.bashrc: eval "$(sandbox-ops completion bash)"',
         )
     script = completing.script(shell)
-    return Answer(value={}, show=lambda: streams.write(script))
+    return Answer(value={}, show=lambda: output.write(script))
 
 
 ns = Collection(

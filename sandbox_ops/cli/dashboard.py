@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from sandbox_ops.cli import next_steps
 from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import cell, draw, table
-from sandbox_ops.text import clean, formatting
+from sandbox_ops.text import formatting
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -55,7 +55,7 @@ def _machine(report: "MonitorReport") -> "Iterator[RenderableType]":
     live = [each for each in report.jobs if not each.job.state.ended]
     for each in live[:_TALKING]:
         for line in each.last_lines[-_LAST_LINES:]:
-            yield cell(f"{each.job.id} | {clean.clean(line)}")
+            yield cell(f"{each.job.id} | {line}")
     for process in report.foreign:
         yield cell(f"not ours: {formatting.foreign_line(process)}")
 

@@ -1,10 +1,11 @@
 """What every task has in common: how it is declared, how it answers, how it fails.
 
-A task returns an `Answer`; this module alone prints it, as one JSON object or as words,
-and alone turns an exception into a message and an exit code. Under `sandbox-ops`, under
+A task returns an `Answer`; this module alone has it printed (by `output`, where all that
+a machine said is made safe), as one JSON object or as words, and alone turns an exception into a message and an exit code. Under `sandbox-ops`, under
 plain `inv` and in somebody's own fabfile the end is the same: `invoke.Exit`.
 """
 
+import contextlib
 import functools
 import inspect
 import traceback
@@ -15,7 +16,7 @@ from typing import Any, Literal, Protocol
 from invoke import Argument, Exit
 from invoke.tasks import Task
 
-from sandbox_ops.cli import next_steps, streams
+from sandbox_ops.cli import next_steps, output
 from sandbox_ops.errors import NextStep, SandboxError, UsageError
 
 INTERRUPTED = 130
@@ -141,14 +142,14 @@ def _answering(body: Body, effect: Effect) -> Callable[..., Answer]:
     @functools.wraps(body)
     def answering(context: Any, /, *args: Any, **options: Any) -> Answer:  # noqa: ANN401 - as Invoke calls it
         as_json = bool(options.get("json"))
-        streams.accept_any_text()
+        output.accept_any_text()
         next_steps.forget_sandbox()
         try:
             if effect == "changes" and _is_dry(context):
                 options["dry_run"] = _rehearsed(body)
             answer = body(context, *args, **options)
             if as_json:
-                streams.emit(answer.value)
+                output.write_json(answer.value)
             else:
                 answer.show()
         except Exit:
@@ -183,31 +184,35 @@ def _rehearsed(body: Body) -> Literal[True]:
     )
 
 
+def say(words: str) -> None:
+    """Tell people something that is not the answer: on stderr, also with --json."""
+    with contextlib.suppress(BrokenPipeError):
+        output.write(f"{words}\n", "stderr")
+
+
 def failure(error: BaseException, *, as_json: bool) -> Exit:
     """The end that an exception makes: its words, its code and its JSON object."""
-    from sandbox_ops.text import clean, formatting
+    from sandbox_ops.text import formatting, remote_text
 
-    if isinstance(error, BrokenPipeError) and streams.reader_gone():
-        streams.silence_stdout()
+    if isinstance(error, BrokenPipeError) and output.reader_gone():
+        output.silence_stdout()
         return Exit(code=_READER_GONE)
     if isinstance(error, KeyboardInterrupt):
         look = NextStep("jobs", purpose="What was begun there may go on; see it")
-        shown, kind, code = (
-            SandboxError("interrupted", look),
-            "interrupted",
-            INTERRUPTED,
-        )
+        shown, kind = SandboxError("interrupted", look), "interrupted"
+        code = INTERRUPTED
     else:
         shown = error if isinstance(error, SandboxError) else _our_bug(error)
         kind, code = shown.kind, shown.exit_code
     shown.hints = tuple(map(next_steps.on_chosen_sandbox, shown.hints))
     if as_json:
-        streams.emit(_as_json(kind, shown))
-    return Exit(clean.clean(formatting.error_text(shown)), code)
+        output.write_json(_as_json(kind, shown))
+    # made safe here too: under plain `inv` it is Invoke that prints it
+    return Exit(remote_text.safe(formatting.error_text(shown)), code)
 
 
 def _our_bug(error: BaseException) -> SandboxError:
-    streams.say("".join(traceback.format_exception(error)).rstrip())
+    say("".join(traceback.format_exception(error)).rstrip())
     return SandboxError(
         f"{type(error).__name__}: {error}",
         "this is a bug of sandbox-ops: report it with the traceback above",

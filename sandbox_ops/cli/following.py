@@ -7,73 +7,157 @@ background is only watched: Ctrl-C lets it go on, and a second one ends it.
 import sys
 import threading
 import time
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from sandbox_ops.cli import logtail
-from sandbox_ops.cli.face import INTERRUPTED, Answer
-from sandbox_ops.cli.streams import say
-from sandbox_ops.errors import TimedOutError
-from sandbox_ops.models import CommandResult, Job, JobState
-from sandbox_ops.text import clean, formatting
+from sandbox_ops.cli import logtail, output
+from sandbox_ops.cli.face import INTERRUPTED, Answer, say
+from sandbox_ops.errors import ConnectionLostError, NextStep, TimedOutError
+from sandbox_ops.models import CommandResult, EndKind, Job, JobState
+from sandbox_ops.text import formatting, remote_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sandbox_ops.cli.output import Stream
     from sandbox_ops.remote.start_request import Call
     from sandbox_ops.sandbox import Sandbox
 
-_CANCEL_S = 45.0  # a dead link is noticed in 10 s, and healed for 15 s
+_CANCEL_S = 45.0  # a dead link is noticed in 10 s, and reconnected for 15 s
 _LOOK_UP_S = 0.5  # a wait without a bound may miss Ctrl-C: see interrupts.py
 _NO_COMMAND = 127
-_QUICKEST_S = 0.1
-_SLOWEST_S = 1.0
 _SECOND_S = 2.0
 _HABIT_S = 0.4  # who always hits Ctrl-C twice does not mean to end a week's training
 
 
-class _Passing:
-    """Hands a command's bytes to our own stdout and stderr, as ssh does."""
+class _Output:
+    """What a job writes, as it comes, on our own stdout and stderr.
+
+    Called in the follower's thread. `over` is set when there is nobody left to read it,
+    or when the job has ended.
+    """
 
     def __init__(self) -> None:
         self.over = threading.Event()
-        self.gone: BrokenPipeError | None = None
+        self.broken: BrokenPipeError | None = None
+        self.muted = False
 
-    def __call__(self, stream: str, piece: bytes) -> None:
-        if self.gone:
+    def __call__(self, stream: str, data: bytes) -> None:
+        if self.broken or self.muted:
             return
-        to = sys.stdout if stream == "stdout" else sys.stderr
         try:
-            to.buffer.write(piece)
-            to.buffer.flush()
+            self.show("stdout" if stream == "stdout" else "stderr", data)
         except BrokenPipeError as error:
-            self.gone = error
+            self.broken = error
             self.over.set()
+
+    def show(self, stream: "Stream", data: bytes) -> None:
+        raise NotImplementedError
+
+    def wait(self, future: "Future[Any]") -> None:
+        """Wait for the job's end, or until nobody reads its output any more."""
+        future.add_done_callback(lambda _: self.over.set())
+        while not self.over.wait(_LOOK_UP_S):
+            pass
+
+    def raise_if_broken(self) -> None:
+        """Raise what stopped the output, if anything did."""
+        if self.broken:
+            raise self.broken
+
+
+class _Passing(_Output):
+    """Hands a command's bytes on: exact into a pipe or a file, safe on a terminal.
+
+    Args:
+        raw: They are exact on a terminal too.
+    """
+
+    def __init__(self, *, raw: bool) -> None:
+        super().__init__()
+        self._safe: dict[Stream, remote_text.SafeStream] = {}
+        for stream in _STREAMS:
+            if output.is_terminal(stream) and not raw:
+                self._safe[stream] = remote_text.SafeStream()
+
+    def show(self, stream: "Stream", data: bytes) -> None:
+        if stream in self._safe:
+            output.write(self._safe[stream].feed(data), stream)
+        else:
+            output.write_exact(data, stream)
+
+    def finish(self) -> None:
+        """Show what a stream left open at its end."""
+        for stream, safe in self._safe.items():
+            output.write(safe.finish(), stream)
+
+
+class _Lines(_Output):
+    """Prints a job's output by lines."""
+
+    def __init__(self, job_id: str, feeds: "Mapping[Stream, logtail.Feed]") -> None:
+        super().__init__()
+        self._job_id = job_id
+        self._feeds = feeds
+
+    def show(self, stream: "Stream", data: bytes) -> None:
+        if stream in self._feeds:
+            self._feeds[stream].take(data)
+
+    def restart(self, stream: str) -> None:
+        """Say that a log is another one now."""
+        for name, feed in self._feeds.items():
+            if name == stream and not self.muted:
+                feed.restart()
+                say(f"the log of {self._job_id} was truncated or replaced: anew")
+
+    def finish(self) -> None:
+        """Print the last lines, which have no end."""
+        for feed in self._feeds.values():
+            feed.finish()
+
+
+_STREAMS: "tuple[Stream, Stream]" = ("stdout", "stderr")
 
 
 def command(
-    sandbox: "Sandbox", line: str, *, cwd: str, timeout_s: float | None, quiet: bool
+    sandbox: "Sandbox",
+    line: str,
+    *,
+    cwd: str,
+    timeout_s: float | None,
+    quiet: bool,
+    raw: bool = False,
 ) -> Answer:
     """Run a command in the foreground; its output passes through unless `quiet`.
 
     Ctrl-C, or nobody left to read the output, stops its whole tree there.
+
+    Args:
+        sandbox: Where.
+        line: The command.
+        cwd: Where there.
+        timeout_s: Its deadline.
+        quiet: Show nothing as it comes.
+        raw: Its bytes are exact on a terminal too, escape sequences and all.
     """
-    passing = _Passing()
+    passing = _Passing(raw=raw)
     call = sandbox.submit(
         line, cwd=cwd, timeout_s=timeout_s, on_output=None if quiet else passing
     )
-    call.future.add_done_callback(lambda _: passing.over.set())
     interrupted = False
     try:
-        while not passing.over.wait(_LOOK_UP_S):
-            pass
+        passing.wait(call.future)
     except KeyboardInterrupt:
         interrupted = True
-        say("stopping it; Ctrl-C again leaves it to its fate")
-    if interrupted or passing.gone:
+        say("stopping it; Ctrl-C again exits without waiting")
+    if interrupted or passing.broken:
         call.cancel()
     result = _result(call)
-    if passing.gone:
-        raise passing.gone
+    passing.raise_if_broken()
+    passing.finish()
     if interrupted and result.tree_dead is None:
-        say(_unsure(result.job.id))
+        say(f"{_UNVERIFIED}: {_look(result.job.id)}")
     return Answer(
         value=result.as_json(),
         show=lambda: _how_it_ended(result, line),
@@ -81,24 +165,29 @@ def command(
     )
 
 
+_UNVERIFIED = "whether it was stopped could not be verified, it may live on"
+
+
 def _result(call: "Call") -> CommandResult:
     try:
         return call.future.result(_CANCEL_S)
     except TimeoutError:
         raise TimedOutError(
-            f"the machine has not said within {_CANCEL_S:.0f} s how it ended",
-            _unsure(call.job_id or ""),
+            f"the machine has not said within {_CANCEL_S:.0f} s how it ended;"
+            f" {_UNVERIFIED}",
+            _look(call.job_id or ""),
         ) from None
 
 
-def _unsure(job_id: str) -> str:
-    look = f"sandbox-ops stop {job_id}" if job_id else "sandbox-ops jobs"
-    return f"whether it was stopped could not be verified: it may live on; {look}"
+def _look(job_id: str) -> NextStep:
+    if job_id:
+        return NextStep("stop", {"job": job_id}, "Stop it again")
+    return NextStep("jobs", purpose="Look for it")
 
 
 def _how_it_ended(result: CommandResult, line: str) -> None:
     for words in formatting.end_lines(result):
-        say(clean.clean(words))
+        say(words)
     if result.exit_code == _NO_COMMAND and line.startswith("'") and line.endswith("'"):
         say(f"hint: that was one word; for a shell line: run --command {line}")
 
@@ -107,71 +196,90 @@ def to_the_end(
     sandbox: "Sandbox", job: Job, *, quiet: bool, value: dict[str, Any]
 ) -> Answer:
     """Show a job's log from its beginning until it ends; its exit code is ours."""
-    tail = logtail.Tail(job=job, streams=(logtail.Stream(),))
-    last, interrupted = _follow(sandbox, tail, pattern="", quiet=quiet)
+    feeds: dict[Stream, logtail.Feed] = {}
+    if not quiet:
+        feeds["stdout"] = logtail.Feed("stdout", "")
+    last, interrupted = _follow(sandbox, job, feeds)
     return Answer(
         value={**value, "job": last.as_json()},
-        show=lambda: say(clean.clean(formatting.job_line(last))),
+        show=lambda: say(formatting.job_line(last)),
         exit_code=INTERRUPTED if interrupted else _code(last),
     )
 
 
 def onwards(sandbox: "Sandbox", tail: logtail.Tail, *, pattern: str) -> Answer:
     """Show a tail, then what the job writes after it, until it ends."""
-    last, interrupted = _follow(sandbox, tail, pattern=pattern, quiet=False)
+    feeds = {
+        each.stream: logtail.Feed(each.stream, pattern, each.page.open_line)
+        for each in tail.streams
+    }
+    last, interrupted = _follow(sandbox, tail.job, feeds, tail)
     return Answer(
         value={"job": last.as_json()},
-        show=lambda: say(clean.clean(formatting.job_line(last))),
+        show=lambda: say(formatting.job_line(last)),
         exit_code=INTERRUPTED if interrupted else 0,
     )
 
 
 def _follow(
-    sandbox: "Sandbox", tail: logtail.Tail, *, pattern: str, quiet: bool
+    sandbox: "Sandbox",
+    job: Job,
+    feeds: "Mapping[Stream, logtail.Feed]",
+    tail: logtail.Tail | None = None,
 ) -> tuple[Job, bool]:
-    """Print the tail and what is new, until the job's end was read or until Ctrl-C.
+    """Print what a job writes until it has ended and all was read, or until Ctrl-C.
+
+    Args:
+        sandbox: Where it is.
+        job: As it was last told.
+        feeds: What prints each stream; none: nothing is shown.
+        tail: What is shown first, and where to go on.
 
     Returns:
         The job as it is then, and whether it was Ctrl-C.
+
+    Raises:
+        ConnectionLostError: What became of it is unknown.
+        NotFoundError: Its record was removed.
     """
-    feeds = [
-        logtail.Feed(stream, pattern=pattern, live=to.isatty(), to=to)
-        for stream, to in zip(tail.streams, (sys.stdout, sys.stderr), strict=False)
-    ]
-    job = tail.job
-    pause = threading.Event()
-    pause_s = _QUICKEST_S
+    from sandbox_ops.machine import logs
+
+    lines = _Lines(job.id, feeds)
     try:
-        if not quiet:
-            tail.show()
-        while True:
-            had_ended = job.state.ended  # so nothing was written since
-            answers = [feed.read(sandbox, job.id, quiet=quiet) for feed in feeds]
-            job = answers[0].job
-            if any(answer.data for answer in answers):
-                pause_s = _QUICKEST_S
-            elif had_ended:
-                break
-            elif not job.state.ended:
-                pause.wait(pause_s)
-                pause_s = min(pause_s * 1.5, _SLOWEST_S)
+        if tail:
+            tail.show_whole_lines()
+        watch = logs.follow(
+            sandbox,
+            job,
+            lines if feeds else None,
+            begin=tail.begin if tail else None,
+            on_restart=lines.restart,
+        )
+        lines.wait(watch.future)
     except KeyboardInterrupt:
+        lines.muted = True
         return _detached(sandbox, job), True
-    for feed in feeds:
-        feed.finish(quiet=quiet)
-    return job, False
+    lines.raise_if_broken()
+    result = watch.future.result()
+    lines.finish()
+    if result.kind is EndKind.CONNECTION_LOST:
+        raise ConnectionLostError(
+            f"the connection was lost while {job.id} was followed; it goes on",
+            NextStep("logs", {"job": job.id, "follow": True}, "Follow it again"),
+        )
+    return result.job, False
 
 
 def _detached(sandbox: "Sandbox", job: Job) -> Job:
     """Leave the job alone, unless Ctrl-C comes again; return it as it is then."""
     from sandbox_ops.machine import jobs
 
-    say(f"\n{job.id} goes on; see it again: sandbox-ops logs {job.id} -f")
-    if job.state.ended or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    again = NextStep("logs", {"job": job.id, "follow": True}, "see it again")
+    say(f"\n{job.id} goes on; {again}")
+    if job.state.ended or not (sys.stdin.isatty() and output.is_terminal("stderr")):
         return job
-    say(
-        f"to end it: Ctrl-C again within {_SECOND_S:g} s, or: sandbox-ops stop {job.id}"
-    )
+    end = NextStep("stop", {"job": job.id}, "or")
+    say(f"to end it: Ctrl-C again within {_SECOND_S:g} s, {end}")
     if not _interrupted_again():
         return job
     say(f"\nstopping {job.id} with all its processes; it has 10 s to end by itself")

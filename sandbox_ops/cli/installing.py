@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from sandbox_ops.cli import entry_edit, mcp_hosts, mcp_start, replacing
-from sandbox_ops.cli.face import Answer
+from sandbox_ops.cli.face import Answer, say
 from sandbox_ops.cli.mcp_hosts import HOSTS, NAME, Host, Scope
-from sandbox_ops.cli.streams import say
 from sandbox_ops.cli.terminal import tell
 from sandbox_ops.errors import ConfigError, NextStep, RefusedError, UsageError
-from sandbox_ops.text import clean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +89,7 @@ def install(
     notes = [f"next: {note}" for note in change.notes]
     return Answer(
         value=change.as_json(written=written, backup=backup),
-        show=lambda: tell(*(clean.clean(line) for line in (*lines, *notes))),
+        show=lambda: tell(*lines, *notes),
     )
 
 
@@ -182,7 +180,7 @@ def _agree(change: Change, *, ask: bool) -> None:
             NextStep("mcp-install", {**install_it, "dry_run": True}, "See the change"),
             NextStep("mcp-install", {**install_it, "yes": True}, "Write it"),
         )
-    say(clean.clean(change.diff))
+    say(change.diff)
     say("Write this? Write yes:")
     if sys.stdin.readline().strip() not in {"yes", "y"}:
         raise RefusedError(f"nothing was written to {change.file}: you said no")

@@ -1,49 +1,53 @@
-"""The end of a job's output, and what comes after it, as lines that people can read.
+"""The end of a job's output, and what comes after it, laid out for people.
 
-Both are read by cursor: nothing is sent twice, and a log of any size costs what is shown.
+What is read and which lines they are, `machine.logs` and `text.paging` decide.
 """
 
-import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from sandbox_ops.cli.streams import say
+from sandbox_ops.cli import output
+from sandbox_ops.cli.face import say
 from sandbox_ops.cli.terminal import tell
-from sandbox_ops.models import Job, JobOutput
-from sandbox_ops.text import clean, formatting
+from sandbox_ops.text import formatting, paging
 
 if TYPE_CHECKING:
+    from sandbox_ops.cli.output import Stream
+    from sandbox_ops.machine.logs import Reading
+    from sandbox_ops.models import Job
+    from sandbox_ops.remote.follower import Begin
     from sandbox_ops.sandbox import Sandbox
 
-_FIRST_BYTES = 64 << 10
-_MOST_BYTES = 8 << 20
 _LONGEST_LINE_BYTES = 1 << 20
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
-    """Where we are in one of a job's files.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamTail:
+    """The last lines of one of a job's streams."""
 
-    Attributes:
-        of_stderr: The stderr file of a foreground job, not its log.
-        offset: The next byte to read.
-        lines: What was read of it, ready to show.
-        skipped_bytes: How much lies before them.
-    """
+    stream: "Stream"
+    reading: "Reading"
+    page: paging.LastLines
+    pattern: str
 
-    of_stderr: bool = False
-    offset: int = 0
-    inode: int | None = None
-    lines: tuple[str, ...] = ()
-    skipped_bytes: int = 0
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The lines, and the last one as it is now if it has not ended."""
+        return (*self.page.lines, *paging.filtered(self.page.open_line, self.pattern))
+
+    @property
+    def skipped_bytes(self) -> int:
+        """How much lies before the lines; 0 where they were filtered."""
+        return 0 if self.page.complete or self.pattern else self.page.offset
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tail:
     """The last lines of a job: of its log, then of stderr where it has its own."""
 
-    job: Job
-    streams: tuple[Stream, ...]
+    job: "Job"
+    streams: tuple[StreamTail, ...]
 
     def as_json(self) -> dict[str, Any]:
         """The tail as `logs --json` shows it."""
@@ -53,24 +57,44 @@ class Tail:
             "text": _joined(log.lines),
             "stderr": _joined(more[0].lines if more else ()),
             "skipped_bytes": log.skipped_bytes,
-            "next_offset": log.offset,
+            "next_offset": log.page.next_offset,
         }
 
     def show(self) -> None:
         """Print the lines, and on stderr what they are not."""
-        log, *more = self.streams
-        if log.skipped_bytes:
-            say(
-                f"... {formatting.size(log.skipped_bytes)} before this: {self.job.log_path}"
-            )
-        tell(*log.lines)
-        for stream in more:
-            for line in stream.lines:
-                say(line)
+        self._say_skipped()
+        for tail in self.streams:
+            _print(tail.stream, tail.lines)
+
+    def show_whole_lines(self) -> None:
+        """Print the lines that have ended: who follows the job gets the last one whole."""
+        self._say_skipped()
+        for tail in self.streams:
+            _print(tail.stream, tail.page.lines)
+
+    def _say_skipped(self) -> None:
+        if skipped := self.streams[0].skipped_bytes:
+            say(f"... {formatting.size(skipped)} before this: {self.job.log_path}")
+
+    @property
+    def begin(self) -> dict[str, "Begin"]:
+        """Where each stream goes on."""
+        return {
+            tail.stream: tail.reading.begin(tail.page.next_offset)
+            for tail in self.streams
+        }
 
 
 def _joined(lines: Sequence[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
+
+
+def _print(stream: "Stream", lines: Sequence[str]) -> None:
+    if stream == "stdout":
+        tell(*lines)
+        return
+    for line in lines:
+        say(line)
 
 
 def read(sandbox: "Sandbox", job_id: str, *, pattern: str, lines: int) -> Tail:
@@ -78,99 +102,37 @@ def read(sandbox: "Sandbox", job_id: str, *, pattern: str, lines: int) -> Tail:
 
     Raises:
         UsageError: The pattern is bad; says where.
+        TimedOutError: The pattern takes too long on this log.
         NotFoundError: There is no such job; names those that there are.
     """
-    clean.matching(b"", pattern)  # a bad one is told before the machine is asked
-    job, log = _last(sandbox, job_id, Stream(), pattern, lines)
-    if not job.foreground:
-        return Tail(job=job, streams=(log,))
-    _, stderr = _last(sandbox, job_id, Stream(of_stderr=True), pattern, lines)
-    return Tail(job=job, streams=(log, stderr))
+    from sandbox_ops.machine import logs
 
+    def tail(stream: "Stream") -> StreamTail:
+        reading, page = logs.last(
+            sandbox, job_id, lines, pattern=pattern, stream=stream
+        )
+        return StreamTail(stream=stream, reading=reading, page=page, pattern=pattern)
 
-def _last(
-    sandbox: "Sandbox", job_id: str, stream: Stream, pattern: str, lines: int
-) -> tuple[Job, Stream]:
-    window = _MOST_BYTES if pattern or not lines else _FIRST_BYTES
-    while True:
-        first = _piece(sandbox, job_id, stream, offset=-window, max_bytes=window)
-        data = first.data
-        if first.offset and (cut := data.find(b"\n") + 1):
-            data = data[cut:]  # it began within a line
-        shown = _lines(data, pattern)
-        if len(shown) >= lines or not first.offset or window >= _MOST_BYTES:
-            break
-        window *= 8
-    kept = shown[-lines:] if lines else shown
-    complete = len(kept) == len(shown) and not first.offset
-    return first.job, dataclasses.replace(
-        stream,
-        offset=first.next_offset,
-        inode=first.inode,
-        lines=kept,
-        skipped_bytes=0 if complete or pattern else _before(first, data, len(kept)),
-    )
-
-
-def _before(first: JobOutput, data: bytes, n_lines: int) -> int:
-    """How many bytes lie before the last `n_lines` lines of the data."""
-    at = len(data) - data.endswith(b"\n")
-    for _ in range(n_lines):
-        at = data.rfind(b"\n", 0, max(at, 0))
-    return first.next_offset - len(data) + at + 1
-
-
-def _lines(data: bytes, pattern: str) -> tuple[str, ...]:
-    if pattern:
-        found: Sequence[str] = clean.matching(data, pattern).lines
-    else:
-        found = data.decode("utf-8", "backslashreplace").split("\n")
-        found = found[:-1] if data.endswith(b"\n") or not data else found
-    return tuple(clean.clean(clean.collapse(line)) for line in found)
-
-
-def _piece(
-    sandbox: "Sandbox", job_id: str, stream: Stream, *, offset: int, max_bytes: int
-) -> JobOutput:
-    from sandbox_ops.machine import jobs
-
-    if stream.of_stderr:
-        return jobs.stderr(sandbox, job_id, offset=offset, max_bytes=max_bytes)
-    return jobs.output(
-        sandbox, job_id, offset=offset, max_bytes=max_bytes, inode=stream.inode
-    )
+    log = tail("stdout")
+    job = log.reading.piece.job
+    return Tail(job=job, streams=(log, tail("stderr")) if job.foreground else (log,))
 
 
 class Feed:
-    """What a job writes from a cursor on, printed as whole lines.
+    """What a job writes on one stream, printed as whole lines.
 
     Args:
-        live: Somebody watches: progress bars move. Else only their last state counts.
-        to: Our own stdout or stderr.
+        stream: Our own stdout or stderr, where it is printed.
+        pattern: Only lines that match; "": all.
+        open_line: The beginning of the first line.
     """
 
-    def __init__(self, stream: Stream, *, pattern: str, live: bool, to: TextIO) -> None:
+    def __init__(self, stream: "Stream", pattern: str, open_line: bytes = b"") -> None:
         self._stream = stream
         self._pattern = pattern
-        self._live = live and not pattern
-        self._to = to
-        self._rest = b""
-
-    def read(self, sandbox: "Sandbox", job_id: str, *, quiet: bool) -> JobOutput:
-        """Read on from the cursor, and print what is complete unless `quiet`."""
-        at = self._stream
-        piece = _piece(
-            sandbox, job_id, at, offset=at.offset, max_bytes=_LONGEST_LINE_BYTES
-        )
-        self._stream = dataclasses.replace(
-            at, offset=piece.next_offset, inode=piece.inode
-        )
-        if piece.restarted:
-            say(f"the log of {job_id} begins anew: it was rotated or cut")
-            self._rest = b""
-        if not quiet:
-            self.take(piece.data)
-        return piece
+        # where somebody watches, progress bars move; else their last state counts
+        self._live = output.is_terminal(stream) and not pattern
+        self._rest = open_line
 
     def take(self, data: bytes) -> None:
         """Print the lines that the data completes."""
@@ -183,17 +145,21 @@ class Feed:
         self._rest = data[end:]
         self._print(data[:end])
 
-    def finish(self, *, quiet: bool) -> None:
+    def restart(self) -> None:
+        """Forget a line whose end is lost."""
+        self._rest = b""
+
+    def finish(self) -> None:
         """Print a last line without its end."""
-        if self._rest and not quiet:
+        if self._rest:
             self._print(self._rest + b"\n")
         self._rest = b""
 
     def _print(self, data: bytes) -> None:
         if not data:
             return
-        words = (
-            clean.clean(data) if self._live else _joined(_lines(data, self._pattern))
-        )
-        self._to.write(words)
-        self._to.flush()
+        if self._live:
+            output.write_bytes(data, self._stream)
+        else:
+            lines = paging.filtered(data, self._pattern)
+            output.write(_joined(lines), self._stream)

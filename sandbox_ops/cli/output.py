@@ -2,8 +2,9 @@
 
 Nothing else in the command line touches stdout or stderr (held by
 tests/unit/test_one_exit.py), so what a machine said has no way around
-`text.remote_text`. Bytes go through as they are only where somebody asked for a
-command's own output, into a pipe or a file.
+`text.remote_text` (imported where something is written, as `--list` need not pay for
+it). Bytes go through as they are only where somebody asked for a command's own output,
+into a pipe or a file.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
-from sandbox_ops.text import remote_text
+from sandbox_ops.cli import encoding
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +28,28 @@ def _stream(name: Stream) -> TextIO:
     return sys.stdout if name == "stdout" else sys.stderr
 
 
+def _put(stream: TextIO, text: str) -> None:
+    """Write text; what the stream's encoding lacks (LANG=C), `encoding` replaces."""
+    stream.write(text)
+    stream.flush()
+
+
+def accept_any_text() -> None:
+    """Have stdout and stderr replace what their encoding cannot hold."""
+    errors = encoding.register()
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors=errors)
+
+
+def terminal_size() -> tuple[int, int]:
+    """Columns and lines of the terminal that stdout is; zeros where it is none."""
+    with contextlib.suppress(OSError, ValueError):
+        columns, lines = os.get_terminal_size(sys.stdout.fileno())
+        return columns, lines
+    return 0, 0
+
+
 def is_terminal(name: Stream = "stdout") -> bool:
     """Whether somebody looks at it."""
     return _stream(name).isatty()
@@ -34,18 +57,24 @@ def is_terminal(name: Stream = "stdout") -> bool:
 
 def write(text: str, name: Stream = "stdout") -> None:
     """Write text, made safe."""
-    stream = _stream(name)
-    stream.write(remote_text.safe(text))
-    stream.flush()
+    from sandbox_ops.text import remote_text
+
+    _put(_stream(name), remote_text.safe(text))
+
+
+def write_bytes(data: bytes, name: Stream = "stdout") -> None:
+    """Write what a machine said, made safe; carriage returns still redraw a line."""
+    from sandbox_ops.text import remote_text
+
+    _put(_stream(name), remote_text.safe(data))
 
 
 def write_json(value: Mapping[str, Any]) -> None:
     """Write one JSON object on a line, each text in it made safe."""
-    from sandbox_ops.text import formatting
+    from sandbox_ops.text import formatting, remote_text
 
     words = formatting.finite(remote_text.safe_value(value))
-    sys.stdout.write(json.dumps(words, allow_nan=False) + "\n")
-    sys.stdout.flush()
+    _put(sys.stdout, json.dumps(words, allow_nan=False) + "\n")
 
 
 def write_exact(data: bytes, name: Stream) -> None:
@@ -58,8 +87,7 @@ def write_exact(data: bytes, name: Stream) -> None:
 
 def write_drawn(drawn: str) -> None:
     """Write what `console` drew, whose colours have to stay."""
-    sys.stdout.write(drawn)
-    sys.stdout.flush()
+    _put(sys.stdout, drawn)
 
 
 def console(name: Stream = "stdout") -> "Console":

@@ -1,19 +1,19 @@
 """Reports as people see them: tables where there is a terminal, plain columns in a pipe.
 
 Rich is imported where something is drawn: `--list` and `--json` do not pay for it. What
-the machine said is cleaned here, and is never read as markup.
+the machine said is made safe by `output`, and is never read as markup.
 """
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from sandbox_ops.cli import output
 from sandbox_ops.cli.layout import GAP, Column, fit
-from sandbox_ops.text import clean
+from sandbox_ops.text import remote_text
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
     from rich.progress import TaskID
     from rich.table import Table
     from rich.text import Text
@@ -33,23 +33,13 @@ _STYLES = {
     "stopped": "yellow",
     "unknown": "yellow",
 }
-_UNBOUNDED = 10_000  # columns, in a pipe: whoever reads it wants every word
-
-
-def console(*, on_stderr: bool = False) -> "Console":
-    """What we draw on. In a pipe nothing is coloured, wrapped or cut."""
-    from rich.console import Console
-
-    stream = sys.stderr if on_stderr else sys.stdout
-    width = None if stream.isatty() else _UNBOUNDED
-    return Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
 
 
 def cell(text: object) -> "Text":
     """Words from anywhere, safe to draw; those of a state in its colour."""
     from rich.text import Text
 
-    line = clean.clean(str(text)).replace("\n", " ").replace("\r", " ")
+    line = remote_text.safe_line(str(text))
     return Text(line, style=_STYLES.get(line.partition(" ")[0], ""))
 
 
@@ -62,13 +52,13 @@ def table(
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    on_terminal = sys.stdout.isatty()
+    on_terminal = output.is_terminal()
     cells = [[cell(value) for value in row] for row in rows]
     natural = [
         max(len(column.name), *(row[at].cell_len for row in cells), 0)
         for at, column in enumerate(columns)
     ]
-    widths = fit(columns, natural, width or console().width)
+    widths = fit(columns, natural, width or output.console().width)
     drawn = Table(
         box=SIMPLE_HEAD if on_terminal else None,
         padding=(0, GAP - 1 if on_terminal else GAP, 0, 0),  # a box brings a blank
@@ -91,36 +81,33 @@ def table(
 
 
 def tell(*lines: str) -> None:
-    """Print lines as they are, cleaned."""
-    for line in lines:
-        sys.stdout.write(clean.clean(line) + "\n")
-    sys.stdout.flush()
+    """Print lines."""
+    output.write("".join(f"{line}\n" for line in lines))
 
 
 def draw(*things: "RenderableType") -> None:
     """Draw tables and the like on stdout, each line without blanks at its end."""
-    drawing = console()
+    drawing = output.console()
     with drawing.capture() as captured:
         drawing.print(*things, sep="\n")
     lines = captured.get().splitlines()
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in lines))
-    sys.stdout.flush()
+    output.write_drawn("".join(f"{line.rstrip()}\n" for line in lines))
 
 
 @contextlib.contextmanager
 def busy(doing: str, *, quiet: bool) -> Iterator[None]:
     """Show that work is going on, where somebody looks at a terminal."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or not output.is_terminal("stderr"):
         yield
         return
-    with console(on_stderr=True).status(f"{doing} ..."):
+    with output.console("stderr").status(f"{doing} ..."):
         yield
 
 
 @contextlib.contextmanager
 def transfers(*, quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
     """A bar for each file: give what it yields the path, the bytes done, and of how many."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or not output.is_terminal("stderr"):
         yield None
         return
     from rich.progress import (
@@ -138,11 +125,11 @@ def transfers(*, quiet: bool) -> Iterator[Callable[[str, int, int], None] | None
         DownloadColumn(binary_units=True),
         TransferSpeedColumn(),
     )
-    with Progress(*columns, console=console(on_stderr=True)) as progress:
+    with Progress(*columns, console=output.console("stderr")) as progress:
 
         def advance(path: str, done: int, total: int) -> None:
             if path not in bars:
-                bars[path] = progress.add_task(clean.clean(path), total=total)
+                bars[path] = progress.add_task(remote_text.safe_line(path), total=total)
             progress.update(bars[path], completed=done)
 
         yield advance

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from sandbox_ops.cli import dashboard, next_steps
+from sandbox_ops.cli.face import say
 from sandbox_ops.cli.layout import Column
-from sandbox_ops.cli.streams import say
 from sandbox_ops.cli.terminal import draw, table, tell
 from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.models import Job, SandboxConfig, StopReport
-from sandbox_ops.text import clean, formatting
+from sandbox_ops.text import formatting
 
 if TYPE_CHECKING:
     from sandbox_ops.machine.trust import ShownKey, TrustReport
@@ -199,9 +199,7 @@ def agree_to_trust(
             "Compare one with the machine's own, then say that it is right:",
             NextStep("trust", {"fingerprint": new[0].fingerprint}),
         )
-    say(
-        clean.clean("\n  ".join([f"{machine.host} shows host keys not known:", *lines]))
-    )
+    say("\n  ".join([f"{machine.host} shows host keys not known:", *lines]))
     say("Compare them with the machine's own. Trust them? Write yes:")
     if sys.stdin.readline().strip() != "yes":
         raise RefusedError(

@@ -16,7 +16,7 @@ import tty
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from sandbox_ops.cli import dashboard, terminal
+from sandbox_ops.cli import dashboard, output, terminal
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -39,8 +39,8 @@ def watch(look: "Callable[[], MonitorReport]", *, interval_s: float) -> bool:
             drawn = None
             while not quit_pressed():
                 report = looks.newest()
-                if report is not None and (report, _size()) != drawn:
-                    drawn = (report, _size())
+                if report is not None and (report, output.terminal_size()) != drawn:
+                    drawn = (report, output.terminal_size())
                     draw(report, looks.count)
         return True
     return False
@@ -81,13 +81,6 @@ class _Looks:
             self._over.wait(self._interval_s)
 
 
-def _size() -> tuple[int, int]:
-    with contextlib.suppress(OSError):
-        columns, lines = os.get_terminal_size(sys.stdout.fileno())
-        return columns, lines
-    return 0, 0
-
-
 @contextlib.contextmanager
 def _keyboard() -> Iterator[Callable[[], bool]]:
     """Yield what waits a moment, and says whether a key that ends it was pressed."""
@@ -122,7 +115,7 @@ def _quit_pressed(keys: int) -> bool:
 @contextlib.contextmanager
 def _drawing() -> "Iterator[Callable[[MonitorReport, int], None]]":
     """Yield what draws a report; `number` counts the looks."""
-    console = terminal.console()
+    console = output.console()
     if not console.is_terminal or console.is_dumb_terminal:
         yield _printed()
         return

@@ -13,7 +13,7 @@ from sandbox_ops.demo.screen import Screen, spark
 from sandbox_ops.errors import ProtocolError, TimedOutError
 from sandbox_ops.models import Job, Project
 from sandbox_ops.sandbox import Sandbox
-from sandbox_ops.text import clean, formatting
+from sandbox_ops.text import formatting
 from sandbox_ops.workflows.monitor import JobView, MonitorReport, monitor
 
 _LONGEST_S = 120.0
@@ -65,8 +65,8 @@ def _picture(report: MonitorReport, view: JobView, losses: dict[int, float]) -> 
     for name, words in (
         ("loss", f"{spark(tuple(losses.values()))} {_loss(losses)}"),
         ("machine", f"load {formatting.figure(report.load_1min)}, {_room(report)}"),
-        ("log", clean.clean(view.last_lines[-1]) if view.last_lines else ""),
-        *(("warning", clean.clean(warning)) for warning in report.warnings),
+        ("log", view.last_lines[-1] if view.last_lines else ""),
+        *(("warning", warning) for warning in report.warnings),
     ):
         facts.add_row(Text(name, style="dim"), Text(words))
     return Group(line, facts)

@@ -5,17 +5,17 @@ What came from the machine is drawn as it is, never read as markup.
 
 import contextlib
 import itertools
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from sandbox_ops.text import clean, formatting
+from sandbox_ops.text import formatting, remote_text
+from sandbox_ops.text.console import SafeConsole
 from sandbox_ops.workflows.setup import Step
 
 _SPARKS = "▁▂▃▄▅▆▇█"
@@ -29,8 +29,9 @@ class Screen:
     """A terminal, or a pipe that gets the same without colours and motion."""
 
     def __init__(self) -> None:
-        width = min(_WIDTH, Console().width) if sys.stdout.isatty() else _WIDTH
-        self._console = Console(width=width, markup=False, highlight=False, emoji=False)
+        self._console = SafeConsole(markup=False, highlight=False, emoji=False)
+        if not self._console.is_terminal or self._console.width > _WIDTH:
+            self._console.width = _WIDTH
         self._numbers = itertools.count(1)
         self._root = ""
 
@@ -41,7 +42,7 @@ class Screen:
 
     def clean(self, words: object) -> str:
         """Return words from anywhere as they may be shown."""
-        said = clean.clean(str(words))
+        said = remote_text.safe(str(words))
         return said.replace(self._root, _ELLIPSIS) if self._root else said
 
     def opening(self, *lines: str) -> None:
@@ -128,8 +129,8 @@ class Screen:
         with self._console.capture() as captured:
             self._console.print(*things, sep="\n")
         lines = captured.get().splitlines()
-        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in lines))
-        sys.stdout.flush()
+        self._console.file.write("".join(f"{line.rstrip()}\n" for line in lines))
+        self._console.file.flush()
 
 
 def _indented(thing: RenderableType) -> Padding:

@@ -7,15 +7,17 @@ linear in the size of the input, and what is not shown as it is is shown as an e
 
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from sandbox_ops.errors import UsageError
+from sandbox_ops.errors import TimedOutError, UsageError
 
 PATTERN_LIMIT = 1000
 """How long a pattern may be, in bytes."""
 
-_PATTERN_MEMORY = 8 << 20
+_PROGRAM_MEMORY = 1 << 20  # what a pattern may take when it is compiled
+_SEARCH_MEMORY = 8 << 20
+_CHUNK_BYTES = 1 << 16  # searched in one go: half a second with the slowest pattern
 
 # Terminal sequences, as ECMA-48 has them: control (CSI), strings (OSC and its kin, which
 # must be terminated on their line: an open one would hide what follows), and two-byte
@@ -148,37 +150,69 @@ class Matches:
     searched: int
 
 
-def matching(data: bytes, pattern: str) -> Matches:
+def matching(
+    data: bytes, pattern: str, *, in_time: Callable[[], bool] = lambda: True
+) -> Matches:
     """Return the lines of UTF-8 text that a pattern is found in.
 
     The pattern is RE2's: time is linear in the data, whatever the pattern. `^` and `$`
     mean the ends of a line; a match never reaches over one.
 
+    Args:
+        data: The text.
+        pattern: What to look for.
+        in_time: Asked every few thousand lines whether there is still time: a large
+            pattern takes long, though it is linear.
+
     Raises:
-        UsageError: the pattern is no RE2 pattern; says where it goes wrong.
+        UsageError: The pattern is no RE2 pattern, or too large; says where it goes wrong.
+        TimedOutError: There was not time enough.
     """
     search = _searcher(pattern)
     lines: list[str] = []
     numbers: list[int] = []
-    begin = number = 0
-    counted = 0  # up to where `number` has counted newlines
-    while begin < len(data) and (at := search(data, begin)) >= 0:
-        begin = data.rfind(b"\n", 0, at) + 1
-        if begin == len(data):  # an empty match after the last newline: no line
-            break
-        end = data.find(b"\n", at)
-        end = len(data) if end < 0 else end
-        number += data.count(b"\n", counted, begin)
-        counted = begin
-        lines.append(data[begin:end].decode("utf-8", "backslashreplace"))
-        numbers.append(number)
-        begin = end + 1
+    number = counted = 0  # `number` newlines are before `counted`
+    for chunk_begin, chunk_end in _chunks(data):
+        begin = chunk_begin
+        while begin < chunk_end and (at := search(data, begin, chunk_end)) >= 0:
+            begin = data.rfind(b"\n", chunk_begin, at) + 1 or chunk_begin
+            if begin >= chunk_end:  # an empty match after the last newline: no line
+                break
+            end = data.find(b"\n", at, chunk_end)
+            end = chunk_end if end < 0 else end
+            number += data.count(b"\n", counted, begin)
+            counted = begin
+            if not (numbers and numbers[-1] == number):  # a line of several chunks
+                lines.append(_line_at(data, begin).decode("utf-8", "backslashreplace"))
+                numbers.append(number)
+            begin = end + 1
+        if not in_time():
+            raise TimedOutError(
+                f"the filter takes too long on this log: {pattern[:60]}",
+                "Use a simpler pattern: without counted repetitions such as {0,30}.",
+            )
     total = data.count(b"\n") + (bool(data) and not data.endswith(b"\n"))
     return Matches(lines=tuple(lines), numbers=tuple(numbers), searched=total)
 
 
-def _searcher(pattern: str) -> Callable[[bytes, int], int]:
-    """Return what says where, from a position on, the pattern is found first, or -1."""
+def _chunks(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where pieces begin and end: of whole lines, but for those of many kB."""
+    begin = 0
+    while begin < len(data):
+        end = data.rfind(b"\n", begin, begin + _CHUNK_BYTES) + 1 or begin + _CHUNK_BYTES
+        end = min(end, len(data))
+        yield begin, end
+        begin = end
+
+
+def _line_at(data: bytes, position: int) -> bytes:
+    begin = data.rfind(b"\n", 0, position) + 1
+    end = data.find(b"\n", position)
+    return data[begin : len(data) if end < 0 else end]
+
+
+def _searcher(pattern: str) -> Callable[[bytes, int, int], int]:
+    """Return what says where, from a position to another, the pattern is first, or -1."""
     import re2
 
     raw = pattern.encode("utf-8", "replace")
@@ -186,17 +220,19 @@ def _searcher(pattern: str) -> Callable[[bytes, int], int]:
         message = f"the pattern is longer than {PATTERN_LIMIT} bytes"
         raise UsageError(message, "Use a shorter one.")
     options = re2.Options()
-    options.max_mem = _PATTERN_MEMORY
     options.log_errors = False
     options.never_nl = True
     try:
-        # One search through the whole buffer: a call a line costs ten times as much.
-        compiled = re2.compile(b"(?m)" + raw, options=options)
+        # One search through a large buffer: a call a line costs ten times as much. The
+        # first compilation is a check alone: with little memory it refuses in 15 ms
+        # what the second would work on for 10 s.
+        for options.max_mem in (_PROGRAM_MEMORY, _SEARCH_MEMORY):
+            compiled = re2.compile(b"(?m)" + raw, options=options)
     except re2.error as error:
         raise _bad_pattern(pattern, error.args[0]) from None
 
-    def search(data: bytes, begin: int) -> int:
-        match = compiled.search(data, begin)
+    def search(data: bytes, begin: int, end: int) -> int:
+        match = compiled.search(data, begin, end)
         return match.start() if match else -1
 
     return search
@@ -205,6 +241,11 @@ def _searcher(pattern: str) -> Callable[[bytes, int], int]:
 def _bad_pattern(pattern: str, said: bytes) -> UsageError:
     """Say where the pattern goes wrong: where RE2, or Python's parser, objects."""
     reason = said.decode("utf-8", "replace").replace("(?m)", "")
+    if "too large" in reason:  # RE2's word for it, which has no code of its own
+        return UsageError(
+            f"the pattern is too large: {pattern[:60]}",
+            "Repeat less often: {1,1000} is compiled as a thousand copies.",
+        )
     what, _, culprit = reason.partition(": ")
     position = pattern.find(culprit) if culprit and culprit != pattern else -1
     with warnings.catch_warnings():

@@ -155,8 +155,12 @@ def foreign_line(process: ForeignProcess) -> str:
 
 
 def error_text(error: SandboxError) -> str:
-    """An error for people: what and where, then the next step on its own line."""
-    lines = [f"error: {error.message}"]
+    """An error for people: what and where, then the next step on its own line.
+
+    No line of what a machine said begins as one of ours does.
+    """
+    message, *more = error.message.splitlines() or [""]
+    lines = [f"error: {message}", *(f"  {line}" for line in more)]
     if error.hint:
         first, *others = error.hint.splitlines()
         lines += [f"hint: {first}", *(f"      {line}" for line in others)]

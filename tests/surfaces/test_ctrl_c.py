@@ -95,7 +95,7 @@ def test_ctrl_c_leaves_a_job_that_is_watched_and_says_how_to_end_it(
         terminal.shows("begun")
         terminal.types(CTRL_C)
         terminal.shows(
-            f"{job.id} goes on; see it again: sandbox-ops logs {job.id} -f",
+            f"{job.id} goes on; see it again: sandbox-ops logs {job.id} --follow",
             f"Ctrl-C again within 2 s, or: sandbox-ops stop {job.id}",
         )
         assert terminal.end() == 130

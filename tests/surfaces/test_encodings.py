@@ -8,7 +8,7 @@ from command_line import cli
 from sshd import SshServer
 
 from sandbox_ops import Sandbox
-from sandbox_ops.cli.streams import plain
+from sandbox_ops.cli.encoding import plain
 from sandbox_ops.machine import jobs
 
 ENCODINGS = (

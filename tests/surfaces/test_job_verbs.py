@@ -249,7 +249,7 @@ def test_ctrl_c_in_logs_lets_the_job_go_on(
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert f"sandbox-ops logs {job.id} -f".encode() in said
+    assert f"sandbox-ops logs {job.id} --follow".encode() in said
     assert jobs.get(shared_sandbox, job.id).state == "running"
     jobs.stop(shared_sandbox, job.id, grace_s=1)
 

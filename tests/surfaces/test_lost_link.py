@@ -66,7 +66,7 @@ def test_the_command_line_says_that_what_became_of_the_tree_is_unknown(
         assert (timed.returncode, found["job"]["state"]) == (255, "unknown")
         _, said = interrupted.communicate(timeout=30)
         assert interrupted.returncode == 130
-        assert "whether it was stopped could not be verified: it may live on" in said
+        assert "whether it was stopped could not be verified, it may live on" in said
         assert f"sandbox-ops stop {ids['7903']}" in said
         down.start()
         timed_out = jobs.wait(sandbox, ids["7902"], timeout_s=20)

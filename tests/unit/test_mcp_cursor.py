@@ -6,13 +6,24 @@ from hypothesis import strategies as st
 
 from mcp_adapter.cursor import Cursor, decode
 from sandbox_ops.errors import UsageError
+from sandbox_ops.text.paging import Place
 
-PLACE = Cursor(sandbox="gpu1", job_id="remote-3", offset=4096, inode=77)
+PLACE = Cursor(
+    sandbox="gpu1", job_id="remote-3", place=Place.after(b"step 7\n", 4096, 77)
+)
 
 
-@given(st.text(st.characters(codec="utf-8")), st.integers(0), st.integers(0))
-def test_a_cursor_comes_back_as_it_was(name: str, offset: int, inode: int) -> None:
-    place = Cursor(sandbox=name, job_id="remote-3", offset=offset, inode=inode)
+@given(
+    st.text(st.characters(codec="utf-8")),
+    st.integers(0),
+    st.integers(0),
+    st.binary(),
+)
+def test_a_cursor_comes_back_as_it_was(
+    name: str, more: int, inode: int, known: bytes
+) -> None:
+    there = Place.after(known, len(known) + more, inode)
+    place = Cursor(sandbox=name, job_id="remote-3", place=there)
     word = place.encode()
     assert word.replace("-", "").replace("_", "").isalnum()
     assert decode(word, sandbox=name, job_id="remote-3") == place
@@ -39,7 +50,7 @@ def test_a_cursor_of_another_job_is_refused_and_the_job_named() -> None:
         PLACE.encode()[:-1],
         PLACE.encode()[1:],
         PLACE.encode().swapcase(),
-        base64.urlsafe_b64encode(b"1/remote-3/-5/7/gpu1").decode(),
+        base64.urlsafe_b64encode(b"2/remote-3/-5/7/0/0/gpu1").decode(),
     ],
 )
 def test_what_is_no_cursor_of_ours_is_refused(word: str) -> None:

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_adapter import log_pages, marks
+from sandbox_ops.machine.logs import FILTER_BYTES
 from sandbox_ops.models import Job, JobOutput, JobState
 
 RUNNING = Job(id="remote-3", state=JobState.RUNNING)
@@ -142,8 +143,8 @@ def test_a_line_longer_than_a_page_is_shown_over_several() -> None:
 def matching(
     log: bytes, pattern: str, *, since: int | None = None, job: Job = RUNNING
 ) -> log_pages.Page:
-    offset = -log_pages.FILTER_BYTES if since is None else since
-    piece = cut(log, offset, log_pages.FILTER_BYTES, job)
+    offset = -FILTER_BYTES if since is None else since
+    piece = cut(log, offset, FILTER_BYTES, job)
     return log_pages.matching(piece, pattern, forward=since is not None)
 
 
@@ -200,3 +201,33 @@ def test_an_ended_job_has_no_line_left_to_wait_for(job: Job) -> None:
     page = matching(b"a\nb", "b", since=0, job=job)
     assert page.next_offset == (3 if job is ENDED else 2)
     assert "more is there" not in page.words
+
+
+@pytest.mark.parametrize("since", [None, 0])
+def test_a_bar_that_only_redraws_its_line_is_seen_as_it_is_now(
+    since: int | None,
+) -> None:
+    log = b"begun\n" + b"".join(b"\r%3d%% loss=%d" % (n, 100 - n) for n in range(100))
+    page = matching(log, "loss", since=since)
+    assert page.text == " 99% loss=1"
+    assert page.words.endswith("the last line is being redrawn")
+    assert matching(log, "loss=5", since=since).text == ""
+    grown = log + b"\r100% loss=0\n"
+    assert matching(grown, "loss", since=page.next_offset).text == "100% loss=0"
+
+
+def test_half_a_state_of_a_bar_is_searched_again_when_it_is_whole() -> None:
+    log = b"\r 98% loss=2\r 99% lo"
+    page = matching(log, "loss", since=0)
+    assert page.text == ""
+    assert (
+        matching(log + b"ss=1\n", "loss", since=page.next_offset).text == " 99% loss=1"
+    )
+
+
+def test_a_filter_says_that_the_log_is_another_one() -> None:
+    piece = cut(b"loss 1\n", 0, 100, restarted=True)
+    page = log_pages.matching(piece, "loss", forward=True)
+    assert page.words == (
+        "1 of 1 lines match in its beginning: the log is not the one the cursor knew"
+    )
