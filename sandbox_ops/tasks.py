@@ -233,6 +233,9 @@ def shell(context: Context, *, sandbox: str = "") -> Answer:
 )
 def demo(context: Context, *, keep: str = "") -> Answer:  # noqa: ARG001 - Invoke's
     """Show it all on this computer: no machine, no account, one minute."""
+    from sandbox_ops.demo import extras
+
+    extras.require()
     from sandbox_ops.demo.story import tell
 
     return Answer(value={}, exit_code=tell(Path(keep) if keep else None))

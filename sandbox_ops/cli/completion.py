@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from importlib import resources
 
 from sandbox_ops.cli.argv import Grammar, Options
-from sandbox_ops.cli.install_tasks import HOSTS
 
 SHELLS = ("bash", "fish", "zsh")
 FILES = ":files"
@@ -123,6 +122,12 @@ def _force_names(_: Cursor) -> Iterable[str]:
     return FORCE_NAMES
 
 
+def _hosts(_: Cursor) -> Iterable[str]:
+    from sandbox_ops.cli.mcp_hosts import HOSTS
+
+    return HOSTS
+
+
 def _sandboxes(_: Cursor) -> Iterable[str]:
     from sandbox_ops.cli import completion_lookup
 
@@ -138,7 +143,7 @@ def _jobs(cursor: Cursor) -> Iterable[str]:
 
 _FILLED_BY: Mapping[str, Callable[[Cursor], Iterable[str]]] = {
     "--force": _force_names,
-    "--host": _one_of(*HOSTS),
+    "--host": _hosts,
     "--into": _paths,
     "--job": _jobs,
     "--keep": _paths,

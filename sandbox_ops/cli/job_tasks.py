@@ -10,16 +10,25 @@ from sandbox_ops.errors import NextStep, NotFoundError, UsageError
 _ALIVE = 1  # the exit code of a stop that left the job alive
 
 
-@verb("reads", limit="How many, newest first.")
+@verb(
+    "reads",
+    limit="How many, newest first.",
+    all_="Also the commands that somebody waited for, and our own recorded steps.",
+)
 def jobs(
-    context: Context, *, limit: int = 50, sandbox: str = "", json: bool = False
+    context: Context,
+    *,
+    limit: int = 50,
+    all_: bool = False,
+    sandbox: str = "",
+    json: bool = False,
 ) -> Answer:
     """List the jobs of the machine, newest first."""
     from sandbox_ops.cli import terminal, views
     from sandbox_ops.machine import jobs as nouns
 
     with opened(context, sandbox) as here, terminal.busy("asking", quiet=json):
-        newest = nouns.recent(here.sandbox, limit=limit)
+        newest = nouns.recent(here.sandbox, limit, include_commands=all_)
     return Answer(
         value={"jobs": [job.as_json() for job in newest]},
         show=lambda: views.jobs(newest),
@@ -30,10 +39,11 @@ def jobs(
     "reads",
     operand="JOB",
     shorts={"follow": "f"},
-    job="The job: remote-1.",
+    job="The job: its id, its number, its name (the newest of it), or last.",
     follow="Go on with what it writes, to its end; Ctrl-C leaves it, twice ends it.",
     filter_="Only lines that match this pattern (RE2).",
     lines="How many of the last lines; 0 for all.",
+    raw="Escape sequences as they are, on a terminal too.",
 )
 def logs(
     context: Context,
@@ -42,6 +52,7 @@ def logs(
     follow: bool = False,
     filter_: str = "",
     lines: int = 100,
+    raw: bool = False,
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
@@ -52,8 +63,13 @@ def logs(
         raise UsageError("--json is one answer, --follow is a stream", "leave out one")
     wanted = option_values.needed(job, "logs")
     option_values.line_count(lines)
+    if raw and filter_:
+        raise UsageError(
+            "--raw shows bytes as they are, --filter reads them as lines",
+            "leave out one",
+        )
     with opened(context, sandbox) as here:
-        tail = logtail.read(here.sandbox, wanted, pattern=filter_, lines=lines)
+        tail = logtail.read(here.sandbox, wanted, pattern=filter_, lines=lines, raw=raw)
         if not follow:
             return Answer(value=tail.as_json(), show=tail.show)
         return following.onwards(here.sandbox, tail, pattern=filter_)
@@ -62,7 +78,7 @@ def logs(
 @verb(
     "changes",
     operand="JOB",
-    job="The job: remote-1.",
+    job="The job: its id, its number, its name, or last.",
     grace="Seconds between asking its processes to end and killing them.",
 )
 def stop(
@@ -90,7 +106,7 @@ def stop(
 @verb(
     "changes",
     operand="JOB",
-    job="The job: remote-1.",
+    job="The job: its id, its number, its name, or last.",
     off="Let it go with the others of its age again.",
 )
 def pin(
@@ -121,6 +137,7 @@ def pin(
     command="What to run, as a shell line.",
     cwd="Where; without it the project there, or the home outside of one.",
     timeout="End it after 90, 90s, 30m, 8h, 2d or 1:30:00.",
+    raw="Its bytes as they are, on a terminal too: escape sequences take effect.",
 )
 def run(
     context: Context,
@@ -128,6 +145,7 @@ def run(
     command: str = "",
     cwd: str = "",
     timeout: str = "",
+    raw: bool = False,
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
@@ -144,7 +162,12 @@ def run(
         folder = here.folder(cwd)
         try:
             return following.command(
-                here.sandbox, command, cwd=folder, timeout_s=timeout_s, quiet=json
+                here.sandbox,
+                command,
+                cwd=folder,
+                timeout_s=timeout_s,
+                quiet=json,
+                raw=raw,
             )
         except NotFoundError as error:
             where = f"{folder} is not on {here.sandbox.config.name}"

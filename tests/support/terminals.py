@@ -81,6 +81,14 @@ class Terminal:
         for text in texts:
             wait_until(lambda: text in self.text(), timeout_s, what=text)  # noqa: B023
 
+    def shown(self, text: str, *, within_s: float) -> bool:
+        """Whether this is written within some seconds."""
+        try:
+            self.shows(text, timeout_s=within_s)
+        except AssertionError:
+            return False
+        return True
+
     def end(self, timeout_s: float = 30) -> int:
         """Wait for the program's end; return its exit code."""
         wait_until(lambda: self.output() is not None and self._ended(), timeout_s)
