@@ -6,10 +6,18 @@
 #   make gates   other people's MCP suites, clients and hosts against our server (npm; 1.2 GB)
 #   make docs    the documentation as a site, API reference included
 #   make bench   the benchmarks
+#   make audit   known vulnerabilities of the locked packages
 #   make dist    what a release publishes, built and checked
 #   make changelog VERSION=X.Y.Z   the notes of changes/ into CHANGELOG.md, the version everywhere
 #   make lock    requirements.lock anew, from pyproject.toml
 #   make clean   everything that make made
+
+# Nothing of the environment chooses what runs or what is installed but PYTHON and COVERAGE:
+# the lock's hashes say what is installed, wherever it comes from.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE VIRTUAL_ENV BASH_ENV ENV CDPATH \
+  PIP_TARGET PIP_PREFIX PIP_ROOT PIP_USER PIP_CONSTRAINT PIP_REQUIREMENT PIP_NO_BINARY PIP_EDITABLE
+export PYTHONNOUSERSITE := 1
+override MAKEFLAGS += --no-builtin-rules
 
 PYTHON ?= python3
 VENV := .venv
@@ -25,7 +33,7 @@ SCRIPTS := sandbox_ops/remote/scripts
 MAIN := $(SCRIPTS)/lib/main.sh
 LIBRARY := $(filter-out $(MAIN),$(wildcard $(SCRIPTS)/lib/*.sh)) $(MAIN)
 
-.PHONY: demo test lint matrix gates docs dist changelog soak bench lock clean
+.PHONY: demo test lint matrix gates audit docs dist changelog soak bench lock clean
 
 demo: $(VENV)/ready
 	$(BIN)/sandbox-ops demo
@@ -96,14 +104,21 @@ docs: $(VENV)/ready
 	$(BIN)/python -W error docs/build_api.py site/api
 
 dist: $(VENV)/ready
-	rm -rf dist
+	rm -rf dist build/sbom.cdx.json
 	$(BIN)/python -m build --no-isolation --outdir dist
 	$(BIN)/twine check --strict dist/*
 	@# the wheel alone, in an environment of its own
 	$(PYTHON) -m venv dist/try
 	dist/try/bin/pip --quiet --disable-pip-version-check install dist/*.whl
 	dist/try/bin/sandbox-ops --version
+	@# what a user gets beside us, as CycloneDX
+	mkdir -p build
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	  --output-format JSON --output-file build/sbom.cdx.json dist/try/bin/python
 	rm -rf dist/try
+
+audit: $(VENV)/ready
+	.ci/audit
 
 changelog: $(VENV)/ready
 	@[ "$(VERSION)" ] || { echo "make changelog VERSION=X.Y.Z"; exit 1; }

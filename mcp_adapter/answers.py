@@ -125,10 +125,10 @@ def command(
 
 def _first_line(result: CommandResult, timeout_s: float) -> str:
     code, job = result.exit_code, result.job
-    if result.kind is EndKind.CONNECTION_LOST:
+    if result.end is EndKind.CONNECTION_LOST:
         which = f"how {job.id} ended" if job.id else "whether the command was started"
         return f"connection lost: it is not known {which}"
-    if result.kind is EndKind.TIMED_OUT:
+    if result.end is EndKind.TIMED_OUT:
         left = ", ".join(marks.remote(line) for line in result.left)
         tree = f"still alive: {left}" if left else "every process of it is dead"
         return f"exit code {code} (timed out after {formatting.duration(timeout_s)}; {tree})"
@@ -145,11 +145,11 @@ def _first_line(result: CommandResult, timeout_s: float) -> str:
 def _notes(result: CommandResult, line: str, calls: Calls) -> tuple[str, ...]:
     job = result.job
     notes = []
-    if result.kind is EndKind.CONNECTION_LOST:
+    if result.end is EndKind.CONNECTION_LOST:
         notes.append(_lost_words(job, calls))
-    if result.kind is EndKind.TIMED_OUT:
+    if result.end is EndKind.TIMED_OUT:
         notes.append("longer work: a larger timeout (ms) or run_in_background=true")
-    if result.kind is EndKind.EXITED and (tee := _tee_words(line)):
+    if result.end is EndKind.EXITED and (tee := _tee_words(line)):
         notes.append(tee)
     return (*notes, *_job_notes(job, calls))
 

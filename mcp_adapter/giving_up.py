@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from sandbox_ops.errors import SandboxError
 
 if TYPE_CHECKING:
+    from sandbox_ops.engines.foreground import Call
     from sandbox_ops.models import CommandResult
-    from sandbox_ops.remote.start_request import Call
     from sandbox_ops.sandbox import Sandbox
 
 _BEGIN = frozenset({"script", "start", "submit"})

@@ -19,7 +19,7 @@ from sandbox_ops.errors import SandboxError, UsageError
 from sandbox_ops.models import CommandResult
 
 if TYPE_CHECKING:
-    from sandbox_ops.remote.start_request import Call
+    from sandbox_ops.engines.foreground import Call
     from sandbox_ops.sandbox import Sandbox
 
 _FOREGROUND_S = 120.0

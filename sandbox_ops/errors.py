@@ -12,7 +12,8 @@ The library raises; a face (command line, MCP) translates, by this table alone::
     |- NotFoundError          not-found        66   EX_NOINPUT
     |- RefusedError           refused          75   EX_TEMPFAIL: change something, try again
     |- ProtocolError          protocol         76   EX_PROTOCOL
-    `- DeniedError            denied           77   EX_NOPERM
+    |- DeniedError            denied           77   EX_NOPERM
+    `- CancelledError         cancelled       130   as a shell after Ctrl-C
 
 A message says what failed and where; the hint says what to do next.
 The numbers are those of sysexits.h, ssh(1) and timeout(1).
@@ -133,7 +134,7 @@ class HostKeyError(ConnectError):
 
 
 class ConnectionLostError(ConnectError):
-    """The link died and could not be healed; what became of the command is unknown."""
+    """The link died and did not come back; what became of the command is unknown."""
 
     kind = "connection-lost"
 
@@ -173,6 +174,13 @@ class DeniedError(SandboxError):
     exit_code = 77
 
 
+class CancelledError(SandboxError):
+    """Whoever asked for it gave it up; what was begun is stopped or finished."""
+
+    kind = "cancelled"
+    exit_code = 130
+
+
 BY_KIND: dict[str, type[SandboxError]] = {
     error.kind: error
     for error in (
@@ -187,6 +195,7 @@ BY_KIND: dict[str, type[SandboxError]] = {
         RefusedError,
         ProtocolError,
         DeniedError,
+        CancelledError,
     )
 }
 """The table that a machine's answer (`error KIND`) is turned into an exception by."""

@@ -128,14 +128,17 @@ def monitor(
             return work(here.sandbox, here.known_project)
 
         if watch:
-            ended_by_key = watching.watch(look, interval_s=interval)
+            ended_by_key = watching.watch(
+                look, machine=here.sandbox.config.label, interval_s=interval
+            )
             again = next_steps.command("monitor", watch=True)
             say(f"jobs go on; see them again: {again}")
             return Answer(value={}, exit_code=0 if ended_by_key else INTERRUPTED)
         report = look()
+        machine = here.sandbox.config.label
     return Answer(
         value=report.as_json(),
-        show=lambda: dashboard.monitor(report),
+        show=lambda: dashboard.monitor(report, machine),
         exit_code=0 if report.reachable else ConnectError.exit_code,
     )
 

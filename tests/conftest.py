@@ -30,11 +30,25 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         for name in tuple(os.environ):
             if name.startswith(("SSH_", "SANDBOX_", "GIT_", "XDG_")):
                 patch.delenv(name)
-        patch.setenv("HOME", str(tmp_path_factory.mktemp("client-home")))
+        home = tmp_path_factory.mktemp("client-home")
+        patch.setenv("HOME", str(home))
+        patch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
         patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
         patch.setenv("GIT_TERMINAL_PROMPT", "0")
         yield
+
+
+@pytest.fixture(autouse=True)
+def _same_configuration_afterwards() -> Iterator[None]:
+    """Put the user's own configuration back to what it was before the test."""
+    file = Path(os.environ["XDG_CONFIG_HOME"]) / "sandbox-ops" / "config.toml"
+    before = file.read_bytes() if file.exists() else None
+    yield
+    if before is not None:
+        file.write_bytes(before)
+    else:
+        file.unlink(missing_ok=True)
 
 
 @pytest.fixture

@@ -31,18 +31,18 @@ _TALKING = 3  # so many live jobs show the end of their log
 _LAST_LINES = 3
 
 
-def monitor(report: "MonitorReport") -> None:
+def monitor(report: "MonitorReport", machine: str) -> None:
     """The whole machine at one look, printed; what is wrong stands at the end."""
     from rich.console import Group
 
-    draw(Group(cell(headline(report)), *_machine(report), *_warnings(report)))
+    draw(Group(cell(headline(report, machine)), *_machine(report), *_warnings(report)))
 
 
-def view(report: "MonitorReport") -> "RenderableType":
+def view(report: "MonitorReport", machine: str) -> "RenderableType":
     """The same for a screen, which is cut at its end: what is wrong stands first."""
     from rich.console import Group
 
-    return Group(cell(headline(report)), *_warnings(report), *_machine(report))
+    return Group(cell(headline(report, machine)), *_warnings(report), *_machine(report))
 
 
 def _machine(report: "MonitorReport") -> "Iterator[RenderableType]":
@@ -65,15 +65,15 @@ def _warnings(report: "MonitorReport") -> "Iterator[RenderableType]":
         yield cell(f"warning: {warning}")
 
 
-def headline(report: "MonitorReport") -> str:
+def headline(report: "MonitorReport", machine: str) -> str:
     """The machine in one line: `gpu1: 3.2 GiB free of 9.8 GiB at /, load 0.5 of 8`."""
     if not report.reachable:
-        return f"{report.sandbox}: not reachable; what runs there is unknown"
+        return f"{machine}: not reachable; what runs there is unknown"
     facts = [formatting.disk_line(report.disk)] if report.disk else []
     if report.load_1min is not None:
         of = f" of {report.cpus}" if report.cpus else ""
         facts.append(f"load {report.load_1min:.1f}{of}")
-    return f"{report.sandbox}: {', '.join(facts) or 'reachable'}"
+    return f"{machine}: {', '.join(facts) or 'reachable'}"
 
 
 def row(each: "JobView") -> tuple[str, ...]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sandbox_ops.cli.output import Stream
-    from sandbox_ops.remote.start_request import Call
+    from sandbox_ops.engines.foreground import Call
     from sandbox_ops.sandbox import Sandbox
 
 _CANCEL_S = 45.0  # a dead link is noticed in 10 s, and reconnected for 15 s

@@ -170,7 +170,7 @@ def run(
                 raw=raw,
             )
         except NotFoundError as error:
-            where = f"{folder} is not on {here.sandbox.config.name}"
+            where = f"{folder} is not on {here.sandbox.config.label}"
             look = NextStep("run", {"cwd": "/", "command": "ls"}, "See what is there")
             clone = NextStep("setup", purpose="Clone the project there")
             hints = error.hints or (look,) if cwd else (clone,)

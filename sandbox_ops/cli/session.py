@@ -83,12 +83,6 @@ def from_fabric(context: Any, settings: "Settings") -> "SandboxConfig":  # noqa:
     What sandbox.toml says of the same host (workspace, keys) holds; host, user and port
     are the connection's.
     """
-    from sandbox_ops.models import SandboxConfig
-
     host = _host_of(context) or ""
-    known = (settings.sandbox(name) for name in settings.sandbox_names)
-    base = next(
-        (config for config in known if host in {config.host, config.name}),
-        SandboxConfig(name=host, host=host),
-    )
+    base = settings.sandbox_at(host)
     return dataclasses.replace(base, host=host, user=context.user, port=context.port)

@@ -27,7 +27,9 @@ _TICK_S = 0.1  # how soon a key or a new size is noticed
 _QUIT_KEYS = frozenset("qQ\x04")
 
 
-def watch(look: "Callable[[], MonitorReport]", *, interval_s: float) -> bool:
+def watch(
+    look: "Callable[[], MonitorReport]", *, machine: str, interval_s: float
+) -> bool:
     """Draw what each look finds, until `q` or Ctrl-C; return whether it was a key.
 
     Raises:
@@ -35,7 +37,7 @@ def watch(look: "Callable[[], MonitorReport]", *, interval_s: float) -> bool:
     """
     looks = _Looks(look, interval_s)
     with contextlib.suppress(KeyboardInterrupt), looks:
-        with _keyboard() as quit_pressed, _drawing() as draw:
+        with _keyboard() as quit_pressed, _drawing(machine) as draw:
             drawn = None
             while not quit_pressed():
                 report = looks.newest()
@@ -113,11 +115,11 @@ def _quit_pressed(keys: int) -> bool:
 
 
 @contextlib.contextmanager
-def _drawing() -> "Iterator[Callable[[MonitorReport, int], None]]":
+def _drawing(machine: str) -> "Iterator[Callable[[MonitorReport, int], None]]":
     """Yield what draws a report; `number` counts the looks."""
     console = output.console()
     if not console.is_terminal or console.is_dumb_terminal:
-        yield _printed()
+        yield _printed(machine)
         return
     from rich.live import Live
 
@@ -126,24 +128,24 @@ def _drawing() -> "Iterator[Callable[[MonitorReport, int], None]]":
 
         def draw(report: "MonitorReport", _: int) -> None:
             last[:] = [report]
-            live.update(_Cropped(dashboard.view(report)), refresh=True)
+            live.update(_Cropped(dashboard.view(report, machine)), refresh=True)
 
         try:
             yield draw
         finally:
             live.stop()
             for report in last:  # the screen is gone: leave what it showed at its end
-                dashboard.monitor(report)
+                dashboard.monitor(report, machine)
 
 
-def _printed() -> "Callable[[MonitorReport, int], None]":
+def _printed(machine: str) -> "Callable[[MonitorReport, int], None]":
     seen = 0
 
     def draw(report: "MonitorReport", number: int) -> None:
         nonlocal seen
         if number != seen:  # a new size alone is no news where nothing is drawn anew
             seen = number
-            dashboard.monitor(report)
+            dashboard.monitor(report, machine)
             terminal.tell("")
 
     return draw

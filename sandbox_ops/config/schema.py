@@ -1,4 +1,4 @@
-"""Every setting, once: its key in sandbox.toml, its variable, what it may be.
+"""Every setting, once: its key in the files, its variable, what it may be, who may say it.
 
 The readers beside it, their error texts and the reference page come from `KEYS`.
 """
@@ -28,6 +28,8 @@ class Key:
         example: A value as TOML writes it.
         check: Returns one string of the value, tidied; ValueError says what is wrong.
         help: What it is for.
+        user_only: Whether it touches this computer, so that no project may say it.
+        is_path: Whether it is the path of a file on this computer.
     """
 
     path: str
@@ -37,6 +39,8 @@ class Key:
     example: str
     check: Callable[[str], str]
     help: str
+    user_only: bool = False
+    is_path: bool = False
 
     @property
     def field(self) -> str:
@@ -116,8 +120,10 @@ KEYS: tuple[Key, ...] = (
         kind=str,
         expects="the path of a private key",
         example='"~/.ssh/id_ed25519"',
-        check=value_checks.one_line,
-        help="A private key to offer first. Outside the project's work tree.",
+        check=value_checks.private_key_path,
+        help="A private key to offer first.",
+        user_only=True,
+        is_path=True,
     ),
     Key(
         path="sandboxes.NAME.known_hosts",
@@ -125,8 +131,10 @@ KEYS: tuple[Key, ...] = (
         kind=str,
         expects="the path of a known_hosts file",
         example='"~/.ssh/known_hosts"',
-        check=value_checks.one_line,
-        help="Instead of ssh_config's UserKnownHostsFile. Outside the work tree.",
+        check=value_checks.known_hosts_path,
+        help="Instead of ssh_config's UserKnownHostsFile.",
+        user_only=True,
+        is_path=True,
     ),
     Key(
         path="sandboxes.NAME.ssh_config",
@@ -135,7 +143,9 @@ KEYS: tuple[Key, ...] = (
         expects="the path of an ssh_config file",
         example='"~/.ssh/config"',
         check=value_checks.one_line,
-        help="Instead of ~/.ssh/config, as with `ssh -F`. Outside the work tree.",
+        help="Instead of ~/.ssh/config, as with `ssh -F`.",
+        user_only=True,
+        is_path=True,
     ),
     Key(
         path="sandboxes.NAME.workspace",

@@ -1,70 +1,75 @@
-"""The text of a sandbox.toml, read into a layer or refused by name."""
+"""The text of a configuration file, read into a layer or refused by key, file and line."""
 
 import json
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from sandbox_ops.config.layers import Given, Layer, near_match, shown, wrong_value
-from sandbox_ops.config.schema import BY_PATH, Key, Value
+from sandbox_ops.config.schema import BY_PATH, Key
+from sandbox_ops.config.sources import (
+    KeyPath,
+    Layer,
+    SettingValue,
+    Source,
+    near_match,
+    not_for_projects,
+    shown,
+    wrong_value,
+)
 from sandbox_ops.config.value_checks import sandbox_name
 from sandbox_ops.errors import ConfigError
 
-# A path is the names from the top down: ("sandboxes", "gpu1", "host").
-_Path = tuple[str, ...]
 _TABLES = frozenset(
     path.rsplit(".", depth)[0] for path in BY_PATH for depth in (1, 2)
 ).difference(BY_PATH)
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def from_toml(text: str, source: str, repository: str) -> Layer:
-    """Read the text of a sandbox.toml.
+def from_toml(source: Source, user_file: str = "") -> Layer:
+    """Read the text of a sandbox.toml, or of the user's own config.toml.
 
     Args:
-        text: The file's text.
-        source: The file's name, for messages.
-        repository: The file's folder.
+        source: The file, with its text.
+        user_file: Where a project's user has a file of their own, for messages.
 
     Raises:
-        ConfigError: It is not TOML, has a key that is not known or a value that its key
-            does not take, or its default is not among its sandboxes.
+        ConfigError: It is not TOML, has a key that is not known or that a project may
+            not set, or a value that its key does not take.
     """
-    tree = _tree(text, source)
-    default: Given | None = None
-    sandboxes: dict[str, dict[str, Given]] = {}
-    project: dict[str, Given] = {}
+    tree = _tree(source)
+    default: SettingValue | None = None
+    sandboxes: dict[str, dict[str, SettingValue]] = {}
+    project: dict[str, SettingValue] = {}
     for path, value in _leaves(tree, (), source):
         key = BY_PATH[_pattern(path)]
-        where = f"{source}: `{_dotted(path)}`"
-        given = Given(_value(key, value, where), where, repository)
+        setting = _setting(key, value, path, source, user_file)
         if path[0] == "sandboxes":
-            sandboxes.setdefault(path[1], {})[key.field] = given
+            sandboxes.setdefault(path[1], {})[key.field] = setting
         elif path[0] == "project":
-            project[key.field] = given
+            project[key.field] = setting
         else:
-            default = given
+            default = setting
     for name in tree.get("sandboxes", {}):  # an empty table has no leaves
         sandboxes.setdefault(name, {})
-    if default and default.value not in sandboxes:
-        raise _no_such_default(default, sandboxes)
     return Layer(default=default, sandboxes=sandboxes, project=project)
 
 
-def _tree(text: str, source: str) -> dict[str, Any]:
+def _tree(source: Source) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(source.text)
     # ValueError: TOMLDecodeError, and what int() and datetime refuse.
     except (ValueError, RecursionError) as error:
         raise ConfigError(
-            f"{source}: not TOML: {error}",
-            "Mend that line; https://toml.io shows how values are written.",
+            f"{source.name}: not TOML: {error}",
+            "Correct that line; https://toml.io shows how values are written.",
         ) from error
 
 
 def _leaves(
-    table: Mapping[str, Any], prefix: _Path, source: str
-) -> Iterator[tuple[_Path, object]]:
+    table: Mapping[str, Any], prefix: KeyPath, source: Source
+) -> Iterator[tuple[KeyPath, object]]:
     """Yield every known key with its value; refuse what is not known."""
     for name, value in table.items():
         path = (*prefix, name)
@@ -75,7 +80,8 @@ def _leaves(
             raise _unknown(path, source)
         if not isinstance(value, dict):
             raise ConfigError(
-                f"{source}: `{_dotted(path)}` is {shown(value)}: expected a table",
+                f"{source.place(path)}: `{_dotted(path)}` is {shown(value)}: expected a "
+                "table",
                 f"Write [{_dotted(path)}], and its keys below.",
             )
         if prefix == ("sandboxes",):
@@ -83,62 +89,62 @@ def _leaves(
         yield from _leaves(value, path, source)
 
 
-def _pattern(path: _Path) -> str:
+def _pattern(path: KeyPath) -> str:
     """Return the path as `KEYS` writes it; "" for one that no key can have."""
     if path[0] == "sandboxes" and len(path) > 1:
         path = ("sandboxes", "NAME", *path[2:])
     return "" if any("." in name for name in path) else ".".join(path)
 
 
-def _dotted(path: _Path) -> str:
-    bare = re.compile(r"[A-Za-z0-9_-]+")
+def _dotted(path: KeyPath) -> str:
     return ".".join(
-        name if bare.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+        name if _BARE.fullmatch(name) else json.dumps(name, ensure_ascii=False)
         for name in path
     )
 
 
-def _value(key: Key, value: object, where: str) -> Value:
+def _setting(
+    key: Key, value: object, path: KeyPath, source: Source, user_file: str
+) -> SettingValue:
+    """Return a value that its key takes from this source, its path resolved."""
+    written = SettingValue(value=value, source=source, key=_dotted(path), path=path)
+    if key.user_only and not source.trusted:
+        raise not_for_projects(written, key, user_file)
     try:
-        return key.from_toml(value)
+        checked = key.from_toml(value)
+        if key.is_path:
+            checked = key.check(source.resolve(str(checked)))
     except ValueError as error:
         name = key.path.rpartition(".")[2]
         example = f"For example: {name} = {key.example}"
-        raise wrong_value(key, value, where, error, example) from error
+        raise wrong_value(written, key, error, example) from error
+    return replace(written, value=checked)
 
 
-def _check_name(path: _Path, source: str) -> None:
+def _check_name(path: KeyPath, source: Source) -> None:
     try:
         sandbox_name(path[-1])
     except ValueError as error:
         raise ConfigError(
-            f"{source}: [{_dotted(path)}]: the name of a sandbox {error}",
+            f"{source.place(path)}: [{_dotted(path)}]: the name of a sandbox {error}",
             "Give it a plain name, such as gpu1.",
         ) from error
 
 
-def _no_such_default(default: Given, sandboxes: Iterable[str]) -> ConfigError:
-    names = {name: name for name in sandboxes}
-    known = (
-        f"expected one of {', '.join(names)}" if names else "no sandbox is described"
-    )
-    return ConfigError(
-        f"{default.where} is {shown(default.value)}: {known}",
-        near_match(str(default.value), names)
-        or f"Describe it in a table [sandboxes.{default.value}].",
-    )
-
-
-def _unknown(path: _Path, source: str) -> ConfigError:
+def _unknown(path: KeyPath, source: Source) -> ConfigError:
     inside = f"{_pattern(path[:-1])}." if path[:-1] else ""
     below = (key.removeprefix(inside) for key in BY_PATH if key.startswith(inside))
-    siblings = sorted({key.partition(".")[0] for key in below})
-    here = {name: _dotted((*path[:-1], name)) for name in siblings}
+    siblings = _sorted_names(below)
+    full_names = {name: _dotted((*path[:-1], name)) for name in siblings}
     elsewhere = {key.rpartition(".")[2]: key for key in BY_PATH}
     return ConfigError(
-        f"{source}: unknown key `{_dotted(path)}`: expected one of "
+        f"{source.place(path)}: unknown key `{_dotted(path)}`: expected one of "
         f"{', '.join(siblings)}",
-        near_match(path[-1], here)
+        near_match(path[-1], full_names)
         or near_match(path[-1], elsewhere)
         or "Remove it, or write one of those.",
     )
+
+
+def _sorted_names(paths: Iterable[str]) -> list[str]:
+    return sorted({path.partition(".")[0] for path in paths})

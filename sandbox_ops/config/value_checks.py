@@ -27,6 +27,21 @@ def one_line(value: str) -> str:
     return value
 
 
+def private_key_path(value: str) -> str:
+    """Check a path that goes to ssh as `-i`, which expands `%` and `${}` in it."""
+    if found := next((sign for sign in "%$" if sign in one_line(value)), ""):
+        raise ValueError(f"has {found}, which ssh would expand")
+    return value
+
+
+def known_hosts_path(value: str) -> str:
+    """Check a path that goes to ssh as UserKnownHostsFile, which is a list of files."""
+    for sign in private_key_path(value):
+        if sign.isspace() or sign in "\"'\\":
+            raise ValueError(f"has {sign!r}, at which ssh would split or unquote it")
+    return value
+
+
 def command(value: str) -> str:
     """Check a command for the sandbox: any text that a process can be given."""
     if not value.strip():

@@ -1,30 +1,22 @@
 """The project's clone on this machine: what of it has not reached the git remote.
 
-Git is called with a list of arguments, without a terminal, so it cannot ask anything.
+Git is called by `runner` alone, and works in a clone only after `clone_config` has seen
+that nothing of the clone would run here.
 """
 
-import os
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
-from sandbox_ops.errors import NotFoundError, TimedOutError, UsageError
-from sandbox_ops.git import porcelain, words
+from sandbox_ops.errors import UsageError
+from sandbox_ops.git import clone_config, explanations, porcelain, runner
 from sandbox_ops.models import Project
 
-GIT_ENV = {
-    "GIT_ASKPASS": "true",
-    "GIT_TERMINAL_PROMPT": "0",
-    "GCM_INTERACTIVE": "never",
-    "LC_ALL": "C",
-    "SSH_ASKPASS_REQUIRE": "never",
-}
-"""Under these git fails where it would ask, and says so in words that do not vary."""
-
-_OPTIONS = ("--no-optional-locks", "-c", "core.quotePath=true")
-_NETWORK = frozenset({"ls-remote", "fetch", "push"})
 _LOOK_S = 60
 _NETWORK_S = 600
 _SHOWN = 100
+# For a remote that is a path: its hooks would run on this computer.
+_RECEIVE_HERE = "git -c core.hooksPath=/dev/null receive-pack"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +63,11 @@ def look(root: str, branch: str = "") -> LocalTree:
     Raises:
         UsageError: If no branch is given and none is checked out.
         NotFoundError: If git is not installed here.
+        DeniedError: If the clone's own configuration names programs.
     """
-    told = ("--porcelain=v2", "--branch", "--untracked-files=normal")
-    text = _git(root, "status", *told, "--ignore-submodules=untracked")
+    clone_config.check(root)
+    options = ("--porcelain=v2", "--branch", "--untracked-files=normal")
+    text = _git(root, "status", *options, f"--ignore-submodules={_ignored(root)}")
     status = porcelain.status(text)
     wanted = branch or status.branch
     if wanted is None:
@@ -81,7 +75,7 @@ def look(root: str, branch: str = "") -> LocalTree:
             f"no branch is checked out in {root} (HEAD is detached)",
             "Check one out (git switch main), or set `branch` under [project].",
         )
-    words.check_branch(wanted)
+    explanations.check_branch(wanted)
     return LocalTree(
         root=root,
         branch=wanted,
@@ -92,24 +86,33 @@ def look(root: str, branch: str = "") -> LocalTree:
     )
 
 
+def _ignored(root: str) -> str:
+    """Return how much of submodules `git status` leaves out.
+
+    It starts a git in each, so only in those whose configuration was checked.
+    """
+    return "untracked" if (Path(root) / ".gitmodules").exists() else "dirty"
+
+
 def compare(tree: LocalTree, project: Project) -> Upstream:
     """Ask the git remote where the branch stands there.
 
     Raises:
-        DeniedError: If it does not let us in.
+        DeniedError: If it refuses access, or the clone's configuration names programs.
         RefusedError: If it cannot be reached.
         TimedOutError: If it does not answer.
     """
     remotes = _git(tree.root, "remote").split()
     remote = "origin" if "origin" in remotes else project.repo
     ref = f"refs/heads/{tree.branch}"
-    answer = _git(tree.root, "ls-remote", "--", remote, ref, timeout_s=_NETWORK_S)
+    answer = _network(tree.root, "ls-remote", "--", remote, ref)
     tip = answer.partition("\t")[0] or None
     if tip is None or tip == tree.commit:
         new = () if tip else _log(tree.root, tree.commit, "--not", "--remotes")
         return Upstream(remote=remote, tip=tip, unpushed=new)
     if _commit(tree.root, tip) is None:
-        _git(tree.root, "fetch", "-q", "--no-tags", remote, ref, timeout_s=_NETWORK_S)
+        options = ("-q", "--no-tags", "--no-recurse-submodules")
+        _network(tree.root, "fetch", *options, remote, ref)
     behind = _git(tree.root, "rev-list", "--count", f"{tree.commit or tip}..{tip}")
     return Upstream(
         remote=remote,
@@ -126,14 +129,17 @@ def push(tree: LocalTree, remote: str) -> None:
         SandboxError: As git complains.
     """
     ref = f"refs/heads/{tree.branch}"
-    options = ("push", "-q", "--recurse-submodules=check", "--")
-    _git(tree.root, *options, remote, f"{ref}:{ref}", timeout_s=_NETWORK_S)
+    options = ["-q", "--recurse-submodules=check", "--no-signed"]
+    url = _git(tree.root, "ls-remote", "--get-url", remote).strip()
+    if Path(url.removeprefix("file://")).is_absolute():
+        options.append(f"--receive-pack={_RECEIVE_HERE}")
+    _network(tree.root, "push", *options, "--", remote, f"{ref}:{ref}")
 
 
 def _commit(root: str, name: str) -> str | None:
     """Return the commit that `name` is, if it is here."""
-    found = _run(root, "rev-parse", "-q", "--verify", f"{name}^{{commit}}")
-    return found.stdout.decode().strip() or None
+    commit = _run(root, "rev-parse", "-q", "--verify", f"{name}^{{commit}}")
+    return commit.stdout.decode().strip() or None
 
 
 def _log(root: str, commit: str | None, *without: str) -> tuple[str, ...]:
@@ -151,7 +157,7 @@ def _git(root: str, verb: str, *arguments: str, timeout_s: float = _LOOK_S) -> s
     """
     done = _run(root, verb, *arguments, timeout_s=timeout_s)
     if done.returncode:
-        error = words.explain(done.stderr.decode("utf-8", "replace"))
+        error = explanations.explain(done.stderr.decode("utf-8", "replace"))
         raise type(error)(f"git {verb} failed in {root}: {error.message}", *error.hints)
     return done.stdout.decode("utf-8", "surrogateescape")
 
@@ -159,33 +165,26 @@ def _git(root: str, verb: str, *arguments: str, timeout_s: float = _LOOK_S) -> s
 def _run(
     root: str, verb: str, *arguments: str, timeout_s: float = _LOOK_S
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run git in `root` without a terminal, a prompt or a translation."""
-    env = {**os.environ, **GIT_ENV}
-    if verb in _NETWORK:
-        ssh = env.get("GIT_SSH_COMMAND") or _configured_ssh(root) or "ssh"
-        env["GIT_SSH_COMMAND"] = f"{ssh} -o BatchMode=yes"
-    try:
-        return subprocess.run(
-            ["git", *_OPTIONS, verb, *arguments],
-            cwd=root,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=timeout_s,
-            check=False,
-            start_new_session=True,
-        )
-    except FileNotFoundError:
-        raise NotFoundError(
-            f"git cannot be run in {root}: it is not installed here, or the folder "
-            "is gone",
-            "Install git on this machine.",
-        ) from None
-    except subprocess.TimeoutExpired:
-        raise TimedOutError(
-            f"git {verb} in {root} took longer than {timeout_s:.0f} s"
-        ) from None
+    return runner.run(root, verb, *arguments, timeout_s=timeout_s)
 
 
-def _configured_ssh(root: str) -> str:
-    return _run(root, "config", "core.sshCommand").stdout.decode().strip()
+def _network(root: str, verb: str, *arguments: str) -> str:
+    """Return what git prints, asked over the network.
+
+    The programs at the other end are named here: a clone's configuration could name
+    others, which a remote that is a path would run on this computer.
+
+    Raises:
+        SandboxError: As git complains.
+    """
+    config = clone_config.check(root)
+    done = runner.run(root, verb, *arguments, ssh=config.ssh, timeout_s=_NETWORK_S)
+    if done.returncode:
+        error = explanations.explain(done.stderr.decode("utf-8", "replace"))
+        hints = error.hints
+        if config.ignored_ssh:
+            ignored = "core.sshCommand of the clone's own configuration is not used"
+            command = f"git config --global core.sshCommand {config.ignored_ssh!r}"
+            hints = (*hints, f"{ignored}. If it is yours: {command}")
+        raise type(error)(f"git {verb} failed in {root}: {error.message}", *hints)
+    return done.stdout.decode("utf-8", "surrogateescape")

@@ -5,18 +5,22 @@ import heapq
 from collections.abc import Iterable
 
 from sandbox_ops.errors import (
+    CancelledError,
     ConnectionLostError,
     NextStep,
     NotFoundError,
+    SandboxError,
     TimedOutError,
 )
 from sandbox_ops.machine import readings
 from sandbox_ops.machine.pause import until
 from sandbox_ops.models import Job, JobOutput, MachineStatus, StopReport, job_ids
+from sandbox_ops.models.options import Listener
 from sandbox_ops.remote import job_replies
-from sandbox_ops.remote.follower import Listener, Watch
+from sandbox_ops.remote.follower import Watch
+from sandbox_ops.remote.job_query import JobQuery
+from sandbox_ops.remote.job_replies import JobReply
 from sandbox_ops.remote.stream import Range
-from sandbox_ops.remote.worker import Reply
 from sandbox_ops.sandbox import Sandbox
 
 _STOP_MARGIN_S = 20.0
@@ -33,7 +37,7 @@ def get(sandbox: Sandbox, job: str) -> Job:
     Raises:
         NotFoundError: There is no such job; the hint lists the newest.
     """
-    return _poll(sandbox, job, "j").job
+    return _status(sandbox, job).job
 
 
 def recent(
@@ -109,10 +113,14 @@ def _piece(
     max_bytes: int,
     inode: int | None,
 ) -> JobOutput:
-    asked = (str(offset), str(max_bytes))
-    none = ("0", "0")
-    ranges = asked + none if stream == "log" else none + asked
-    reply = _poll(sandbox, job, "js", *ranges)
+    asked = (offset, max_bytes)
+    reply = _status(
+        sandbox,
+        job,
+        log=asked if stream == "log" else (0, 0),
+        stderr=asked if stream == "stderr" else (0, 0),
+        with_sizes=True,
+    )
     piece = reply.ranges.get(stream, Range(b"", 0))
     if piece.gone:
         raise NotFoundError(
@@ -155,14 +163,25 @@ def wait(
     """
     watch = Watch(get(sandbox, job), 2, on_output)
     sandbox.follow(watch)
-    try:
-        return watch.future.result(timeout_s).job
-    except TimeoutError:
-        watch.lose()
-        raise TimedOutError(
-            f"{watch.job.id} has not ended within {timeout_s:g} s; it goes on",
-            NextStep("logs", {"job": watch.job.id}, "Look again with"),
-        ) from None
+    again = {"job": watch.job.id}
+
+    def give_up() -> None:
+        watch.fail(
+            CancelledError(
+                f"cancelled; {watch.job.id} goes on",
+                NextStep("logs", again, "Look again with"),
+            )
+        )
+
+    with sandbox.cancel_token.on_cancel(give_up):
+        try:
+            return watch.future.result(timeout_s).job
+        except TimeoutError:
+            watch.mark_connection_lost()
+            raise TimedOutError(
+                f"{watch.job.id} has not ended within {timeout_s:g} s; it goes on",
+                NextStep("logs", again, "Look again with"),
+            ) from None
 
 
 def stop(sandbox: Sandbox, job: str, *, grace_s: float = 10) -> StopReport:
@@ -173,20 +192,23 @@ def stop(sandbox: Sandbox, job: str, *, grace_s: float = 10) -> StopReport:
         TimedOutError: The machine has not finished stopping it in time.
         ConnectionLostError: Nobody could look whether it was stopped.
     """
-    reply = _known(sandbox, job, "stop", str(max(0, round(grace_s))))
-    answer = next(segment for segment in reply if segment.what == "stopping")
-    job_id, sweep = answer.words[0], answer.fields.get("phase") == "ended"
+    wire = job_ids.reference(job).wire
+    try:
+        accepted = sandbox.engine.stop(wire, max(0, round(grace_s))).result()
+    except NotFoundError as error:
+        raise _unknown(sandbox, job) from error
+    job_id = accepted.job_id
     again = {"job": job_id}
 
-    def reported() -> job_replies.JobReply | None:
+    def reported() -> JobReply | None:
         try:
-            latest = _poll(sandbox, job_id, "j")
+            latest = _status(sandbox, job_id)
         except ConnectionLostError as error:
             raise ConnectionLostError(
                 f"whether {job_id} was stopped is not known: {error.message}",
                 NextStep("stop", again, "Stop it again when the machine is reachable"),
             ) from error
-        done = latest.swept or (latest.stopped and not sweep)
+        done = latest.swept or (latest.stopped and not accepted.had_ended)
         return latest if done and latest.job.state.ended else None
 
     report = until(reported, timeout_s=grace_s + _STOP_MARGIN_S)
@@ -204,7 +226,10 @@ def pin(sandbox: Sandbox, job: str, *, pinned: bool = True) -> None:
     Raises:
         NotFoundError: There is no such job.
     """
-    _known(sandbox, job, "pin", "1" if pinned else "0")
+    try:
+        sandbox.request("pin", job_ids.reference(job).wire, "1" if pinned else "0")
+    except NotFoundError as error:
+        raise _unknown(sandbox, job) from error
 
 
 def status(sandbox: Sandbox, *, path: str, tails: int = 8192) -> MachineStatus:
@@ -219,38 +244,46 @@ def status(sandbox: Sandbox, *, path: str, tails: int = 8192) -> MachineStatus:
         "look", "jobs", "50", "live", str(tails), "gpu", "-", "disk", path,
         "load", "-", "foreign", "-",
     )  # fmt: skip
-    found = job_replies.jobs(reply, sandbox.base)
+    replies = job_replies.jobs(reply, sandbox.base)
     return dataclasses.replace(
         readings.status(reply),
-        jobs=tuple(each.job for each in found.values()),
+        jobs=tuple(each.job for each in replies.values()),
         tails={
             job_id: each.ranges["log"].data
-            for job_id, each in found.items()
+            for job_id, each in replies.items()
             if "log" in each.ranges
         },
     )
 
 
-def _poll(sandbox: Sandbox, job: str, mode: str, *ranges: str) -> job_replies.JobReply:
-    wire = job_ids.reference(job).wire
-    reply = sandbox.request("poll", wire, mode, *(ranges or ("0", "0", "0", "0")))
-    for answer in job_replies.jobs(reply, sandbox.base).values():
-        return answer
-    raise _unknown(sandbox, job)
-
-
-def _known(sandbox: Sandbox, job: str, verb: str, *arguments: str) -> Reply:
-    try:
-        return sandbox.request(verb, job_ids.reference(job).wire, *arguments)
-    except NotFoundError as error:
-        raise _unknown(sandbox, job) from error
+def _status(
+    sandbox: Sandbox,
+    job: str,
+    *,
+    log: tuple[int, int] = (0, 0),
+    stderr: tuple[int, int] = (0, 0),
+    with_sizes: bool = False,
+) -> JobReply:
+    query = JobQuery(
+        job=job_ids.reference(job).wire,
+        log=log,
+        stderr=stderr,
+        with_record=True,
+        with_sizes=with_sizes,
+    )
+    (answer,) = sandbox.engine.status([query]).result()
+    if isinstance(answer, NotFoundError):
+        raise _unknown(sandbox, job)
+    if isinstance(answer, SandboxError):
+        raise answer
+    return answer
 
 
 def _unknown(sandbox: Sandbox, job: str) -> NotFoundError:
     known = [
         f"{each.id} ({each.name})" if each.name else each.id
-        for each in recent(sandbox, 10)
+        for each in recent(sandbox, 10, include_commands=job_ids.is_command(job))[:10]
     ]
     newest = f"The newest are {', '.join(known)}." if known else "There are none yet."
     shown = job if job_ids.is_id(job) else repr(job)
-    return NotFoundError(f"no job {shown} on {sandbox.config.name}", newest)
+    return NotFoundError(f"no job {shown} on {sandbox.config.label}", newest)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sandbox_ops.errors import ConfigError, NotFoundError, RefusedError
-from sandbox_ops.git import porcelain, words
-from sandbox_ops.git.local import GIT_ENV
+from sandbox_ops.git import explanations, porcelain
+from sandbox_ops.git.runner import GIT_ENV
 from sandbox_ops.models import Project
 from sandbox_ops.remote import script_replies
 from sandbox_ops.sandbox import Sandbox
@@ -58,7 +58,7 @@ def look(sandbox: Sandbox, project: Project) -> Tree | None:
         return None
     if reply.get("clone") != "yes":
         raise RefusedError(
-            f"{path} on {sandbox.config.name} is not a git clone, and not empty",
+            f"{path} on {sandbox.config.label} is not a git clone, and not empty",
             f"Move it away: sandbox-ops run -- mv {path} {path}.old",
         )
     return tree(path, reply)
@@ -89,7 +89,7 @@ def cloned(sandbox: Sandbox, project: Project) -> Tree:
     found = look(sandbox, project)
     if found is None:
         raise NotFoundError(
-            f"{project.name} is not on {sandbox.config.name}: "
+            f"{project.name} is not on {sandbox.config.label}: "
             f"there is no clone at {place(sandbox, project)}",
             "Put it there: sandbox-ops setup",
         )
@@ -119,15 +119,15 @@ def clone(sandbox: Sandbox, project: Project) -> str:
         NotFoundError: No git there, or no such branch.
     """
     path = place(sandbox, project)
-    if words.has_password(project.repo):
+    if explanations.has_password(project.repo):
         raise RefusedError(
-            f"the repository's URL {words.without_password(project.repo)} carries "
-            f"a secret, which every account on {sandbox.config.name} could read",
+            f"the repository's URL {explanations.without_password(project.repo)} carries "
+            f"a secret, which every account on {sandbox.config.label} could read",
             "Use the ssh URL, or one without a password and a git credential helper "
-            f"on {sandbox.config.name}; set it as `repo` under [project].",
+            f"on {sandbox.config.label}; set it as `repo` under [project].",
         )
     if project.branch:
-        words.check_branch(project.branch)
+        explanations.check_branch(project.branch)
     reply = _ask(
         sandbox,
         *("repo_clone", path, project.repo, project.branch),
@@ -150,7 +150,7 @@ def access(sandbox: Sandbox, url: str, branch: str, path: str = "") -> str:
         NotFoundError: There is no such branch.
         SandboxError: As git there complains.
     """
-    shown = words.without_password(url)
+    shown = explanations.without_password(url)
     clone = (path,) if path else ()
     doing = f"reach {shown}"
     tip = _ask(sandbox, "repo_access", url, branch, *clone, doing=doing).get("tip")
@@ -261,4 +261,6 @@ def _ask(
     result = sandbox.script(
         script, *arguments, env=GIT_ENV, timeout_s=timeout_s, description=doing
     )
-    return script_replies.of(result, f"{doing} on {sandbox.config.name}", words.explain)
+    return script_replies.of(
+        result, f"{doing} on {sandbox.config.label}", explanations.explain
+    )

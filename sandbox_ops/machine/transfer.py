@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sandbox_ops.errors import (
     BY_KIND,
@@ -17,12 +16,10 @@ from sandbox_ops.errors import (
     NotFoundError,
     ProtocolError,
 )
+from sandbox_ops.links import Link, LinkEnd, LinkError, SessionLimitError
 from sandbox_ops.models import RemoteFile
 from sandbox_ops.remote import scripts
 from sandbox_ops.sandbox import Sandbox
-
-if TYPE_CHECKING:
-    from sandbox_ops.ssh.channel import Pipe
 
 _CHUNK_BYTES = 1 << 18
 _STALL_S = 30.0
@@ -81,27 +78,25 @@ def _receive(
     on_progress: Callable[[int, int], None] | None,
 ) -> tuple[str, str]:
     """Fetch what `part` lacks; return the checksums of it here and of the file there."""
-    from sandbox_ops.ssh.channel import LinkError
-
     have = _prepare(part, size_bytes)
     mark = secrets.token_hex(16)
     order = scripts.streamed("file_send", mark, str(have), str(size_bytes), remote)
     try:
         with (
-            _session(sandbox) as pipe,
+            _session(sandbox) as link,
             part.open("r+b") as file,
         ):
-            pipe.send(order)
+            link.send(order)
             digest = hashlib.file_digest(file, "sha256")  # and so to its end
-            data = _after_mark(pipe, mark)
+            data = _after_mark(link, mark)
             while have < size_bytes:
-                data = data or _bytes_of_file(pipe, remote, part)
+                data = data or _bytes_of_file(link, remote, part)
                 piece, data = data[: size_bytes - have], data[size_bytes - have :]
                 digest.update(piece)
                 have += file.write(piece)
                 if on_progress is not None:
                     on_progress(have, size_bytes)
-            theirs = _line(pipe, data, _STALL_S + size_bytes / _SLOWEST_SUM_BYTES_S)
+            theirs = _line(link, data, _STALL_S + size_bytes / _SLOWEST_SUM_BYTES_S)
     except (LinkError, TimeoutError) as error:
         raise _lost(remote, have, size_bytes) from error
     return digest.hexdigest(), theirs.decode(errors="replace").strip()
@@ -119,62 +114,56 @@ def _prepare(part: Path, size_bytes: int) -> int:
     return 0
 
 
-def _bytes_of_file(pipe: "Pipe", remote: str, part: Path) -> bytes:
+def _bytes_of_file(link: Link, remote: str, part: Path) -> bytes:
     """Return what comes next; there must be more."""
-    from sandbox_ops.ssh.channel import LinkError
-
-    if data := pipe.receive(_STALL_S, _CHUNK_BYTES):
+    if data := link.receive(_STALL_S, _CHUNK_BYTES):
         return data
-    if not pipe.ended():
+    if link.end() is LinkEnd.DIED:
         raise LinkError("the connection ended")
     part.unlink()  # what came last was not the file's
     raise ProtocolError(
         f"{remote} cannot be read to the length that was listed: it became shorter, "
-        f"or cannot be read at all; {pipe.complaint()}".rstrip("; "),
+        f"or cannot be read at all; {link.complaint()}".rstrip("; "),
         "Is a job still writing it? Fetch again when it has ended.",
     )
 
 
 @contextmanager
-def _session(sandbox: Sandbox) -> "Iterator[Pipe]":
+def _session(sandbox: Sandbox) -> Iterator[Link]:
     """Open a session; on a connection of its own, where the workers hold all of one."""
-    from sandbox_ops.ssh.channel import SessionLimitError
-    from sandbox_ops.ssh.connection import SandboxConnection
-
     with ExitStack() as ends:
+        links = sandbox.links
+        links.connect()
         try:
-            pipe = sandbox.connection.shell(scripts.bootstrap("stream"))
+            link = links.open_link(scripts.bootstrap("stream"))
         except SessionLimitError:
-            spare = ends.enter_context(closing(SandboxConnection(sandbox.config)))
-            pipe = spare.shell(scripts.bootstrap("stream"))
-        ends.callback(pipe.close)
-        yield pipe
+            spare = ends.enter_context(closing(links.another()))
+            spare.connect()
+            link = spare.open_link(scripts.bootstrap("stream"))
+        ends.callback(link.close)
+        yield link
 
 
-def _after_mark(pipe: "Pipe", mark: str) -> bytes:
+def _after_mark(link: Link, mark: str) -> bytes:
     """Return what has come behind the mark: start-up files may print before it."""
-    from sandbox_ops.ssh.channel import LinkError
-
     seen = b""
     line = f"\n{mark}\n".encode()
     while line not in seen:
-        piece = pipe.receive(_STALL_S, _CHUNK_BYTES)
-        if not piece and not pipe.ended():
+        piece = link.receive(_STALL_S, _CHUNK_BYTES)
+        if not piece and link.end() is LinkEnd.DIED:
             raise LinkError("the session for a file ended before it began")
         if not piece:
             raise ProtocolError(
-                "the session for a file ended before it began: " + pipe.complaint()
+                "the session for a file ended before it began: " + link.complaint()
             )
         seen += piece
     return seen.split(line, 1)[1]
 
 
-def _line(pipe: "Pipe", seen: bytes, patience_s: float = _STALL_S) -> bytes:
+def _line(link: Link, seen: bytes, patience_s: float = _STALL_S) -> bytes:
     """Return what has come, at least a line of it."""
-    from sandbox_ops.ssh.channel import LinkError
-
     while b"\n" not in seen:
-        piece = pipe.receive(patience_s)
+        piece = link.receive(patience_s)
         if not piece:
             raise LinkError("the session for a file ended before it answered")
         seen += piece
@@ -211,24 +200,22 @@ def upload(
         DeniedError: We may not write there.
         ConnectionLostError: The link died; call again to go on.
     """
-    from sandbox_ops.ssh.channel import LinkError
-
     if not local.is_file():
         raise NotFoundError(f"no such file here: {local}")
     size, digest = local.stat().st_size, sha256(local)
     mark = secrets.token_hex(16)
     sent = 0
     try:
-        with _session(sandbox) as pipe:
-            pipe.send(scripts.streamed("file_take", mark, str(size), digest, remote))
-            answer = _after_mark(pipe, mark)
-            answer = _line(pipe, answer)
+        with _session(sandbox) as link:
+            link.send(scripts.streamed("file_take", mark, str(size), digest, remote))
+            answer = _after_mark(link, mark)
+            answer = _line(link, answer)
             have, _, answer = answer.partition(b"\n")
             with suppress(LinkError):  # it may refuse before it has read all
-                for sent in _send_rest(pipe, local, int(have)):
+                for sent in _send_rest(link, local, int(have)):
                     if on_progress is not None:
                         on_progress(sent, size)
-            answer = _line(pipe, answer)
+            answer = _line(link, answer)
     except (LinkError, TimeoutError) as error:
         raise _lost(remote, sent, size) from error
     _refuse(answer)
@@ -237,11 +224,11 @@ def upload(
     )
 
 
-def _send_rest(pipe: "Pipe", local: Path, have: int) -> Iterator[int]:
+def _send_rest(link: Link, local: Path, have: int) -> Iterator[int]:
     with local.open("rb") as file:
         file.seek(have)
         while data := file.read(_CHUNK_BYTES):
-            pipe.send(data)
+            link.send(data)
             have += len(data)
             yield have
 

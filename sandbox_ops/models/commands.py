@@ -51,13 +51,13 @@ class CommandResult:
 
     Attributes:
         job: Its record; state `UNKNOWN` where the connection was lost.
-        kind: Which of the four ends it was.
+        end: Which of the four ends it was.
         left: Processes of a timed-out command that could not be ended. Empty: the
             whole tree is dead.
     """
 
     job: Job
-    kind: EndKind
+    end: EndKind
     stdout: Output = field(default_factory=Output)
     stderr: Output = field(default_factory=Output)
     left: tuple[str, ...] = ()
@@ -65,21 +65,21 @@ class CommandResult:
     @property
     def ok(self) -> bool:
         """Whether it exited 0."""
-        return self.kind is EndKind.EXITED and self.job.exit_code == 0
+        return self.end is EndKind.EXITED and self.job.exit_code == 0
 
     @property
     def exit_code(self) -> int:
         """Its own code, 128+n for a signal, 124 timed out, 255 connection lost."""
-        if self.kind is EndKind.TIMED_OUT:
+        if self.end is EndKind.TIMED_OUT:
             return 124
-        if self.kind is EndKind.CONNECTION_LOST or self.job.exit_code is None:
+        if self.end is EndKind.CONNECTION_LOST or self.job.exit_code is None:
             return 255
         return self.job.exit_code
 
     @property
     def tree_dead(self) -> bool | None:
         """Whether every process of it is dead; None where nobody could look."""
-        if self.kind is EndKind.CONNECTION_LOST:
+        if self.end is EndKind.CONNECTION_LOST:
             return None
         return not self.left and not self.job.survivors
 
@@ -87,7 +87,7 @@ class CommandResult:
         """The result as `run --json` shows it."""
         return {
             "job": self.job.as_json(),
-            "end": str(self.kind),
+            "end": str(self.end),
             "tree_dead": self.tree_dead,
             "left": list(self.left),
             "stdout": self.stdout.text,

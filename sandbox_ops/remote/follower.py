@@ -1,6 +1,6 @@
 """Foreground = start + follow: one shared poll for every command somebody waits for.
 
-A follower's link may die: the poll heals it, or each of its commands is answered
+A follower's link may die: the poll reconnects, or each of its commands is answered
 "connection lost", with the job named.
 """
 
@@ -11,14 +11,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 
-from sandbox_ops.errors import ConnectError, NotFoundError
+from sandbox_ops.errors import ConnectError, NotFoundError, SandboxError
 from sandbox_ops.models import CommandResult, EndKind, Job, JobState
-from sandbox_ops.remote import job_replies
-from sandbox_ops.remote.pool import Workers
+from sandbox_ops.models.options import Listener
+from sandbox_ops.remote.job_query import JobQuery
+from sandbox_ops.remote.job_replies import JobReply
 from sandbox_ops.remote.stream import PIECE_BYTES, Collector, Range
-from sandbox_ops.remote.worker import Reply
 
-Listener = Callable[[str, bytes], None]
+Status = Callable[[Sequence[JobQuery]], "Future[tuple[JobReply | SandboxError, ...]]"]
+"""An engine's: an answer for each query, in order."""
+
 _MOST_JOBS_A_POLL = 200
 _POLL_BYTES = 32 << 20
 """Of each of the two streams, whatever the number of commands: it is held in memory."""
@@ -83,17 +85,17 @@ class Watch:
         for stream in self._streams.values():
             stream.asked(asked_bytes)
 
-    def question(self, at_most: int) -> tuple[str, ...]:
-        """Return the words of the next poll: for so many bytes of each stream."""
+    def query(self, at_most: int) -> JobQuery:
+        """Return what to ask next: for so many bytes of each stream."""
         ended = self.job.state.ended
-        log, log_bytes = self._streams["log"].next_range(ended=ended, at_most=at_most)
-        err, err_bytes = self._streams["stderr"].next_range(
-            ended=ended, at_most=at_most
+        log = self._streams["log"].next_range(ended=ended, at_most=at_most)
+        stderr = self._streams["stderr"].next_range(ended=ended, at_most=at_most)
+        from_the_end = log[0] < 0 or stderr[0] < 0
+        return JobQuery(
+            job=self.job.id, log=log, stderr=stderr, with_sizes=from_the_end
         )
-        mode = "s" if log < 0 or err < 0 else ""
-        return (self.job.id, mode, str(log), str(log_bytes), str(err), str(err_bytes))
 
-    def take(self, reply: job_replies.JobReply) -> None:
+    def take(self, reply: JobReply) -> None:
         """Take in an answer; the future resolves at the end."""
         before = self.job
         self.job = dataclasses.replace(
@@ -109,7 +111,7 @@ class Watch:
         if any(stream.truncated for stream in self._streams.values()):
             self.job = dataclasses.replace(self.job, log_incomplete=True)
         if ended and all(stream.done for stream in self._streams.values()):
-            self._resolve(_kind(self.job))
+            self._resolve(_end(self.job))
 
     @property
     def pause_s(self) -> float:
@@ -125,7 +127,7 @@ class Watch:
         soon = min(max(age * 0.1, _SOONEST_S), 1.0)
         return soon if self._heard else max(soon, min(age * 0.02, _LATEST_S))
 
-    def lose(self) -> None:
+    def mark_connection_lost(self) -> None:
         """Resolve as connection lost: the outcome is unknown."""
         self.job = dataclasses.replace(self.job, state=JobState.UNKNOWN, reason="")
         self._resolve(EndKind.CONNECTION_LOST)
@@ -135,10 +137,10 @@ class Watch:
         with contextlib.suppress(InvalidStateError):
             self.future.set_exception(error)
 
-    def _resolve(self, kind: EndKind) -> None:
+    def _resolve(self, end: EndKind) -> None:
         result = CommandResult(
             job=self.job,
-            kind=kind,
+            end=end,
             stdout=self._streams["log"].output,
             stderr=self._streams["stderr"].output,
             left=self._left,
@@ -147,7 +149,7 @@ class Watch:
             self.future.set_result(result)
 
 
-def _kind(job: Job) -> EndKind:
+def _end(job: Job) -> EndKind:
     if job.state is JobState.TIMED_OUT:
         return EndKind.TIMED_OUT
     if job.signal or job.exit_code is None:
@@ -156,10 +158,14 @@ def _kind(job: Job) -> EndKind:
 
 
 class Follower:
-    """Polls for all watches at once, in one thread that lives while there are any."""
+    """Polls for all watches at once, in one thread that lives while there are any.
 
-    def __init__(self, workers: Workers) -> None:
-        self._workers = workers
+    Args:
+        status: Asks for all of them.
+    """
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
         self._watches: dict[str, list[Watch]] = {}
         self._lock = threading.Lock()
         self._news = threading.Event()
@@ -176,7 +182,7 @@ class Follower:
                 self._thread.start()
         self._news.set()
 
-    def expect(self, job_id: str) -> None:
+    def poll_soon(self, job_id: str) -> None:
         """Ask often again: something was done that is likely to end this job."""
         with self._lock:
             for watch in self._watches.get(job_id, ()):
@@ -203,43 +209,27 @@ class Follower:
 
     def _poll(self, watches: Sequence[Watch]) -> None:
         at_most = min(PIECE_BYTES, _POLL_BYTES // len(watches))
-        words = [word for watch in watches for word in watch.question(at_most)]
         try:
-            reply = self._workers.submit("poll", words).result()
+            answers = self._status([watch.query(at_most) for watch in watches]).result()
         except ConnectError:
             for watch in watches:
-                watch.lose()
+                watch.mark_connection_lost()
             return
         except Exception as error:  # noqa: BLE001  # belongs to those who wait
             for watch in watches:
                 watch.fail(error)
             return
-        self._deal(watches, reply)
-
-    def _deal(self, watches: Sequence[Watch], reply: Reply) -> None:
-        hello = self._workers.hello
-        assert hello is not None  # noqa: S101  # a reply came from a worker
-        gone = job_replies.missing(reply)
-        answers = iter(_split(reply))
-        for watch in watches:
-            segments = next(answers, [])
-            try:
-                found = job_replies.jobs(segments, hello.base).get(watch.job.id)
-                if found is not None:
-                    watch.take(found)
-                elif watch.job.id in gone:
-                    watch.fail(
-                        NotFoundError(f"the record of {watch.job.id} was removed")
-                    )
-            except Exception as error:  # noqa: BLE001  # a listener's, or a bad record
-                watch.fail(error)
+        for watch, answer in zip(watches, answers, strict=True):
+            _dispatch(watch, answer)
 
 
-def _split(reply: Reply) -> list[Reply]:
-    """Split the answer to a poll at its jobs: one may be asked for twice."""
-    parts: list[Reply] = [[]]
-    for segment in reply:
-        parts[-1].append(segment)
-        if segment.what in {"job", "missing"}:
-            parts.append([])
-    return parts
+def _dispatch(watch: Watch, answer: JobReply | SandboxError) -> None:
+    if isinstance(answer, NotFoundError):
+        answer = NotFoundError(f"the record of {watch.job.id} was removed")
+    if isinstance(answer, SandboxError):
+        watch.fail(answer)
+        return
+    try:
+        watch.take(answer)
+    except Exception as error:  # noqa: BLE001  # a listener's
+        watch.fail(error)

@@ -1,7 +1,7 @@
-"""Resident shells on one connection: any thread asks, few sessions answer.
+"""Resident shells on one machine: any thread asks, few links answer.
 
 Every request of ours may be sent again (a start carries its token), so a lost link is
-healed here and nowhere else: reconnect, ask again, give up after `HEAL_S`.
+opened again here and nowhere else: reconnect, ask again, give up in time (`requests`).
 """
 
 import contextlib
@@ -10,54 +10,32 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from sandbox_ops.errors import (
-    ConnectError,
-    ConnectionLostError,
-    HostKeyError,
-    TimedOutError,
-)
-from sandbox_ops.remote.worker import Hello, Reply, Worker
+from sandbox_ops.errors import ConnectError, ConnectionLostError, HostKeyError
+from sandbox_ops.links import LinkError, Links, SessionLimitError
+from sandbox_ops.remote import requests
+from sandbox_ops.remote.requests import TOO_LITTLE_S, Request
+from sandbox_ops.remote.worker import Hello, Reply, Worker, WorkerCrashedError
 
-if TYPE_CHECKING:
-    from sandbox_ops.ssh.connection import SandboxConnection
-
-MOST_WORKERS = 4
-HEAL_S = 15.0
-ANSWER_S = 30.0
-_MOST_MISSES = 2
-_LEAST_S = 0.3
-"""What is left of the time to heal is then too little to connect in."""
-
-
-@dataclass(slots=True)
-class _Request:
-    verb: str
-    arguments: Sequence[str]
-    answer_s: float
-    future: "Future[Reply]" = field(default_factory=Future)
-    started: bool = False
-    sent: bool = False
-    asked_at: float = field(default_factory=time.monotonic)
-    lost_at: float | None = None
-    misses: int = 0
+MAX_WORKERS = 4
+ANSWER_TIMEOUT_S = 30.0
+_MAX_UNANSWERED = 2
+_MAX_CRASHES = 2
 
 
 class Workers:
-    """The pool. No thread and no session is held while a user's command runs.
+    """The pool. No thread and no link is held while a user's command runs.
 
     Args:
-        connection: Opened on first use, and again when it was lost.
+        links: Connected on first use, and again when the connection was lost.
     """
 
-    def __init__(self, connection: "SandboxConnection") -> None:
-        self._connection = connection
-        self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+    def __init__(self, links: Links) -> None:
+        self._links = links
+        self._queue: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
-        self._most = MOST_WORKERS
+        self._max_workers = MAX_WORKERS
         self._idle = 0
         self._closed = False
         self._was_open = False
@@ -66,15 +44,20 @@ class Workers:
         self.hello: Hello | None = None
 
     def submit(
-        self, verb: str, arguments: Sequence[str], *, answer_s: float = ANSWER_S
+        self,
+        verb: str,
+        arguments: Sequence[str],
+        *,
+        answer_s: float = ANSWER_TIMEOUT_S,
     ) -> "Future[Reply]":
         """Ask; the future holds the segments of the answer, without its last.
 
         Its errors: `ConnectError` where the machine cannot be reached at all,
-        `ConnectionLostError` where the link died and could not be healed,
-        `TimedOutError` where the machine lives and does not answer.
+        `ConnectionLostError` where the link died and did not come back,
+        `TimedOutError` where the machine lives and does not answer, `ProtocolError`
+        where our shell there cannot begin, or ends by an error.
         """
-        request = _Request(verb, arguments, answer_s)
+        request = Request(verb, arguments, answer_s)
         with self._lock:
             if self._closed:
                 request.future.set_exception(
@@ -82,7 +65,10 @@ class Workers:
                 )
                 return request.future
             self._queue.put(request)
-            if self._queue.qsize() > self._idle and len(self._threads) < self._most:
+            if (
+                self._queue.qsize() > self._idle
+                and len(self._threads) < self._max_workers
+            ):
                 self._add_thread()
         return request.future
 
@@ -103,7 +89,7 @@ class Workers:
             threads = tuple(self._threads)
         for _ in threads:
             self._queue.put(None)
-        self._connection.close()
+        self._links.close()
         for thread in threads:
             thread.join(5)
         with contextlib.suppress(queue.Empty):
@@ -129,7 +115,7 @@ class Workers:
             if worker is not None:
                 worker.close()
 
-    def _next(self) -> _Request | None:
+    def _next(self) -> Request | None:
         with self._lock:
             self._idle += 1
         try:
@@ -141,23 +127,23 @@ class Workers:
     def _superfluous(self) -> bool:
         """Whether this thread goes: the server allows fewer sessions than we have."""
         with self._lock:
-            if len(self._threads) <= self._most:
+            if len(self._threads) <= self._max_workers:
                 return False
             self._threads.discard(threading.current_thread())
             return True
 
-    def _answer(self, request: _Request, worker: "Worker | None") -> "Worker | None":
-        """Answer one request, healing the link; return the worker to go on with."""
+    def _answer(self, request: Request, worker: Worker | None) -> Worker | None:
+        """Answer one request, over a new link if need be; return the worker to go on with."""
         pause_s = 0.05
         while True:
-            if worker is not None and not self._connection.is_connected:
+            if worker is not None and not (worker.is_open and self._links.is_connected):
                 worker.close()
                 worker = None  # so that we know: nothing was sent
             try:
                 worker = worker or self._new_worker(request)
                 request.sent = True
                 segments = worker.ask(request.verb, request.arguments, request.answer_s)
-                self.hello = worker.hello
+                self.hello, self._was_open = worker.hello, True
                 request.future.set_result(segments)
             except Exception as error:  # noqa: BLE001  # the asker's to see, not ours to lose
                 if worker is not None:
@@ -167,97 +153,65 @@ class Workers:
                     return None
             else:
                 return worker
-            left_s = self._heal_left_s(request) - _LEAST_S
+            left_s = request.reconnect_left_s - TOO_LITTLE_S
             threading.Event().wait(max(0, min(pause_s, left_s)))
             pause_s = min(pause_s * 2, 1.0)
 
-    def _settled(self, request: _Request, error: Exception) -> bool:
+    def _settled(self, request: Request, error: Exception) -> bool:
         """Decide whether an error ends the request, or it is worth asking again."""
-        from sandbox_ops.ssh.channel import LinkError, SessionLimitError
-
         if isinstance(error, SessionLimitError):
             return self._yield_to_others(request)
         if isinstance(error, TimeoutError):
-            request.misses += 1
-            if request.misses < _MOST_MISSES:
+            request.unanswered += 1
+            if request.unanswered < _MAX_UNANSWERED:
                 return False
-            error = _no_answer(request)
-        elif isinstance(error, LinkError) or self._may_heal(error):
-            request.lost_at = request.lost_at or time.monotonic()
+            error = requests.no_answer(request)
+        elif isinstance(error, WorkerCrashedError):
+            request.crashes += 1
+            if request.crashes < _MAX_CRASHES:
+                return False
+            error = requests.crashed(self._links.description, request, error)
+        elif isinstance(error, LinkError) or self._may_come_back(request, error):
+            request.hit_by_loss(time.monotonic(), self._links.heard_at)
             self._loss = error
-            if not self._closed and self._heal_left_s(request) > _LEAST_S:
+            if not self._closed and request.reconnect_left_s > TOO_LITTLE_S:
                 return False
-            error = _lost(self._connection.host, request, error)
+            error = requests.lost(self._links.description, request, error)
         self._fail(request, error)
         return True
 
-    def _may_heal(self, error: Exception) -> bool:
+    def _may_come_back(self, request: Request, error: Exception) -> bool:
         """Whether a failed connect is part of an outage, not a first try."""
-        again = self._was_open and not isinstance(error, HostKeyError)
-        return again and isinstance(error, ConnectError)
+        again = self._was_open or request.give_up_at is not None
+        return (
+            again
+            and isinstance(error, ConnectError)
+            and not isinstance(error, HostKeyError)
+        )
 
-    def _heal_left_s(self, request: _Request) -> float:
-        """How long a lost link may still be healed for the sake of a request."""
-        if request.lost_at is None:
-            return HEAL_S
-        return max(0.0, request.lost_at + HEAL_S - time.monotonic())
-
-    def _new_worker(self, request: _Request) -> "Worker":
-        if self._was_open and not self._connection.is_connected:
+    def _new_worker(self, request: Request) -> Worker:
+        if self._was_open and not self._links.is_connected:
             # those that waited in the queue meanwhile were hit by the same loss
             self._lost_at = self._lost_at or time.monotonic()
-            request.lost_at = request.lost_at or max(self._lost_at, request.asked_at)
-        if request.lost_at is None:
-            self._connection.open(asked_at=request.asked_at)
-        elif self._loss is not None and self._heal_left_s(request) < _LEAST_S:
+            request.hit_by_loss(self._lost_at, self._links.heard_at)
+        if request.give_up_at is None:
+            self._links.connect(asked_at=request.asked_at)
+        elif self._loss is not None and request.reconnect_left_s < TOO_LITTLE_S:
             raise self._loss  # it waited in the queue until the time was over
-        else:  # an attempt under way must not outlast the time to heal
-            self._connection.open(self._heal_left_s(request))
+        else:  # an attempt under way must not outlast the time to reconnect
+            self._links.connect(request.reconnect_left_s)
         self._lost_at = self._loss = None
-        worker = Worker(self._connection)
-        self._was_open = True
-        return worker
+        return Worker(self._links)
 
-    def _yield_to_others(self, request: _Request) -> bool:
+    def _yield_to_others(self, request: Request) -> bool:
         """Leave the request to another worker, where there is another."""
         with self._lock:
             if len(self._threads) < 2:  # noqa: PLR2004  # alone: wait for a session
                 return False
-            self._most = len(self._threads) - 1
+            self._max_workers = len(self._threads) - 1
         self._queue.put(request)
         return True
 
-    def _fail(self, request: _Request, error: Exception) -> None:
+    def _fail(self, request: Request, error: Exception) -> None:
         if not request.future.done():
             request.future.set_exception(error)
-
-
-def _no_answer(request: _Request) -> TimedOutError:
-    return TimedOutError(
-        f"the machine is there, but did not answer `{request.verb}` within "
-        f"{request.answer_s:.0f} s, twice",
-        "A file system that hangs (NFS), or a machine out of memory: look at it.",
-    )
-
-
-def _lost(host: str, request: _Request, error: Exception) -> ConnectError:
-    if not request.sent:
-        return ConnectError(
-            f"the connection to {host} was lost and did not come back within "
-            f"{HEAL_S:.0f} s, so `{request.verb}` was never sent: {error}",
-            "Nothing was done. Try again when the machine is reachable.",
-        )
-    unsure = {
-        "start": "Whether the command was started is not known: see `sandbox-ops jobs` "
-        "before you start it again.",
-        "stop": "Whether the job was stopped is not known: stop it again when the "
-        "machine is reachable.",
-    }
-    return ConnectionLostError(
-        f"the connection to {host} was lost and did not come back within "
-        f"{HEAL_S:.0f} s: {error}",
-        unsure.get(
-            request.verb,
-            "What runs there goes on. Try again when the machine is reachable.",
-        ),
-    )

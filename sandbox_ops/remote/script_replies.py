@@ -96,13 +96,13 @@ def of(
         ConnectionLostError: If the outcome is not known.
         TimedOutError: If it did not end in its time.
     """
-    if result.kind is EndKind.CONNECTION_LOST:
+    if result.end is EndKind.CONNECTION_LOST:
         job = result.job.id
         raise ConnectionLostError(
             f"cannot {doing}: the connection was lost, {job} may still run",
             f"Look: sandbox-ops logs {job}",
         )
-    if result.kind is EndKind.TIMED_OUT:
+    if result.end is EndKind.TIMED_OUT:
         raise TimedOutError(f"cannot {doing}: it took too long and was stopped")
     if result.ok:
         return read(result.stdout.text)

@@ -5,13 +5,12 @@ The record is the part that only Python reads; the machine keeps it as it is.
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox_ops.errors import ConnectionLostError, UsageError
-from sandbox_ops.models import CommandResult, EndKind, Job, JobState, job_ids
+from sandbox_ops.errors import UsageError
+from sandbox_ops.models import job_ids
 from sandbox_ops.remote import job_replies, scripts
 
 _COMMAND_IN_RECORD = 4000
@@ -129,45 +128,3 @@ class StartRequest:
             "name": job_ids.name_key(self.name) if self.name else "",
         } | {f"file.{name}": text for name, text in self.files.items()}
         return [f"{name}={value}" for name, value in fields.items()]
-
-
-class Call:
-    """A foreground command under way.
-
-    Attributes:
-        future: Resolves to its `CommandResult`; to an error where it never started.
-    """
-
-    def __init__(self, stop: Callable[[str], None]) -> None:
-        self.future: Future[CommandResult] = Future()
-        self.job_id: str | None = None
-        self._stop = stop
-        self._cancelled = False
-
-    def begun(self, job_id: str) -> None:
-        """Take note of the id; a cancel that came earlier is carried out now."""
-        self.job_id = job_id
-        if self._cancelled:
-            self._stop(job_id)
-
-    def cancel(self) -> None:
-        """Stop the command's whole tree on the machine. The future still resolves."""
-        self._cancelled = True
-        if self.job_id is not None:
-            self._stop(self.job_id)
-
-
-def start_outcome_unknown(
-    request: StartRequest, error: ConnectionLostError
-) -> CommandResult:
-    """Return the result of a start whose answer was lost: it may run, without an id."""
-    kept = request.record
-    job = Job(
-        id="",
-        state=JobState.UNKNOWN,
-        reason=f"{error.message}; see `jobs` for whether it was started",
-        command=kept["command"],
-        description=kept["description"],
-        foreground=True,
-    )
-    return CommandResult(job=job, kind=EndKind.CONNECTION_LOST)

@@ -1,4 +1,4 @@
-"""A session as bytes in and out, with three ends told apart: done, dead, too many."""
+"""The default link: a session of an SSH connection, as a Fabric channel carries it."""
 
 import contextlib
 import time
@@ -7,17 +7,11 @@ import paramiko
 from paramiko.channel import Channel
 from paramiko.common import cMSG_CHANNEL_REQUEST
 
+from sandbox_ops.links import CHUNK_BYTES, LinkEnd, LinkError, SessionLimitError
+
 _OPEN_TIMEOUT_S = 10.0
 _STATUS_S = 10.0
 _NO_STATUS = -1
-
-
-class LinkError(Exception):
-    """The connection under a session died, or the session did."""
-
-
-class SessionLimitError(Exception):
-    """The server allows no further session (MaxSessions of sshd_config(5))."""
 
 
 def _execute(transport: paramiko.Transport, channel: Channel, command: str) -> None:
@@ -35,11 +29,22 @@ def _execute(transport: paramiko.Transport, channel: Channel, command: str) -> N
     transport._send_user_message(request)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
-class Pipe:
-    """One running session."""
+class ChannelLink:
+    """One running session; see `sandbox_ops.links.Link`."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
+
+    @property
+    def is_open(self) -> bool:
+        """Whether neither the session nor its connection has ended."""
+        transport = self._channel.get_transport()
+        return not self._channel.closed and transport.is_active()
+
+    def end_input(self) -> None:
+        """Send the end of the input (RFC 4254, 5.3)."""
+        with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
+            self._channel.shutdown_write()
 
     def send(self, data: bytes) -> None:
         """Send it all.
@@ -52,7 +57,7 @@ class Pipe:
         except (OSError, EOFError) as error:
             raise LinkError(f"cannot send: {error}") from error
 
-    def receive(self, timeout_s: float, size_bytes: int = 1 << 18) -> bytes:
+    def receive(self, timeout_s: float, size_bytes: int = CHUNK_BYTES) -> bytes:
         """Return what has come, at least a byte; nothing at the session's end.
 
         Raises:
@@ -67,13 +72,12 @@ class Pipe:
         except (OSError, EOFError) as error:
             raise LinkError(f"cannot receive: {error}") from error
 
-    def ended(self) -> bool:
-        """Whether the command ended by itself; not, where its connection died.
-
-        To be asked when nothing comes any more: how it ended comes right after.
-        """
-        told = self._channel.status_event.wait(_STATUS_S)
-        return told and self._channel.exit_status != _NO_STATUS
+    def end(self) -> LinkEnd:
+        """Say why it ended: how the command did comes right after its output's end."""
+        known = self._channel.status_event.wait(_STATUS_S)
+        if known and self._channel.exit_status != _NO_STATUS:
+            return LinkEnd.FINISHED
+        return LinkEnd.DIED
 
     def complaint(self) -> str:
         """Return what the session said on stderr so far."""
@@ -91,7 +95,7 @@ class Pipe:
 _COMPLAINT_BYTES = 4096
 
 
-def open_pipe(transport: paramiko.Transport, command: str) -> Pipe:
+def open_link(transport: paramiko.Transport, command: str) -> ChannelLink:
     """Return a session that runs the command.
 
     Raises:
@@ -108,4 +112,4 @@ def open_pipe(transport: paramiko.Transport, command: str) -> Pipe:
             # paramiko names the cause to one of those refused at once, not to all
             raise SessionLimitError(str(error)) from error
         raise LinkError(f"cannot open a session: {error}") from error
-    return Pipe(channel)
+    return ChannelLink(channel)

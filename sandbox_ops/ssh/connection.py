@@ -45,6 +45,11 @@ class _Link:
     lock: threading.RLock = field(default_factory=threading.RLock)
     files: threading.RLock = field(default_factory=threading.RLock)
     failed: tuple[float, Exception] | None = None
+    heard_at: float | None = None
+
+    def hear(self) -> None:
+        """Take note of a sign of life."""
+        self.heard_at = time.monotonic()
 
 
 class SandboxConnection(UserVerbs):
@@ -142,7 +147,8 @@ class SandboxConnection(UserVerbs):
                 if attempt == _ATTEMPTS - 1 or (within_s is not None and within_s <= 0):
                     raise
                 threading.Event().wait(pause_s)
-        probe.begin(self.transport)
+        self._link.hear()
+        probe.begin(self.transport, self._link.hear)
 
     def _open_once(self, budget: Budget) -> None:
         try:
@@ -280,7 +286,26 @@ class SandboxConnection(UserVerbs):
             if self._link.via is not None:
                 self._link.via.close()
 
-    def shell(self, command: str) -> "channel.Pipe":
+    # -- as `sandbox_ops.links.Links`: what our workers know of it --------------------
+
+    @property
+    def description(self) -> str:
+        """The machine, as messages name it."""
+        return str(self.host)
+
+    @property
+    def heard_at(self) -> float | None:
+        """When the machine last answered; see `probe`."""
+        link: _Link = self._link
+        return link.heard_at
+
+    def connect(
+        self, within_s: float | None = None, *, asked_at: float | None = None
+    ) -> None:
+        """Open the connection, if it is not; see `open`."""
+        self.open(within_s, asked_at=asked_at)
+
+    def open_link(self, command: str) -> channel.ChannelLink:
         """Return a new session that runs the command, as bytes in and out.
 
         Raises:
@@ -288,7 +313,7 @@ class SandboxConnection(UserVerbs):
             LinkError: The connection died.
         """
         self.open()
-        return channel.open_pipe(self.transport, command)
+        return channel.open_link(self.transport, command)
 
 
 def _hop_config(config: SandboxConfig, hop: Address) -> SandboxConfig:

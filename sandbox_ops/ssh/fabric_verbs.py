@@ -99,7 +99,7 @@ class UserVerbs(Connection):  # type: ignore[misc]
         """End every process there whose environment carries the marker."""
         self.open()
         command = _KILL_MARKED.format(marker=marker)
-        with contextlib.closing(channel.open_pipe(self.transport, command)) as end:
+        with contextlib.closing(channel.open_link(self.transport, command)) as end:
             while end.receive(10):
                 pass
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+from collections.abc import Callable
 
 from paramiko import Transport
 
@@ -9,18 +10,22 @@ EVERY_S = 5.0
 ANSWER_S = 5.0
 
 
-def begin(transport: Transport) -> None:
+def begin(transport: Transport, heard: Callable[[], None]) -> None:
     """Watch over a transport until it closes; close it when nobody answers.
+
+    Args:
+        transport: The connection.
+        heard: Called with each answer: the machine lives.
 
     A frozen host still acknowledges at TCP's level. Only an answer of sshd's own shows
     that somebody is there (a global request with want-reply: RFC 4254, section 4).
     """
     threading.Thread(
-        target=_watch, args=(transport,), name="ssh-probe", daemon=True
+        target=_watch, args=(transport, heard), name="ssh-probe", daemon=True
     ).start()
 
 
-def _watch(transport: Transport) -> None:
+def _watch(transport: Transport, heard: Callable[[], None]) -> None:
     idle = threading.Event()
     while transport.is_active():
         idle.wait(EVERY_S)
@@ -31,6 +36,8 @@ def _watch(transport: Transport) -> None:
         if not answered.wait(ANSWER_S):
             transport.close()
             return
+        if transport.is_active():
+            heard()
 
 
 def _ask(transport: Transport, answered: threading.Event) -> None:

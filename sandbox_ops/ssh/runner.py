@@ -20,7 +20,7 @@ from paramiko.ssh_exception import SSHException
 from paramiko.transport import Transport as ParamikoTransport
 
 from sandbox_ops.errors import ConnectionLostError
-from sandbox_ops.ssh.channel import SessionLimitError
+from sandbox_ops.links import SessionLimitError
 
 _SIGNAL_NUMBERS = {
     "HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9,

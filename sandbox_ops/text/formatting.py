@@ -96,11 +96,11 @@ def end_lines(result: CommandResult) -> tuple[str, ...]:
     """What an exit code alone does not say of how a command ended."""
     job = result.job
     lines: list[str] = []
-    if result.kind is EndKind.SIGNALLED:
+    if result.end is EndKind.SIGNALLED:
         lines.append(f"{job.id} {job.words}")
-    elif result.kind is EndKind.TIMED_OUT:
+    elif result.end is EndKind.TIMED_OUT:
         lines.append(f"{job.id} timed out; {_tree(result.left)}")
-    elif result.kind is EndKind.CONNECTION_LOST:
+    elif result.end is EndKind.CONNECTION_LOST:
         lines += _lost(job)
     if survivors := survivors_line(job):
         lines.append(survivors)

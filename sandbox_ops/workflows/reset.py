@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox_ops.errors import RefusedError
-from sandbox_ops.git import words
+from sandbox_ops.git import explanations
 from sandbox_ops.machine import jobs, repo
 from sandbox_ops.machine.repo import Tree
 from sandbox_ops.models import Job, MachineStatus, Project
@@ -83,9 +83,9 @@ def reset(sandbox: Sandbox, project: Project, *, dry_run: bool = False) -> Reset
     """
     tree = repo.cloned(sandbox, project)
     keep = outputs.patterns(project)
-    branch = words.check_branch(project.branch or tree.branch or "")
-    refuse_other(tree, project, sandbox.config.name)
-    _refuse_locked(tree, sandbox.config.name)
+    branch = explanations.check_branch(project.branch or tree.branch or "")
+    refuse_other(tree, project, sandbox.config.label)
+    _refuse_locked(tree, sandbox.config.label)
     status = jobs.status(sandbox, path=tree.path, tails=0)
     users = preflight.users(status.jobs, tree.path)
     users += preflight.leftovers(status.jobs, tree.path)

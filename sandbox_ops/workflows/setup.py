@@ -71,7 +71,7 @@ def setup(
     path = repo.place(sandbox, project)
     tree = repo.look(sandbox, project)
     if tree is not None:
-        refuse_other(tree, project, sandbox.config.name)
+        refuse_other(tree, project, sandbox.config.label)
         if environment.look(sandbox, project, path).is_current:
             for name in ("clone", "logs", "environment", "verify"):
                 steps.take(name, lambda: ("ok", "unchanged"))
@@ -167,6 +167,6 @@ def failure(command: str, result: CommandResult) -> str:
     how = {
         EndKind.TIMED_OUT: "took too long",
         EndKind.CONNECTION_LOST: f"lost the connection; {result.job.id} may still run",
-    }.get(result.kind, f"exit code {result.exit_code}")
+    }.get(result.end, f"exit code {result.exit_code}")
     said = (result.stderr.text or result.stdout.text).strip().splitlines()
     return "\n".join([f"{command}: {how}", *said[-_SHOWN_LINES:]])

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sandbox_ops.errors import RefusedError, UsageError
-from sandbox_ops.git import local, words
+from sandbox_ops.git import explanations, local
 from sandbox_ops.git.local import LocalTree, Upstream
 from sandbox_ops.machine import jobs, repo
 from sandbox_ops.machine.repo import Tree
@@ -68,11 +68,11 @@ def sync(sandbox: Sandbox, project: Project, *, push: bool = False) -> SyncRepor
     target = _local_target(project, push=push) if project.root else None
     tree = repo.cloned(sandbox, project)
     if target is None:
-        branch = words.check_branch(project.branch or tree.branch or "")
+        branch = explanations.check_branch(project.branch or tree.branch or "")
         why = f"no local clone here: took what {branch} is upstream"
         target = _Target(branch=branch, warnings=(why,))
     status = jobs.status(sandbox, path=tree.path, tails=0)
-    refuse_changed(tree, project, sandbox.config.name)
+    refuse_changed(tree, project, sandbox.config.label)
     refuse_used(preflight.users(status.jobs, tree.path), tree.path)
 
     tip = repo.fetch(sandbox, tree.path, target.branch, target.commit or "")
@@ -123,11 +123,11 @@ def refuse_other(tree: Tree, project: Project, machine: str) -> None:
     Raises:
         RefusedError: It names both.
     """
-    if project.repo and not words.same_repository(tree.url, project.repo):
+    if project.repo and not explanations.same_repository(tree.url, project.repo):
         raise RefusedError(
             f"{tree.path} on {machine} is a clone of "
-            f"{words.without_password(tree.url) or 'nothing'}, not of "
-            f"{words.without_password(project.repo)}",
+            f"{explanations.without_password(tree.url) or 'nothing'}, not of "
+            f"{explanations.without_password(project.repo)}",
             "If that is right: sandbox-ops run -- git remote set-url origin URL",
         )
 

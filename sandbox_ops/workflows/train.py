@@ -89,7 +89,7 @@ def train(
         environment=found,
         command=command,
         settings=settings or {},
-        machine=sandbox.config.name,
+        machine=sandbox.config.label,
         gpus=chosen,
     )
     patch = repo.patch(sandbox, tree.path) if tree.edits else None

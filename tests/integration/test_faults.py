@@ -15,9 +15,9 @@ from sshd import SshServer
 from waiting import wait_until
 
 from sandbox_ops import CommandResult, EndKind, JobState, Sandbox
+from sandbox_ops.engines.foreground import Call
 from sandbox_ops.errors import ConnectError, ConnectionLostError
 from sandbox_ops.machine import jobs
-from sandbox_ops.remote.start_request import Call
 
 NOTICED_S = 15
 ANSWERED_S = 15 + 2  # after it was noticed; a busy machine may be late by so much
@@ -78,7 +78,7 @@ def test_a_black_holed_link_is_noticed_and_the_job_named(
             assert "was never sent" in error.message
         measured("16 more commands: answered", time.monotonic() - started)
         assert time.monotonic() - started < ANSWERED_S
-        assert (result.kind, result.job.state) == (
+        assert (result.end, result.job.state) == (
             EndKind.CONNECTION_LOST,
             JobState.UNKNOWN,
         )
@@ -99,7 +99,7 @@ def test_a_link_that_comes_back_is_healed_and_the_true_ending_answered(
         notice(sandbox, "link that comes back")
         heal()
         result = call.future.result(30)
-    assert (result.kind, result.exit_code) == (EndKind.EXITED, 9)
+    assert (result.end, result.exit_code) == (EndKind.EXITED, 9)
     assert result.stdout.text == "one\ntwo\n"
 
 
@@ -119,7 +119,7 @@ def test_a_frozen_host_is_noticed_although_its_kernel_answers(
         finally:
             for pid in frozen:
                 os.kill(pid, signal.SIGCONT)
-        assert result.kind is EndKind.CONNECTION_LOST
+        assert result.end is EndKind.CONNECTION_LOST
         assert jobs.get(sandbox, str(call.job_id)).state is JobState.RUNNING
         jobs.stop(sandbox, str(call.job_id), grace_s=0)
 
@@ -172,7 +172,9 @@ def test_a_command_that_was_never_sent_is_an_error_that_says_so(
         took = measured("idle link: answered", time.monotonic() - started)
         assert took < ANSWERED_S
         heal()
-        assert [job.command for job in jobs.recent(sandbox)] == ["true"]
+        assert [job.command for job in jobs.recent(sandbox, include_commands=True)] == [
+            "true"
+        ]
 
 
 @pytest.mark.parametrize("reset", [True, False], ids=["RST", "FIN"])
@@ -189,13 +191,13 @@ def test_a_cut_link_is_healed_in_mid_command_and_between_commands(
             call = in_mid_command(sandbox, "echo one; sleep 1; echo two; exit 5")
             laid.cut(reset=reset)
             result = call.future.result(20)
-            assert (result.kind, result.exit_code) == (EndKind.EXITED, 5)
+            assert (result.end, result.exit_code) == (EndKind.EXITED, 5)
             assert result.stdout.text == "one\ntwo\n"
             laid.cut(reset=reset)
             started = time.monotonic()
             assert sandbox.run("echo next").stdout.text == "next\n"
             measured("cut between commands: next one", time.monotonic() - started)
-            assert len(jobs.recent(sandbox)) == 2
+            assert len(jobs.recent(sandbox, include_commands=True)) == 2
         assert laid.links == 3
 
 
@@ -255,6 +257,8 @@ def test_a_start_whose_answer_was_lost_is_one_job(
             os.kill(pid, signal.SIGKILL)
         results = [call.future.result(40) for call in calls]
         assert [r.stdout.text for r in results] == [f"{n}\n" for n in range(20)]
-        commands = [job.command for job in jobs.recent(sandbox, 50)]
+        commands = [
+            job.command for job in jobs.recent(sandbox, 50, include_commands=True)
+        ]
     for n in range(20):
         assert commands.count(f"sleep 0.3; echo {n}") == 1

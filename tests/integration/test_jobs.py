@@ -235,8 +235,7 @@ def test_after_a_reboot_a_running_job_is_lost_and_nothing_is_killed(
 def test_an_unknown_or_malformed_id_lists_the_known(
     sandbox: Sandbox,
 ) -> None:
-    sandbox.run("true")
-    newest = jobs.recent(sandbox, 1)[0].id
+    newest = sandbox.start("true").id
     with pytest.raises(NotFoundError) as caught:
         jobs.get(sandbox, "remote-99999")
     assert newest in caught.value.hint

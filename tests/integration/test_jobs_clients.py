@@ -56,7 +56,10 @@ def test_two_clients_do_random_things_at_once(
     ids = [job.id for client in clients for job in client.mine]
     assert len(set(ids)) == len(ids)
     with Sandbox(server.config()) as sandbox:
-        found = {job.id for job in jobs.recent(sandbox, 4 * operations)}
+        found = {
+            job.id
+            for job in jobs.recent(sandbox, 4 * operations, include_commands=True)
+        }
         assert set(ids) <= found
         for job_id in ids:
             jobs.stop(sandbox, job_id, grace_s=0)
@@ -114,7 +117,7 @@ class _Client:
         jobs.stop(sandbox, job.id, grace_s=0)
 
     def _look(self, sandbox: Sandbox) -> None:
-        for job in jobs.recent(sandbox, 50):
+        for job in jobs.recent(sandbox, 50, include_commands=True):
             before = self.ended.get(job.id)
             if before and (before.state, before.exit_code) != (
                 job.state,

@@ -48,7 +48,9 @@ def test_a_start_on_a_full_disk_is_refused_and_leaves_nothing(
         with pytest.raises(RefusedError, match="disk is full"):
             sandbox.start("echo never", gpus=(0,), name="x", unique_name=True)
         mounts.free(folder)
-        assert [job.command for job in jobs.recent(sandbox)] == ["true"]
+        assert [job.command for job in jobs.recent(sandbox, include_commands=True)] == [
+            "true"
+        ]
         assert sandbox.start("true", gpus=(0,)).id
 
 

@@ -122,7 +122,7 @@ def test_out_of_memory_is_named_where_the_kernel_tells(
     grows = f"printf '{text.format(4)}' >{counter}; " if kernel_says else ""
     with Sandbox(server.config()) as sandbox:
         result = sandbox.run(f"{grows}kill -9 $$")
-    assert result.kind is EndKind.SIGNALLED
+    assert result.end is EndKind.SIGNALLED
     expected = "out of memory" if kernel_says else ""
     assert (result.job.state, result.job.reason) == (JobState.FAILED, expected)
 

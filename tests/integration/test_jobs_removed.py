@@ -26,7 +26,7 @@ def test_a_job_that_removes_its_own_folder_keeps_its_exit_code(
     sandbox: Sandbox,
 ) -> None:
     result = sandbox.run('echo out; rm -rf "$SANDBOX_JOB"; exit 3', timeout_s=20)
-    assert (result.kind, result.exit_code) == (EndKind.EXITED, 3)
+    assert (result.end, result.exit_code) == (EndKind.EXITED, 3)
     assert result.job.log_incomplete
     assert jobs.get(sandbox, result.job.id).reason == REMOVED
 
@@ -35,9 +35,9 @@ def test_a_long_command_that_removes_its_own_folder_is_followed_to_its_end(
     sandbox: Sandbox,
 ) -> None:
     result = sandbox.run('rm -rf "$SANDBOX_JOB"; sleep 0.7; exit 3', timeout_s=20)
-    assert (result.kind, result.exit_code) == (EndKind.EXITED, 3)
+    assert (result.end, result.exit_code) == (EndKind.EXITED, 3)
     late = sandbox.run('sleep 0.7; rm -rf "$SANDBOX_JOB"; exit 4', timeout_s=20)
-    assert (late.kind, late.exit_code) == (EndKind.EXITED, 4)
+    assert (late.end, late.exit_code) == (EndKind.EXITED, 4)
 
 
 @pytest.mark.parametrize("foreground", [True, False])
@@ -47,7 +47,7 @@ def test_the_deadline_holds_although_the_folder_was_removed(
     command = 'rm -rf "$SANDBOX_JOB"; sleep 7801 & sleep 7801'
     if foreground:
         result = sandbox.run(command, timeout_s=1)
-        assert (result.kind, result.left) == (EndKind.TIMED_OUT, ())
+        assert (result.end, result.left) == (EndKind.TIMED_OUT, ())
         job = result.job
     else:
         job = sandbox.start(command, timeout_s=1)

@@ -97,8 +97,12 @@ def test_a_client_killed_anywhere_in_a_start_leaves_one_job_or_none(
     for n in range(kills):
         _start(server, n, 1.5 * min(spans) * n / kills)
     with Sandbox(server.config()) as sandbox:
-        wait_until(lambda: all(map(_up, jobs.recent(sandbox, 2 * kills))))
-        found = jobs.recent(sandbox, 2 * kills)
+        wait_until(
+            lambda: all(
+                map(_up, jobs.recent(sandbox, 2 * kills, include_commands=True))
+            )
+        )
+        found = jobs.recent(sandbox, 2 * kills, include_commands=True)
         known = {job.command: job.id for job in found}
         assert len(known) == len(found)
         mark = f"SANDBOX_JOB={server.home}"

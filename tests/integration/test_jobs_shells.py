@@ -65,9 +65,9 @@ def _a_day_in_the_life(server: SshServer) -> None:
             f"printf %s {'x' * 100_000} | wc -c"
         ).stdout.text.strip() == ("100000")
         assert sandbox.run("seq 1 200000", keep_bytes=2000).stdout.size_bytes == 1288895
-        assert sandbox.run("kill -SEGV $$").kind is EndKind.SIGNALLED
+        assert sandbox.run("kill -SEGV $$").end is EndKind.SIGNALLED
         late = sandbox.run("setsid sleep 7571 & sleep 7571", timeout_s=0.5)
-        assert (late.kind, late.left) == (EndKind.TIMED_OUT, ())
+        assert (late.end, late.left) == (EndKind.TIMED_OUT, ())
         _background(sandbox)
         with pytest.raises(NotFoundError, match="/nowhere"):
             sandbox.run("true", cwd="/nowhere")

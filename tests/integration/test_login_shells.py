@@ -1,6 +1,7 @@
 """What a login shell or its start-up file does: right answers, or the file is named."""
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,18 +67,42 @@ def test_a_bashrc_that_ends_the_shell_is_answered_right_or_named(
             assert (result.stdout.text, result.exit_code) == ("right\n", 4)
 
 
-@pytest.mark.soak  # it takes as long as a slow start-up file may
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("line", ["read -r stolen", "cat >/dev/null", "exec fish"])
-def test_a_bashrc_that_takes_what_we_send_is_named(make_sshd: Make, line: str) -> None:
+STEALS = {
+    "reads all": ("cat >/dev/null", "reads its input"),
+    "reads line by line": ("while read -r x; do :; done", "reads its input"),
+    "sends output away": ("exec >/dev/null", "sends the shell's output somewhere else"),
+}
+
+
+@pytest.mark.parametrize(("line", "does"), STEALS.values(), ids=STEALS.keys())
+def test_a_bashrc_that_takes_what_we_send_is_named_before_anybody_gives_up(
+    make_sshd: Make, line: str, does: str
+) -> None:
+    """It took 45 s, and the message did not say what the file does."""
     server = make_sshd(login_shell="/bin/bash")
     (server.home / ".bashrc").write_text(f"{line}\n")
+    started = time.monotonic()
     with (
         Sandbox(server.config()) as sandbox,
-        pytest.raises(ProtocolError, match="our command has not begun") as caught,
+        pytest.raises(ProtocolError, match=f"a start-up file on .* {does}") as caught,
     ):
         sandbox.run("echo right")
+    assert time.monotonic() - started < 25
     assert "~/.bashrc" in caught.value.hint
+
+
+SLOW = {
+    "each time": "sleep 6",
+    "the first time": "mkdir ~/seen 2>/dev/null && sleep 7",
+}
+
+
+@pytest.mark.parametrize("line", SLOW.values(), ids=SLOW.keys())
+def test_a_slow_bashrc_is_waited_for(make_sshd: Make, line: str) -> None:
+    server = make_sshd(login_shell="/bin/bash")
+    (server.home / ".bashrc").write_text(f"{line}\n")
+    with Sandbox(server.config()) as sandbox:
+        assert sandbox.run("echo right").stdout.text == "right\n"
 
 
 def test_busybox_s_ash_does_as_a_login_shell(make_sshd: Make, tmp_path: Path) -> None:

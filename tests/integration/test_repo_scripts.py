@@ -9,7 +9,7 @@ import pytest
 from gitproject import GitProject
 from scriptbox import SHELLS, ScriptBox, files, make_script_box
 
-from sandbox_ops.git import words
+from sandbox_ops.git import explanations
 from sandbox_ops.machine import environment
 
 
@@ -49,14 +49,14 @@ def test_without_a_branch_it_is_the_servers(box: ScriptBox) -> None:
 
 def test_a_branch_that_is_not_there_is_named(box: ScriptBox) -> None:
     said = box.refuses("repo_clone", place(box), box.project.url, "feature")
-    assert words.explain(said).kind == "not-found"
+    assert explanations.explain(said).kind == "not-found"
     assert "feature" in said
     assert list(box.workspace.iterdir()) == []
 
 
 def test_a_repository_that_is_not_there_leaves_nothing(box: ScriptBox) -> None:
     said = box.refuses("repo_clone", place(box), "file:///nowhere/at/all.git", "main")
-    assert words.explain(said).kind == "not-found"
+    assert explanations.explain(said).kind == "not-found"
     assert list(box.workspace.iterdir()) == []
 
 

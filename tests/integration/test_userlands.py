@@ -52,7 +52,7 @@ def test_any_bin_sh_runs_commands_jobs_and_transfers(
         assert result.stderr.text == "é\n"
         assert sandbox.run("printf 'né\\n' é日本").stdout.text == "né\n"
         late = sandbox.run("setsid sleep 7581 & sleep 7581", timeout_s=0.5)
-        assert (late.kind, late.left) == (EndKind.TIMED_OUT, ())
+        assert (late.end, late.left) == (EndKind.TIMED_OUT, ())
         job = sandbox.start("sleep 7582")
         assert jobs.stop(sandbox, job.id, grace_s=0).left == ()
         sent = tmp_path / "sent é"

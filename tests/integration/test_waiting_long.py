@@ -12,7 +12,7 @@ from sandbox_ops.remote.follower import Watch
 
 def waited_for(sandbox: Sandbox, seconds: float) -> Watch:
     """Return the one watch there is, as if it had gone on for so long."""
-    follower = sandbox._following
+    follower = sandbox._stack.follower
     wait_until(lambda: follower._watches)
     ((watch,),) = follower._watches.values()
     watch.followed_at = time.monotonic() - seconds
@@ -43,7 +43,7 @@ def test_a_cancel_is_answered_soon_however_long_the_wait_was(sandbox: Sandbox) -
     call = sandbox.submit("sleep 7803")
     watch = waited_for(sandbox, 3600)
     before = watch.job
-    sandbox._following._news.set()
+    sandbox._stack.follower._news.set()
     wait_until(lambda: watch.job is not before)  # and the next look is 5 s away
     began = time.monotonic()
     call.cancel()

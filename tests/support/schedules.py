@@ -73,12 +73,13 @@ class Schedule:
         self.seen: dict[str, Job] = {}
         self.broken: list[str] = []
         self._over = threading.Event()
-        self._first = 0
+        self._before: frozenset[str] = frozenset()
         self._full = False
 
     def run(self) -> list[str]:
         """Run it; return every invariant that was broken, in words."""
-        self._first = max((number(j) for j in jobs.recent(self._client, 1)), default=0)
+        earlier = jobs.recent(self._client, 500, include_commands=True)
+        self._before = frozenset(job.id for job in earlier)
         observer = threading.Thread(target=self._observe)
         observer.start()
         steps = (
@@ -192,7 +193,7 @@ class Schedule:
     def _tree_is_quiet(self) -> bool:
         alive = [
             job
-            for job in jobs.recent(self._client, 20)
+            for job in jobs.recent(self._client, 20, include_commands=True)
             if job.command.startswith("repo_") and not self._settled(job)
         ]
         return not alive and not self.machine.at_work_on_tree()
@@ -261,8 +262,8 @@ class Schedule:
         return job.state is JobState.STARTING and not self.machine.processes()
 
     def _recent(self) -> list[Job]:
-        found = jobs.recent(self._client, 100)
-        return [job for job in found if number(job) > self._first]
+        found = jobs.recent(self._client, 100, include_commands=True)
+        return [job for job in found if job.id not in self._before]
 
     # -- what must hold -------------------------------------------------------------
 
@@ -271,7 +272,7 @@ class Schedule:
         with Sandbox(self.machine.config) as client:
             while not self._over.wait(0.03):
                 with contextlib.suppress(SandboxError):
-                    for job in jobs.recent(client, 12):
+                    for job in jobs.recent(client, 12, include_commands=True):
                         self._note(job)
 
     def _note(self, job: Job) -> None:
@@ -350,11 +351,6 @@ def start_one(
         begun.set()
     with Sandbox(config) as sandbox:
         sandbox.start(command, token=token)
-
-
-def number(job: Job) -> int:
-    """Return the N of `remote-N`."""
-    return int(job.id.split("-")[1])
 
 
 def _end(job: Job) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gitproject import GitProject
 
-from sandbox_ops.git.local import GIT_ENV
+from sandbox_ops.git.runner import GIT_ENV
 from sandbox_ops.machine import repo
 from sandbox_ops.remote import script_replies, scripts
 

@@ -90,22 +90,41 @@ class SshServer:
         )
         return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
 
-    def write_toml(self, folder: Path, project: str = "", **changes: object) -> Path:
-        """Write a `sandbox.toml` with this server in it, for the faces.
+    def write_toml(
+        self,
+        folder: Path,
+        project: str = "",
+        *,
+        config_home: Path | None = None,
+        **changes: object,
+    ) -> Path:
+        """Describe this server for the faces, as a user and a project do.
+
+        The user's own file says how it is reached, a `sandbox.toml` the rest.
 
         Args:
-            folder: Where it goes.
-            project: TOML text to append: the `[project]` table.
+            folder: Where the `sandbox.toml` goes.
+            project: TOML text to append to it: the `[project]` table.
+            config_home: Of the user; without it that of the tests.
             changes: As for `config`.
         """
         values = dataclasses.asdict(self.config(**changes))
-        name = values.pop("name")
+        name, workspace = values.pop("name"), values.pop("workspace")
+        own = (config_home or Path(os.environ["XDG_CONFIG_HOME"])) / "sandbox-ops"
+        own.mkdir(parents=True, exist_ok=True)
         entries = [
             f"{key} = {json.dumps(value)}"
             for key, value in values.items()
             if value is not None
         ]
-        lines = [f'default = "{name}"', f"[sandboxes.{name}]", *entries, project]
+        lines = [f"[sandboxes.{name}]", *entries, ""]
+        (own / "config.toml").write_text("\n".join(lines), "utf-8")
+        lines = [
+            f'default = "{name}"',
+            f"[sandboxes.{name}]",
+            f"workspace = {json.dumps(workspace)}",
+            project,
+        ]
         path = folder / "sandbox.toml"
         path.write_text("\n".join(lines), "utf-8")
         return path

@@ -156,7 +156,11 @@ def test_ctrl_c_ends_a_command_that_is_waited_for(
         terminal.types(CTRL_C)
         terminal.shows("stopping it", "saved")
         assert terminal.end() == 130
-    found = next(job for job in jobs.recent(shared_sandbox) if job.command == line)
+    found = next(
+        job
+        for job in jobs.recent(shared_sandbox, include_commands=True)
+        if job.command == line
+    )
     assert found.state is JobState.STOPPED
 
 
@@ -171,5 +175,9 @@ def test_a_second_ctrl_c_does_not_wait_for_the_end_that_comes_all_the_same(
         terminal.types(CTRL_C)
         terminal.shows("interrupted")
         assert terminal.end() == 130
-    found = next(job for job in jobs.recent(shared_sandbox) if job.command == line)
+    found = next(
+        job
+        for job in jobs.recent(shared_sandbox, include_commands=True)
+        if job.command == line
+    )
     wait_until(lambda: state(shared_sandbox, found.id) is JobState.STOPPED)

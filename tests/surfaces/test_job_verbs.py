@@ -126,7 +126,11 @@ def test_ctrl_c_in_run_stops_the_command_there(
         _, said = process.communicate(timeout=30)
     assert process.returncode == 130
     assert said.startswith(b"stopping it;")
-    job = next(j for j in jobs.recent(shared_sandbox) if "sleep 77" in j.command)
+    job = next(
+        j
+        for j in jobs.recent(shared_sandbox, include_commands=True)
+        if "sleep 77" in j.command
+    )
     assert job.state == "stopped"
 
 
@@ -150,7 +154,11 @@ def test_run_ends_when_nobody_reads_it(place: Path, shared_sandbox: Sandbox) -> 
         process.stdout.close()
         assert process.wait(30) == 141
         assert process.stderr.read() == b""
-    job = next(j for j in jobs.recent(shared_sandbox) if j.command == "yes we can")
+    job = next(
+        j
+        for j in jobs.recent(shared_sandbox, include_commands=True)
+        if j.command == "yes we can"
+    )
     assert job.state == "stopped"
 
 

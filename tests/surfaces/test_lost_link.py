@@ -53,8 +53,11 @@ def test_the_command_line_says_that_what_became_of_the_tree_is_unknown(
         for shown in (plain, interrupted):
             assert shown.stderr
             assert shown.stderr.readline() == "up\n"
-        wait_until(lambda: len(jobs.recent(sandbox)) == 3, 20)
-        ids = {job.command[-4:]: job.id for job in jobs.recent(sandbox)}
+        wait_until(lambda: len(jobs.recent(sandbox, include_commands=True)) == 3, 20)
+        ids = {
+            job.command[-4:]: job.id
+            for job in jobs.recent(sandbox, include_commands=True)
+        }
         down.stop()
         interrupted.send_signal(signal.SIGINT)
         _, said = plain.communicate(timeout=30)
@@ -81,11 +84,11 @@ def test_library_and_agent_are_told_that_what_became_of_the_tree_is_unknown(
     with Sandbox(down.config()) as sandbox, ThreadPoolExecutor(1) as thread:
         cancelled = sandbox.submit("sleep 7905")
         agent = thread.submit(ask, "remote_bash", command="sleep 7904")
-        wait_until(lambda: len(jobs.recent(sandbox)) == 2, 20)
+        wait_until(lambda: len(jobs.recent(sandbox, include_commands=True)) == 2, 20)
         down.stop()
         cancelled.cancel()
         result = cancelled.future.result(30)
-        assert (result.kind, result.tree_dead) == (EndKind.CONNECTION_LOST, None)
+        assert (result.end, result.tree_dead) == (EndKind.CONNECTION_LOST, None)
         text, is_error = agent.result(30)
     machines.close()
     assert text.startswith("connection lost: it is not known")
@@ -115,7 +118,7 @@ def test_a_stop_or_a_start_that_never_got_through_says_that_nothing_was_done(
         assert done.returncode == 255
         assert json.loads(done.stdout)["error"]["kind"] == "connect"
         server.start()
-        assert len(jobs.recent(sandbox)) == 1
+        assert len(jobs.recent(sandbox, include_commands=True)) == 1
         jobs.stop(sandbox, job.id, grace_s=0)
     assert list(server.home.glob("was-*")) == []
 

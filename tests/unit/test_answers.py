@@ -25,7 +25,7 @@ def result(
     stderr: bytes = b"",
     *,
     code: int | None = 0,
-    kind: EndKind = EndKind.EXITED,
+    end: EndKind = EndKind.EXITED,
     left: tuple[str, ...] = (),
     **changes: object,
 ) -> CommandResult:
@@ -34,7 +34,7 @@ def result(
     job = dataclasses.replace(JOB, **values)
     return CommandResult(
         job=job,
-        kind=kind,
+        end=end,
         stdout=Output(head=stdout, size_bytes=len(stdout)),
         stderr=Output(head=stderr, size_bytes=len(stderr)),
         left=left,
@@ -89,12 +89,12 @@ def test_stderr_alone_needs_no_border() -> None:
     ],
 )
 def test_a_signal_and_a_lost_job_are_named(changes: dict[str, Any], first: str) -> None:
-    found = result(b"some\n", code=143, kind=EndKind.SIGNALLED, **changes)
+    found = result(b"some\n", code=143, end=EndKind.SIGNALLED, **changes)
     assert said(found).split("\n")[0] == first
 
 
 def test_a_timeout_says_that_the_tree_is_dead_and_keeps_the_output() -> None:
-    lines = said(result(b"begun\n", code=None, kind=EndKind.TIMED_OUT)).split("\n")
+    lines = said(result(b"begun\n", code=None, end=EndKind.TIMED_OUT)).split("\n")
     assert lines[0] == (
         "exit code 124 (timed out after 2 s; every process of it is dead)"
     )
@@ -103,13 +103,13 @@ def test_a_timeout_says_that_the_tree_is_dead_and_keeps_the_output() -> None:
 
 
 def test_a_timeout_names_what_could_not_be_ended() -> None:
-    found = result(code=None, kind=EndKind.TIMED_OUT, left=("42 python",))
+    found = result(code=None, end=EndKind.TIMED_OUT, left=("42 python",))
     assert "still alive: 42 python" in said(found).split("\n")[0]
 
 
 def test_a_lost_connection_names_the_job_and_the_next_call() -> None:
     found = result(
-        b"begun\n", code=None, kind=EndKind.CONNECTION_LOST, state=JobState.UNKNOWN
+        b"begun\n", code=None, end=EndKind.CONNECTION_LOST, state=JobState.UNKNOWN
     )
     first, output, note = said(found).split("\n")
     assert first == "connection lost: it is not known how remote-7 ended"
@@ -121,7 +121,7 @@ def test_a_lost_connection_names_the_job_and_the_next_call() -> None:
 
 
 def test_a_start_whose_answer_was_lost_is_not_taken_for_one_that_failed() -> None:
-    found = result(code=None, kind=EndKind.CONNECTION_LOST, id="", reason="link down")
+    found = result(code=None, end=EndKind.CONNECTION_LOST, id="", reason="link down")
     assert said(found) == (
         "connection lost: it is not known whether the command was started\n"
         "[sandbox-ops: link down; look before you run it again]"

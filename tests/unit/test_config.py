@@ -1,6 +1,7 @@
 """Texts and variables in, sandboxes and a project out, or an error that names the key."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox_ops import config
-from sandbox_ops.config import Config
+from sandbox_ops.config import Config, Source
 from sandbox_ops.errors import ConfigError
 from sandbox_ops.models import Project, SandboxConfig
 
@@ -39,12 +40,27 @@ command = "python train.py --steps {steps}"
 """
 
 
+def _source(text: str, project: str = "") -> Source:
+    return Source(
+        name="sandbox.toml", project=project, folder="/project", home="/home", text=text
+    )
+
+
 def _config(text: str = "", environ: Mapping[str, str] | None = None) -> Config:
-    layer = config.from_toml(text, "sandbox.toml", "/project")
+    """What a file of the user's own and the environment make together."""
+    layer = config.from_toml(_source(text))
     alone = not layer.sandboxes
-    variables = config.from_environment(environ or {}, ssh_names=alone)
-    source = "the environment" if alone else "sandbox.toml"
-    return config.combine(layer, variables, source=source, searched="none was found")
+    variables = config.from_environment(
+        environ or {}, ssh_names=alone, folder="/cwd", home="/home"
+    )
+    return config.combine(
+        [layer],
+        variables[:-1],
+        variables[-1:],
+        source="the environment" if alone else "sandbox.toml",
+        searched="none was found",
+        user_file="own.toml",
+    )
 
 
 def _refused(text: str, environ: Mapping[str, str] | None = None) -> str:
@@ -73,8 +89,8 @@ def test_every_key_of_the_file_arrives() -> None:
         host="gpu1",
         port=2222,
         user="me",
-        identity_file="~/.ssh/id",
-        known_hosts="~/.ssh/known",
+        identity_file="/home/.ssh/id",
+        known_hosts="/home/.ssh/known",
         ssh_config="/etc/ssh/other",
         workspace="/data/work",
     )
@@ -131,9 +147,9 @@ def test_every_value_can_come_from_a_variable_and_wins_over_the_file() -> None:
         host="other",
         port=44,
         user="root",
-        identity_file="key",
-        known_hosts="known",
-        ssh_config="conf",
+        identity_file="/cwd/key",
+        known_hosts="/cwd/known",
+        ssh_config="/cwd/conf",
         workspace="/w",
     )
     assert found.sandbox("gpu1").host == "gpu1"
@@ -172,7 +188,7 @@ def test_a_variable_can_give_the_host_that_the_file_leaves_out() -> None:
 def test_ssh_variables_make_a_sandbox_where_no_file_describes_one() -> None:
     environ = {"SSH_HOST": "me@gpu1", "SSH_PORT": "2222", "SSH_KEY_PATH": "~/.ssh/id"}
     expected = SandboxConfig(
-        name="default", host="gpu1", user="me", port=2222, identity_file="~/.ssh/id"
+        name="default", host="gpu1", user="me", port=2222, identity_file="/home/.ssh/id"
     )
     assert _config("", environ).sandbox() == expected
     assert _config('[project]\nbranch = "x"', environ).sandbox("default") == expected
@@ -192,7 +208,7 @@ def test_a_single_sandbox_is_the_default_one() -> None:
 def test_without_any_sandbox_the_error_shows_what_to_write() -> None:
     assert _refused("") == (
         "no sandbox is configured: none was found\n"
-        "Write these three lines to sandbox.toml, with your machine for me@gpu1:\n"
+        "Write these three lines to own.toml, with your machine for me@gpu1:\n"
         '    default = "gpu1"\n'
         "    [sandboxes.gpu1]\n"
         '    host = "me@gpu1"\n'
@@ -213,7 +229,7 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
         (
             _one('prot = "22"'),
             (
-                "sandbox.toml: unknown key `sandboxes.gpu1.prot`: expected one of host, "
+                "sandbox.toml:3: unknown key `sandboxes.gpu1.prot`: expected one of host, "
                 "identity_file, known_hosts, port, ssh_config, user, workspace\n"
                 "Did you mean `sandboxes.gpu1.port`?"
             ),
@@ -221,7 +237,7 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
         (
             _one("Identity-File = 1"),
             (
-                "sandbox.toml: unknown key `sandboxes.gpu1.Identity-File`: expected one of "
+                "sandbox.toml:3: unknown key `sandboxes.gpu1.Identity-File`: expected one of "
                 "host, identity_file, known_hosts, port, ssh_config, user, workspace\n"
                 "Did you mean `sandboxes.gpu1.identity_file`?"
             ),
@@ -229,21 +245,21 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
         (
             '[sandbox.gpu1]\nhost = "gpu1"\n',
             (
-                "sandbox.toml: unknown key `sandbox`: expected one of default, project, "
+                "sandbox.toml:1: unknown key `sandbox`: expected one of default, project, "
                 "sandboxes\nDid you mean `sandboxes`?"
             ),
         ),
         (
             'workspace = "/w"\n',
             (
-                "sandbox.toml: unknown key `workspace`: expected one of default, project, "
+                "sandbox.toml:1: unknown key `workspace`: expected one of default, project, "
                 "sandboxes\nDid you mean `sandboxes.NAME.workspace`?"
             ),
         ),
         (
             _one("xyzzy = 1"),
             (
-                "sandbox.toml: unknown key `sandboxes.gpu1.xyzzy`: expected one of host, "
+                "sandbox.toml:3: unknown key `sandboxes.gpu1.xyzzy`: expected one of host, "
                 "identity_file, known_hosts, port, ssh_config, user, workspace\n"
                 "Remove it, or write one of those."
             ),
@@ -251,70 +267,70 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
         (
             '"sandboxes.NAME.host" = "x"\n',
             (
-                'sandbox.toml: unknown key `"sandboxes.NAME.host"`: expected one of '
+                'sandbox.toml:1: unknown key `"sandboxes.NAME.host"`: expected one of '
                 "default, project, sandboxes\nDid you mean `sandboxes`?"
             ),
         ),
         (
             _one('port = "22"'),
             (
-                'sandbox.toml: `sandboxes.gpu1.port` is "22": expected a number from 1 to '
+                'sandbox.toml:3: `sandboxes.gpu1.port` is "22": expected a number from 1 to '
                 "65535\nFor example: port = 2222"
             ),
         ),
         (
             _one("port = 65536"),
             (
-                "sandbox.toml: `sandboxes.gpu1.port` is 65536: expected a number from 1 to "
+                "sandbox.toml:3: `sandboxes.gpu1.port` is 65536: expected a number from 1 to "
                 "65535\nFor example: port = 2222"
             ),
         ),
         (
             _one("port = true"),
             (
-                "sandbox.toml: `sandboxes.gpu1.port` is true: expected a number from 1 to "
+                "sandbox.toml:3: `sandboxes.gpu1.port` is true: expected a number from 1 to "
                 "65535\nFor example: port = 2222"
             ),
         ),
         (
             '[project]\nsetup = "uv sync"\n',
             (
-                'sandbox.toml: `project.setup` is "uv sync": expected a list of commands\n'
+                'sandbox.toml:2: `project.setup` is "uv sync": expected a list of commands\n'
                 'For example: setup = ["uv sync"]'
             ),
         ),
         (
             "[project]\nsetup = [1]\n",
             (
-                "sandbox.toml: `project.setup` is [1]: expected a list of commands\n"
+                "sandbox.toml:2: `project.setup` is [1]: expected a list of commands\n"
                 'For example: setup = ["uv sync"]'
             ),
         ),
         (
             '[project]\ntrain = "make"\n',
             (
-                'sandbox.toml: `project.train` is "make": expected a table\n'
+                'sandbox.toml:2: `project.train` is "make": expected a table\n'
                 "Write [project.train], and its keys below."
             ),
         ),
         (
             "[[sandboxes]]\n",
             (
-                "sandbox.toml: `sandboxes` is [{}]: expected a table\n"
+                "sandbox.toml:1: `sandboxes` is [{}]: expected a table\n"
                 "Write [sandboxes], and its keys below."
             ),
         ),
         (
             '[project]\nbranch = {x = "y"}\n',
             (
-                'sandbox.toml: `project.branch` is {"x": "y"}: expected the name of a '
+                'sandbox.toml:2: `project.branch` is {"x": "y"}: expected the name of a '
                 'branch\nFor example: branch = "main"'
             ),
         ),
         (
             _one('workspace = "~/work"'),
             (
-                'sandbox.toml: `sandboxes.gpu1.workspace` is "~/work": it is not absolute; '
+                'sandbox.toml:3: `sandboxes.gpu1.workspace` is "~/work": it is not absolute; '
                 "expected an absolute path on the sandbox\n"
                 'For example: workspace = "/workspace"'
             ),
@@ -322,7 +338,7 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
         (
             '[sandboxes.gpu1]\nhost = "-oProxyCommand=x"\n',
             (
-                'sandbox.toml: `sandboxes.gpu1.host` is "-oProxyCommand=x": it has a host '
+                'sandbox.toml:2: `sandboxes.gpu1.host` is "-oProxyCommand=x": it has a host '
                 'that begins with "-"; expected an ssh_config alias, host, user@host or '
                 'user@host:port\nFor example: host = "me@gpu1"'
             ),
@@ -345,21 +361,21 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
         (
             f'default = "gpu2"\n{_one("")}',
             (
-                'sandbox.toml: `default` is "gpu2": expected one of gpu1\n'
-                "Did you mean `gpu1`?"
+                'sandbox.toml:1: `default` is "gpu2": expected one of gpu1, '
+                "which sandbox.toml describes\nDid you mean `gpu1`?"
             ),
         ),
         (
             'default = "gpu1"\n',
             (
-                'sandbox.toml: `default` is "gpu1": no sandbox is described\n'
-                "Describe it in a table [sandboxes.gpu1]."
+                'sandbox.toml:1: `default` is "gpu1": no sandbox is described\n'
+                "Describe it in own.toml, in a table [sandboxes.gpu1]."
             ),
         ),
         (
             '[sandboxes."a b"]\nhost = "a"\n',
             (
-                'sandbox.toml: [sandboxes."a b"]: the name of a sandbox has other '
+                'sandbox.toml:1: [sandboxes."a b"]: the name of a sandbox has other '
                 "characters than letters, digits and . _ -\n"
                 "Give it a plain name, such as gpu1."
             ),
@@ -368,7 +384,7 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
             "default = gpu1\n",
             (
                 "sandbox.toml: not TOML: Invalid value (at line 1, column 11)\n"
-                "Mend that line; https://toml.io shows how values are written."
+                "Correct that line; https://toml.io shows how values are written."
             ),
         ),
     ],
@@ -405,7 +421,7 @@ def test_an_unknown_sandbox_is_told_with_those_that_there_are() -> None:
     assert _refused("", {"SSH_HOST": "a", "SANDBOX_OPS_SANDBOX": "gpu1"}) == (
         'environment variable SANDBOX_OPS_SANDBOX is "gpu1": expected one of default, '
         "which the environment describes\n"
-        "Describe it in sandbox.toml, in a table [sandboxes.gpu1]."
+        "Describe it in own.toml, in a table [sandboxes.gpu1]."
     )
 
 
@@ -436,13 +452,13 @@ def test_an_unknown_sandbox_is_told_with_those_that_there_are() -> None:
 def test_a_value_that_could_do_more_than_it_says_is_refused(line: str) -> None:
     with pytest.raises(ConfigError) as refused:
         _config(f"[project]\n{line}\n")
-    assert refused.value.message.startswith("sandbox.toml: `project.")
+    assert refused.value.message.startswith("sandbox.toml:2: `project.")
 
 
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
     error = _refusal(text)
-    assert not error or error.message.startswith("sandbox.toml: ")
+    assert not error or re.match(r"sandbox\.toml(:\d+)?: ", error.message)
     assert not error or error.hint
 
 
@@ -466,7 +482,7 @@ _NAMES = st.lists(
 def test_any_toml_is_read_or_refused(pairs: list[tuple[str, str]]) -> None:
     text = "\n".join(f"{name} = {value}" for name, value in pairs)
     error = _refusal(text)
-    assert not error or error.message.startswith("sandbox.toml: ")
+    assert not error or re.match(r"sandbox\.toml(:\d+)?: ", error.message)
     assert not error or error.hint
 
 
@@ -474,6 +490,135 @@ def test_any_toml_is_read_or_refused(pairs: list[tuple[str, str]]) -> None:
 def test_any_environment_is_read_or_refused(environ: dict[str, str]) -> None:
     error = _refusal(_one(""), environ)
     assert not error or error.message.startswith("environment variable SANDBOX_OPS_")
+
+
+@pytest.mark.parametrize("key", ["identity_file", "known_hosts", "ssh_config"])
+def test_a_project_may_not_say_what_touches_this_computer(key: str) -> None:
+    text = f'{_one("")}{key} = "/etc/x"\n'
+    with pytest.raises(ConfigError) as refused:
+        config.from_toml(_source(text, "/project"), "/me/config.toml")
+    assert str(refused.value) == (
+        f"sandbox.toml:4: `sandboxes.gpu1.{key}` is not for a project to say: it touches "
+        "this computer\nMove it to your own /me/config.toml, below [sandboxes.NAME], or "
+        f"set it in the environment: SANDBOX_OPS_{key.upper()}"
+    )
+    assert config.from_toml(_source(text)).sandboxes["gpu1"][key].value == "/etc/x"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'known_hosts = "/x kh"',
+        'known_hosts = "/x\\tkh"',
+        "known_hosts = '/x\"kh'",
+        'known_hosts = "/x\'kh"',
+        'known_hosts = "/%h"',
+        'known_hosts = "/${HOME}/kh"',
+        'identity_file = "/%d/key"',
+        'identity_file = "/${HOME}/key"',
+        'identity_file = ""',
+        'ssh_config = "a\\nb"',
+    ],
+)
+def test_a_path_that_ssh_would_read_otherwise_is_refused(line: str) -> None:
+    name = line.partition(" ")[0]
+    assert _refused(_one(line)).startswith(
+        f"sandbox.toml:3: `sandboxes.gpu1.{name}` is "
+    )
+
+
+def test_the_line_of_a_key_is_told_wherever_it_stands() -> None:
+    text = (
+        '# port = "x"\n[project]\nsetup = [\n  """\n  port = "x"\n  """,\n]\n'
+        '\n[sandboxes.gpu1]\n# a remark\nhost = "gpu1"\n\nport =  "x"\n'
+    )
+    assert _refused(text).startswith("sandbox.toml:13: `sandboxes.gpu1.port` is ")
+    inline = 'sandboxes = {gpu1 = {host = "gpu1", port = 0}}\n'
+    assert _refused(inline).startswith("sandbox.toml:1: `sandboxes.gpu1.port` is 0")
+
+
+def _two(own: str, project: str, environ: Mapping[str, str] | None = None) -> Config:
+    """What the user's file, a project's and the environment make together."""
+    variables = config.from_environment(
+        environ or {}, ssh_names="[sandboxes" not in project
+    )
+    return config.combine(
+        [
+            config.from_toml(Source(name="own.toml", text=own)),
+            config.from_toml(_source(project, "/project")),
+        ],
+        variables[:-1],
+        variables[-1:],
+        source="own.toml and sandbox.toml",
+        searched="none was found",
+    )
+
+
+OWN = """
+default = "gpu1"
+[sandboxes.gpu1]
+host = "me@gpu1"
+identity_file = "/me/key"
+[sandboxes.gpu2]
+host = "gpu2"
+"""
+
+
+def test_a_project_adds_to_the_users_machines_and_wins() -> None:
+    project = 'default = "gpu2"\n[sandboxes.gpu2]\nworkspace = "/data"\n'
+    both = _two(OWN, project)
+    assert both.sandbox() == SandboxConfig(name="gpu2", host="gpu2", workspace="/data")
+    assert both.sandbox("gpu1").identity_file == "/me/key"
+    assert both.settings()[1]["workspace"].where == (
+        "sandbox.toml:3: `sandboxes.gpu2.workspace`"
+    )
+    assert both.settings()[1]["host"].where == "own.toml:7: `sandboxes.gpu2.host`"
+
+
+def test_a_machine_of_the_users_own_words_needs_no_permission() -> None:
+    assert _two(OWN, "").unconfirmed() is None
+    assert _two(OWN, '[sandboxes.x]\nhost = "gpu2"').unconfirmed("x") is None
+    assert _two("", "", {"SSH_HOST": "gpu9"}).unconfirmed() is None
+    variable = {"SANDBOX_OPS_HOST": "gpu9"}
+    assert _two("", '[sandboxes.x]\nhost = "gpu8"', variable).unconfirmed() is None
+
+
+@pytest.mark.parametrize(
+    ("project", "address"),
+    [
+        ('host = "evil"', "me@evil"),
+        ("port = 2222", "me@gpu1:2222"),
+        ('user = "root"', "root@gpu1"),
+        ('host = "root@[::1]:22"', "root@[::1]:22"),
+    ],
+)
+def test_a_machine_that_only_a_project_names_is_told_apart(
+    project: str, address: str
+) -> None:
+    machine = _two(OWN, f"[sandboxes.gpu1]\n{project}\n").unconfirmed()
+    assert machine is not None
+    assert (machine.project, machine.address) == ("/project", address)
+    assert machine.where.startswith("sandbox.toml:2: `sandboxes.gpu1.")
+
+
+def test_ssh_host_is_the_default_machine_beside_the_users_others() -> None:
+    both = _two(OWN, "", {"SSH_HOST": "gpu7"})
+    assert both.sandbox() == SandboxConfig(name="default", host="gpu7")
+    assert both.sandbox("gpu1").user == "me"
+
+
+def test_ssh_host_means_the_users_machine_of_that_name() -> None:
+    found = _two(OWN, "", {"SSH_HOST": "gpu2", "SSH_PORT": "22"}).sandbox()
+    assert found == SandboxConfig(name="gpu2", host="gpu2", port=22)
+
+
+def test_a_machine_that_the_user_has_not_described_is_told_with_its_place() -> None:
+    with pytest.raises(ConfigError) as refused:
+        _two("", 'default = "gpu1"\n').sandbox()
+    assert str(refused.value) == (
+        'sandbox.toml:1: `default` is "gpu1": no sandbox is described\n'
+        "Describe it in ~/.config/sandbox-ops/config.toml, in a table [sandboxes.gpu1]."
+    )
 
 
 @pytest.mark.parametrize(

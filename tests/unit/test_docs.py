@@ -163,7 +163,7 @@ def _configurations() -> Iterator[tuple[str, str]]:
     "text", [pytest.param(text, id=name) for name, text in _configurations()]
 )
 def test_every_configuration_example_is_one_that_we_read(text: str) -> None:
-    layer = config.from_toml(text, "sandbox.toml", str(ROOT))
+    layer = config.from_toml(config.Source(name="config.toml", text=text))
     assert layer.sandboxes or layer.project
 
 

@@ -10,9 +10,9 @@ RUNNING = Job(id="remote-1", state=JobState.RUNNING)
 
 def test_who_lags_behind_the_output_asks_again_at_once_and_else_waits() -> None:
     watch = Watch(RUNNING, 8, lambda *_: None)
-    assert watch.question(100)[2:4] == ("0", "100")
+    assert watch.query(100).log == (0, 100)
     watch.take(JobReply(job=RUNNING, ranges={"log": Range(b"x" * 100, 0)}))
     assert watch.pause_s == 0
-    assert watch.question(100)[2:4] == ("0", "200")
+    assert watch.query(100).log == (0, 200)
     watch.take(JobReply(job=RUNNING, ranges={"log": Range(b"x" * 199, 0)}))
     assert watch.pause_s > 0

@@ -8,19 +8,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox_ops import config
-from sandbox_ops.config import Layer
+from sandbox_ops.config import Source
 from sandbox_ops.errors import ConfigError
 from sandbox_ops.models import SandboxConfig
 
 OURS = {"command": "sandbox-ops-mcp", "args": []}
 
 
+def _source(text: str) -> Source:
+    return Source(name=".mcp.json", project="/project", text=text)
+
+
 def _sandbox(text: str, environ: Mapping[str, str] | None = None) -> SandboxConfig:
     environ = environ or {}
-    layers = config.from_registration(text, ".mcp.json", "/project", environ)
-    variables = (*layers, *config.from_environment(environ, ssh_names=True))
+    layers = config.from_registration(_source(text), environ)
+    variables = config.from_environment(environ, ssh_names=True)
     return config.combine(
-        Layer(), variables, source="the environment", searched="none was found"
+        (),
+        (*layers, *variables[:-1]),
+        variables[-1:],
+        source="the environment",
+        searched="none was found",
     ).sandbox()
 
 
@@ -42,7 +50,7 @@ def _refused(text: str, environ: Mapping[str, str] | None = None) -> str:
 
 def _refusal(text: str) -> str:
     try:
-        config.from_registration(text, ".mcp.json", "/project", {})
+        config.from_registration(_source(text), {})
     except ConfigError as error:
         return error.message
     return ""
@@ -61,12 +69,12 @@ def _refusal(text: str) -> str:
 def test_the_entry_that_starts_our_server_names_the_machine(
     start: dict[str, object],
 ) -> None:
-    env = {"SSH_HOST": "me@gpu1", "SSH_PORT": 2222, "SSH_KEY_PATH": "~/k", "X": "y"}
+    env = {"SSH_HOST": "me@gpu1", "SSH_PORT": 2222, "X": "y"}
     text = _text(
         other=_entry({"SSH_HOST": "no"}, {"command": "x"}), a=_entry(env, start)
     )
     assert _sandbox(text) == SandboxConfig(
-        name="default", host="gpu1", user="me", port=2222, identity_file="~/k"
+        name="default", host="gpu1", user="me", port=2222
     )
 
 
@@ -76,34 +84,51 @@ def test_our_own_names_are_read_too() -> None:
 
 
 def test_the_environment_wins_name_by_name() -> None:
-    text = _text(
-        a=_entry({"SSH_HOST": "me@gpu1:1", "SSH_PORT": "2", "SSH_KEY_PATH": "k"})
-    )
+    text = _text(a=_entry({"SSH_HOST": "me@gpu1:1", "SSH_PORT": "2"}))
     found = _sandbox(text, {"SSH_HOST": "you@gpu2:3"})
     assert (found.host, found.user, found.port) == ("gpu2", "you", 3)
-    assert found.identity_file == "k"
 
 
-def test_variables_and_their_defaults_expand() -> None:
-    env = {"SSH_HOST": "${WHO}@${BOX:-gpu1}", "SSH_KEY_PATH": "${MY_PRIVATE_KEY}"}
-    found = _sandbox(_text(a=_entry(env)), {"WHO": "me", "MY_PRIVATE_KEY": "/k"})
-    assert (found.user, found.host, found.identity_file) == ("me", "gpu1", "/k")
+def test_home_and_user_expand_and_nothing_else_of_the_environment() -> None:
+    env = {"SSH_HOST": "${USER}@gpu1", "SANDBOX_OPS_WORKSPACE": "${HOME:-/w}/work"}
+    sandbox = _sandbox(_text(a=_entry(env)), {"USER": "me"})
+    assert (sandbox.user, sandbox.host, sandbox.workspace) == ("me", "gpu1", "/w/work")
 
 
-def test_a_variable_that_is_not_set_is_told() -> None:
-    assert _refused(_text(a=_entry({"SSH_HOST": "${BOX}"}))) == (
-        ".mcp.json: `mcpServers.a.env.SSH_HOST` asks for ${BOX}, which is not set\n"
-        "Set it: export BOX=..., or give a default: ${BOX:-...}"
+def test_a_reference_to_the_variable_itself_gives_its_default() -> None:
+    assert _sandbox(_text(a=_entry({"SSH_HOST": "${SSH_HOST:-gpu1}"}))).host == "gpu1"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SSH_HOST", "${GH_PAT}.example.org"),
+        ("SSH_HOST", "${BOX:-gpu1}"),
+        ("SANDBOX_OPS_USER", "${GITHUB_TOKEN}"),
+        ("SANDBOX_OPS_REPO", "https://example.org/${GH_PAT}"),
+        ("SANDBOX_OPS_WORKSPACE", "/${GH_PAT}"),
+    ],
+)
+def test_a_project_cannot_send_a_variable_out(variable: str, value: str) -> None:
+    environ = {"GH_PAT": "ghp_x", "GITHUB_TOKEN": "ghp_y", "BOX": "secret"}
+    text = _text(a=_entry({"SSH_HOST": "gpu1", variable: value}))
+    message = _refused(text, environ)
+    assert message.startswith(f".mcp.json: `mcpServers.a.env.{variable}` asks for ${{")
+    assert message.endswith(
+        ": a project's file is given no variables but HOME and USER\n"
+        f"Set the value yourself: export {variable}=..."
     )
+    assert "ghp_" not in message
 
 
-def test_a_repository_cannot_send_a_secret_out_as_a_host_name() -> None:
-    text = _text(a=_entry({"SSH_HOST": "${GITHUB_TOKEN}.example.org"}))
-    assert _refused(text, {"GITHUB_TOKEN": "ghp_x"}) == (
-        ".mcp.json: `mcpServers.a.env.SSH_HOST` asks for ${GITHUB_TOKEN}, which looks "
-        "like a secret\n"
-        "Set the value itself; a repository's file may not send secrets out."
+def test_a_project_names_no_key() -> None:
+    text = _text(a=_entry({"SSH_HOST": "gpu1", "SSH_KEY_PATH": "~/.ssh/id"}))
+    assert _refused(text) == (
+        ".mcp.json: `mcpServers.a.env.SSH_KEY_PATH` is not for a project to say: it "
+        "touches this computer\nMove it to your own ~/.config/sandbox-ops/config.toml, "
+        "below [sandboxes.NAME], or set it in the environment: SANDBOX_OPS_IDENTITY_FILE"
     )
+    assert _sandbox(text, {"SSH_KEY_PATH": "/k"}).identity_file == "/k"
 
 
 def test_a_wrong_value_is_told_with_its_place() -> None:
@@ -143,7 +168,7 @@ def test_entries_for_the_same_machine_are_one() -> None:
     ],
 )
 def test_a_file_that_says_nothing_of_us_counts_for_nothing(text: str) -> None:
-    assert config.from_registration(text, ".mcp.json", "/project", {}) == ()
+    assert config.from_registration(_source(text), {}) == ()
 
 
 def test_what_is_not_json_is_told() -> None:

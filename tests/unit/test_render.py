@@ -99,9 +99,9 @@ def test_a_long_line_is_cut_where_it_says_so() -> None:
     assert formatting.one_line("short", 10) == "short"
 
 
-def ended(kind: EndKind, **facts: object) -> CommandResult:
+def ended(end: EndKind, **facts: object) -> CommandResult:
     job = Job(id="remote-2", **facts)  # type: ignore[arg-type]
-    return CommandResult(job=job, kind=kind)
+    return CommandResult(job=job, end=end)
 
 
 def test_a_plain_exit_needs_no_words() -> None:
@@ -128,7 +128,7 @@ def test_the_other_ends_of_a_command_are_told_apart() -> None:
     )
     never = CommandResult(
         job=Job(id="", state=JobState.UNKNOWN, reason="no answer from gpu1"),
-        kind=EndKind.CONNECTION_LOST,
+        end=EndKind.CONNECTION_LOST,
     )
     assert formatting.end_lines(never) == (
         "error: no answer from gpu1",

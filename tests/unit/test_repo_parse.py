@@ -17,7 +17,7 @@ from sandbox_ops.errors import (
     TimedOutError,
     UsageError,
 )
-from sandbox_ops.git import porcelain, words
+from sandbox_ops.git import explanations, porcelain
 from sandbox_ops.machine import repo
 from sandbox_ops.models import CommandResult, EndKind, Job, JobState, Output
 from sandbox_ops.remote import script_replies
@@ -41,12 +41,12 @@ def ended(
     stdout: str = "",
     stderr: str = "",
     exit_code: int = 0,
-    kind: EndKind = EndKind.EXITED,
+    end: EndKind = EndKind.EXITED,
 ) -> CommandResult:
     state = JobState.FAILED if exit_code else JobState.SUCCEEDED
     return CommandResult(
         job=Job(id="remote-7", state=state, exit_code=exit_code),
-        kind=kind,
+        end=end,
         stdout=Output(head=stdout.encode(), size_bytes=len(stdout.encode())),
         stderr=Output(head=stderr.encode(), size_bytes=len(stderr.encode())),
     )
@@ -131,9 +131,9 @@ def test_a_failure_without_a_reason_is_told_in_its_own_words() -> None:
 
 def test_a_lost_connection_and_a_deadline_are_not_answers() -> None:
     with pytest.raises(ConnectionLostError, match="remote-7 may still run"):
-        script_replies.of(ended(kind=EndKind.CONNECTION_LOST), "look")
+        script_replies.of(ended(end=EndKind.CONNECTION_LOST), "look")
     with pytest.raises(TimedOutError):
-        script_replies.of(ended(kind=EndKind.TIMED_OUT), "look")
+        script_replies.of(ended(end=EndKind.TIMED_OUT), "look")
 
 
 def test_long_lists_are_cut() -> None:
@@ -179,24 +179,24 @@ def test_the_facts_of_a_clone_are_a_tree() -> None:
     ],
 )
 def test_git_is_understood(said: str, kind: type[SandboxError]) -> None:
-    error = words.explain(said)
+    error = explanations.explain(said)
     assert type(error) is kind
     assert error.hint
     assert error.message == said
 
 
 def test_what_is_not_understood_is_quoted() -> None:
-    assert words.explain("fatal: odd").message == "fatal: odd"
-    assert "printed nothing" in words.explain("").message
+    assert explanations.explain("fatal: odd").message == "fatal: odd"
+    assert "printed nothing" in explanations.explain("").message
 
 
 def test_passwords_in_urls_are_not_repeated() -> None:
     said = "fatal: unable to access 'https://me:s3cret@host/x.git/': refused"
-    assert "s3cret" not in words.explain(said).message
-    assert words.has_password("https://me:s3cret@host/x")
-    assert words.has_password("https://ghp_token@host/x")
-    assert not words.has_password("ssh://git@host/x")
-    assert not words.has_password("git@host:x")
+    assert "s3cret" not in explanations.explain(said).message
+    assert explanations.has_password("https://me:s3cret@host/x")
+    assert explanations.has_password("https://ghp_token@host/x")
+    assert not explanations.has_password("ssh://git@host/x")
+    assert not explanations.has_password("git@host:x")
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_passwords_in_urls_are_not_repeated() -> None:
     ],
 )
 def test_one_repository_has_many_urls(one: str, other: str) -> None:
-    assert words.same_repository(one, other)
+    assert explanations.same_repository(one, other)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_one_repository_has_many_urls(one: str, other: str) -> None:
     ],
 )
 def test_other_repositories_are_others(one: str, other: str) -> None:
-    assert not words.same_repository(one, other)
+    assert not explanations.same_repository(one, other)
 
 
 PARTS = st.sampled_from([*"ab-./~^:?*[\\@{} \t\x7f", ".lock", "..", "é"])
@@ -238,7 +238,7 @@ def test_a_branch_is_what_git_takes_for_one(name: str) -> None:
     )
     allowed = by_git.returncode == 0 and not name.startswith("-") and name != "@"
     if allowed:
-        assert words.check_branch(name) == name
+        assert explanations.check_branch(name) == name
     else:
         with pytest.raises(UsageError, match="is not a branch name"):
-            words.check_branch(name)
+            explanations.check_branch(name)

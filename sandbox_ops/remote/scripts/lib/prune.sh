@@ -27,7 +27,7 @@ prune() {
     (cd "$JOBS" && xargs rm -rf)
   release
   find "$BASE/tokens" -type f -mtime +7 -exec rm -f {} +
-  find "$BASE" -maxdepth 1 \( -name 'fifo.*' -o -name 'alarm.*' \) -mtime +1 -exec rm -f {} +
+  find "$BASE" -maxdepth 1 \( -name 'fifo.*' -o -name 'alarm.*' -o -name 'errors.*' \) -mtime +1 -exec rm -f {} +
   rm -f "$BASE/pruning"
 }
 

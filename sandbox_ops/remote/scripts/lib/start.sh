@@ -45,7 +45,7 @@ do_start() {
   [ -z "$_name" ] || printf '%s\n' "$_id" >"$BASE/names/$_name" || rm -f "$BASE/names/$_name"
   set_alarm || { listen && set_alarm; }
   ( # a fork of ours: a new shell, and the library read again, take longer than `true`
-    exec >/dev/null 6>&- 9<&-
+    exec >/dev/null 2>&1 6>&- 9<&-
     umask "$UMASK"
     supervise "$_d" "$_kind" "$_timeout" "$_grace" "$_cap" "$_wait" "$_shell" "$_cwd" "$_t0"
   ) &

@@ -9,11 +9,14 @@
 
 worker() {
   trap '' HUP PIPE
+  trap 'crashed $?' EXIT # an error of ours must not look like a start-up file's (boot)
+  NONCE='' REQUEST=start-up
   UMASK=$(umask)
   IFS= read -r NONCE || exit 81
   NONCE=${NONCE#?}
   exec 9<&0 </dev/null 2>/dev/null
   prepare again
+  keep_errors
   machine_id
   JOBS=$BASE/jobs
   proc self && SELF="pid=$ITS ticks=$TICKS machine=$MACHINE"
@@ -48,11 +51,31 @@ worker() {
     fi
     case $_body in *"#$1" | *"#$1
 ") ;; *) exit 81 ;; esac # cut off by a dying link: half a request is none
-    REAP=
+    REAP='' REQUEST=${_body%% *}
+    printf '' >/proc/self/fd/2 # what was complained about before is nobody's any more
     eval "$_body"
     trailer "end $_seq"
     [ -z "$REAP" ] || wait "$REAP"
   done
+  exit 81
+}
+
+# keep_errors: stderr goes to a file without a name, for `crashed` to read
+keep_errors() {
+  printf '' >"$BASE/errors.$$" || return 0
+  exec 2>>"$BASE/errors.$$"
+  rm -f "$BASE/errors.$$"
+}
+
+# crashed STATUS: an error ended this shell: says what it was, and over which request.
+# Its own exits (81) and signals are no crashes.
+crashed() {
+  trap - EXIT
+  [ "$1" != 81 ] && [ "$1" -le 128 ] && [ -n "$NONCE" ] || exit 81
+  _why=
+  IFS= read -r _why </proc/self/fd/2
+  printf '%s' "${_why:-status $1}"
+  trailer "crashed $REQUEST"
   exit 81
 }
 
@@ -63,7 +86,7 @@ listen() {
   exec 4<"$BASE/alarm.$$"
   exec 6>"$BASE/alarm.$$" 5>&-
   ( # redirected from within: of a function's streams dash keeps the old ones open
-    exec <&4 >/dev/null 4<&- 6>&- 9<&-
+    exec <&4 >/dev/null 2>&1 4<&- 6>&- 9<&-
     trap '' TERM INT
     printf '' >"$BASE/alarm.$$.now"
     _n=0 # a second process, which starts the clock anew where it is killed

@@ -1,7 +1,8 @@
 """What git's complaints mean, and what to do about each. Pure.
 
 Git has one exit code for nearly everything, so the text is all there is; our calls
-run under LC_ALL=C, where it does not change with the language.
+run under LC_ALL=C, where it does not change with the language. The text may be a
+machine's: every pattern here takes time in proportion to it, no repetition is unbounded.
 """
 
 import re
@@ -36,12 +37,12 @@ _MEANINGS: tuple[tuple[str, type[SandboxError], str], ...] = (
         _NO_ACCESS,
     ),
     (
-        r"repository '.*' does not exist|does not appear to be a git repo",
+        r"repository '[^'\n]{0,999}' does not exist|does not appear to be a git repo",
         NotFoundError,
         "Check `repo` under [project]; the machine must be able to reach that URL.",
     ),
     (
-        r"Remote branch .* not found|couldn't find remote ref",
+        r"Remote branch [^\n]{0,300} not found|couldn't find remote ref",
         NotFoundError,
         "Push the branch first: git push -u origin HEAD",
     ),
@@ -75,7 +76,7 @@ _MEANINGS: tuple[tuple[str, type[SandboxError], str], ...] = (
         ),
     ),
     (
-        r"[\w.-]*\.lock': File exists|Another git process",
+        r"\.lock': File exists|Another git process",
         RefusedError,
         (
             "Another git command runs in that clone, or one was cut off. "
@@ -93,13 +94,15 @@ _SCP_LIKE = re.compile(r"([^/:]+):(?!//)(.*)")
 
 
 def explain(stderr: str) -> SandboxError:
-    """Return the error that git's words stand for, with what to do next."""
+    """Return the error that git's stderr stands for, with what to do next."""
     lines = [line for line in stderr.strip().splitlines() if line.strip()]
-    said = without_password("\n".join(lines[-8:])) or "git failed and printed nothing"
+    message = (
+        without_password("\n".join(lines[-8:])) or "git failed and printed nothing"
+    )
     for pattern, error, hint in _MEANINGS:
         if re.search(pattern, stderr):
-            return error(said, hint)
-    return RefusedError(said)
+            return error(message, hint)
+    return RefusedError(message)
 
 
 def check_branch(name: str) -> str:

@@ -1,0 +1,68 @@
+"""What one machine's sandbox is built of, each part made on its first use."""
+
+import threading
+from collections.abc import Callable
+
+from sandbox_ops.engines import Engine
+from sandbox_ops.engines.supervisor import Supervisor
+from sandbox_ops.links import Links
+from sandbox_ops.remote.follower import Follower
+from sandbox_ops.remote.pool import Workers
+
+
+class Stack:
+    """Links, workers over them, the engine over these, and who polls for all.
+
+    Args:
+        open_links: Makes the links; nothing is connected by that.
+    """
+
+    def __init__(self, open_links: Callable[[], Links]) -> None:
+        self._open_links = open_links
+        self._lock = threading.RLock()
+        self._links: Links | None = None
+        self._workers: Workers | None = None
+        self._engine: Engine | None = None
+        self._follower: Follower | None = None
+        # whether the last command ended while its start waited for that: in a crowd of
+        # short commands the wait saves each a poll, in one of long ones it holds up all
+        self.was_brief = False
+
+    @property
+    def links(self) -> Links:
+        """What carries bytes to the machine."""
+        with self._lock:
+            if self._links is None:
+                self._links = self._open_links()
+            return self._links
+
+    @property
+    def workers(self) -> Workers:
+        """The resident shells."""
+        with self._lock:
+            if self._workers is None:
+                self._workers = Workers(self.links)
+            return self._workers
+
+    @property
+    def engine(self) -> Engine:
+        """Who starts, finds and ends jobs."""
+        with self._lock:
+            if self._engine is None:
+                self._engine = Supervisor(self.workers)
+            return self._engine
+
+    @property
+    def follower(self) -> Follower:
+        """Who polls for all that somebody waits for."""
+        with self._lock:
+            if self._follower is None:
+                self._follower = Follower(self.engine.status)
+            return self._follower
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if self._workers is not None:
+            self._workers.close()
+        elif self._links is not None:
+            self._links.close()

@@ -1,0 +1,68 @@
+"""The options of a command and of a job, as type checkers and callers see them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypedDict
+
+Listener = Callable[[str, bytes], None]
+"""Gets every piece of output as `("stdout"|"stderr", bytes)`."""
+
+
+class CommandOptions(TypedDict, total=False):
+    """Options of `Sandbox.run` and `Sandbox.submit`.
+
+    Attributes:
+        cwd: Absolute; the home where none is given.
+        env: Added to the login environment; never in an argument list.
+        timeout_s: The job's own deadline, held also with nobody connected.
+        description: Kept with the record.
+        keep_bytes: At most so much of each stream is kept, head and tail.
+        on_output: Gets every piece as `("stdout"|"stderr", bytes)`.
+    """
+
+    cwd: str
+    env: Mapping[str, str] | None
+    timeout_s: float | None
+    description: str
+    keep_bytes: int
+    on_output: Listener | None
+
+
+class JobOptions(TypedDict, total=False):
+    """Options of `Sandbox.start`.
+
+    Attributes:
+        name: Kept with the record; the job can be asked for by it.
+        description: Kept with the record.
+        cwd: Absolute; the home where none is given.
+        env: Added to the login environment; never in an argument list.
+        timeout_s: The job's own deadline; it ends as `timed-out`.
+        unique_name: Refuse if a job of that name has not ended.
+        gpus: Claimed for this job, and told it as CUDA_VISIBLE_DEVICES.
+        project_path: The tree that it uses.
+        files: Put into the job's folder before it starts.
+        log_max_bytes: What the log may hold; 0: no limit.
+        token: The same token is the same job, however often it is sent.
+    """
+
+    name: str
+    description: str
+    cwd: str
+    env: Mapping[str, str] | None
+    timeout_s: float | None
+    unique_name: bool
+    gpus: Sequence[int]
+    project_path: str
+    files: Mapping[str, str] | None
+    log_max_bytes: int
+    token: str
+
+
+def check_options(options: Mapping[str, object], known: type, verb: str) -> None:
+    """Refuse what is not an option: a `TypedDict` is checked by type checkers alone.
+
+    Raises:
+        TypeError: As of an unknown keyword argument.
+    """
+    for name in options:
+        if name not in known.__annotations__:
+            raise TypeError(f"{verb}() got an unexpected keyword argument {name!r}")

@@ -1,0 +1,273 @@
+"""Masks secrets: known values in all their forms, tokens by their shape, URLs with one.
+
+Pure, and linear in the text: everything is searched by RE2, and a shape is only tried on a
+line that has one of its keywords. A mask says what it hides: `[redacted: github-pat]`.
+"""
+
+import functools
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from sandbox_ops.text import secret_forms
+
+_LINE_LIMIT = 1 << 16
+"""A longer line is looked at in pieces of so many bytes."""
+_LITTLE_BYTES = 1 << 13
+_WORD_LIMIT = 512
+
+_URL = (  # user information with a password, or as long as a token: git@ is no secret
+    rb"://([^\s/@\"'<>:]{0,128}:[^\s/@\"'<>]{1,256}|[^\s/@\"'<>:]{12,256})@"
+)
+_QUERY = (
+    rb"(?i)[?&](?:private_token|access_token|auth_token|token|api_?key|client_secret|password"
+    rb"|secret|sig|signature|x-amz-signature|x-amz-security-token|x-goog-signature)"
+    rb"=([^\s&#\"'<>]{8,})"
+)
+_HEADER = (
+    rb"(?i)authorization[\"']?\s{0,8}[:=]\s{0,8}[\"']?(?:(?:bearer|basic|token)\s{1,8})?"
+    rb"([\w=~.+/-]{8,})"
+)
+_PRIVATE_KEY = rb"-----BEGIN[ A-Z0-9_-]{0,100}PRIVATE KEY(?: BLOCK)?-----"
+_PRIVATE_KEY_END = rb"-----END[ A-Z0-9_-]{0,100}PRIVATE KEY(?: BLOCK)?-----"
+_COMMON = (
+    ("url-credentials", (r"://[^\s/@\"'<>]{1,256}@",), _URL),
+    (
+        "url-token",
+        (r"[?&](?:[a-z]{2,20}[_-])?(?:token|key|secret|password|sig|signature)=",),
+        _QUERY,
+    ),
+    ("authorization-header", ("authorization",), _HEADER),
+)
+
+
+class Redactor:
+    """Masks what it knows. Threads may share it.
+
+    Args:
+        secrets: Values by the name that the mask says.
+
+    Raises:
+        ConfigError: A secret is too short to be masked.
+    """
+
+    def __init__(self, secrets: Mapping[str, str] | None = None) -> None:
+        names: dict[bytes, str] = {}
+        for name, value in (secrets or {}).items():
+            names |= dict.fromkeys(secret_forms.forms(name, value), name)
+        self._names = names
+        # the longest first: one form may begin with another
+        literals = sorted(names, key=len, reverse=True)
+        self._known = (
+            _compiled(b"|".join(map(re.escape, literals))) if literals else None
+        )
+
+    def mask(self, data: bytes) -> bytes:
+        """Return the data with a mask in the place of each secret."""
+        if self._known is not None:
+            data = self._known.sub(self._mask_known, data)
+        return _mask_shapes(data)
+
+    def mask_text(self, text: str) -> str:
+        """Return the text with a mask in the place of each secret."""
+        data = text.encode("utf-8", "surrogatepass")
+        masked = self.mask(data)
+        return text if masked is data else masked.decode("utf-8", "surrogatepass")
+
+    def open_bytes(self, data: bytes) -> int:
+        """Return how many of the last bytes may be the beginning of a secret."""
+        begin = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+        line = data[max(begin, len(data) - _LINE_LIMIT) :]
+        if _may_have_token(line):
+            return len(line)
+        word = line[_word_begin(line, len(line)) :].lower()
+        if any(stem in word for stem in _keyword_stems()):
+            return len(word)
+        forms = (*self._names, *_keyword_stems())
+        begun = max((_overlap(line, form) for form in forms), default=0)
+        # what stands before a keyword without a gap (a name) belongs to it
+        return len(line) - _word_begin(line, len(line) - begun) if begun else 0
+
+    def _mask_known(self, match: Any) -> bytes:  # noqa: ANN401 - re2 ships no types
+        return _mask_of(self._names[match.group(0)])
+
+
+class RedactingStream:
+    """Masks a stream piece by piece: the same bytes as all of it at once.
+
+    What may be the beginning of a secret waits for the next piece.
+
+    Args:
+        redactor: What masks it.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._open = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what can be told now."""
+        data = self._open + data
+        end = len(data) - self._redactor.open_bytes(data)
+        begin, key_end = _last_private_key(data)
+        if key_end is None and len(data) - begin <= _LINE_LIMIT:
+            end = min(end, begin)
+        elif key_end is not None and begin < end:
+            end = max(end, key_end)
+        self._open = data[end:]
+        return self._redactor.mask(data[:end])
+
+    def finish(self) -> bytes:
+        """Return what was still open at the end."""
+        rest, self._open = self._open, b""
+        return self._redactor.mask(rest)
+
+
+def _last_private_key(data: bytes) -> tuple[int, int | None]:
+    """Return where the last private key begins and ends; None where it has not ended."""
+    if b"PRIVATE KEY" not in data:
+        return len(data), None
+    begins = [match.start() for match in _compiled(_PRIVATE_KEY).finditer(data)]
+    if not begins:
+        return len(data), None
+    end = _compiled(_PRIVATE_KEY_END).search(data, begins[-1])
+    return begins[-1], None if end is None else end.end()
+
+
+def _mask_shapes(data: bytes) -> bytes:
+    """Mask the tokens in those lines that have a keyword of one."""
+    if b"PRIVATE KEY" in data:
+        # what is cut off has no end: its lines are known by their letters
+        whole = _PRIVATE_KEY + rb"[\sA-Za-z0-9+/=:,.\\]*(?:" + _PRIVATE_KEY_END + rb")?"
+        data = _compiled(whole).sub(lambda _: _mask_of("private-key"), data)
+    if not _may_have_token(data):
+        return data
+    search = _prefilter().search
+    parts: list[bytes] = []
+    done = 0
+    while (found := search(data, done)) is not None:
+        begin = max(data.rfind(b"\n", done, found.start()) + 1, done)
+        end = data.find(b"\n", found.end())
+        end = len(data) if end < 0 else end
+        parts += (data[done:begin], _mask_line(data[begin:end]))
+        done = end
+    return b"".join((*parts, data[done:])) if parts else data
+
+
+def _mask_line(line: bytes) -> bytes:
+    shapes = _shapes()
+    for number in sorted(_keyword_set().Match(line)):
+        name, pattern, entropy = shapes[number]
+        replace = functools.partial(_mask_match, name, entropy)
+        line = _compiled(pattern).sub(replace, line)
+    return line
+
+
+def _mask_match(name: str, least_entropy: float, match: Any) -> bytes:  # noqa: ANN401
+    groups = match.groups()
+    number = next((n for n, group in enumerate(groups, 1) if group), 0)
+    begin, end = match.span(number)
+    at = match.start()
+    whole: bytes = match.group(0)
+    if least_entropy and _entropy(whole[begin - at : end - at]) < least_entropy:
+        return whole
+    return whole[: begin - at] + _mask_of(name) + whole[end - at :]
+
+
+def _mask_of(name: str) -> bytes:
+    return f"[redacted: {name}]".encode()
+
+
+def _entropy(data: bytes) -> float:
+    """Return Shannon's entropy, in bits a byte: a word of a language has little."""
+    counts = Counter(data).values()
+    return -sum(n / len(data) * math.log2(n / len(data)) for n in counts)
+
+
+def _may_have_token(data: bytes) -> bool:
+    """Whether a keyword is there. Of little text it is known without RE2's start-up."""
+    if len(data) <= _LITTLE_BYTES:
+        low = data.lower()
+        if not any(stem in low for stem in _keyword_stems()):
+            return False
+    return _prefilter().search(data) is not None
+
+
+@functools.cache
+def _shapes() -> tuple[tuple[str, bytes, float], ...]:
+    """Return name, pattern and least entropy of each shape; compiled when first needed."""
+    from sandbox_ops.text.token_shapes import SHAPES
+
+    common = [(name, pattern, 0.0) for name, _, pattern in _COMMON]
+    return (*common, *((name, p.encode(), least) for name, _, p, least in SHAPES))
+
+
+@functools.cache
+def _keywords() -> tuple[str, ...]:
+    """Return for each shape, in the same order, a pattern of its keywords."""
+    from sandbox_ops.text.token_shapes import SHAPES
+
+    rows = (*(words for _, words, _ in _COMMON), *(words for _, words, _, _ in SHAPES))
+    return tuple("|".join(words) for words in rows)
+
+
+@functools.cache
+def _keyword_stems() -> tuple[bytes, ...]:
+    """Return the plain beginnings of the keywords: what a split token may end in."""
+    from sandbox_ops.text.token_shapes import STEMS
+
+    return tuple(stem.encode() for stem in (*STEMS, "://", "?", "&", "authorization"))
+
+
+@functools.cache
+def _prefilter() -> Any:  # noqa: ANN401 - re2 ships no types
+    return _compiled("|".join(_keywords()).encode(), fold=True)
+
+
+@functools.cache
+def _keyword_set() -> Any:  # noqa: ANN401
+    """Return what says which shapes a line has a keyword of, in one walk over it."""
+    import re2
+
+    found = re2.Set.SearchSet(_options(fold=True))
+    for pattern in _keywords():
+        found.Add(pattern.encode())
+    found.Compile()
+    return found
+
+
+@functools.cache
+def _compiled(pattern: bytes, *, fold: bool = False) -> Any:  # noqa: ANN401
+    import re2
+
+    return re2.compile(pattern, options=_options(fold=fold))
+
+
+def _options(*, fold: bool) -> Any:  # noqa: ANN401
+    import re2
+
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.case_sensitive = not fold
+    options.log_errors = False
+    options.max_mem = 32 << 20
+    return options
+
+
+def _word_begin(line: bytes, at: int) -> int:
+    """Return where the word begins that goes on at a place, a few hundred bytes back."""
+    least = max(0, at - _WORD_LIMIT)
+    while at > least and not line[at - 1 : at].isspace():
+        at -= 1
+    return at
+
+
+def _overlap(line: bytes, form: bytes) -> int:
+    """Return how many of the last bytes of a line are the first of a form, not all."""
+    low, low_form = line[-len(form) :].lower(), form.lower()
+    for size in range(min(len(low), len(form) - 1), 0, -1):
+        if low_form.startswith(low[-size:]):
+            return size
+    return 0
