@@ -10,6 +10,7 @@ import zlib
 from dataclasses import dataclass
 
 from sandbox_ops.errors import UsageError
+from sandbox_ops.models import job_ids
 from sandbox_ops.text.paging import Place
 
 _VERSION = "2"
@@ -41,34 +42,47 @@ class Cursor:
         return base64.urlsafe_b64encode(raw + _check(raw)).decode().rstrip("=")
 
 
-def decode(word: str, *, sandbox: str, job_id: str) -> Cursor:
+def decode(word: str, *, sandbox: str, job: str) -> Cursor:
     """Return the place that a word stands for.
 
+    Args:
+        word: As an answer stated it.
+        sandbox: The name of the machine that is asked.
+        job: What names the job there. A name, or `last`, may mean another job by now:
+            then it is the cursor that says which.
+
     Raises:
-        UsageError: it is no cursor of ours, or one of another job; says which.
+        UsageError: It is no cursor of ours, or one of another job; says which.
     """
-    try:
-        raw = base64.b64decode(
-            word.strip() + "=" * (-len(word.strip()) % 4), altchars=b"-_", validate=True
-        )
-        said, check = raw[:-2], raw[-2:]
-        version, job, *numbers, name = said.decode().split("/", 6)
-        offset, inode, known_bytes, digest = map(int, numbers)
-        place = Place(
-            offset=offset, inode=inode, known_bytes=known_bytes, digest=digest
-        )
-        cursor = Cursor(sandbox=name, job_id=job, place=place)
-    except (ValueError, binascii.Error):
-        raise _not_ours(word) from None
-    if version != _VERSION or check != _check(said) or not 0 <= known_bytes <= offset:
-        raise _not_ours(word)
-    if (cursor.sandbox, cursor.job_id) != (sandbox, job_id):
-        other = job if name == sandbox else f"{job} on {name}"
+    cursor = _decoded(word)
+    named = job_ids.reference(job)
+    meant = named.job_id or cursor.job_id
+    if (cursor.sandbox, cursor.job_id) != (sandbox, meant):
+        same = cursor.sandbox == sandbox
+        other = cursor.job_id if same else f"{cursor.job_id} on {cursor.sandbox}"
         raise UsageError(
-            f"`since` is a cursor of {other}, not of {job_id}",
+            f"`since` is a cursor of {other}, not of {meant}",
             "Use the cursor of an answer for that job, or leave `since` out.",
         )
     return cursor
+
+
+def _decoded(word: str) -> Cursor:
+    stripped = word.strip()
+    try:
+        raw = base64.b64decode(
+            stripped + "=" * (-len(stripped) % 4), altchars=b"-_", validate=True
+        )
+        fields, check = raw[:-2], raw[-2:]
+        version, job_id, *numbers, name = fields.decode().split("/", 6)
+        offset, inode, known_bytes, digest = map(int, numbers)
+    except (ValueError, binascii.Error):
+        raise _not_ours(word) from None
+    place = Place(offset=offset, inode=inode, known_bytes=known_bytes, digest=digest)
+    whole = 0 <= known_bytes <= offset and job_ids.is_id(job_id)
+    if version != _VERSION or check != _check(fields) or not whole:
+        raise _not_ours(word)
+    return Cursor(sandbox=name, job_id=job_id, place=place)
 
 
 def _check(raw: bytes) -> bytes:

@@ -25,7 +25,10 @@ def job_output(sandbox: "Sandbox", given: Mapping[str, Any], calls: Calls) -> An
 
     name, job_id = sandbox.config.name, given["bash_id"].strip()
     pattern, since = given["filter"], given["since"]
-    place = cursor.decode(since, sandbox=name, job_id=job_id).place if since else None
+    place = None
+    if since:
+        earlier = cursor.decode(since, sandbox=name, job=job_id)
+        job_id, place = earlier.job_id, earlier.place
     logs.check_pattern(pattern)
     size = logs.FILTER_BYTES if pattern else log_pages.PAGE_BYTES
     if place is not None:
@@ -44,7 +47,7 @@ def job_output(sandbox: "Sandbox", given: Mapping[str, Any], calls: Calls) -> An
     else:
         page = log_pages.tail(piece)
     next_place = Cursor(
-        sandbox=name, job_id=job_id, place=reading.place(page.next_offset)
+        sandbox=name, job_id=piece.job.id, place=reading.place(page.next_offset)
     )
     stderr = _stderr(sandbox, piece) if not since and not pattern else ""
     return answers.output(

@@ -18,6 +18,8 @@ PATTERN_LIMIT = 1000
 _PROGRAM_MEMORY = 1 << 20  # what a pattern may take when it is compiled
 _SEARCH_MEMORY = 8 << 20
 _CHUNK_BYTES = 1 << 16  # searched in one go: half a second with the slowest pattern
+_LINE_BYTES = 1 << 20  # so much of one line
+_OVERLAP_BYTES = 4096
 
 # Terminal sequences, as ECMA-48 has them: control (CSI), strings (OSC and its kin, which
 # must be terminated on their line: an open one would hide what follows), and two-byte
@@ -196,13 +198,18 @@ def matching(
 
 
 def _chunks(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield where pieces begin and end: of whole lines, but for those of many kB."""
+    """Yield where pieces begin and end: of whole lines, but for those over a MiB."""
     begin = 0
     while begin < len(data):
-        end = data.rfind(b"\n", begin, begin + _CHUNK_BYTES) + 1 or begin + _CHUNK_BYTES
-        end = min(end, len(data))
-        yield begin, end
-        begin = end
+        end = data.rfind(b"\n", begin, begin + _CHUNK_BYTES) + 1
+        end = end or data.find(b"\n", begin, begin + _LINE_BYTES) + 1
+        if end or begin + _LINE_BYTES >= len(data):
+            end = end or len(data)
+            yield begin, end
+            begin = end
+        else:
+            yield begin, begin + _LINE_BYTES
+            begin += _LINE_BYTES - _OVERLAP_BYTES
 
 
 def _line_at(data: bytes, position: int) -> bytes:

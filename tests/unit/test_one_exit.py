@@ -24,8 +24,8 @@ WRITERS = {
     "sandbox_ops/demo/ssh_server.py": "a process of its own: tells its port to ours",
     "sandbox_ops/demo/project/train.py": "the demo's training, which runs as a job",
     "mcp_adapter/__main__.py": "the server's log and its errors, made safe there",
-    "mcp_adapter/over_http.py": "our own address",
-    "mcp_adapter/server.py": "hands stdout to the protocol",
+    "mcp_adapter/http_server.py": "our own address",
+    "mcp_adapter/protocol.py": "hands stdout to the protocol",
 }
 HOSTILE = (
     "\x1b[2J\x1b]0;title\x07\x9b31m\x9d0;open\u202e\u200b\x07"
