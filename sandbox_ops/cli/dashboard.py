@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from sandbox_ops.cli import next_steps
 from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import cell, draw, table
+from sandbox_ops.models import JobState
 from sandbox_ops.text import formatting
 
 if TYPE_CHECKING:
@@ -95,7 +96,10 @@ def row(each: "JobView") -> tuple[str, ...]:
 
 def short_state(job: "Job") -> str:
     """A state in a column: `running`, `failed (127)`, `lost (reboot)`."""
-    return job.words.replace("exit code ", "")
+    why = job.reason or job.signal
+    if job.state is JobState.FAILED and not why:
+        why = str(job.exit_code)
+    return f"{job.state} ({why})" if why else str(job.state)
 
 
 def short_duration(seconds: float | None) -> str:

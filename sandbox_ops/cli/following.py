@@ -267,7 +267,7 @@ def _follow(
     lines.raise_if_broken()
     result = watch.future.result()
     lines.finish()
-    if result.kind is EndKind.CONNECTION_LOST:
+    if result.end is EndKind.CONNECTION_LOST:
         raise ConnectionLostError(
             f"the connection was lost while {job.id} was followed; it goes on",
             NextStep("logs", {"job": job.id, "follow": True}, "Follow it again"),
