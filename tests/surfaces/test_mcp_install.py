@@ -50,7 +50,12 @@ def project(tmp_path: Path) -> Path:
 def install(
     *words: str, home: Path, cwd: Path, **env: str
 ) -> subprocess.CompletedProcess[str]:
-    return cli("mcp-install", *words, cwd=cwd, env={"HOME": str(home), **env})
+    return cli(
+        "mcp-install",
+        *words,
+        cwd=cwd,
+        env={"HOME": str(home), "XDG_CONFIG_HOME": "", **env},
+    )
 
 
 def entry(path: Path, key: str) -> dict[str, Any]:
