@@ -1,5 +1,5 @@
 #compdef sandbox-ops
-# Completion of sandbox-ops for zsh: source <(sandbox-ops completion zsh), after compinit
+# Completion of sandbox-ops for zsh: eval "$(sandbox-ops completion zsh)", after compinit
 _sandbox_ops() {
   local line
   local -a candidates
