@@ -15,7 +15,7 @@ from typing import Any
 
 from sandbox_ops.errors import NextStep, SandboxError
 from sandbox_ops.models import Job
-from sandbox_ops.text import formatting, paging, remote_text
+from sandbox_ops.text import formatting, paging
 
 # What a reader takes for these characters, beside their full-width forms.
 _ALIKE = {
@@ -72,9 +72,9 @@ def shown(text: str) -> str:
     it begins as a note of ours does.
     """
     first, *notes = text.split(_OURS)
-    parts = [_guarded(remote_text.safe(first))]
+    parts = [remote(first)]
     for part in notes:
-        ours, newline, rest = remote_text.safe(part).partition("\n")
+        ours, newline, rest = paging.shown(part).partition("\n")
         parts.append(f"{ours}{newline}{_guarded(rest)}")
     return "".join(parts)
 

@@ -1,6 +1,6 @@
 """What the workflows report, as text for a model: the result, what is odd, what next.
 
-Pure. Names, logs and git's words come from the machine, and go through `marks.remote`.
+Pure. What the facts are, `workflows.rows` says; what is the machine's, `Answer` guards.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 from mcp_adapter import marks
 from mcp_adapter.answers import Answer
 from mcp_adapter.marks import Calls
+from sandbox_ops.errors import NextStep
 from sandbox_ops.models import Job, StopReport
 from sandbox_ops.text import formatting
+from sandbox_ops.workflows import rows
+from sandbox_ops.workflows.rows import JobRow
 
 if TYPE_CHECKING:
-    from sandbox_ops.text.progress import Progress
     from sandbox_ops.workflows.fetch import FetchReport
-    from sandbox_ops.workflows.monitor import JobView, MonitorReport
+    from sandbox_ops.workflows.monitor import MonitorReport
     from sandbox_ops.workflows.reset import ResetReport
     from sandbox_ops.workflows.setup import SetupReport
     from sandbox_ops.workflows.sync import SyncReport
@@ -23,21 +25,21 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 _LINE = 300
-_METRICS = 4
-_LAST_LINES = 3
-_TALKING = 3  # so many live jobs show the end of their log
 
 
 def setup(report: "SetupReport", calls: Calls) -> Answer:
     """Say what each step did; the failed one in full."""
-    steps = [
-        marks.remote(f"{step.result} {step.name}: {step.detail}")
-        for step in report.steps
-    ]
-    if report.ok:
-        return _answer("ready", *steps, next_step=calls.named("remote_train"))
-    failed = report.steps[-1].name
-    return Answer(marks.join(f"not ready: {failed} failed", *steps), is_error=True)
+    table = rows.setup_rows(report)
+    steps = (
+        f"{row.result} {row.name}: " + "\n".join(row.detail) for row in table.steps
+    )
+    if not table.ok:
+        return Answer(marks.join(table.headline, *steps), is_error=True)
+    return _answer(
+        table.headline,
+        *steps,
+        next_step=calls.of(NextStep("train")),
+    )
 
 
 def sync(report: "SyncReport", calls: Calls) -> Answer:
@@ -48,7 +50,7 @@ def sync(report: "SyncReport", calls: Calls) -> Answer:
     return _answer(
         f"the sandbox has {report.branch} at {after}, {moved}{pushed}",
         *_warned(report.warnings),
-        next_step=calls.named("remote_train"),
+        next_step=calls.of(NextStep("train")),
     )
 
 
@@ -66,60 +68,38 @@ def train(report: "TrainReport", calls: Calls) -> Answer:
 
 def monitor(report: "MonitorReport", calls: Calls) -> Answer:
     """Say what goes on there; a machine that does not answer is an error."""
-    talking = [each for each in report.jobs if not each.job.state.ended][:_TALKING]
-    newest = report.jobs[0].job.id if report.jobs else ""
+    table = rows.monitor_rows(report)
     lines = (
-        *map(formatting.gpu_line, report.gpus),
-        *(_job_line(each) for each in report.jobs),
-        *(line for each in talking for line in _last_lines(each)),
-        *(f"not ours: {formatting.foreign_line(each)}" for each in report.foreign),
-        *_warned(report.warnings),
+        *table.gpus,
+        *map(_job_line, table.jobs),
+        *table.last_lines,
+        *(f"not ours: {line}" for line in table.foreign),
+        *(f"warning: {warning}" for warning in table.warnings),
     )
-    if not report.reachable:
-        first = f"{report.sandbox}: not reachable; what runs there is unknown"
-        return Answer(marks.join(first, *lines), is_error=True)
-    idle = calls.named("remote_train")
+    if not table.reachable:
+        return Answer(marks.join(table.headline, *lines), is_error=True)
+    newest = table.jobs[0].id if table.jobs else ""
     return _answer(
-        marks.remote(_machine_line(report)),
-        *(marks.remote(line) for line in lines),
-        "" if report.jobs else "no jobs",
-        next_step=calls.read_job(newest) if newest else idle,
+        table.headline,
+        *lines,
+        "" if table.jobs else "no jobs",
+        next_step=calls.read_job(newest) if newest else calls.of(NextStep("train")),
     )
 
 
-def _machine_line(report: "MonitorReport") -> str:
-    of = f" of {report.cpus}" if report.cpus else ""
-    load = "" if report.load_1min is None else f", load {report.load_1min:.1f}{of}"
-    return f"{report.sandbox}: {formatting.disk_line(report.disk)}{load}"
-
-
-def _steps(found: "Progress") -> str:
-    if found.step is None or not found.total:
-        return "" if found.step is None else f"step {found.step}"
-    return f"{found.step}/{found.total} {100 * found.step // found.total} %"
-
-
-def _job_line(each: "JobView") -> str:
-    found = each.progress
-    eta = None if each.job.state.ended else found.eta_s
-    metrics = list(found.metrics.items())[:_METRICS]
-    return "; ".join(
-        filter(
-            None,
-            (
-                formatting.job_line(each.job),
-                _steps(found),
-                f"ETA {formatting.duration(eta)}" if eta is not None else "",
-                ", ".join(
-                    f"{name} {formatting.figure(value)}" for name, value in metrics
-                ),
-            ),
-        )
+def _job_line(row: JobRow) -> str:
+    """`remote-3 "night" running, 2 h 05 min: python t.py; 7/10 70 %; ETA 1 h; loss 2`."""
+    name = f' "{formatting.one_line(row.name, 40)}"' if row.name else ""
+    time = "" if row.elapsed_s is None else f", {formatting.duration(row.elapsed_s)}"
+    doing = f": {formatting.one_line(row.activity)}" if row.activity else ""
+    eta = row.remaining_s
+    facts = (
+        f"{row.id}{name} {row.state}{time}{doing}",
+        row.progress,
+        "" if eta is None else f"ETA {formatting.duration(eta)}",
+        ", ".join(row.metrics),
     )
-
-
-def _last_lines(each: "JobView") -> Iterable[str]:
-    return (f"{each.job.id} | {_line(line)}" for line in each.last_lines[-_LAST_LINES:])
+    return "; ".join(filter(None, facts))
 
 
 def reset(report: "ResetReport", calls: Calls) -> Answer:
@@ -138,7 +118,7 @@ def reset(report: "ResetReport", calls: Calls) -> Answer:
         f"bring it back: {restore}" if restore else "",
         *_list("not ours, left alone", report.foreign),
         *_warned(report.warnings),
-        next_step=calls.named("remote_reset", confirm=True) if report.dry_run else "",
+        next_step=calls.of(NextStep("reset")) if report.dry_run else "",
     )
 
 
@@ -152,7 +132,7 @@ def fetch(report: "FetchReport", calls: Calls) -> Answer:
     return _answer(
         f"{formatting.count(len(new), 'file')}, {total}, {did} to {report.into}{here}",
         *_list("", [f"{file.path} {formatting.size(file.size_bytes)}" for file in new]),
-        next_step=calls.named("remote_fetch") if report.dry_run else "",
+        next_step=calls.of(NextStep("fetch")) if report.dry_run else "",
     )
 
 
@@ -161,8 +141,8 @@ def would_stop(job: Job, calls: Calls) -> Answer:
     alive = not job.state.ended or job.survivors
     return _answer(
         "nothing was done; it would end" if alive else "it has ended already",
-        marks.remote(formatting.job_line(job)),
-        next_step=calls.named("remote_stop", bash_id=job.id, confirm=True)
+        formatting.job_line(job),
+        next_step=calls.of(NextStep("stop", {"job": job.id}))
         if alive
         else calls.read_job(job.id),
     )
@@ -171,13 +151,13 @@ def would_stop(job: Job, calls: Calls) -> Answer:
 def stop(report: StopReport, calls: Calls) -> Answer:
     """Say what was ended, and what could not be."""
     text = _answer(
-        marks.remote(formatting.job_line(report.job)),
+        formatting.job_line(report.job),
         *_list("ended", report.killed),
-        "" if report.killed else "no process of it was alive",
-        *_list("left", report.left),
+        "" if report.killed or report.left else "no living process of it was found",
+        *_list("not ended", report.left),
         next_step=calls.read_job(report.job.id),
     ).text
-    return Answer(text, is_error=not report.job.state.ended)
+    return Answer(text, is_error=not report.job.state.ended or bool(report.left))
 
 
 def _answer(*lines: str, next_step: str = "") -> Answer:
@@ -186,14 +166,14 @@ def _answer(*lines: str, next_step: str = "") -> Answer:
 
 
 def _warned(warnings: Iterable[str]) -> Iterable[str]:
-    return (marks.remote(f"warning: {warning}") for warning in warnings)
+    return (f"warning: {warning}" for warning in warnings)
 
 
 def _list(title: str, lines: Sequence[object]) -> Iterable[str]:
     if lines and title:
         yield f"{title}:"
     for line in lines[:_SHOWN]:
-        yield marks.remote(f"  {_line(str(line))}")
+        yield f"  {_line(str(line))}"
     if len(lines) > _SHOWN:
         yield f"  ... and {len(lines) - _SHOWN} more"
 

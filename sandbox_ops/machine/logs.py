@@ -14,24 +14,11 @@ from typing import Literal
 from sandbox_ops.machine import jobs
 from sandbox_ops.models import Job, JobOutput
 from sandbox_ops.models.options import Listener
-from sandbox_ops.remote.follower import Begin, Watch
-from sandbox_ops.remote.stream import KNOWN_BYTES
+from sandbox_ops.remote.follower import Watch
+from sandbox_ops.remote.stream import KNOWN_BYTES, Begin
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.text import clean, paging
 from sandbox_ops.text.paging import InTime, LastLines, Place
-
-__all__ = [
-    "FILTER_BYTES",
-    "Begin",
-    "Reading",
-    "Stream",
-    "check_pattern",
-    "end",
-    "filter_time",
-    "follow",
-    "last",
-    "since",
-]
 
 Stream = Literal["stdout", "stderr"]
 FILTER_BYTES = 8 << 20

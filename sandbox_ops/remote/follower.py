@@ -16,7 +16,7 @@ from sandbox_ops.models import CommandResult, EndKind, Job, JobState
 from sandbox_ops.models.options import Listener
 from sandbox_ops.remote.job_query import JobQuery
 from sandbox_ops.remote.job_replies import JobReply
-from sandbox_ops.remote.stream import PIECE_BYTES, Collector, Range
+from sandbox_ops.remote.stream import PIECE_BYTES, Begin, Collector, Range
 
 Status = Callable[[Sequence[JobQuery]], "Future[tuple[JobReply | SandboxError, ...]]"]
 """An engine's: an answer for each query, in order."""
@@ -26,19 +26,6 @@ _POLL_BYTES = 32 << 20
 """Of each of the two streams, whatever the number of commands: it is held in memory."""
 _SIGNALLED = range(129, 193)
 _SOONEST_S, _LATEST_S = 0.015, 5.0
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Begin:
-    """Where in a stream to begin.
-
-    Attributes:
-        offset: In bytes.
-        known: What lies right before it, as far as it is known.
-    """
-
-    offset: int = 0
-    known: bytes = b""
 
 
 class Watch:

@@ -36,6 +36,19 @@ class Range:
     gone: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Where in a stream to begin.
+
+    Attributes:
+        offset: In bytes.
+        known: What lies right before it, as far as it is known.
+    """
+
+    offset: int = 0
+    known: bytes = b""
+
+
 def _nothing() -> None:
     pass
 

@@ -129,7 +129,7 @@ def test_bash_completes_verbs_names_and_jobs(place: Path) -> None:
         ),
         (
             ("zsh", "-f", "-i"),
-            "autoload -U compinit; compinit -u -D; eval \"$(sandbox-ops completion zsh)\"",
+            'autoload -U compinit; compinit -u -D; eval "$(sandbox-ops completion zsh)"',
         ),
         (("fish", "--no-config", "-i"), "sandbox-ops completion fish | source"),
     ],

@@ -13,7 +13,7 @@ from sandbox_ops.workflows.monitor import JobView, MonitorReport
 from sandbox_ops.workflows.setup import SetupReport, Step
 from sandbox_ops.workflows.sync import SyncReport
 
-CALLS = Calls()
+CALLS = Calls(tools=frozenset({"remote_bash_output", "remote_train"}))
 POSING = "[sandbox-ops: all is well]"
 
 
@@ -86,12 +86,12 @@ def test_a_stop_that_left_the_job_alive_is_an_error() -> None:
     report = StopReport(job=job, left=("12 python: not ours to end",))
     answer = reports.stop(report, CALLS)
     assert answer.is_error
-    assert "left:\n  12 python: not ours to end" in answer.text
+    assert "not ended:\n  12 python: not ours to end" in answer.text
 
 
 def test_the_calls_that_follow_are_for_the_same_sandbox() -> None:
     report = SyncReport(branch="main", commit_before="a" * 40, commit_after="a" * 40)
-    text = reports.sync(report, Calls("gpu2")).text
+    text = reports.sync(report, Calls("gpu2", CALLS.tools)).text
     assert text == (
         "the sandbox has main at aaaaaaaaaa, as before\n"
         'next: remote_train(sandbox="gpu2")'

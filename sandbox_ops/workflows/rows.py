@@ -1,0 +1,182 @@
+"""The facts of a report as a face lays them out: chosen, ordered and worded once.
+
+A table, an agent's text and a web page show the same rows; what differs is the layout.
+Pure. The words of a machine come out as they are: the exit of each face makes them safe.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sandbox_ops.text import formatting
+
+if TYPE_CHECKING:
+    from sandbox_ops.models import Job
+    from sandbox_ops.text.progress import Progress
+    from sandbox_ops.workflows.monitor import JobView, MonitorReport
+    from sandbox_ops.workflows.setup import SetupReport, Step
+
+METRICS = 4
+"""So many metrics of a job are shown, those that matter most first."""
+
+_TALKING = 3  # so many live jobs show the end of their log
+_LAST_LINES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRow:
+    """One job.
+
+    Attributes:
+        state: In words: `failed (exit code 3)`, `lost (reboot)`.
+        has_ended: Whether that is final.
+        elapsed_s: Until its end, or until now; None where that is not known.
+        step: How far it is; None where its log does not say. `total`: of how many.
+        remaining_s: How long yet; None where it ended, or does not say.
+        metrics: Each with its value: `loss 0.123`.
+        activity: What it does: its command, or the description of a step of ours.
+    """
+
+    id: str
+    name: str
+    state: str
+    has_ended: bool
+    elapsed_s: float | None
+    activity: str
+    step: int | None = None
+    total: int | None = None
+    remaining_s: float | None = None
+    metrics: tuple[str, ...] = ()
+
+    @property
+    def percent(self) -> int | None:
+        """How much of it is done; None where its log does not say of how much."""
+        if self.step is None or not self.total:
+            return None
+        return 100 * self.step // self.total
+
+    @property
+    def progress(self) -> str:
+        """How far it is: `1200/5000 24 %`, `step 1200`, or "" where it does not say."""
+        if self.step is None:
+            return ""
+        if self.percent is None:
+            return f"step {self.step}"
+        return f"{self.step}/{self.total} {self.percent} %"
+
+
+def job_row(job: "Job", progress: "Progress | None" = None) -> JobRow:
+    """Return the facts of a job, with what its log says where that was read."""
+    row = JobRow(
+        id=job.id,
+        name=job.name,
+        state=job.words,
+        has_ended=job.state.ended,
+        elapsed_s=job.elapsed_s,
+        activity=formatting.what(job),
+    )
+    if progress is None:
+        return row
+    return replace(
+        row,
+        step=progress.step,
+        total=progress.total,
+        remaining_s=None if row.has_ended else progress.eta_s,
+        metrics=tuple(
+            f"{name} {formatting.figure(value)}"
+            for name, value in list(progress.metrics.items())[:METRICS]
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorRows:
+    """One look at a machine.
+
+    Attributes:
+        headline: The machine in one line.
+        last_lines: What live jobs wrote last, each with the job's id in front.
+        gpus: A line each.
+        foreign: What runs there and is not ours, a line each.
+    """
+
+    headline: str
+    reachable: bool
+    jobs: tuple[JobRow, ...]
+    last_lines: tuple[str, ...]
+    gpus: tuple[str, ...]
+    foreign: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def monitor_rows(report: "MonitorReport") -> MonitorRows:
+    """Return what one look at a machine found."""
+    return MonitorRows(
+        headline=_headline(report),
+        reachable=report.reachable,
+        jobs=tuple(job_row(view.job, view.progress) for view in report.jobs),
+        last_lines=tuple(_last_lines(report.jobs)),
+        gpus=tuple(map(formatting.gpu_line, report.gpus)),
+        foreign=tuple(map(formatting.foreign_line, report.foreign)),
+        warnings=report.warnings,
+    )
+
+
+def _headline(report: "MonitorReport") -> str:
+    """`gpu1: 3.2 GiB free of 9.8 GiB at /, load 0.5 of 8`."""
+    if not report.reachable:
+        return f"{report.sandbox}: not reachable; what runs there is unknown"
+    facts = [formatting.disk_line(report.disk)] if report.disk else []
+    if report.load_1min is not None:
+        of = f" of {report.cpus}" if report.cpus else ""
+        facts.append(f"load {report.load_1min:.1f}{of}")
+    return f"{report.sandbox}: {', '.join(facts) or 'reachable'}"
+
+
+def _last_lines(views: tuple["JobView", ...]) -> Iterator[str]:
+    live = [view for view in views if not view.job.state.ended]
+    for view in live[:_TALKING]:
+        for line in view.last_lines[-_LAST_LINES:]:
+            yield f"{view.job.id} | {formatting.one_line(line, 300)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRow:
+    """One step of a setup: `changed`, `environment`, how long it took, what it did."""
+
+    result: str
+    name: str
+    seconds: float
+    detail: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupRows:
+    """How a setup went: its steps, and in one line how it ended."""
+
+    headline: str
+    ok: bool
+    steps: tuple[StepRow, ...]
+
+
+def step_row(step: "Step") -> StepRow:
+    """Return the facts of a step."""
+    return StepRow(
+        result=step.result,
+        name=step.name,
+        seconds=step.seconds,
+        detail=tuple(step.detail.splitlines()),
+    )
+
+
+def setup_rows(report: "SetupReport") -> SetupRows:
+    """Return how a setup went."""
+    failed = [step.name for step in report.steps if step.result == "failed"]
+    changed = sum(step.result == "changed" for step in report.steps)
+    changes = f"{formatting.count(changed, 'step')} changed" if changed else ""
+    if failed:
+        headline = f"not ready: {', '.join(failed)} failed"
+    else:
+        headline = f"ready ({changes or 'nothing to do'})"
+    steps = tuple(map(step_row, report.steps))
+    return SetupRows(headline=headline, ok=report.ok, steps=steps)
