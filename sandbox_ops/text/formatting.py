@@ -113,8 +113,9 @@ def _lost(job: Job) -> tuple[str, str]:
     if not job.id:  # the answer to its start never came
         why = job.reason or "the connection was lost"
         return f"error: {why}", "hint: see whether it runs: sandbox-ops jobs"
+    why = (job.reason or "the connection was lost").rstrip(".")
     return (
-        f"error: the connection was lost; whether {job.id} ended or lives is unknown",
+        f"error: {why}; whether {job.id} ended or lives is unknown",
         f"hint: a lost link ends nothing there. See it: sandbox-ops logs {job.id}",
     )
 

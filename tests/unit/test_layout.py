@@ -9,6 +9,7 @@ from sandbox_ops.cli import dashboard, terminal, views
 from sandbox_ops.cli.layout import GAP, Column, fit
 from sandbox_ops.models import Job, JobState
 from sandbox_ops.text.progress import Progress
+from sandbox_ops.workflows import rows
 from sandbox_ops.workflows.monitor import JobView, MonitorReport
 
 WIDTHS = (60, 80, 100, 140)
@@ -80,8 +81,11 @@ def test_a_wide_terminal_changes_nothing() -> None:
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_monitor_keeps_ids_names_states_and_progress_at_any_width(width: int) -> None:
-    rows = [dashboard.row(each) for each in report().jobs]
-    lines = drawn(terminal.table(dashboard.COLUMNS, rows, width), width)
+    cells = [
+        dashboard.row(each.job, rows.job_row(each.job, each.progress))
+        for each in report().jobs
+    ]
+    lines = drawn(terminal.table(dashboard.COLUMNS, cells, width), width)
     assert all(len(line) <= width for line in lines)
     assert [line.split()[0] for line in lines if line.startswith("remote-")] == [
         "remote-12",
@@ -97,15 +101,18 @@ def test_monitor_keeps_ids_names_states_and_progress_at_any_width(width: int) ->
 
 @pytest.mark.parametrize("width", [80, 100, 140])
 def test_monitor_shows_the_loss_from_80_columns_on(width: int) -> None:
-    rows = [dashboard.row(each) for each in report().jobs]
-    lines = drawn(terminal.table(dashboard.COLUMNS, rows, width), width)
+    cells = [
+        dashboard.row(each.job, rows.job_row(each.job, each.progress))
+        for each in report().jobs
+    ]
+    lines = drawn(terminal.table(dashboard.COLUMNS, cells, width), width)
     assert sum("loss 0.1234" in line for line in lines) == 3
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_jobs_keep_ids_and_states_and_cut_the_command_at_any_width(width: int) -> None:
-    rows = [views.job_row(each.job) for each in report().jobs]
-    lines = drawn(terminal.table(views.JOB_COLUMNS, rows, width), width)
+    cells = [views.job_row(each.job) for each in report().jobs]
+    lines = drawn(terminal.table(views.JOB_COLUMNS, cells, width), width)
     assert all(len(line) <= width for line in lines)
     ids = [line.split()[0] for line in lines if line.startswith("remote-")]
     assert ids == ["remote-12", "remote-11", "remote-10"]
@@ -114,7 +121,7 @@ def test_jobs_keep_ids_and_states_and_cut_the_command_at_any_width(width: int) -
 
 
 def test_without_a_terminal_nothing_is_cut() -> None:
-    rows = [views.job_row(each.job) for each in report().jobs]
-    lines = drawn(terminal.table(views.JOB_COLUMNS, rows), 10_000)
+    cells = [views.job_row(each.job) for each in report().jobs]
+    lines = drawn(terminal.table(views.JOB_COLUMNS, cells), 10_000)
     assert all(COMMAND.strip() in line for line in lines[1:])
     assert "sweep-lr-0.0003-seed-12345" in "".join(lines)
