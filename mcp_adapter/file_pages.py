@@ -4,23 +4,29 @@ Pure. Each line has its number in front, as `cat -n` does it: what the file says
 pose as ours.
 """
 
-from mcp_adapter import marks
-from mcp_adapter.answers import LIMIT, Answer
-from mcp_adapter.marks import Calls
+from mcp_adapter.answers import LIMIT, ToolAnswer
+from mcp_adapter.calls import Calls
 from sandbox_ops.models import FileSlice
-from sandbox_ops.text import formatting, remote_text
+from sandbox_ops.text import formatting, marks, remote_text
 
 _LINE_LIMIT = 5_000
 _DEFAULT = Calls()
 
 
-def lines(piece: FileSlice, *, from_end: bool, calls: Calls = _DEFAULT) -> Answer:
+def lines(
+    piece: FileSlice,
+    *,
+    from_end: bool,
+    limit: int | None = None,
+    calls: Calls = _DEFAULT,
+) -> ToolAnswer:
     """Return the lines with their numbers, after what part of the file they are.
 
     Args:
         piece: What was read.
         from_end: Whether the last lines were asked for, so that they stay where not
             all fit.
+        limit: How many lines were asked for; the call that reads on asks so, too.
         calls: How the next calls are written.
     """
     numbered = [
@@ -35,10 +41,10 @@ def lines(piece: FileSlice, *, from_end: bool, calls: Calls = _DEFAULT) -> Answe
     dropped = len(numbered) - len(kept)
     first = piece.first_line + (dropped if from_end else 0)
     at_end = piece.at_end and (from_end or not dropped)
-    after = "" if at_end else _after(piece, first + len(kept), calls)
+    after = "" if at_end else _after(piece, first + len(kept), limit, calls)
     before = _before(piece, first, len(kept), calls) if from_end or first < 0 else ""
     what = _what(piece, first, len(kept))
-    return Answer(marks.join(what, after, before, "\n".join(kept)))
+    return ToolAnswer(marks.join(what, after, before, "\n".join(kept)))
 
 
 def _what(piece: FileSlice, first: int, count: int) -> str:
@@ -57,10 +63,11 @@ def _what(piece: FileSlice, first: int, count: int) -> str:
     return f"{path}: lines {first} to {last}{total}{counted} ({size})"
 
 
-def _after(piece: FileSlice, line: int, calls: Calls) -> str:
+def _after(piece: FileSlice, line: int, limit: int | None, calls: Calls) -> str:
     if line in {0, piece.first_line}:  # there is none, or nothing was read
         return ""
-    return f"next: {calls.read_file(piece.path, offset=line)}"
+    more = {"limit": limit} if limit else {}
+    return f"next: {calls.read_file(piece.path, offset=line, **more)}"
 
 
 def _before(piece: FileSlice, first: int, count: int, calls: Calls) -> str:

@@ -399,7 +399,7 @@ def test_a_download_is_whole_resumed_and_atomic(
     remote = tmp_path / "remote file'"
     remote.write_bytes(data)
     local = tmp_path / "home" / "file"
-    part = local.with_name("file.part")
+    part = transfer.part_of(local)
     local.parent.mkdir()
     digest = hashlib.sha256(data).hexdigest()
     seen: list[int] = []
@@ -462,7 +462,7 @@ def test_a_link_in_the_place_of_the_part_is_not_followed(
 ) -> None:
     (tmp_path / "remote").write_bytes(b"new")
     (tmp_path / "precious").write_bytes(b"")
-    (tmp_path / "home.part").symlink_to(tmp_path / "precious")
+    transfer.part_of(tmp_path / "home").symlink_to(tmp_path / "precious")
     transfer.download(
         shared_sandbox, str(tmp_path / "remote"), tmp_path / "home", size_bytes=3
     )
@@ -491,7 +491,7 @@ def test_a_download_goes_on_where_a_lost_link_ended_it(
             transfer.download(sandbox, remote, local, size_bytes=size, on_progress=cut)
         assert "it goes on where it stopped" in caught.value.hint
         assert not local.exists()
-        have = (tmp_path / "home.part").stat().st_size
+        have = transfer.received_bytes(local)
         assert 5_000_000 < have < size
         transfer.download(
             sandbox,
