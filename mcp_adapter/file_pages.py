@@ -14,13 +14,20 @@ _LINE_LIMIT = 5_000
 _DEFAULT = Calls()
 
 
-def lines(piece: FileSlice, *, from_end: bool, calls: Calls = _DEFAULT) -> Answer:
+def lines(
+    piece: FileSlice,
+    *,
+    from_end: bool,
+    limit: int | None = None,
+    calls: Calls = _DEFAULT,
+) -> Answer:
     """Return the lines with their numbers, after what part of the file they are.
 
     Args:
         piece: What was read.
         from_end: Whether the last lines were asked for, so that they stay where not
             all fit.
+        limit: How many lines were asked for, so that the next call asks for as many.
         calls: How the next calls are written.
     """
     numbered = [
@@ -35,7 +42,7 @@ def lines(piece: FileSlice, *, from_end: bool, calls: Calls = _DEFAULT) -> Answe
     dropped = len(numbered) - len(kept)
     first = piece.first_line + (dropped if from_end else 0)
     at_end = piece.at_end and (from_end or not dropped)
-    after = "" if at_end else _after(piece, first + len(kept), calls)
+    after = "" if at_end else _after(piece, first + len(kept), limit, calls)
     before = _before(piece, first, len(kept), calls) if from_end or first < 0 else ""
     what = _what(piece, first, len(kept))
     return Answer(marks.join(what, after, before, "\n".join(kept)))
@@ -57,10 +64,11 @@ def _what(piece: FileSlice, first: int, count: int) -> str:
     return f"{path}: lines {first} to {last}{total}{counted} ({size})"
 
 
-def _after(piece: FileSlice, line: int, calls: Calls) -> str:
+def _after(piece: FileSlice, line: int, limit: int | None, calls: Calls) -> str:
     if line in {0, piece.first_line}:  # there is none, or nothing was read
         return ""
-    return f"next: {calls.read_file(piece.path, offset=line)}"
+    asked = {} if limit is None else {"limit": limit}
+    return f"next: {calls.read_file(piece.path, offset=line, **asked)}"
 
 
 def _before(piece: FileSlice, first: int, count: int, calls: Calls) -> str:
@@ -71,5 +79,10 @@ def _before(piece: FileSlice, first: int, count: int, calls: Calls) -> str:
     return f"before: {call}"
 
 
+def _visible(line: str) -> str:
+    """Return a line safe and whole: what would redraw it is shown as it stands there."""
+    return remote_text.safe(line.removesuffix("\r")).replace("\r", r"\r")
+
+
 def _line(line: str) -> str:
-    return marks.cut(remote_text.safe(line.removesuffix("\r")), _LINE_LIMIT)
+    return marks.cut(_visible(line), _LINE_LIMIT)

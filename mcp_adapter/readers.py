@@ -89,4 +89,4 @@ def file_lines(sandbox: "Sandbox", given: Mapping[str, Any], calls: Calls) -> An
     from_end = offset is None and limit is not None
     most = min(limit, _MOST_LINES) if limit else None
     piece = files.read_lines(sandbox, path, offset, most)
-    return file_pages.lines(piece, from_end=from_end, calls=calls)
+    return file_pages.lines(piece, from_end=from_end, limit=most, calls=calls)

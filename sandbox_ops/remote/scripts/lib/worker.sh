@@ -105,7 +105,8 @@ trailer() {
   printf '\n%s %s\n' "$NONCE" "$1"
 }
 
-# no KIND MESSAGE: the answer is that error; kinds as in errors.py
+# no KIND MESSAGE: the answer is that error; kinds as in errors.py, with a word for the
+# case behind it where somebody says more of it ("refused directory")
 no() {
   printf '%s' "$2"
   trailer "error $1"
