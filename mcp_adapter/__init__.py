@@ -9,7 +9,6 @@ What goes where::
     tools  readers               the three tools: arguments, library, answer
     workflows  reports           the verbs as tools, off unless asked for
     workflow_catalog  next_calls
-    giving_up                    a verb whose call is cancelled
     prompts                      the guide's patterns, for people to start
     waiting  machines            waiting without a thread; the configured sandboxes
     catalog  arguments           what the tools are called and take

@@ -139,7 +139,9 @@ def _first_line(result: CommandResult, timeout_s: float) -> str:
         return f"connection lost: it is not known {which}"
     if result.end is EndKind.TIMED_OUT:
         left = ", ".join(result.left)
-        tree = f"still alive: {left}" if left else "every process of it is dead"
+        tree = (
+            f"still alive: {left}" if left else "no process of it can be found any more"
+        )
         return f"exit code {code} (timed out after {formatting.duration(timeout_s)}; {tree})"
     if job.exit_code is None:
         return f"exit code unknown: {job.words}"

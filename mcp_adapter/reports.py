@@ -153,11 +153,11 @@ def stop(report: StopReport, calls: Calls) -> Answer:
     text = _answer(
         formatting.job_line(report.job),
         *_list("ended", report.killed),
-        "" if report.killed else "no process of it was alive",
-        *_list("left", report.left),
+        "" if report.killed or report.left else "no living process of it was found",
+        *_list("not ended", report.left),
         next_step=calls.read_job(report.job.id),
     ).text
-    return Answer(text, is_error=not report.job.state.ended)
+    return Answer(text, is_error=not report.job.state.ended or bool(report.left))
 
 
 def _answer(*lines: str, next_step: str = "") -> Answer:

@@ -5,18 +5,18 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from mcp_adapter import answers, arguments, catalog, readers
 from mcp_adapter import workflow_catalog as workflow
 from mcp_adapter.answers import Answer
 from mcp_adapter.catalog import Toolset
-from mcp_adapter.giving_up import Stoppable
 from mcp_adapter.machines import Machines
 from mcp_adapter.marks import Calls
 from mcp_adapter.waiting import Beat, Progress, in_long_thread, in_thread, quickly
 from sandbox_ops.errors import SandboxError, UsageError
 from sandbox_ops.models import CommandResult
+from sandbox_ops.models.cancellation import CancelToken
 
 if TYPE_CHECKING:
     from sandbox_ops.engines.foreground import Call
@@ -124,14 +124,14 @@ class Tools:
     async def _workflow(
         self, name: str, sandbox: "Sandbox", given: Mapping[str, Any], beat: Beat
     ) -> Answer:
-        """Run a verb; it is given up where the client cancels the call."""
+        """Run a verb; it is cancelled where the client cancels the call."""
         from mcp_adapter import workflows
 
-        told, stoppable = [""], Stoppable(sandbox)
+        told, cancel = [""], CancelToken()
 
         def work() -> Answer:
             here = workflows.Here(
-                sandbox=cast("Sandbox", stoppable),
+                sandbox=sandbox.cancelled_by(cancel),
                 project=self._machines.project(),
                 tell=lambda line: told.__setitem__(0, line),
                 calls=self._calls(given),
@@ -146,7 +146,7 @@ class Tools:
             return await beat.until(doing, line)
         except asyncio.CancelledError:
             if not self.leaving and not doing.cancel():
-                in_thread(stoppable.give_up)
+                in_thread(cancel.cancel)
             raise
 
     async def _bash(

@@ -7,7 +7,7 @@ from sandbox_ops.cli.face import Answer, verb
 from sandbox_ops.cli.session import opened
 from sandbox_ops.errors import NotFoundError, UsageError
 
-_ALIVE = 1  # the exit code of a stop that left the job alive
+_LEFT = 1  # the exit code of a stop that left the job, or a process of it
 
 
 @verb(limit="How many, newest first.")
@@ -80,7 +80,7 @@ def stop(
     return Answer(
         value=report.as_json(),
         show=lambda: views.stop(report),
-        exit_code=0 if report.job.state.ended else _ALIVE,
+        exit_code=_LEFT if report.left or not report.job.state.ended else 0,
     )
 
 

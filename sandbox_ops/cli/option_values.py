@@ -25,7 +25,12 @@ def seconds(words: str, option: str) -> float | None:
         total = float(hours * 3600 + minutes * 60 + rest)
     elif span := _SPAN.fullmatch(words):
         total = float(span[1]) * _UNITS[span[2]]
-    if not 0 < total < _FOREVER_S:
+    if total > _FOREVER_S:
+        raise UsageError(
+            f"{option} is at most {_FOREVER_S:.0f} seconds (31 years), not `{words}`",
+            "leave it out for no limit",
+        )
+    if not total > 0:
         raise UsageError(
             f"{option} takes a span of time, not `{words}`",
             "write it as 90, 90s, 30m, 8h, 2d or 1:30:00",

@@ -104,10 +104,10 @@ def pin(job: Job, *, pinned: bool) -> None:
 def stop(report: StopReport) -> None:
     """What was ended, and what could not be."""
     tell(formatting.job_line(report.job))
-    if not report.killed:
-        tell("no process of it was alive")
+    if not report.killed and not report.left:
+        tell("no living process of it was found")
     _list("ended", report.killed)
-    _list("left", report.left)
+    _list("not ended", report.left)
 
 
 def reset(report: "ResetReport") -> None:

@@ -52,6 +52,7 @@ def download(
 
     Raises:
         ConnectionLostError: The link died; call again to go on.
+        CancelledError: It was cancelled; call again to go on.
         ProtocolError: It changed on the machine while it was sent.
     """
     local.parent.mkdir(parents=True, exist_ok=True)
@@ -90,6 +91,7 @@ def _receive(
             digest = hashlib.file_digest(file, "sha256")  # and so to its end
             data = _after_mark(link, mark)
             while have < size_bytes:
+                sandbox.cancel_token.check()
                 data = data or _bytes_of_file(link, remote, part)
                 piece, data = data[: size_bytes - have], data[size_bytes - have :]
                 digest.update(piece)
@@ -132,6 +134,7 @@ def _bytes_of_file(link: Link, remote: str, part: Path) -> bytes:
 def _session(sandbox: Sandbox) -> Iterator[Link]:
     """Open a session; on a connection of its own, where the workers hold all of one."""
     with ExitStack() as ends:
+        sandbox.cancel_token.check()
         links = sandbox.links
         links.connect()
         try:
@@ -199,6 +202,7 @@ def upload(
         RefusedError: `remote` is a directory, or the disk there is full.
         DeniedError: We may not write there.
         ConnectionLostError: The link died; call again to go on.
+        CancelledError: It was cancelled; call again to go on.
     """
     if not local.is_file():
         raise NotFoundError(f"no such file here: {local}")
@@ -213,6 +217,7 @@ def upload(
             have, _, answer = answer.partition(b"\n")
             with suppress(LinkError):  # it may refuse before it has read all
                 for sent in _send_rest(link, local, int(have)):
+                    sandbox.cancel_token.check()
                     if on_progress is not None:
                         on_progress(sent, size)
             answer = _line(link, answer)

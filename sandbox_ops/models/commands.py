@@ -78,7 +78,7 @@ class CommandResult:
 
     @property
     def tree_dead(self) -> bool | None:
-        """Whether every process of it is dead; None where nobody could look."""
+        """Whether no process of it can be found any more; None where nobody could look."""
         if self.end is EndKind.CONNECTION_LOST:
             return None
         return not self.left and not self.job.survivors

@@ -1,16 +1,71 @@
 """Which machine and which project: what the configuration says. Frozen values, no I/O."""
 
+import dataclasses
+import functools
+import types
+import typing
 from dataclasses import dataclass
+
+from sandbox_ops.errors import ConfigError
+
+
+class _Checked:
+    """Refuses a field whose value is not of its type.
+
+    Raises:
+        ConfigError: Names the class, the field, what it takes and what it got.
+    """
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        checked: typing.Any = type(self)
+        for name, accepted in _accepted(checked).items():
+            value = getattr(self, name)
+            if not any(_is_a(value, one) for one in accepted):
+                expected = " or ".join(_WORDS.get(one, str(one)) for one in accepted)
+                raise ConfigError(
+                    f"{type(self).__name__}: `{name}` must be {expected}, not {value!r:.80}"
+                )
+
+
+_Types = tuple[typing.Any, ...]
+_TEXTS = tuple[str, ...]
+_WORDS: dict[typing.Any, str] = {
+    str: "text", int: "a whole number", _TEXTS: "a tuple of texts", type(None): "None",
+}  # fmt: skip
+
+
+@functools.cache
+def _accepted(checked: typing.Any) -> dict[str, _Types]:  # noqa: ANN401  # a class of ours
+    hints = typing.get_type_hints(checked)
+    return {
+        field.name: typing.get_args(hint)
+        if isinstance(hint := hints[field.name], types.UnionType)
+        else (hint,)
+        for field in dataclasses.fields(checked)
+    }
+
+
+def _is_a(value: object, expected: object) -> bool:
+    if expected == _TEXTS:
+        return isinstance(value, tuple) and all(isinstance(one, str) for one in value)
+    if not isinstance(expected, type):
+        return True  # a type that a field may have and nobody has described here
+    return isinstance(value, expected) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SandboxConfig:
+class SandboxConfig(_Checked):
     """How one machine is reached and where things lie on it.
 
     Attributes:
         host: An ssh_config alias or a host name.
         port: None: what ssh_config says. The same holds for the other Nones.
         workspace: Absolute path under which projects live.
+
+    Raises:
+        ConfigError: A field of another type; names it.
     """
 
     name: str
@@ -24,7 +79,7 @@ class SandboxConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Project:
+class Project(_Checked):
     """The code that is worked on: what the configuration and the local clone say.
 
     Attributes:
@@ -38,6 +93,9 @@ class Project:
         train_command: Template for `train`, with `{steps}`-like holes; "" if none.
         metrics: The user's own patterns for metrics in a log (RE2, named groups).
         progress: The user's own patterns for a log's steps (`step`, `total`, ...).
+
+    Raises:
+        ConfigError: A field of another type; names it.
     """
 
     root: str | None = None

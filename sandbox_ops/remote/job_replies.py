@@ -155,7 +155,7 @@ def _job(
         else _number(fields, "survivors") or 0,
         log_incomplete="incomplete" in fields or "removed" in fields,
         foreground=bool(spec.get("foreground")),
-        gpus=tuple(spec.get("gpus", ())),
+        gpus=() if fields.get("life") == "elsewhere" else tuple(spec.get("gpus", ())),
         project_path=str(spec.get("project_path", "")),
     )
 
@@ -172,16 +172,28 @@ def job_state(phase: str, fields: dict[str, str]) -> tuple[JobState, str]:
     if phase == "ended":
         return _ended(fields)
     if life == "restarted":
-        before = "killed" if phase == "running" else "never started"
-        return JobState.LOST, before if "over" in fields else "reboot"
+        return JobState.LOST, _end_of_machine(phase, fields)
     if phase == "running":
-        return _RUNNING.get(life, (JobState.RUNNING, ""))
+        where = f"on {fields.get('host', '')}" if life == "elsewhere" else ""
+        return _RUNNING.get(life, (JobState.RUNNING, where))
     if phase == "starting":
-        age = (_number(fields, "now") or 0) - (_number(fields, "up0") or 0)
-        if age > _START_WINDOW_CS:
-            return JobState.LOST, "never started"
-        return JobState.STARTING, ""
+        return _starting(fields)
     return JobState.UNKNOWN, "its record cannot be read"
+
+
+def _end_of_machine(phase: str, fields: dict[str, str]) -> str:
+    if "departed" in fields:
+        return f"its machine {fields.get('host', '')} is gone"
+    if "over" not in fields:
+        return "reboot"
+    return "killed" if phase == "running" else "never started"
+
+
+def _starting(fields: dict[str, str]) -> tuple[JobState, str]:
+    age = (_number(fields, "now") or 0) - (_number(fields, "up0") or 0)
+    if age > _START_WINDOW_CS:
+        return JobState.LOST, "never started"
+    return JobState.STARTING, ""
 
 
 _RUNNING = {

@@ -22,6 +22,10 @@ def new_token() -> str:
     return secrets.token_hex(16)
 
 
+LONGEST_TIMEOUT_S = 2**53 // 1000 + 1
+"""As many milliseconds as JSON counts exactly, and far from what a shell cannot count."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRequest:
     """One job to start, with all that its engine has to know.
@@ -46,7 +50,8 @@ class StartRequest:
         token: The same token is the same job, however often it is sent.
 
     Raises:
-        UsageError: A NUL in command or directory, or a name that will not do.
+        UsageError: A NUL in command or directory, a name that will not do, or a
+            deadline beyond `LONGEST_TIMEOUT_S`.
     """
 
     command: str
@@ -69,6 +74,12 @@ class StartRequest:
     token: str = field(default_factory=new_token)
 
     def __post_init__(self) -> None:
+        if self.timeout_s is not None and not self.timeout_s <= LONGEST_TIMEOUT_S:
+            raise UsageError(
+                f"a timeout of {self.timeout_s:g} s is too long: at most"
+                f" {LONGEST_TIMEOUT_S} s",
+                "Leave it out for no deadline.",
+            )
         scripts.words(self.command, self.cwd)
         job_ids.check_name(self.name)
         if self.unique_name and self.name and not job_ids.can_be_claimed(self.name):

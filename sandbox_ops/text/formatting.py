@@ -121,7 +121,7 @@ def _lost(job: Job) -> tuple[str, str]:
 
 def _tree(left: tuple[str, ...]) -> str:
     if not left:
-        return "every process of it is dead"
+        return "no process of it can be found any more"
     return f"still alive: {', '.join(left)}"
 
 

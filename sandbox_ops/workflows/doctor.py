@@ -8,6 +8,7 @@ from typing import Any
 from sandbox_ops.errors import ConnectError, SandboxError
 from sandbox_ops.machine import jobs, repo
 from sandbox_ops.models import MachineStatus, Project
+from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.remote import script_replies
 from sandbox_ops.remote.script_replies import Reply
 from sandbox_ops.sandbox import Sandbox
@@ -43,13 +44,23 @@ class DoctorReport:
         return {"ok": self.ok, "checks": [asdict(check) for check in self.checks]}
 
 
-def doctor(sandbox: Sandbox, project: Project | None = None) -> DoctorReport:
+def doctor(
+    sandbox: Sandbox,
+    project: Project | None = None,
+    *,
+    cancel: CancelToken | None = None,
+) -> DoctorReport:
     """Check everything that can be checked; raises nothing for what it finds.
 
     Args:
         sandbox: The machine.
         project: Also its repository and its clone.
+        cancel: Ends what it waits for, and lets it begin nothing more.
+
+    Raises:
+        CancelledError: It was cancelled.
     """
+    sandbox = sandbox.cancelled_by(cancel)
     begin = time.time()
     try:
         machine = _look(sandbox)

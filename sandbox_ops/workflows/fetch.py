@@ -15,6 +15,7 @@ from sandbox_ops.errors import (
 )
 from sandbox_ops.machine import jobs, listing, repo, transfer
 from sandbox_ops.models import Job, Project
+from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows.outputs import patterns
@@ -73,6 +74,7 @@ def fetch(
     dry_run: bool = False,
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
+    cancel: CancelToken | None = None,
 ) -> FetchReport:
     """Bring files home, each whole, checked and in place, or not at all.
 
@@ -84,6 +86,7 @@ def fetch(
         dry_run: Only list them.
         overwrite: Replace local files that differ.
         on_progress: Told path, bytes so far and bytes in all.
+        cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
         RefusedError: Local files differ from those that would come; names them all,
@@ -91,7 +94,9 @@ def fetch(
         NotFoundError: There is nothing to fetch, or no such job.
         ConfigError: No outputs are declared.
         UsageError: There is no local folder to fetch to.
+        CancelledError: It was cancelled.
     """
+    sandbox = sandbox.cancelled_by(cancel)
     target = Path(into or project.root or "")
     if not target.parts:
         raise UsageError(

@@ -15,6 +15,7 @@ from sandbox_ops.models import (
     MachineStatus,
     Project,
 )
+from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.text import progress
 from sandbox_ops.text.progress import Progress
@@ -80,13 +81,23 @@ class MonitorReport:
         }
 
 
-def monitor(sandbox: Sandbox, project: Project | None = None) -> MonitorReport:
+def monitor(
+    sandbox: Sandbox,
+    project: Project | None = None,
+    *,
+    cancel: CancelToken | None = None,
+) -> MonitorReport:
     """Look at the machine once; one that cannot be reached is a report too.
 
     Args:
         sandbox: The machine.
         project: Whose disk is looked at; without one it is the workspace's.
+        cancel: Ends what it waits for, and lets it begin nothing more.
+
+    Raises:
+        CancelledError: It was cancelled.
     """
+    sandbox = sandbox.cancelled_by(cancel)
     named = project is not None and project.name
     path = sandbox.project_path(project) if project and named else ""
     try:

@@ -8,6 +8,7 @@ from sandbox_ops.git import explanations
 from sandbox_ops.machine import jobs, repo
 from sandbox_ops.machine.repo import Tree
 from sandbox_ops.models import Job, MachineStatus, Project
+from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import outputs, preflight
 from sandbox_ops.workflows.sync import refuse_other
@@ -66,7 +67,13 @@ class ResetReport:
         }
 
 
-def reset(sandbox: Sandbox, project: Project, *, dry_run: bool = False) -> ResetReport:
+def reset(
+    sandbox: Sandbox,
+    project: Project,
+    *,
+    dry_run: bool = False,
+    cancel: CancelToken | None = None,
+) -> ResetReport:
     """Make the clone there what upstream is, and lose nothing by it.
 
     Ignored files and declared outputs stay where they are.
@@ -75,12 +82,15 @@ def reset(sandbox: Sandbox, project: Project, *, dry_run: bool = False) -> Reset
         sandbox: The machine.
         project: Whose clone.
         dry_run: Change nothing, and say what would be done.
+        cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
         RefusedError: Nothing can be rescued (git at work, a full disk), a job cannot be
             stopped, or upstream cannot be reached. The tree was not touched then.
         NotFoundError: There is no clone yet, or no such branch upstream.
+        CancelledError: It was cancelled.
     """
+    sandbox = sandbox.cancelled_by(cancel)
     tree = repo.cloned(sandbox, project)
     keep = outputs.patterns(project)
     branch = explanations.check_branch(project.branch or tree.branch or "")

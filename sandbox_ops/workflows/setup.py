@@ -9,6 +9,7 @@ from sandbox_ops.machine import environment, repo
 from sandbox_ops.machine.environment import TorchCheck
 from sandbox_ops.machine.repo import Tree
 from sandbox_ops.models import CommandResult, EndKind, Project
+from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows.sync import refuse_other
 
@@ -51,7 +52,11 @@ class SetupReport:
 
 
 def setup(
-    sandbox: Sandbox, project: Project, *, on_step: OnStep | None = None
+    sandbox: Sandbox,
+    project: Project,
+    *,
+    on_step: OnStep | None = None,
+    cancel: CancelToken | None = None,
 ) -> SetupReport:
     """Clone the project, install its environment, make logs/, and verify.
 
@@ -61,12 +66,15 @@ def setup(
         sandbox: The machine.
         project: What to set up.
         on_step: Told each step as it ends.
+        cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
         DeniedError: No access to the repository, or to the workspace.
         RefusedError: No room, no network, no uv; or something else stands there.
         NotFoundError: No git there, or no such branch.
+        CancelledError: It was cancelled.
     """
+    sandbox = sandbox.cancelled_by(cancel)
     steps = _Steps(on_step)
     path = repo.place(sandbox, project)
     tree = repo.look(sandbox, project)

@@ -9,6 +9,7 @@ from sandbox_ops.git.local import LocalTree, Upstream
 from sandbox_ops.machine import jobs, repo
 from sandbox_ops.machine.repo import Tree
 from sandbox_ops.models import Job, Project
+from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import preflight
@@ -52,19 +53,28 @@ class _Target:
     warnings: tuple[str, ...] = field(default=())
 
 
-def sync(sandbox: Sandbox, project: Project, *, push: bool = False) -> SyncReport:
+def sync(
+    sandbox: Sandbox,
+    project: Project,
+    *,
+    push: bool = False,
+    cancel: CancelToken | None = None,
+) -> SyncReport:
     """Bring the clone there to the local commit; verify that it got there.
 
     Args:
         sandbox: The machine.
         project: With its local root, or without one: then upstream's commit it is.
         push: Push local commits first, never by force.
+        cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
         RefusedError: Edits or unpushed commits here or there, jobs that use the tree,
             files in the way; names them, and what to do. Nothing was changed there.
         NotFoundError: There is no clone yet.
+        CancelledError: It was cancelled.
     """
+    sandbox = sandbox.cancelled_by(cancel)
     target = _local_target(project, push=push) if project.root else None
     tree = repo.cloned(sandbox, project)
     if target is None:

@@ -11,6 +11,7 @@ from sandbox_ops.git.local import LocalTree
 from sandbox_ops.machine import environment, jobs, repo
 from sandbox_ops.machine.repo import Tree
 from sandbox_ops.models import Gpu, Job, MachineStatus, Project
+from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import preflight, record, template
@@ -45,7 +46,7 @@ class Objection:
     hint: str
 
 
-def train(
+def train(  # noqa: PLR0913  # each is one fact of a training
     sandbox: Sandbox,
     project: Project,
     *,
@@ -55,6 +56,7 @@ def train(
     time_s: float | None = None,
     gpus: int | None = None,
     force: Sequence[str] = (),
+    cancel: CancelToken | None = None,
 ) -> TrainReport:
     """Start a training in the background and return it at once.
 
@@ -67,13 +69,16 @@ def train(
         time_s: The job's deadline.
         gpus: How many free GPUs it takes; None: one, where the machine has any.
         force: Objections that only warn, by their names.
+        cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
         RefusedError: A GPU is busy, the code there is not the code here, the disk is
             low, or a job of that name runs: names each, and how to go on.
         UsageError: No command, a hole without a setting, or a name that cannot be.
         NotFoundError: There is no clone yet.
+        CancelledError: It was cancelled.
     """
+    sandbox = sandbox.cancelled_by(cancel)
     command = _command(project, command, settings or {})
     _check(name, gpus, force)
     tree = repo.cloned(sandbox, project)

@@ -3,17 +3,27 @@
 import os
 import subprocess
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from mounts import Mounts, private_mounts
 from processes import alive
 from records import pids
+from sshd import SshServer
 from waiting import wait_until
 
 from sandbox_ops import JobState, Sandbox
 from sandbox_ops.machine import jobs
 from sandbox_ops.remote import scripts
 from sandbox_ops.remote.start_request import StartRequest
+
+
+@pytest.fixture
+def mounts() -> Iterator[Mounts]:
+    with private_mounts() as own:
+        yield own
+
 
 BEFORE_MAIN = "SETSID=\n"
 
@@ -50,6 +60,45 @@ def test_a_deadline_holds_although_the_clock_of_the_worker_was_killed(
     assert worker_of(pids(second)[0]) == worker
     assert jobs.wait(sandbox, second.id, timeout_s=10).state is JobState.TIMED_OUT
     jobs.stop(sandbox, first.id, grace_s=0)
+
+
+def test_deadlines_hold_although_the_clock_is_killed_right_after_the_starts(
+    sandbox: Sandbox,
+) -> None:
+    started = [sandbox.start("sleep 7631", timeout_s=0.4) for _ in range(5)]
+    supervisors = [pids(job)[0] for job in started]
+    for worker in set(map(worker_of, supervisors)):
+        for pid in children(worker):
+            if pid not in supervisors:
+                clocks = [each for each in children(pid) if name_of(each) == "sh"]
+                os.kill((clocks or [pid])[0], 9)
+    for job in started:
+        assert jobs.wait(sandbox, job.id, timeout_s=10).state is JobState.TIMED_OUT
+
+
+def children(pid: int) -> list[int]:
+    return [
+        int(each)
+        for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    ]
+
+
+def name_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+@pytest.mark.parametrize("uptime", ["0.98 0.50", "9.8 1.0", "0.00 0.00"])
+def test_a_machine_that_booted_within_the_last_second_is_reached(
+    mounts: Mounts, make_sshd: Callable[..., SshServer], tmp_path: Path, uptime: str
+) -> None:
+    assert Path("/bin/sh").resolve().name == "dash"  # to which 098 is no number
+    booted = tmp_path / "uptime"
+    booted.write_text(f"{uptime}\n")
+    mounts.bind(booted, Path("/proc/uptime"))
+    server: SshServer = mounts.do(make_sshd)
+    with Sandbox(server.config()) as sandbox:
+        assert sandbox.run("echo up; exit 3").exit_code == 3
+        assert jobs.get(sandbox, "cmd-1").state is JobState.FAILED
 
 
 @pytest.mark.parametrize("kind", ["fg", "bg"])

@@ -89,6 +89,38 @@ def mounts() -> Iterator[Mounts]:
         yield own
 
 
+def test_who_writes_beyond_the_limit_at_once_or_late_does_not_fill_the_disk(
+    mounts: Mounts, make_sshd: Make
+) -> None:
+    server: SshServer = mounts.do(make_sshd)
+    mounts.tmpfs(server.home / ".sandbox-ops", "size=64m,mode=700")
+    much = "for i in $(seq 15); do head -c 10M /dev/zero || exit 1; sleep 0.1; done; "
+    with Sandbox(server.config()) as sandbox:
+        for wait in ("", "sleep 0.5; "):
+            job = sandbox.start(f"{wait}{much}exit 6", log_max_bytes=1 << 20)
+            ended = jobs.wait(sandbox, job.id, timeout_s=30)
+            assert (ended.exit_code, ended.log_incomplete) == (6, True)
+            size = mounts.do(Path(ended.log_path).stat).st_size
+            assert size == 1 << 20
+
+
+def test_the_limit_holds_for_what_a_job_leaves_running(sandbox: Sandbox) -> None:
+    late = "(sleep 0.5; head -c 3000000 /dev/zero; exec sleep 7721) &"
+    job = sandbox.start(f"{late} exit 0", log_max_bytes=1 << 20)
+    assert jobs.wait(sandbox, job.id, timeout_s=10).survivors > 0
+    log = Path(job.log_path)
+    wait_until(lambda: jobs.get(sandbox, job.id).log_incomplete)
+    wait_until(lambda: log.stat().st_size == 1 << 20)
+    jobs.stop(sandbox, job.id, grace_s=0)
+
+
+def test_the_limit_holds_for_a_job_that_ends_at_once(sandbox: Sandbox) -> None:
+    job = sandbox.start("head -c 3000000 /dev/zero", log_max_bytes=1 << 20)
+    ended = jobs.wait(sandbox, job.id, timeout_s=10)
+    assert ended.log_incomplete
+    assert Path(ended.log_path).stat().st_size == 1 << 20
+
+
 def _counters() -> dict[str, tuple[str, str]]:
     """Return where the kernel counts what it killed in our cgroup, and how it says so."""
     found = {}

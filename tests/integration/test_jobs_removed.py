@@ -1,5 +1,6 @@
 """A job whose folder somebody removes while it runs: it alone is affected, and is still known."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -94,8 +95,12 @@ def test_a_removed_folder_is_not_a_full_disk(make_sshd: Make) -> None:
         go = server.home / "go"
         other = sandbox.start(f"until [ -e {go} ]; do sleep 0.1; done")
         wait_until(lambda: jobs.get(sandbox, other.id).state is JobState.RUNNING)
-        job = sandbox.start('rm -rf "$SANDBOX_JOB"; sleep 0.5; exit 5')
+        remove = server.home / "remove"
+        job = sandbox.start(
+            f'until [ -e {remove} ]; do sleep 0.1; done; rm -rf "$SANDBOX_JOB"; exit 5'
+        )
         supervisor, _ = pids(job)
+        remove.touch()
         assert jobs.wait(sandbox, job.id, timeout_s=20).exit_code == 5
         store = folder_of(server.home)
         wait_until(lambda: not alive(supervisor))
@@ -113,6 +118,9 @@ def test_a_job_of_a_removed_store_writes_nothing_into_the_next(
     with Sandbox(server.config()) as sandbox:
         old = sandbox.start(f"until [ -e {go} ]; do sleep 0.1; done; exit 9")
         supervisor, _ = pids(old)
+        mark = folder_of(server.home) / "live" / old.id
+        wait_until(lambda: mark.exists() and mark.read_text())
+        os.kill(int(mark.read_text().split()[0]), 9)  # it would make the record anew
         shutil.rmtree(server.home / ".sandbox-ops")
         new = sandbox.start("sleep 7831")
         assert new.id == old.id

@@ -40,7 +40,10 @@ def sleepers(number: int) -> list[int]:
     return [int(pid) for pid in done.stdout.split()]
 
 
-@row("it is stopped", "TERM, 10 s, KILL: its whole tree is dead, however it forked")
+@row(
+    "it is stopped",
+    "TERM, 10 s, KILL: nothing of it that can be found is left, however it forked",
+)
 @pytest.mark.parametrize("escape", ESCAPES.values(), ids=ESCAPES.keys())
 @pytest.mark.parametrize("ended", [False, True], ids=["running", "ended"])
 def test_stop_reaches_what_tries_to_get_away(

@@ -93,7 +93,7 @@ def test_commands_and_transfers_work_whatever_a_bashrc_does(
         assert home.stat().st_size == 100_000
         found = listing.files(sandbox, str(server.home), ["data"])
         assert [file.path for file in found] == ["data"]
-        assert jobs.recent(sandbox, 10)
+        assert jobs.recent(sandbox, 10, include_commands=True)
 
 
 def _a_day_of_work(server: SshServer, git: GitProject, tmp_path: Path) -> None:

@@ -19,12 +19,13 @@ from waiting import wait_until
 _INIT = """\
 mount -t proc proc /proc &&
   mount --bind "$1" /proc/sys/kernel/random/boot_id || exit 1
-shift
+[ -z "$2" ] || echo "$2" >/proc/sys/kernel/hostname
+shift 2
 "$@" &
 wait $!
 """
 _NAMESPACES = (
-    "unshare", "--pid", "--mount", "--propagation", "slave", "--fork", "--kill-child",
+    "unshare", "--pid", "--uts", "--mount", "--propagation", "slave", "--fork", "--kill-child",
 )  # fmt: skip
 
 
@@ -34,9 +35,11 @@ class Container(SshServer):
 
     Attributes:
         boot_id: A file that says it.
+        node: What it calls itself when it starts; "": as this machine.
     """
 
     boot_id: Path = Path("/proc/sys/kernel/random/boot_id")
+    node: str = ""
     end_signal = signal.SIGKILL  # `unshare` lets no other reach it
 
     @property
@@ -56,13 +59,13 @@ class Container(SshServer):
         wait_until(lambda: not self.leftovers(), what="the end of the namespace")
 
     def _command(self) -> list[str]:
-        init = ["sh", "-c", _INIT, "init", str(self.boot_id)]
+        init = ["sh", "-c", _INIT, "init", str(self.boot_id), self.node]
         return [*_NAMESPACES, *init, *super()._command()]
 
 
-def start_container(folder: Path, boot_id: Path) -> Container:
+def start_container(folder: Path, boot_id: Path, node: str = "") -> Container:
     """Start one whose files lie in `folder`, which is made; see `start_sshd`."""
-    server = start_sshd(folder, kind=partial(Container, boot_id=boot_id))
+    server = start_sshd(folder, kind=partial(Container, boot_id=boot_id, node=node))
     assert isinstance(server, Container)
     return server
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import records
 from command_line import PROGRAM, cli
+from machines import fake_gpus
 from sshd import SshServer
 from waiting import wait_until
 
@@ -110,7 +112,7 @@ def test_a_shell_line_given_as_one_word_is_not_found_and_told_how(
 def test_a_deadline_ends_the_command_with_124(place: Path) -> None:
     done = cli("run", "--timeout", "1s", "--", "sleep", "60", cwd=place)
     assert done.returncode == 124
-    assert "timed out; every process of it is dead" in done.stderr
+    assert "timed out; no process of it can be found any more" in done.stderr
     done = cli("run", "--json", "--timeout", "1s", "--", "sleep", "60", cwd=place)
     found = answer_of(done)
     assert (found["end"], found["tree_dead"], found["left"]) == ("timed-out", True, [])
@@ -274,7 +276,22 @@ def test_stop_ends_the_whole_tree_and_says_so(
     again = cli("stop", job.id, cwd=place)
     assert again.returncode == 0
     assert again.stdout.startswith(f"{job.id} stopped")
-    assert "no process of it was alive" in again.stdout
+    assert "no living process of it was found" in again.stdout
+
+
+def test_a_stop_that_leaves_something_says_so_and_exits_with_1(
+    make_sshd: Callable[..., SshServer], tmp_path: Path
+) -> None:
+    server = make_sshd()
+    fake_gpus(server.home, "0, NVIDIA H100 80GB HBM3, GPU-1, 0, 10, 81559, 30, 550.54")
+    server.write_toml(tmp_path)
+    with Sandbox(server.config()) as sandbox:
+        job = sandbox.start("sleep 60")
+        leader = records.pids(job)[1]
+    (server.home / "fake-gpus" / "processes").write_text(f"{leader}, 30720\n")
+    done = cli("stop", job.id, "--grace", "0", cwd=tmp_path)
+    assert done.returncode == 1
+    assert f"not ended:\n  {leader}" in done.stdout
 
 
 def test_a_pinned_job_says_so_until_it_is_let_go(

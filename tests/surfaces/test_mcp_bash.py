@@ -42,7 +42,10 @@ def test_a_timeout_leaves_no_process_and_keeps_the_output(
     answer, is_error = ask("remote_bash", command=command, timeout="700")
     assert is_error
     first, output, _ = answer.split("\n")
-    assert first == "exit code 124 (timed out after 0.7 s; every process of it is dead)"
+    assert (
+        first
+        == "exit code 124 (timed out after 0.7 s; no process of it can be found any more)"
+    )
     assert output == "begun"
     assert not any(processes.alive(int(pid)) for pid in pids.read_text().split())
 

@@ -96,7 +96,7 @@ def test_a_signal_and_a_lost_job_are_named(changes: dict[str, Any], first: str) 
 def test_a_timeout_says_that_the_tree_is_dead_and_keeps_the_output() -> None:
     lines = said(result(b"begun\n", code=None, end=EndKind.TIMED_OUT)).split("\n")
     assert lines[0] == (
-        "exit code 124 (timed out after 2 s; every process of it is dead)"
+        "exit code 124 (timed out after 2 s; no process of it can be found any more)"
     )
     assert lines[1] == "begun"
     assert "run_in_background" in lines[2]

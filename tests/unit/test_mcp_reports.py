@@ -86,7 +86,7 @@ def test_a_stop_that_left_the_job_alive_is_an_error() -> None:
     report = StopReport(job=job, left=("12 python: not ours to end",))
     answer = reports.stop(report, CALLS)
     assert answer.is_error
-    assert "left:\n  12 python: not ours to end" in answer.text
+    assert "not ended:\n  12 python: not ours to end" in answer.text
 
 
 def test_the_calls_that_follow_are_for_the_same_sandbox() -> None:

@@ -119,7 +119,7 @@ def test_the_other_ends_of_a_command_are_told_apart() -> None:
     assert formatting.end_lines(killed) == ("remote-2 failed (signal KILL)",)
     late = ended(EndKind.TIMED_OUT, state=JobState.TIMED_OUT, exit_code=124)
     assert formatting.end_lines(late) == (
-        "remote-2 timed out; every process of it is dead",
+        "remote-2 timed out; no process of it can be found any more",
     )
     lost = ended(EndKind.CONNECTION_LOST, state=JobState.UNKNOWN)
     assert formatting.end_lines(lost) == (

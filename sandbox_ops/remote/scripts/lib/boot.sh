@@ -19,7 +19,7 @@ boot() {
     umask "$UMASK" # the user's own, for the user's commands
     # in a session of its own: it forks supervisors, which outlive the channel
     bash -lc "$LOGIN_FUNCTIONS SANDBOX_OPS_SH='$SH' exec $SETSID $SH"' "$0" worker <&8 >&9 8<&- 9>&-' \
-      "$LIBRARY" "$BASE/functions" 8<&0 9>&1 </dev/null >/dev/null 2>&1
+      "$LIBRARY" "$BASE/functions.$NODE" 8<&0 9>&1 </dev/null >/dev/null 2>&1
     _code=$?
     [ $_code != 81 ] && [ $_code -le 128 ] || exit 0 # it was the worker that ended, or was killed
     LOGIN=failed # a start-up file ended the shell, or became another one
@@ -52,26 +52,25 @@ f=$(declare -f)
 # keep_functions: FUNCTIONS = the file that they are in, if there are any that bash can read
 keep_functions() {
   FUNCTIONS=
-  [ -e "$BASE/functions.$$" ] || return 0
-  if bash --noprofile --norc -n "$BASE/functions.$$"; then
-    mv -f "$BASE/functions.$$" "$BASE/functions" && FUNCTIONS=$BASE/functions
+  [ -e "$BASE/functions.$NODE.$$" ] || return 0
+  if bash --noprofile --norc -n "$BASE/functions.$NODE.$$"; then
+    mv -f "$BASE/functions.$NODE.$$" "$BASE/functions.$NODE" && FUNCTIONS=$BASE/functions.$NODE
   else
-    rm -f "$BASE/functions.$$"
+    rm -f "$BASE/functions.$NODE.$$"
   fi
 }
 
 # prepare: ROOT BASE, our folders under $HOME, and why they cannot be used: UNREADY
 prepare() {
-  UNREADY='' _host=
+  UNREADY=''
   umask 077
   ROOT=$HOME/.sandbox-ops
-  { read -r _host </proc/sys/kernel/hostname; } 2>/dev/null
-  case $_host in '' | .* | *[!A-Za-z0-9._-]*) _host=machine ;; esac
+  node
   for _tool in cat chmod date dd grep head mkdir mkfifo mv rm sleep stat tail tr wc; do
     command -v $_tool >/dev/null 2>&1 ||
       { UNREADY="refused $_tool is missing on this machine: install it"; return; }
   done
-  BASE=$ROOT/v1/$_host
+  find_store
   [ -d "$HOME" ] || {
     UNREADY="not-found the home directory $HOME is not there: make it, or correct it in /etc/passwd"
     return
@@ -88,6 +87,35 @@ prepare() {
   [ -s "$BASE/full" ] || { printf '%-99s\n' 0 >"$BASE/full"; } 2>/dev/null
   [ -s "$BASE/ballast" ] || { printf '%65536s' . >"$BASE/ballast"; } 2>/dev/null ||
     UNREADY="refused cannot write in $BASE: is the disk full, or read-only?"
+}
+
+# find_store: BASE = the store of this home, one for all machines that have it: host names
+# change, and a container that is made anew has another. It is `home`; where older versions
+# left one a host name, `home` leads to this host's, or to the one that gave most ids.
+find_store() {
+  BASE=$ROOT/v1/home
+  if [ -h "$BASE" ]; then
+    BASE=$ROOT/v1/$(readlink "$BASE")
+  elif [ ! -d "$BASE" ] && [ -d "$ROOT/v1" ]; then
+    adopt_store
+  fi
+}
+
+adopt_store() {
+  _most=0 _old=''
+  for _d in "$ROOT/v1"/*/last; do
+    _n=0
+    { read -r _n <"$_d"; } 2>/dev/null || continue
+    _d=${_d%/last}
+    [ "${_n:-0}" -le "$_most" ] || _most=$_n _old=${_d##*/}
+  done
+  [ ! -d "$ROOT/v1/$NODE/jobs" ] || _old=$NODE
+  [ -n "$_old" ] || return 0
+  ln -s "$_old" "$BASE" 2>/dev/null || [ ! -h "$BASE" ] || _old=$(readlink "$BASE")
+  BASE=$ROOT/v1/$_old _n=0
+  { read -r _n <"$BASE/floor"; } 2>/dev/null
+  # ids that another of them gave are not given again
+  [ "${_n:-0}" -ge "$_most" ] || { printf '%s\n' "$_most" >"$BASE/floor"; } 2>/dev/null
 }
 
 # adopters: ADOPTERS = those above us, one of whom adopts who loses its parent: PID 1, or

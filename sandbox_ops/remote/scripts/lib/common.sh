@@ -64,8 +64,16 @@ alive() {
   [ -n "$1" ] && proc "$1" && [ "$TICKS" = "$2" ] && [ "$STATE" != Z ] && [ "$STATE" != X ]
 }
 
-# machine_id: MACHINE = what tells this life of this machine from every other
+# node: NODE = what this machine calls itself: for people, and it may change
+node() {
+  NODE=''
+  { read -r NODE </proc/sys/kernel/hostname; } 2>/dev/null
+  case $NODE in '' | .* | *[!A-Za-z0-9._-]*) NODE=machine ;; esac
+}
+
+# machine_id: MACHINE = what tells this life of this machine from every other; NODE
 machine_id() {
+  node
   read -r _boot 2>/dev/null </proc/sys/kernel/random/boot_id || _boot=none
   proc 1 || TICKS=0
   _ns=$(readlink /proc/self/ns/pid 2>/dev/null) || _ns=none
@@ -91,13 +99,13 @@ was_full() {
   { printf '%-99s\n' "$UP $MACHINE" 1<>"$1/full"; } 2>/dev/null
 }
 
-# get_state DIR: LINE, and from it PHASE PID PTICKS WHERE LEADER LTICKS T0 UP0 UP1
-# SURVIVORS
+# get_state DIR: LINE, and from it PHASE PID PTICKS WHERE (its MACHINE) ON (its NODE) LEADER
+# LTICKS T0 UP0 UP1 SURVIVORS
 get_state() {
   for _try in 1 2 3; do
     LINE='' _last='' _word=
     { read -r LINE <"$1/state"; } 2>/dev/null
-    PHASE=none PID='' PTICKS='' WHERE='' LEADER='' LTICKS='' T0='' UP0='' UP1='' SURVIVORS=0
+    PHASE=none PID='' PTICKS='' WHERE='' ON='' LEADER='' LTICKS='' T0='' UP0='' UP1='' SURVIVORS=0
     for _word in $LINE; do
       case $_word in # numbers only: in arithmetic another text may end the shell
         pid=* | ticks=* | leader=* | lticks=* | t0=* | up0=* | up1=* | survivors=*)
@@ -107,6 +115,7 @@ get_state() {
         pid=*) PID=${_word#*=} ;;
         ticks=*) PTICKS=${_word#*=} ;;
         machine=*) WHERE=${_word#*=} ;;
+        host=*) ON=${_word#*=} ;;
         leader=*) LEADER=${_word#*=} ;;
         lticks=*) LTICKS=${_word#*=} ;;
         t0=*) T0=${_word#*=} ;;
@@ -123,17 +132,29 @@ get_state() {
   [ "$PHASE" != none ]
 }
 
-# live DIR: LIFE = supervised | orphaned (its supervisor is gone) | gone | restarted;
-# call it after get_state
+# live DIR: LIFE = supervised | orphaned (its supervisor is gone) | gone | restarted (its
+# machine is over) | elsewhere (on another machine that shares this home); call it after
+# get_state
 live() {
   LIFE=gone
   if [ "$WHERE" != "$MACHINE" ]; then
     LIFE=restarted
+    [ "${ON:-$NODE}" = "$NODE" ] || ! beats "$1" || LIFE=elsewhere
   elif alive "$PID" "$PTICKS"; then
     LIFE=supervised
   elif alive "$LEADER" "$LTICKS"; then
     LIFE=orphaned
   fi
+}
+
+# beats DIR: somebody wrote into that record in the last half minute, as the watcher of a
+# job does every 5 s. By the clock of the file system, which is one for all who share it.
+beats() {
+  printf '%s\n' "$NODE" >"${1%/jobs/*}/beat"
+  # shellcheck disable=SC2046 # numbers
+  set -- $(stat -c %Y "${1%/jobs/*}/beat" "$1/state" "$1/probe" 2>/dev/null)
+  [ $# -ge 2 ] || return 1
+  [ $(($1 - $2)) -le 30 ] || [ $(($1 - ${3:-0})) -le 30 ]
 }
 
 # series KIND: SERIES = what the ids of background jobs (bg) or commands (fg) begin with;
@@ -186,7 +207,7 @@ busy() {
   get_state "$1" || return 1
   live "$1"
   case $PHASE.$LIFE in
-    ended.restarted) false ;;
+    ended.restarted | *.elsewhere) false ;;
     ended.*) stopping "$1" ;;
     *.supervised | *.orphaned) ;;
     *) false ;;

@@ -9,7 +9,7 @@
 limit_logs() {
   _base=${dir%/jobs/*} _pid='' _born=''
   [ -e "$_base/limits/${dir##*/}" ] || printf '%s\n' "$cap" >"$_base/limits/${dir##*/}"
-  read -r _pid _born <"$_base/limiting"
+  read -r _pid _born <"$_base/limiting.$MACHINE"
   alive "$_pid" "$_born" || apart limiter "$_base"
 }
 
@@ -20,14 +20,14 @@ limiter() {
   machine_id
   proc $$
   self="$$ $TICKS"
-  printf '%s\n' "$self" >"$BASE/limiting"
-  while read -r _who <"$BASE/limiting" && [ "$_who" = "$self" ]; do
+  printf '%s\n' "$self" >"$BASE/limiting.$MACHINE"
+  while read -r _who <"$BASE/limiting.$MACHINE" && [ "$_who" = "$self" ]; do
     if ! limited; then
       idle=$((idle + 1))
       if [ $idle -gt 20 ]; then # two seconds: the next job may come at once
-        rm -f "$BASE/limiting"
+        rm -f "$BASE/limiting.$MACHINE"
         limited || return 0 # who comes after this starts another
-        printf '%s\n' "$self" >"$BASE/limiting"
+        printf '%s\n' "$self" >"$BASE/limiting.$MACHINE"
       fi
       nap 10
       continue
@@ -55,10 +55,10 @@ look_at_streams() {
   _grown='' pace=10
   for _id in $JOBS_LIMITED; do
     for _file in "$BASE/jobs/$_id/log" "$BASE/jobs/$_id/stderr"; do
-      [ "$BASE/limiting" -nt "$_file" ] || [ ! -e "$_file" ] || _grown="$_grown $_id"
+      [ "$BASE/limiting.$MACHINE" -nt "$_file" ] || [ ! -e "$_file" ] || _grown="$_grown $_id"
     done
   done
-  printf '%s\n' "$self" >"$BASE/limiting" # its time is that of our look
+  printf '%s\n' "$self" >"$BASE/limiting.$MACHINE" # its time is that of our look
   for _id in $_grown; do
     dir=$BASE/jobs/$_id cap=
     read -r cap <"$BASE/limits/$_id" && [ -n "$cap" ] || continue
@@ -76,7 +76,7 @@ forget_ended() {
         [ "$SURVIVORS" = 0 ] || [ -z "$PIDS" ] || continue
       else
         live "$BASE/jobs/$_id"
-        case $LIFE in supervised | orphaned) continue ;; esac
+        case $LIFE in supervised | orphaned | elsewhere) continue ;; esac
       fi
     fi
     rm -f "$BASE/limits/$_id"

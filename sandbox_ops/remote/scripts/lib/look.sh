@@ -22,6 +22,7 @@ emit_job() {
   fi
   _said="life=$LIFE $LINE"
   _flags=
+  [ ! -e "$_dir/incomplete" ] || _flags=' incomplete=1'
   given_up
   [ "$PHASE" = ended ] || [ ! -e "$_dir/incomplete" ] || _flags=" incomplete=1$_flags"
   { read -r _why _when <"$_dir/stopping"; } 2>/dev/null && _flags="$_flags stopping=$_when"
@@ -42,6 +43,10 @@ emit_job() {
   emit_range "$1" log "$3" "$4" "$2"
   [ ! -e "$_dir/stderr" ] || emit_range "$1" stderr "$5" "$6" "$2"
   now
+  case $LIFE in
+    elsewhere) UP=$((${UP0:-0} + EPOCH * 100 + UP - EPOCH_UP - ${T0:-0})) ;; # by its clock
+    restarted) [ "${ON:-$NODE}" = "$NODE" ] || _flags="$_flags departed=1" ;;
+  esac
   trailer "job $1 now=$UP$_flags $_said"
 }
 
@@ -50,8 +55,8 @@ given_up() {
   case $PHASE.$LIFE in
     running.gone) ;;
     starting.gone) [ $((UP - ${UP0:-0})) -gt $START_WINDOW ] || return 0 ;;
-    ended.* | *.supervised | *.orphaned) return 0 ;;
-    *) [ ! -e "$_dir/over" ] || _flags=' over=1'; return 0 ;;
+    ended.* | *.supervised | *.orphaned | *.elsewhere) return 0 ;;
+    *) [ ! -e "$_dir/over" ] || _flags="$_flags over=1"; return 0 ;;
   esac
   [ -e "$_dir/stopping" ] || printf '' >"$_dir/over"
 }
@@ -59,7 +64,7 @@ given_up() {
 # survivors: _alive = how many of an ended job live; once none, `quiet` says so for good
 survivors() {
   _alive=0
-  [ ! -e "$_dir/quiet" ] || return 0
+  [ ! -e "$_dir/quiet" ] && [ "$WHERE" = "$MACHINE" ] || return 0
   # just counted: who is becoming a program would hide from a second look
   if [ ! -e "$_dir/swept" ] && [ $((UP - ${UP1:-0})) -lt 100 ]; then
     _alive=$SURVIVORS
@@ -145,6 +150,7 @@ lives() {
   _dir=$JOBS/$1
   get_state "$_dir" || return 1
   if [ "$PHASE" = ended ]; then
+    [ "$WHERE" = "$MACHINE" ] || return 1 # whether it left processes is for that one to say
     _alive=0
     [ "$SURVIVORS" = 0 ] || [ -e "$_dir/quiet" ] || { [ -n "$2" ] || return 1; now; survivors; }
     [ "$_alive" = 0 ] || return 0
@@ -152,7 +158,7 @@ lives() {
     return 1
   fi
   live "$_dir"
-  case $LIFE in supervised | orphaned) ;; *) return 1 ;; esac
+  case $LIFE in supervised | orphaned | elsewhere) ;; *) return 1 ;; esac
 }
 
 # look_live BYTES: the log tails of every job that lives, and of the newest three

@@ -27,7 +27,9 @@ prune() {
     (cd "$JOBS" && xargs rm -rf)
   release
   find "$BASE/tokens" -type f -mtime +7 -exec rm -f {} +
-  find "$BASE" -maxdepth 1 \( -name 'fifo.*' -o -name 'alarm.*' -o -name 'errors.*' \) -mtime +1 -exec rm -f {} +
+  find "$BASE" -maxdepth 1 -mtime +1 -type f \
+    \( -name 'alarm.*' -o -name 'limiting.*' -o -name 'errors.*' \) -exec rm -f {} +
+  find "$BASE" -maxdepth 1 -mtime +1 -type p -exec rm -f {} +
   rm -f "$BASE/pruning"
 }
 
@@ -67,7 +69,7 @@ sift() {
     if [ "$PHASE" != ended ]; then
       live "$_d"
       case $LIFE in gone | restarted) ;; *) continue ;; esac
-    elif [ "$SURVIVORS" -gt 0 ] && [ ! -e "$_d/quiet" ]; then
+    elif [ "$SURVIVORS" -gt 0 ] && [ ! -e "$_d/quiet" ] && [ "$WHERE" = "$MACHINE" ]; then
       members "$_d"
       [ -z "$PIDS" ] || continue
     fi
@@ -96,7 +98,10 @@ release() {
   for _file in "$BASE/names"/*; do
     { read -r _id <"$_file"; } 2>/dev/null && [ ! -d "$JOBS/$_id" ] && rm -f "$_file"
   done
+  for _mark in "$BASE/live"/*-* "$BASE/limits"/*-*; do
+    [ -d "$JOBS/${_mark##*/}" ] || rm -f "$_mark"
+  done
   for _mark in "$BASE/claims"/*.remote-*; do
-    busy "$JOBS/${_mark##*.}" || rm -f "$_mark"
+    busy "$JOBS/${_mark##*.}" || [ "$LIFE" = elsewhere ] || rm -f "$_mark"
   done
 }

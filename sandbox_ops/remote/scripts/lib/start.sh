@@ -165,7 +165,7 @@ claim_all() {
         no refused "$_key is held by $_other, which has not ended"
         return 1
       fi
-      rm -f "$_mark"
+      [ "$LIFE" = elsewhere ] || rm -f "$_mark"
     done
   done
 }

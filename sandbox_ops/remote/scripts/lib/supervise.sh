@@ -12,7 +12,7 @@ supervise() {
   trap 'poked=1' TERM INT USR1
   trap 'say ended' EXIT # whatever goes wrong here, nobody is to wait for ever
   command exec 8<"$dir/state" # by which our record is known, if its folder is removed
-  proc self && self="pid=$ITS ticks=$TICKS machine=$MACHINE t0=$t0"
+  proc self && self="pid=$ITS ticks=$TICKS machine=$MACHINE host=$NODE t0=$t0"
   oom_kills
   ooms=$OOMS
   may_begin || exit 0
@@ -178,7 +178,7 @@ find_again() {
     case $(readlink "/proc/$_p/fd/2") in */stderr*) _kind='fg' ;; esac
     break
   done
-  restore_record "$1" $_kind "running machine=$MACHINE $_words" || [ -d "$1" ]
+  restore_record "$1" $_kind "running machine=$MACHINE host=$NODE $_words" || [ -d "$1" ]
 }
 
 # there DIR: the job's folder is there; removed while it runs, it is made anew

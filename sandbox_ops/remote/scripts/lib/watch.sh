@@ -24,11 +24,13 @@ alarms() {
 # alarm: the job of that line is watched over, unless it is over
 alarm() {
   get_state "$dir" || { [ ! -d "$dir" ] && find_again "$dir" && get_state "$dir"; } || return 0
-  # what it left running may write on
-  [ "$PHASE" != ended ] || { [ "$cap" != 0 ] && [ "$SURVIVORS" != 0 ] && limit_logs; } || return 0
-  [ "$PHASE" != ended ] || return 0
   id=${dir##*/}
-  watch_over &
+  if [ "$PHASE" = ended ]; then limit_the_rest; else watch_over & fi
+}
+
+# limit_the_rest: what an ended job left running may write on
+limit_the_rest() {
+  [ "$cap" = 0 ] || [ "$SURVIVORS" = 0 ] || limit_logs
 }
 
 # watch_over: says `late` to who waits for the end, then looks now and then while the
@@ -85,6 +87,7 @@ await_leader() {
     get_state "$dir" || return 1
   done
   leader=$LEADER lticks=$LTICKS up0=$UP0
+  [ "$PHASE" != ended ] || limit_the_rest
   [ "$PHASE" = running ]
 }
 

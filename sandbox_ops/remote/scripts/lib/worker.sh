@@ -19,7 +19,7 @@ worker() {
   keep_errors
   machine_id
   JOBS=$BASE/jobs
-  proc self && SELF="pid=$ITS ticks=$TICKS machine=$MACHINE"
+  proc self && SELF="pid=$ITS ticks=$TICKS machine=$MACHINE host=$NODE"
   EPOCH=$(date +%s)
   now
   EPOCH_UP=$UP
@@ -62,9 +62,9 @@ worker() {
 
 # keep_errors: stderr goes to a file without a name, for `crashed` to read
 keep_errors() {
-  printf '' >"$BASE/errors.$$" || return 0
-  exec 2>>"$BASE/errors.$$"
-  rm -f "$BASE/errors.$$"
+  printf '' >"$BASE/errors.$$.$NODE" || return 0
+  exec 2>>"$BASE/errors.$$.$NODE"
+  rm -f "$BASE/errors.$$.$NODE"
 }
 
 # crashed STATUS: an error ended this shell: says what it was, and over which request.
@@ -81,24 +81,24 @@ crashed() {
 
 # listen: a fifo that supervisors speak into, and one to the clock that wakes for them
 listen() {
-  mkfifo "$BASE/fifo.$$" "$BASE/alarm.$$" || return
-  exec 7<>"$BASE/fifo.$$" 5<>"$BASE/alarm.$$" # opening one end alone would wait
-  exec 4<"$BASE/alarm.$$"
-  exec 6>"$BASE/alarm.$$" 5>&-
+  mkfifo "$BASE/fifo.$$.$MACHINE" "$BASE/alarm.$$.$MACHINE" || return
+  exec 7<>"$BASE/fifo.$$.$MACHINE" 5<>"$BASE/alarm.$$.$MACHINE" # opening one end alone would wait
+  exec 4<"$BASE/alarm.$$.$MACHINE"
+  exec 6>"$BASE/alarm.$$.$MACHINE" 5>&-
   ( # redirected from within: of a function's streams dash keeps the old ones open
     exec <&4 >/dev/null 2>&1 4<&- 6>&- 9<&-
     trap '' TERM INT
-    printf '' >"$BASE/alarm.$$.now"
+    printf '' >"$BASE/alarm.$$.$MACHINE.now"
     _n=0 # a second process, which starts the clock anew where it is killed
     while [ $_n -lt 100 ]; do
-      (alarms "$BASE/alarm.$$.now")
+      (alarms "$BASE/alarm.$$.$MACHINE.now")
       [ $? -gt 128 ] || break
       _n=$((_n + 1))
     done
-    rm -f "$BASE/alarm.$$.now"
+    rm -f "$BASE/alarm.$$.$MACHINE.now"
   ) &
   exec 4<&-
-  rm -f "$BASE/fifo.$$" "$BASE/alarm.$$"
+  rm -f "$BASE/fifo.$$.$MACHINE" "$BASE/alarm.$$.$MACHINE"
 }
 
 trailer() {
@@ -139,6 +139,12 @@ do_stop() {
   shift
   set -- "$_id" "$@"
   there "$JOBS/$1" || { no not-found "no job $1"; return; }
+  get_state "$JOBS/$1" && live "$JOBS/$1"
+  [ "$PHASE.$LIFE" != ended.elsewhere ] || LIFE=gone
+  if [ "$LIFE" = elsewhere ]; then
+    no refused "$1 runs on $ON, another machine with this home: stop it there"
+    return
+  fi
   rm -f "$JOBS/$1/swept"
   apart stop "$JOBS/$1" "$2" stopped
   get_state "$JOBS/$1"
