@@ -4,8 +4,8 @@ Off unless asked for: an agent that has a local shell has them there, for no tok
 """
 
 from mcp_adapter.catalog import Argument, ToolSpec
+from sandbox_ops.models.objections import FORCE_NAMES
 
-FORCE = ("busy-gpu", "disk-low", "same-name", "stale-code", "unpushed")
 _JOB = Argument(name="bash_id", kind="string", words="Such as remote-1", required=True)
 _CONFIRM = Argument(
     name="confirm",
@@ -91,7 +91,7 @@ TRAIN = ToolSpec(
             name="force",
             kind="strings",
             words="Refusals to override; ask the user",
-            choices=FORCE,
+            choices=FORCE_NAMES,
         ),
     ),
     reads_only=False,

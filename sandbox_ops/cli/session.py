@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sandbox_ops.cli import next_steps
+
 if TYPE_CHECKING:
     from sandbox_ops.config.discover import Settings
     from sandbox_ops.models import Project, SandboxConfig
@@ -50,10 +52,17 @@ def opened(context: Any, name: str) -> Iterator[Session]:  # noqa: ANN401 - Invo
     from sandbox_ops.sandbox import Sandbox
 
     settings = discover.settings(Path.cwd(), os.environ)
+    if name and name != _default(settings):
+        next_steps.choose_sandbox(name)
     host = None if name else _host_of(context)
     config = from_fabric(context, settings) if host else settings.sandbox(name)
     with Sandbox(config) as sandbox:
         yield Session(sandbox=sandbox, settings=settings)
+
+
+def _default(settings: "Settings") -> str:
+    default = settings.config.default
+    return str(default.value) if default else ""
 
 
 def _host_of(context: Any) -> str | None:  # noqa: ANN401 - Invoke's or Fabric's context
@@ -64,8 +73,8 @@ def _host_of(context: Any) -> str | None:  # noqa: ANN401 - Invoke's or Fabric's
     """
     if not hasattr(type(context), "host"):
         return None
-    found = getattr(context, "original_host", None) or context.host
-    return str(found) if found else None
+    host = getattr(context, "original_host", None) or context.host
+    return str(host) if host else None
 
 
 def from_fabric(context: Any, settings: "Settings") -> "SandboxConfig":  # noqa: ANN401 - a fabric.Connection

@@ -47,7 +47,7 @@ def tell(keep: Path | None = None, *, steps: int = 900) -> int:
     """
     screen = Screen()
     started = time.monotonic()
-    with _ending_on_signals(), _folder(keep) as root:
+    with _ending_on_signals(), _own_environment(), _folder(keep) as root:
         try:
             _play(screen, root, steps)
         except WentWrongError as error:
@@ -70,7 +70,7 @@ def _play(screen: Screen, root: Path, steps: int) -> None:
     machine = root / "machine"
     with embedded_sandbox(machine) as box:
         clone = scenery.build(root, box)
-        settings = discover.settings(clone, _environment())
+        settings = discover.settings(clone, os.environ)
         with Sandbox(settings.sandbox()) as sandbox:
             stage = Stage(screen, sandbox, settings.project, clone)
             job = scenes.up_to_the_training(stage, steps)
@@ -88,13 +88,18 @@ def _play(screen: Screen, root: Path, steps: int) -> None:
         )
 
 
-def _environment() -> dict[str, str]:
-    """Return ours without what points at the user's own machines and repositories."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(_NOT_FOR_THE_DEMO)
+@contextlib.contextmanager
+def _own_environment() -> Iterator[None]:
+    """Take away what points at the user's own machines, repositories and git settings."""
+    kept = {
+        name: os.environ.pop(name)
+        for name in tuple(os.environ)
+        if name.startswith(_NOT_FOR_THE_DEMO)
     }
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
 
 
 @contextlib.contextmanager

@@ -111,7 +111,7 @@ def fetch(
         found = _outputs(sandbox, root, declared(project))
     if not found:
         raise NotFoundError(
-            f"nothing to fetch from {sandbox.config.name}: no file there matches "
+            f"nothing to fetch from {sandbox.config.label}: no file there matches "
             f"{', '.join(project.outputs) or 'what is declared'}",
             "Did the job write somewhere else? Look: sandbox-ops run -- git status",
         )

@@ -104,7 +104,7 @@ def monitor(
         status = jobs.status(sandbox, path=path or sandbox.config.workspace)
     except ConnectError as error:
         hint = f" {error.hint}" if error.hint else ""
-        why = f"{sandbox.config.name} cannot be reached: {error.message}{hint}"
+        why = f"{sandbox.config.label} cannot be reached: {error.message}{hint}"
         return MonitorReport(
             sandbox=sandbox.config.name, reachable=False, warnings=(why,)
         )

@@ -82,7 +82,7 @@ def sync(
         why = f"no local clone here: took what {branch} is upstream"
         target = _Target(branch=branch, warnings=(why,))
     status = jobs.status(sandbox, path=tree.path, tails=0)
-    refuse_changed(tree, project, sandbox.config.name)
+    refuse_changed(tree, project, sandbox.config.label)
     refuse_used(preflight.users(status.jobs, tree.path), tree.path)
 
     tip = repo.fetch(sandbox, tree.path, target.branch, target.commit or "")

@@ -182,11 +182,11 @@ def test_an_unknown_host_key_is_trusted_by_its_fingerprint_only(
     refused = cli("trust", cwd=tmp_path)
     assert refused.returncode == 75
     command = refused.stderr.splitlines()[-1].split()
-    assert command[:5] == ["sandbox-ops", "trust", "--sandbox", "test", "--fingerprint"]
+    assert command[:3] == ["sandbox-ops", "trust", "--fingerprint"]
     wrong = cli("trust", "--fingerprint", "SHA256:wrong", "--json", cwd=tmp_path)
     assert (wrong.returncode, server.known_hosts.read_text()) == (255, "")
     trusted = cli(*command[1:], "--json", cwd=tmp_path)
-    assert json.loads(trusted.stdout)["added"] == [command[5]]
+    assert json.loads(trusted.stdout)["added"] == [command[3]]
     assert cli("run", "--", "echo", "in", cwd=tmp_path).stdout == "in\n"
 
 
