@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 from sandbox_ops.cli import next_steps
 from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import cell, draw, table
-from sandbox_ops.models import JobState
 from sandbox_ops.text import formatting
+from sandbox_ops.workflows.rows import JobRow, MonitorRows, monitor_rows
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from sandbox_ops.models import Job
-    from sandbox_ops.text.progress import Progress
-    from sandbox_ops.workflows.monitor import JobView, MonitorReport
+    from sandbox_ops.workflows.monitor import MonitorReport
 
 COLUMNS = (
     Column(name="JOB"),
@@ -27,79 +25,55 @@ COLUMNS = (
     Column(name="TIME", optional=True),
     Column(name="COMMAND", least=10, optional=True),
 )
-_METRICS = 3
-_TALKING = 3  # so many live jobs show the end of their log
-_LAST_LINES = 3
 
 
 def monitor(report: "MonitorReport", machine: str) -> None:
     """The whole machine at one look, printed; what is wrong stands at the end."""
     from rich.console import Group
 
-    draw(Group(cell(headline(report, machine)), *_machine(report), *_warnings(report)))
+    facts = monitor_rows(report, machine)
+    draw(Group(cell(facts.headline), *_machine(facts), *_warnings(facts)))
 
 
 def view(report: "MonitorReport", machine: str) -> "RenderableType":
     """The same for a screen, which is cut at its end: what is wrong stands first."""
     from rich.console import Group
 
-    return Group(cell(headline(report, machine)), *_warnings(report), *_machine(report))
+    facts = monitor_rows(report, machine)
+    return Group(cell(facts.headline), *_warnings(facts), *_machine(facts))
 
 
-def _machine(report: "MonitorReport") -> "Iterator[RenderableType]":
-    for gpu in report.gpus:
-        yield cell(formatting.gpu_line(gpu))
-    if report.jobs:
-        yield table(COLUMNS, map(row, report.jobs))
-    elif report.reachable:
+def _machine(facts: MonitorRows) -> "Iterator[RenderableType]":
+    for line in facts.gpus:
+        yield cell(line)
+    if facts.jobs:
+        yield table(COLUMNS, map(row, facts.jobs))
+    elif facts.reachable:
         yield cell(f"no jobs; start one: {next_steps.command('train')}")
-    live = [each for each in report.jobs if not each.job.state.ended]
-    for each in live[:_TALKING]:
-        for line in each.last_lines[-_LAST_LINES:]:
-            yield cell(f"{each.job.id} | {line}")
-    for process in report.foreign:
-        yield cell(f"not ours: {formatting.foreign_line(process)}")
+    for line in facts.last_lines:
+        yield cell(line)
+    for line in facts.foreign:
+        yield cell(f"not ours: {line}")
 
 
-def _warnings(report: "MonitorReport") -> "Iterator[RenderableType]":
-    for warning in report.warnings:
+def _warnings(facts: MonitorRows) -> "Iterator[RenderableType]":
+    for warning in facts.warnings:
         yield cell(f"warning: {warning}")
 
 
-def headline(report: "MonitorReport", machine: str) -> str:
-    """The machine in one line: `gpu1: 3.2 GiB free of 9.8 GiB at /, load 0.5 of 8`."""
-    if not report.reachable:
-        return f"{machine}: not reachable; what runs there is unknown"
-    facts = [formatting.disk_line(report.disk)] if report.disk else []
-    if report.load_1min is not None:
-        of = f" of {report.cpus}" if report.cpus else ""
-        facts.append(f"load {report.load_1min:.1f}{of}")
-    return f"{machine}: {', '.join(facts) or 'reachable'}"
-
-
-def row(each: "JobView") -> tuple[str, ...]:
+def row(job: JobRow) -> tuple[str, ...]:
     """The cells of a job, under `COLUMNS`."""
-    job, progress = each.job, each.progress
-    remaining_s = None if job.state.ended else progress.eta_s
     return (
         job.id,
         job.name,
-        short_state(job),
-        done(progress),
-        "" if remaining_s is None else short_duration(remaining_s),
-        metrics(progress),
-        f"{progress.step}/{progress.total}" if progress.total else "",
+        job.short_state,
+        done(job),
+        "" if job.remaining_s is None else short_duration(job.remaining_s),
+        ", ".join(job.metrics),
+        f"{job.step}/{job.total}" if job.percent is not None else "",
         short_duration(job.elapsed_s),
-        formatting.one_line(formatting.what(job), 200),
+        formatting.one_line(job.activity, 200),
     )
-
-
-def short_state(job: "Job") -> str:
-    """A state in a column: `running`, `failed (127)`, `lost (reboot)`."""
-    why = job.reason or job.signal
-    if job.state is JobState.FAILED and not why:
-        why = str(job.exit_code)
-    return f"{job.state} ({why})" if why else str(job.state)
 
 
 def short_duration(seconds: float | None) -> str:
@@ -107,16 +81,8 @@ def short_duration(seconds: float | None) -> str:
     return formatting.duration(seconds).replace("min", "m").replace(" ", "")
 
 
-def done(progress: "Progress") -> str:
+def done(job: JobRow) -> str:
     """How far it is: `24%`, or the step, or nothing where it does not say."""
-    if progress.step is None:
-        return ""
-    if not progress.total:
-        return str(progress.step)
-    return f"{100 * progress.step // progress.total}%"
-
-
-def metrics(progress: "Progress") -> str:
-    """The first few metrics: `loss 0.123, lr 0.0003`."""
-    shown = list(progress.metrics.items())[:_METRICS]
-    return ", ".join(f"{name} {formatting.figure(value)}" for name, value in shown)
+    if job.percent is not None:
+        return f"{job.percent}%"
+    return "" if job.step is None else str(job.step)
