@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sandbox_ops.cli.output import Stream
     from sandbox_ops.engines.foreground import Call
     from sandbox_ops.sandbox import Sandbox
+    from sandbox_ops.text.redaction import RedactingStream
 
 _CANCEL_S = 45.0  # a dead link is noticed in 10 s, and reconnected for 15 s
 _LOOK_UP_S = 0.5  # a wait without a bound may miss Ctrl-C: see interrupts.py
@@ -67,29 +68,39 @@ class _Output:
 
 
 class _Passing(_Output):
-    """Hands a command's bytes on: exact into a pipe or a file, safe on a terminal.
+    """Hands a command's output on: safe on a terminal; into a pipe or a file its bytes.
+
+    Secrets are masked in both.
 
     Args:
-        raw: They are exact on a terminal too.
+        raw: The bytes are exact, everywhere: nothing is cleaned, nothing is masked.
     """
 
     def __init__(self, *, raw: bool) -> None:
         super().__init__()
+        self._raw = raw
         self._safe: dict[Stream, remote_text.SafeStream] = {}
+        self._masked: dict[Stream, RedactingStream] = {}
         for stream in _STREAMS:
             if output.is_terminal(stream) and not raw:
                 self._safe[stream] = remote_text.SafeStream()
+            else:
+                self._masked[stream] = remote_text.masking_stream()
 
     def show(self, stream: "Stream", data: bytes) -> None:
         if stream in self._safe:
             output.write(self._safe[stream].feed(data), stream)
         else:
-            output.write_exact(data, stream)
+            exact = data if self._raw else self._masked[stream].feed(data)
+            output.write_exact(exact, stream)
 
     def finish(self) -> None:
         """Show what a stream left open at its end."""
         for stream, safe in self._safe.items():
             output.write(safe.finish(), stream)
+        if not self._raw:
+            for stream, masked in self._masked.items():
+                output.write_exact(masked.finish(), stream)
 
 
 class _Lines(_Output):

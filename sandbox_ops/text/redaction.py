@@ -8,13 +8,13 @@ import functools
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sandbox_ops.text import secret_forms
 
-_LINE_LIMIT = 1 << 16
-"""A longer line is looked at in pieces of so many bytes."""
+_LINE_LIMIT = 1 << 12
+"""So much of an unfinished line is held back at most, and of a private key four times it."""
 _LITTLE_BYTES = 1 << 13
 _WORD_LIMIT = 512
 
@@ -64,6 +64,10 @@ class Redactor:
             _compiled(b"|".join(map(re.escape, literals))) if literals else None
         )
 
+    @functools.cached_property
+    def _beginnings(self) -> frozenset[bytes]:
+        return _beginnings(self._names) | _beginnings(_keyword_stems())
+
     def mask(self, data: bytes) -> bytes:
         """Return the data with a mask in the place of each secret."""
         if self._known is not None:
@@ -85,8 +89,7 @@ class Redactor:
         word = line[_word_begin(line, len(line)) :].lower()
         if any(stem in word for stem in _keyword_stems()):
             return len(word)
-        forms = (*self._names, *_keyword_stems())
-        begun = max((_overlap(line, form) for form in forms), default=0)
+        begun = _begun(line, self._beginnings)
         # what stands before a keyword without a gap (a name) belongs to it
         return len(line) - _word_begin(line, len(line) - begun) if begun else 0
 
@@ -112,7 +115,7 @@ class RedactingStream:
         data = self._open + data
         end = len(data) - self._redactor.open_bytes(data)
         begin, key_end = _last_private_key(data)
-        if key_end is None and len(data) - begin <= _LINE_LIMIT:
+        if key_end is None and len(data) - begin <= 4 * _LINE_LIMIT:
             end = min(end, begin)
         elif key_end is not None and begin < end:
             end = max(end, key_end)
@@ -264,10 +267,16 @@ def _word_begin(line: bytes, at: int) -> int:
     return at
 
 
-def _overlap(line: bytes, form: bytes) -> int:
-    """Return how many of the last bytes of a line are the first of a form, not all."""
-    low, low_form = line[-len(form) :].lower(), form.lower()
-    for size in range(min(len(low), len(form) - 1), 0, -1):
-        if low_form.startswith(low[-size:]):
-            return size
+def _beginnings(forms: Iterable[bytes]) -> frozenset[bytes]:
+    """Return what the forms begin with, in lower case, each one short of the whole."""
+    return frozenset(form[:n].lower() for form in forms for n in range(1, len(form)))
+
+
+def _begun(line: bytes, beginnings: frozenset[bytes]) -> int:
+    """Return how many of the last bytes of a line are the longest of the beginnings."""
+    longest = max(map(len, beginnings), default=0)
+    end = line[-longest:].lower()
+    for at in range(len(end)):
+        if end[at:] in beginnings:
+            return len(end) - at
     return 0

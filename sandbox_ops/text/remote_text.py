@@ -2,18 +2,47 @@ r"""The one exit: whatever a machine said passes `safe` before any face shows it
 
 Each face writes in one place (`cli/output.py`, `mcp_adapter/marks.py`), and that place
 calls this module, so no verb and no tool can forget it. To pass twice does no harm. What
-holds for all remote text (today: that no terminal and no reader is deceived) is done in
-`safe` and nowhere else.
+holds for all remote text (no terminal and no reader is deceived, no secret leaves) is done
+in `safe` and nowhere else.
 """
 
+import codecs
+from collections.abc import Mapping
 from typing import Any
 
 from sandbox_ops.text import clean
+from sandbox_ops.text.redaction import RedactingStream, Redactor
+
+_redactor = Redactor()
+
+
+def protect(secrets: Mapping[str, str]) -> None:
+    """Mask these values from now on, in this process, beside what looks like a token.
+
+    Args:
+        secrets: Values by the name that the mask says.
+
+    Raises:
+        ConfigError: A secret is too short to be masked.
+    """
+    global _redactor  # noqa: PLW0603 - a secret is one for the whole process
+    if secrets:
+        _redactor = Redactor(secrets)
+
+
+def masked(text: str) -> str:
+    """Return text of ours, or of a caller, without the secrets in it."""
+    return _redactor.mask_text(text)
+
+
+def masking_stream() -> RedactingStream:
+    """Return what takes secrets out of a stream of bytes, and leaves the rest as it is."""
+    return RedactingStream(_redactor)
 
 
 def safe(data: bytes | str) -> str:
-    """Return remote text as any face may show it; as many lines as before."""
-    return clean.clean(data)
+    """Return remote text as any face may show it; a mask in the place of each secret."""
+    return _redactor.mask_text(clean.clean(data))
 
 
 def safe_line(data: bytes | str) -> str:
@@ -40,15 +69,22 @@ class SafeStream:
 
     def __init__(self) -> None:
         self._open = b""
+        self._masking = masking_stream()
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, data: bytes) -> str:
         """Return what can be shown now."""
         data = self._open + data
         end = len(data) - clean.unfinished(data)
         self._open = data[end:]
-        return safe(data[:end])
+        return self._decoder.decode(self._masking.feed(_cleaned(data[:end])))
 
     def finish(self) -> str:
         """Return what was still open at the end."""
         rest, self._open = self._open, b""
-        return safe(rest)
+        last = self._masking.feed(_cleaned(rest)) + self._masking.finish()
+        return self._decoder.decode(last, final=True)
+
+
+def _cleaned(data: bytes) -> bytes:
+    return clean.clean(data).encode()
