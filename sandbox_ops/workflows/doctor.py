@@ -33,6 +33,7 @@ class DoctorReport:
     """All checks, in the order in which they depend on each other."""
 
     checks: tuple[Check, ...]
+    sandbox: str = ""
 
     @property
     def ok(self) -> bool:
@@ -41,7 +42,11 @@ class DoctorReport:
 
     def as_json(self) -> dict[str, Any]:
         """The report as `doctor --json` shows it."""
-        return {"ok": self.ok, "checks": [asdict(check) for check in self.checks]}
+        return {
+            "sandbox": self.sandbox,
+            "ok": self.ok,
+            "checks": [asdict(check) for check in self.checks],
+        }
 
 
 def doctor(
@@ -68,7 +73,10 @@ def doctor(
         status = jobs.status(sandbox, path=sandbox.config.workspace, tails=0)
     except ConnectError as error:
         fix = error.hint or f"Try it by hand: ssh {sandbox.config.host} true"
-        return DoctorReport(checks=(_check("connection", "fail", error.message, fix),))
+        return DoctorReport(
+            checks=(_check("connection", "fail", error.message, fix),),
+            sandbox=sandbox.config.name,
+        )
     found = [
         _check("connection", "ok", f"{machine.get('user')}@{machine.get('hostname')}"),
         login(machine),
@@ -81,7 +89,7 @@ def doctor(
         clock(machine, middle),
         leftovers(status),
     ]
-    return DoctorReport(checks=tuple(found))
+    return DoctorReport(checks=tuple(found), sandbox=sandbox.config.name)
 
 
 def login(machine: Reply) -> Check:

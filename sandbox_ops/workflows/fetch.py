@@ -48,6 +48,7 @@ class FetchReport:
     files: tuple[FetchedFile, ...]
     into: str
     dry_run: bool = False
+    sandbox: str = ""
 
     @property
     def ok(self) -> bool:
@@ -57,6 +58,7 @@ class FetchReport:
     def as_json(self) -> dict[str, Any]:
         """The report as `fetch --json` shows it."""
         return {
+            "sandbox": self.sandbox,
             "files": [
                 {"path": f.path, "size_bytes": f.size_bytes, "sha256": f.sha256}
                 for f in self.files
@@ -118,7 +120,12 @@ def fetch(
     places = [(file, destination(target, file.path)) for file in found]
     if not dry_run:
         found = _bring(sandbox, places, overwrite=overwrite, on_progress=on_progress)
-    return FetchReport(files=tuple(found), into=str(target), dry_run=dry_run)
+    return FetchReport(
+        files=tuple(found),
+        into=str(target),
+        dry_run=dry_run,
+        sandbox=sandbox.config.name,
+    )
 
 
 def declared(project: Project) -> tuple[str, ...]:

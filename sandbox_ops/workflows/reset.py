@@ -44,6 +44,7 @@ class ResetReport:
     foreign: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     restore: str = ""
+    sandbox: str = ""
 
     @property
     def ok(self) -> bool:
@@ -53,6 +54,7 @@ class ResetReport:
     def as_json(self) -> dict[str, Any]:
         """The report as `reset --json` shows it."""
         return {
+            "sandbox": self.sandbox,
             "stopped": list(self.stopped),
             "backup_ref": self.backup_ref,
             "commit_before": self.commit_before,
@@ -111,6 +113,7 @@ def reset(
         warnings = _stop(sandbox, users)
         backup = _go_back(sandbox, tree.path, branch, tip, keep) or None
     return ResetReport(
+        sandbox=sandbox.config.name,
         stopped=tuple(job.id for job in users),
         backup_ref=backup,
         commit_before=tree.head or "",

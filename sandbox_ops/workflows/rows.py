@@ -77,7 +77,7 @@ def job_row(job: "Job", progress: "Progress | None" = None) -> JobRow:
         short_state=_short_state(job),
         has_ended=job.state.ended,
         elapsed_s=job.elapsed_s,
-        activity=formatting.what(job),
+        activity=formatting.job_summary(job),
     )
     if progress is None:
         return row

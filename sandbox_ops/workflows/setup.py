@@ -40,6 +40,7 @@ class SetupReport:
     """What a setup did; it ends with the first step that failed."""
 
     steps: tuple[Step, ...]
+    sandbox: str = ""
 
     @property
     def ok(self) -> bool:
@@ -48,7 +49,8 @@ class SetupReport:
 
     def as_json(self) -> dict[str, Any]:
         """The report as `setup --json` shows it."""
-        return {"steps": [asdict(step) for step in self.steps]}
+        steps = [asdict(step) for step in self.steps]
+        return {"sandbox": self.sandbox, "steps": steps}
 
 
 def setup(
@@ -83,13 +85,13 @@ def setup(
         if environment.look(sandbox, project, path).is_current:
             for name in ("clone", "logs", "environment", "verify"):
                 steps.take(name, lambda: ("ok", "unchanged"))
-            return SetupReport(steps=tuple(steps.taken))
+            return SetupReport(steps=tuple(steps.taken), sandbox=sandbox.config.name)
     steps.take("clone", lambda: _clone(sandbox, project, tree))
     steps.take("logs", lambda: _logs(sandbox, path))
     installed = steps.take("environment", lambda: _install(sandbox, project, path))
     if installed and steps.take("verify", lambda: _verify(sandbox, project, path)):
         environment.look(sandbox, project, path, record=True)
-    return SetupReport(steps=tuple(steps.taken))
+    return SetupReport(steps=tuple(steps.taken), sandbox=sandbox.config.name)
 
 
 class _Steps:

@@ -32,6 +32,7 @@ class SyncReport:
     commit_after: str
     pushed: bool = False
     warnings: tuple[str, ...] = ()
+    sandbox: str = ""
 
     @property
     def ok(self) -> bool:
@@ -91,6 +92,7 @@ def sync(
     repo.settle(sandbox, tree.path, commit)
     rewritten = f"upstream was rewritten; the old commit is kept there as {backup}"
     return SyncReport(
+        sandbox=sandbox.config.name,
         branch=target.branch,
         commit_before=tree.head or "",
         commit_after=commit,

@@ -26,6 +26,7 @@ class TrainReport:
 
     job: Job
     warnings: tuple[str, ...] = ()
+    sandbox: str = ""
 
     @property
     def ok(self) -> bool:
@@ -34,7 +35,11 @@ class TrainReport:
 
     def as_json(self) -> dict[str, Any]:
         """The report as `train --json` shows it."""
-        return {"job": self.job.as_json(), "warnings": list(self.warnings)}
+        return {
+            "sandbox": self.sandbox,
+            "job": self.job.as_json(),
+            "warnings": list(self.warnings),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +115,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         files=record.files(made, patch),
     )
     warnings += (*_odd(status, found, gpus), *_link(sandbox, tree.path, job))
-    return TrainReport(job=job, warnings=warnings)
+    return TrainReport(job=job, warnings=warnings, sandbox=sandbox.config.name)
 
 
 def choose(
