@@ -168,8 +168,9 @@ def _notes(result: CommandResult, line: str, calls: Calls) -> tuple[str, ...]:
 def _lost_words(job: Job, calls: Calls) -> str:
     if not job.id:
         return f"{job.reason}; look before you run it again"
+    why = f"{job.reason}; " if job.reason else ""
     look = calls.read_job(job.id)
-    return f"it may still be running, do not start it again; see: {look}"
+    return f"{why}it may still be running, do not start it again; see: {look}"
 
 
 def _job_notes(job: Job, calls: Calls) -> tuple[str, ...]:

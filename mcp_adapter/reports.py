@@ -76,12 +76,14 @@ def monitor(report: "MonitorReport", calls: Calls) -> Answer:
         *(f"not ours: {line}" for line in table.foreign),
         *(f"warning: {warning}" for warning in table.warnings),
     )
+    steps = tuple(map(calls.step, table.next_steps))
     if not table.reachable:
-        return Answer(marks.join(table.headline, *lines), is_error=True)
+        return Answer(marks.join(table.headline, *lines, *steps), is_error=True)
     newest = table.jobs[0].id if table.jobs else ""
     return _answer(
         table.headline,
         *lines,
+        *steps,
         "" if table.jobs else "no jobs",
         next_step=calls.read_job(newest) if newest else calls.of(NextStep("train")),
     )

@@ -202,22 +202,20 @@ def doctor(context: Context, *, sandbox: str = "", json: bool = False) -> Answer
     return Answer.of(report, lambda: views.doctor(report))
 
 
-@verb(
-    "changes",
-    fingerprint="Add the keys without a question if one of them has it: SHA256:...",
-)
+@verb("changes", fingerprint="Add the key that has it, without a question: SHA256:...")
 def trust(
     context: Context, *, fingerprint: str = "", sandbox: str = "", json: bool = False
 ) -> Answer:
-    """Show the machine's host keys, and trust them if you say so."""
+    """Show the machine's host key, and trust it if you say so."""
     from sandbox_ops.cli import views
-    from sandbox_ops.machine import trust as keys
+    from sandbox_ops.machine.trust import trust as work
 
     with opened(context, sandbox) as here:
-        shown = keys.look(here.sandbox)
-        if not fingerprint:
-            views.agree_to_trust(here.sandbox.config, shown, ask=not json)
-        report = keys.add(here.sandbox, shown, fingerprint)
+        report = work(
+            here.sandbox,
+            lambda shown: views.agree_to_trust(shown, ask=not json),
+            fingerprint=fingerprint,
+        )
     return Answer(value=report.as_json(), show=lambda: views.trust(report))
 
 

@@ -59,6 +59,8 @@ def _machine(facts: MonitorRows) -> "Iterator[RenderableType]":
 def _warnings(facts: MonitorRows) -> "Iterator[RenderableType]":
     for warning in facts.warnings:
         yield cell(f"warning: {warning}")
+    for step in facts.next_steps:
+        yield cell(next_steps.on_chosen_sandbox(step))
 
 
 def row(job: JobRow) -> tuple[str, ...]:

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox_ops.cli import next_steps
+from sandbox_ops.cli import fabric_context, next_steps
 
 if TYPE_CHECKING:
     from sandbox_ops.config.discover import Settings
-    from sandbox_ops.models import Project, SandboxConfig
+    from sandbox_ops.models import Project
     from sandbox_ops.sandbox import Sandbox
 
 
@@ -54,8 +54,12 @@ def opened(context: Any, name: str) -> Iterator[Session]:  # noqa: ANN401 - Invo
     settings = discover.settings(Path.cwd(), os.environ)
     if name and name != _default(settings):
         next_steps.choose_sandbox(name)
-    host = None if name else _host_of(context)
-    config = from_fabric(context, settings) if host else settings.sandbox(name)
+    of_fabric = not name and fabric_context.host_of(context)
+    config = (
+        fabric_context.config_of(context, settings)
+        if of_fabric
+        else settings.sandbox(name)
+    )
     with Sandbox(config) as sandbox:
         yield Session(sandbox=sandbox, settings=settings)
 
@@ -63,26 +67,3 @@ def opened(context: Any, name: str) -> Iterator[Session]:  # noqa: ANN401 - Invo
 def _default(settings: "Settings") -> str:
     default = settings.config.default
     return str(default.value) if default else ""
-
-
-def _host_of(context: Any) -> str | None:  # noqa: ANN401 - Invoke's or Fabric's context
-    """The alias a fabric.Connection was made with; None for an Invoke context.
-
-    Asked of the class, since an Invoke context looks unknown names up in somebody's
-    configuration.
-    """
-    if not hasattr(type(context), "host"):
-        return None
-    host = getattr(context, "original_host", None) or context.host
-    return str(host) if host else None
-
-
-def from_fabric(context: Any, settings: "Settings") -> "SandboxConfig":  # noqa: ANN401 - a fabric.Connection
-    """The machine of somebody's fabric.Connection.
-
-    What sandbox.toml says of the same host (workspace, keys) holds; host, user and port
-    are the connection's.
-    """
-    host = _host_of(context) or ""
-    base = settings.sandbox_at(host)
-    return dataclasses.replace(base, host=host, user=context.user, port=context.port)

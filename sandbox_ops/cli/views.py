@@ -9,7 +9,7 @@ from sandbox_ops.cli.face import say
 from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import draw, table, tell
 from sandbox_ops.errors import NextStep, RefusedError
-from sandbox_ops.models import Job, SandboxConfig, StopReport
+from sandbox_ops.models import Job, StopReport
 from sandbox_ops.text import formatting
 from sandbox_ops.workflows import rows
 
@@ -179,40 +179,40 @@ def _list(title: str, lines: Sequence[object]) -> None:
         tell(f"  ... and {len(lines) - _SHOWN} more")
 
 
-def agree_to_trust(
-    machine: SandboxConfig, shown: Sequence["ShownKey"], *, ask: bool
-) -> None:
-    """Have a person agree to the keys that are not known yet, if there are any.
+def agree_to_trust(shown: "ShownKey", *, ask: bool) -> None:
+    """Have a person agree to a host key that is not known yet.
 
     Raises:
         RefusedError: There is nobody to ask, or they say no.
     """
-    new = [key for key in shown if key.trust == "unknown"]
-    if not new:
-        return
-    lines = [f"{key.key_type} {key.fingerprint}" for key in new]
+    key = f"{shown.key_type} {shown.fingerprint}"
     if not ask or not sys.stdin.isatty():
+        step = {"sandbox": shown.sandbox, "fingerprint": shown.fingerprint}
         raise RefusedError(
-            "\n  ".join([f"the host keys of {machine.host} are not known:", *lines]),
-            "Compare one with the machine's own, then say that it is right:",
-            NextStep("trust", {"fingerprint": new[0].fingerprint}),
+            f"the host key of {shown.machine} is not known: {key}",
+            NextStep(
+                "trust", step, "Compare it with the machine's own; if it is the same"
+            ),
         )
-    say("\n  ".join([f"{machine.host} shows host keys not known:", *lines]))
-    say("Compare them with the machine's own. Trust them? Write yes:")
-    if sys.stdin.readline().strip() != "yes":
+    say(f"the host key of {shown.machine} is not known: {key}")
+    say("Compare it with the machine's own. Trust it? Write yes, or the fingerprint:")
+    if sys.stdin.readline().strip() not in {"yes", shown.fingerprint}:
         raise RefusedError(
-            f"the host keys of {machine.host} are not trusted; nothing was added",
+            f"the host key of {shown.machine} is not trusted; nothing was added",
             NextStep(
                 "trust",
-                purpose="Ask whoever runs the machine for its fingerprint, then",
+                {"sandbox": shown.sandbox},
+                "Ask whoever runs the machine for its fingerprint, then",
             ),
         )
 
 
 def trust(report: "TrustReport") -> None:
     """The keys that a machine shows, and which of them were added."""
+    for hop in report.jump_hosts:
+        trust(hop)
     for key in report.keys:
         state = "added" if key.fingerprint in report.added else str(key.trust)
-        tell(f"{key.key_type} {key.fingerprint}  {state}")
+        tell(f"{key.machine}: {key.key_type} {key.fingerprint}  {state}")
     if report.added:
         tell(f"{report.host} is trusted from now on: {report.file}")

@@ -210,6 +210,24 @@ KEYS: tuple[Key, ...] = (
         check=value_checks.command,
         help="What `train` starts; {holes} are filled by --set.",
     ),
+    Key(
+        path="project.train.metrics",
+        variable="SANDBOX_OPS_TRAIN_METRICS",
+        kind=tuple,
+        expects="a list of RE2 patterns with named groups",
+        example="['score (?P<score>[-+.0-9e]+)']",
+        check=value_checks.metric_pattern,
+        help="What `monitor` reads as metrics of a log, beside what it knows.",
+    ),
+    Key(
+        path="project.train.progress",
+        variable="SANDBOX_OPS_TRAIN_PROGRESS",
+        kind=tuple,
+        expects="a list of RE2 patterns with the group step, and total, eta, rate if wanted",
+        example="['sweep (?P<step>[0-9]+) of (?P<total>[0-9]+)']",
+        check=value_checks.progress_pattern,
+        help="How far a training is, where `monitor` does not read it by itself.",
+    ),
 )
 
 BY_PATH: dict[str, Key] = {key.path: key for key in KEYS}

@@ -7,8 +7,10 @@ of the project.
 """
 
 import re
+from collections.abc import Callable
 
-from sandbox_ops.text import address
+from sandbox_ops.errors import UsageError
+from sandbox_ops.text import address, log_patterns
 
 
 def port(number: int) -> int:
@@ -48,6 +50,24 @@ def command(value: str) -> str:
         raise ValueError("is empty")
     if "\0" in value:
         raise ValueError("has a NUL character")
+    return value
+
+
+def metric_pattern(value: str) -> str:
+    """Check a pattern that reads metrics from a log."""
+    return _pattern(log_patterns.check_metrics, value)
+
+
+def progress_pattern(value: str) -> str:
+    """Check a pattern that reads from a log how far a training is."""
+    return _pattern(log_patterns.check_progress, value)
+
+
+def _pattern(check: Callable[[str], None], value: str) -> str:
+    try:
+        check(one_line(value))
+    except UsageError as error:
+        raise ValueError(f"cannot be used: {error.message}") from None
     return value
 
 

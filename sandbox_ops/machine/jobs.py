@@ -238,21 +238,18 @@ def status(sandbox: Sandbox, *, path: str, tails: int = 8192) -> MachineStatus:
     Args:
         sandbox: Which machine.
         path: The disk that matters holds this path.
-        tails: How many bytes of the end of each live log, and of the newest others.
+        tails: How many bytes of the end of each job's log its digest holds; of one
+            that ended 4096 are kept. 0: there are no digests.
     """
+    which = ("digests", str(tails)) if tails else ("jobs", "50")
     reply = sandbox.request(
-        "look", "jobs", "50", "live", str(tails), "gpu", "-", "disk", path,
-        "load", "-", "foreign", "-",
-    )  # fmt: skip
+        "look", *which, "gpu", "-", "disk", path, "load", "-", "foreign", "-"
+    )
     replies = job_replies.jobs(reply, sandbox.base)
     return dataclasses.replace(
         readings.status(reply),
         jobs=tuple(each.job for each in replies.values()),
-        tails={
-            job_id: each.ranges["log"].data
-            for job_id, each in replies.items()
-            if "log" in each.ranges
-        },
+        digests=dict(readings.digests(reply)),
     )
 
 

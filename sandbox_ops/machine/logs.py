@@ -20,19 +20,6 @@ from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.text import clean, paging
 from sandbox_ops.text.paging import InTime, LastLines, Place
 
-__all__ = [
-    "FILTER_BYTES",
-    "Begin",
-    "Reading",
-    "Stream",
-    "check_pattern",
-    "end",
-    "filter_time",
-    "follow",
-    "last",
-    "since",
-]
-
 Stream = Literal["stdout", "stderr"]
 FILTER_BYTES = 8 << 20
 """How much a filter searches at most."""

@@ -6,7 +6,14 @@ other containers may be hidden. What is not known is None.
 
 from collections.abc import Iterable, Sequence
 
-from sandbox_ops.models import Disk, ForeignProcess, Gpu, GpuProcess, MachineStatus
+from sandbox_ops.models import (
+    Disk,
+    ForeignProcess,
+    Gpu,
+    GpuProcess,
+    LogDigest,
+    MachineStatus,
+)
 from sandbox_ops.remote.frames import Segment
 
 
@@ -24,6 +31,23 @@ def status(segments: Sequence[Segment]) -> MachineStatus:
         cpus=cpus,
         foreign=tuple(foreign(texts.get("foreign", ""))),
     )
+
+
+def digests(segments: Sequence[Segment]) -> Iterable[tuple[str, LogDigest]]:
+    """Yield the digest of each job that an answer has one of, with its id."""
+    for segment in segments:
+        if segment.what == "digest" and segment.words:
+            parts = (*segment.data.split(b"\x1e"), b"", b"", b"", b"")
+            head, notable, tail, metrics_file = parts[:4]
+            yield (
+                segment.words[0],
+                LogDigest(
+                    head=head,
+                    notable=notable,
+                    tail=tail,
+                    metrics_file=metrics_file,
+                ),
+            )
 
 
 def gpus(devices: str, processes: str = "") -> tuple[Gpu, ...]:

@@ -1,35 +1,59 @@
-"""Trusting a machine's host keys: look, compare, add. Never silently."""
+"""Trusting a machine's host key: look, compare, add. Never silently.
+
+One look is one connection and one key, and only the key whose fingerprint was confirmed
+is added. The machine's other keys are added where the connection whose key was confirmed
+proves that it has them. Jump hosts on the way come first, each with its own question.
+"""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
-from sandbox_ops.errors import HostKeyError, RefusedError
+from sandbox_ops.errors import ConnectError, HostKeyError, RefusedError
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.ssh import known_hosts
+from sandbox_ops.ssh.connection import SandboxConnection
+from sandbox_ops.ssh.host_key_check import Trust
+from sandbox_ops.ssh.shown_keys import (
+    HostKey,
+    look,
+    look_at_each_type,
+    machines_on_the_way,
+    prove,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownKey:
-    """A host key that a machine shows, and what known_hosts says of it."""
+    """A host key that a machine shows, and what known_hosts says of it.
 
+    Attributes:
+        machine: In the user's words: a host, or `the jump host NAME`.
+        sandbox: The name of the sandbox that it is, or is on the way to.
+    """
+
+    machine: str
+    sandbox: str
     key_type: str
     key_base64: str
     fingerprint: str
-    trust: known_hosts.Trust
+    trust: Trust
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustReport:
-    """What was shown, and what was added where.
+    """What a machine showed and proved, and what was added where.
 
     Attributes:
         added: Fingerprints that were added; empty where all were on record.
+        jump_hosts: The same of each machine on the way.
     """
 
     host: str
     keys: tuple[ShownKey, ...]
     added: tuple[str, ...]
     file: str
+    jump_hosts: tuple["TrustReport", ...] = field(default=())
 
     def as_json(self) -> dict[str, object]:
         """The report as `trust --json` shows it."""
@@ -45,54 +69,144 @@ class TrustReport:
             ],
             "added": list(self.added),
             "file": self.file,
+            "jump_hosts": [hop.as_json() for hop in self.jump_hosts],
         }
 
 
-def look(sandbox: Sandbox) -> tuple[ShownKey, ...]:
-    """Return the host keys that the machine shows now. No command is sent.
-
-    Raises:
-        ConnectError: It cannot be reached.
-    """
-    connection = sandbox.connection
-    return tuple(
-        ShownKey(
-            key_type=key_type,
-            key_base64=key,
-            fingerprint=known_hosts.fingerprint(key),
-            trust=connection.host_keys.verdict(key_type, key).trust,
-        )
-        for key_type, key in connection.shown_keys()
-    )
-
-
-def add(
-    sandbox: Sandbox, shown: tuple[ShownKey, ...], fingerprint: str = ""
+def trust(
+    sandbox: Sandbox, agree: Callable[[ShownKey], None], *, fingerprint: str = ""
 ) -> TrustReport:
-    """Add the shown keys that are unknown to known_hosts.
+    """Add the host key of a machine, and of each jump host before it, once confirmed.
 
     Args:
         sandbox: Which machine.
-        shown: What `look` returned and somebody has seen.
-        fingerprint: Where given, one of the keys must have it.
+        agree: Gets each key that is not known and was not confirmed by `fingerprint`;
+            raises to refuse it.
+        fingerprint: Of the first unknown key on the way: confirms it, and that one only.
 
     Raises:
-        HostKeyError: No key has the fingerprint; or a key changed or is revoked, which
-            adding another line must not paper over.
+        HostKeyError: No key of that machine has the fingerprint; or a key changed or is
+            revoked, which adding another line must not paper over.
         RefusedError: known_hosts cannot be written.
+        ConnectError: A machine cannot be reached.
     """
-    if fingerprint and fingerprint not in {key.fingerprint for key in shown}:
-        seen = ", ".join(f"{key.key_type} {key.fingerprint}" for key in shown)
-        raise HostKeyError(
-            f"no host key of {sandbox.config.host} has the fingerprint {fingerprint}; "
-            f"it shows {seen}. Nothing was added.",
-            "Ask whoever runs the machine for its fingerprint again; do not connect.",
-        )
-    connection = sandbox.connection
-    for key in shown:
-        if key.trust in {known_hosts.Trust.CHANGED, known_hosts.Trust.REVOKED}:
-            connection.host_keys.check(key.key_type, key.key_base64)
-    new = [key for key in shown if key.trust is known_hosts.Trust.UNKNOWN]
+    reports: list[TrustReport] = []
+    unused = fingerprint
+    for connection in machines_on_the_way(sandbox.connection):
+        report, used = _trust_one(connection, sandbox.config.name, agree, unused)
+        unused = "" if used else unused
+        reports.append(report)
+    *before, last = reports
+    seen = {key.fingerprint for report in reports for key in report.keys}
+    if unused and unused not in seen:  # all were known: say that this is none of them
+        _with_fingerprint(sandbox.connection, last.keys[0], unused)
+    return TrustReport(
+        host=last.host,
+        keys=last.keys,
+        added=last.added,
+        file=last.file,
+        jump_hosts=tuple(before),
+    )
+
+
+def _trust_one(
+    connection: SandboxConnection,
+    name: str,
+    agree: Callable[[ShownKey], None],
+    fingerprint: str,
+) -> tuple[TrustReport, bool]:
+    """Trust one machine; also say whether the fingerprint was needed for it."""
+    shown = _shown_key(connection, name, look(connection))
+    added: list[str] = []
+    keys = [shown]
+    if shown.trust is not Trust.TRUSTED:
+        if fingerprint:
+            keys = [_with_fingerprint(connection, shown, fingerprint)]
+        _refuse_bad(connection, keys[0])
+        if not fingerprint:
+            agree(shown)
+        added += _add(connection, keys)
+        proven = _proven(connection, name, keys[0])
+        added += _add(connection, proven)
+        keys += proven
+    report = TrustReport(
+        host=connection.route.config.host,
+        keys=tuple(keys),
+        added=tuple(added),
+        file=str(connection.host_keys.file),
+    )
+    return report, bool(added)
+
+
+def _shown_key(connection: SandboxConnection, name: str, key: HostKey) -> ShownKey:
+    verdict = connection.host_keys.verdict(
+        key.key_type, key.key_base64, key.certificate
+    )
+    return ShownKey(
+        machine=connection.host_keys.machine,
+        sandbox=name,
+        key_type=key.key_type,
+        key_base64=key.key_base64,
+        fingerprint=verdict.fingerprint,
+        trust=verdict.trust,
+    )
+
+
+def _with_fingerprint(
+    connection: SandboxConnection, shown: ShownKey, fingerprint: str
+) -> ShownKey:
+    """Return the key that has the fingerprint: the one shown, or one of another type."""
+    if shown.fingerprint == fingerprint:
+        return shown
+    seen = {shown.fingerprint: shown}
+    for key in look_at_each_type(connection):
+        each = _shown_key(connection, shown.sandbox, key)
+        if each.fingerprint == fingerprint:
+            return each
+        seen[each.fingerprint] = each
+    listed = ", ".join(f"{key.key_type} {key.fingerprint}" for key in seen.values())
+    raise HostKeyError(
+        f"no host key of {shown.machine} has the fingerprint {fingerprint}; it shows "
+        f"{listed}. Nothing was added.",
+        "Ask whoever runs the machine for its fingerprint again; do not connect.",
+    )
+
+
+def _refuse_bad(connection: SandboxConnection, key: ShownKey) -> None:
+    """Refuse what no confirmation makes good: changed, revoked, too short."""
+    connection.host_keys.refuse_bad(key.key_type, key.key_base64)
+    if key.trust in {Trust.CHANGED, Trust.REVOKED}:
+        connection.host_keys.check(key.key_type, key.key_base64)
+
+
+def _proven(
+    connection: SandboxConnection, name: str, confirmed: ShownKey
+) -> list[ShownKey]:
+    """Return the other keys that the machine proves, over a connection to the confirmed.
+
+    Where nobody may log in yet there are none: the confirmed key is enough to connect.
+
+    Raises:
+        HostKeyError: Somebody else answered than the machine that was confirmed.
+    """
+    try:
+        keys = [_shown_key(connection, name, key) for key in prove(connection)]
+    except HostKeyError:
+        raise
+    except ConnectError:
+        return []
+    # beside the confirmed key any other is a "changed" one to known_hosts
+    return [
+        key if key.trust is Trust.TRUSTED else replace(key, trust=Trust.UNKNOWN)
+        for key in keys
+        if key.fingerprint != confirmed.fingerprint and key.trust is not Trust.REVOKED
+    ]
+
+
+def _add(connection: SandboxConnection, keys: list[ShownKey]) -> list[str]:
+    """Write a line for each key that is not on record; return their fingerprints."""
+    new = [key for key in keys if key.trust is not Trust.TRUSTED]
+    hashed = connection.host_keys.resolved.hash_known_hosts
     lines = [
         known_hosts.known_hosts_line(
             connection.host,
@@ -100,20 +214,17 @@ def add(
             key.key_type,
             key.key_base64,
             alias=connection.host_keys.alias,
+            salt=os.urandom(20) if hashed else b"",
         )
         for key in new
     ]
-    _append(sandbox, lines)
-    return TrustReport(
-        host=sandbox.config.host,
-        keys=shown,
-        added=tuple(key.fingerprint for key in new),
-        file=str(connection.host_keys.file),
-    )
+    if lines:
+        _append(connection, lines)
+    return [key.fingerprint for key in new]
 
 
-def _append(sandbox: Sandbox, lines: list[str]) -> None:
-    path = sandbox.connection.host_keys.file
+def _append(connection: SandboxConnection, lines: list[str]) -> None:
+    path = connection.host_keys.file
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
@@ -125,5 +236,6 @@ def _append(sandbox: Sandbox, lines: list[str]) -> None:
     except OSError as error:
         raise RefusedError(
             f"cannot write {path}: {error.strerror}",
-            "Add the key yourself, or name another file: `known_hosts` in sandbox.toml.",
+            "Add the key yourself, or name another file: UserKnownHostsFile in your "
+            "ssh_config.",
         ) from error

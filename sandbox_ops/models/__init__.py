@@ -10,6 +10,7 @@ from sandbox_ops.models.hardware import (
     ForeignProcess,
     Gpu,
     GpuProcess,
+    LogDigest,
     MachineStatus,
 )
 from sandbox_ops.models.jobs import Job, JobOutput, JobState, StopReport
@@ -27,6 +28,7 @@ __all__ = [
     "Job",
     "JobOutput",
     "JobState",
+    "LogDigest",
     "MachineStatus",
     "Output",
     "Project",

@@ -49,11 +49,28 @@ class ForeignProcess:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogDigest:
+    """What tells of a job's progress, without reading all of its log.
+
+    Attributes:
+        tail: The end of its log; of a line that was redrawn only the last state.
+        head: The beginning of its log; empty where `tail` is all of it.
+        notable: The last lines before the end that speak of a training, and of a crash.
+        metrics_file: The end of what it wrote to `$SANDBOX_METRICS`.
+    """
+
+    tail: bytes = b""
+    head: bytes = b""
+    notable: bytes = b""
+    metrics_file: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MachineStatus:
-    """What one look at the machine found."""
+    """What one look at the machine found; `digests` by job id, where they were asked for."""
 
     jobs: tuple[Job, ...] = ()
-    tails: dict[str, bytes] = field(default_factory=dict)
+    digests: dict[str, LogDigest] = field(default_factory=dict)
     gpus: tuple[Gpu, ...] | None = None
     gpu_error: str = ""
     disk: Disk | None = None

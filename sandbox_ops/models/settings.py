@@ -62,6 +62,7 @@ class SandboxConfig(_Checked):
     Attributes:
         host: An ssh_config alias or a host name.
         port: None: what ssh_config says. The same holds for the other Nones.
+        ssh_options: As after `ssh -o`: `Name=value`, before what ssh_config says.
         workspace: Absolute path under which projects live.
 
     Raises:
@@ -75,6 +76,7 @@ class SandboxConfig(_Checked):
     identity_file: str | None = None
     known_hosts: str | None = None
     ssh_config: str | None = None
+    ssh_options: tuple[str, ...] = ()
     workspace: str = "/workspace"
 
     @property
@@ -96,8 +98,8 @@ class Project(_Checked):
         verify: Commands that must succeed afterwards; None: detected.
         outputs: Paths below the project that `fetch` brings home.
         train_command: Template for `train`, with `{steps}`-like holes; "" if none.
-        metrics: The user's own patterns for metrics in a log (RE2, named groups).
-        progress: The user's own patterns for a log's steps (`step`, `total`, ...).
+        train_metrics: The user's own patterns for metrics in a log (RE2, named groups).
+        train_progress: The same for how far it is (`step`, `total`, ...).
 
     Raises:
         ConfigError: A field of another type; names it.
@@ -111,5 +113,5 @@ class Project(_Checked):
     verify: tuple[str, ...] | None = None
     outputs: tuple[str, ...] = ()
     train_command: str = ""
-    metrics: tuple[str, ...] = ()
-    progress: tuple[str, ...] = ()
+    train_metrics: tuple[str, ...] = ()
+    train_progress: tuple[str, ...] = ()

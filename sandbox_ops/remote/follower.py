@@ -114,9 +114,9 @@ class Watch:
         soon = min(max(age * 0.1, _SOONEST_S), 1.0)
         return soon if self._heard else max(soon, min(age * 0.02, _LATEST_S))
 
-    def mark_connection_lost(self) -> None:
-        """Resolve as connection lost: the outcome is unknown."""
-        self.job = dataclasses.replace(self.job, state=JobState.UNKNOWN, reason="")
+    def mark_connection_lost(self, reason: str = "") -> None:
+        """Resolve as connection lost: the outcome is unknown, and why is `job.reason`."""
+        self.job = dataclasses.replace(self.job, state=JobState.UNKNOWN, reason=reason)
         self._resolve(EndKind.CONNECTION_LOST)
 
     def fail(self, error: Exception) -> None:
@@ -198,9 +198,9 @@ class Follower:
         at_most = min(PIECE_BYTES, _POLL_BYTES // len(watches))
         try:
             answers = self._status([watch.query(at_most) for watch in watches]).result()
-        except ConnectError:
+        except ConnectError as error:
             for watch in watches:
-                watch.mark_connection_lost()
+                watch.mark_connection_lost(error.message)
             return
         except Exception as error:  # noqa: BLE001  # belongs to those who wait
             for watch in watches:

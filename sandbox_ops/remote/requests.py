@@ -10,6 +10,7 @@ from sandbox_ops.errors import (
     ConnectionLostError,
     NextStep,
     ProtocolError,
+    SandboxError,
     TimedOutError,
 )
 from sandbox_ops.remote.worker import Reply
@@ -86,17 +87,20 @@ def crashed(where: str, request: Request, reason: Exception) -> ProtocolError:
 
 
 def lost(where: str, request: Request, error: Exception) -> ConnectError:
-    """Return the error of a link that did not come back."""
+    """Return the error of a link that did not come back, with why it did not."""
+    cause = error.message if isinstance(error, SandboxError) else str(error)
+    hints = error.hints if isinstance(error, SandboxError) else ()
     if not request.sent:
         return ConnectError(
             f"the connection to {where} was lost and did not come back in time, so "
-            f"`{request.verb}` was never sent: {error}",
+            f"`{request.verb}` was never sent: {cause}",
+            *hints,
             "Nothing was done. Try again when the machine is reachable.",
         )
     message = (
-        f"the connection to {where} was lost and did not come back in time: {error}"
+        f"the connection to {where} was lost and did not come back in time: {cause}"
     )
-    return ConnectionLostError(message, _LOST_HINTS.get(request.verb, _GOES_ON))
+    return ConnectionLostError(message, *hints, _LOST_HINTS.get(request.verb, _GOES_ON))
 
 
 _GOES_ON = "What runs there goes on. Try again when the machine is reachable."

@@ -1,4 +1,4 @@
-"""Host certificates: a key that an authority of known_hosts vouches for.
+"""Host certificates: a key that an authority of known_hosts has signed.
 
 The form is that of PROTOCOL.certkeys of OpenSSH; the checks are those of ssh(1): a host's
 certificate, for this name, valid now, signed by the authority, nothing critical in it.
@@ -149,12 +149,14 @@ def is_signed(certificate: Certificate) -> bool:
         return False
 
 
-def vouched(blob: bytes, authorities: Iterable[bytes], name: str) -> tuple[bool, str]:
+def verify_certificate(
+    blob: bytes, authorities: Iterable[bytes], name: str
+) -> tuple[bool, str]:
     """Decide on a certificate that a machine showed.
 
     Args:
         blob: As it came.
-        authorities: The keys of the authorities that may vouch for the machine.
+        authorities: The keys of the authorities whose certificates count for the machine.
         name: As the user calls it, without the port, or HostKeyAlias.
 
     Returns:

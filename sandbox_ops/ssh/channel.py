@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections.abc import Callable
 
 import paramiko
 from paramiko.channel import Channel
@@ -95,8 +96,17 @@ class ChannelLink:
 _COMPLAINT_BYTES = 4096
 
 
-def open_link(transport: paramiko.Transport, command: str) -> ChannelLink:
+def open_link(
+    transport: paramiko.Transport,
+    command: str,
+    prepare: Callable[[Channel], None] | None = None,
+) -> ChannelLink:
     """Return a session that runs the command.
+
+    Args:
+        transport: Open.
+        command: For the login shell there.
+        prepare: Asks for what the session is to have, before it runs anything.
 
     Raises:
         SessionLimitError: No further session now.
@@ -105,6 +115,8 @@ def open_link(transport: paramiko.Transport, command: str) -> ChannelLink:
     started = time.monotonic()
     try:
         channel = transport.open_session(timeout=_OPEN_TIMEOUT_S)
+        if prepare is not None:
+            prepare(channel)
         _execute(transport, channel, command)
     except (paramiko.SSHException, OSError, EOFError) as error:
         quick = time.monotonic() - started < _OPEN_TIMEOUT_S

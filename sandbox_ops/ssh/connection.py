@@ -1,4 +1,4 @@
-"""One SSH connection to one machine: a `fabric.Connection`, hardened.
+"""One SSH connection to one machine: a `fabric.Connection`, opened as OpenSSH opens one.
 
 Opened on first use, shared by threads. Host keys are checked before a single command
 byte; every wait is bounded; a probe that wants an answer finds the dead and the frozen.
@@ -6,6 +6,7 @@ byte; every wait is bounded; a probe that wants an answer finds the dead and the
 
 import contextlib
 import copy
+import functools
 import threading
 import time
 from dataclasses import dataclass, field
@@ -16,32 +17,34 @@ from fabric import Config
 
 from sandbox_ops.errors import AuthenticationError, ConnectError
 from sandbox_ops.models import SandboxConfig
-from sandbox_ops.ssh import askpass, channel, dial, failures, host_keys, probe
+from sandbox_ops.ssh import (
+    askpass,
+    dial,
+    failures,
+    host_keys,
+    probe,
+    session_setup,
+)
 from sandbox_ops.ssh.budget import Budget
 from sandbox_ops.ssh.fabric_verbs import UserVerbs
 from sandbox_ops.ssh.login import Keyring, LockedKeyError, Strategy
-from sandbox_ops.ssh.openssh_config import ResolvedHost
 from sandbox_ops.ssh.resolve import resolve
-from sandbox_ops.ssh.runner import Runner, Transport
-from sandbox_ops.text.address import Address
+from sandbox_ops.ssh.route import Hop, Route
+from sandbox_ops.ssh.runner import Runner
+from sandbox_ops.ssh.worker_links import WorkerLinks
 
 CONNECT_S = 9.0
 """What an attempt may take, all its steps together; ConnectTimeout says otherwise."""
 _ATTEMPTS = 6
 """MaxStartups of sshd_config(5) drops connections at random when many come at once."""
-_KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
 
 
 @dataclass(slots=True)
 class _Link:
     """What a connection knows besides Fabric's own attributes."""
 
-    config: SandboxConfig
-    resolved: ResolvedHost
-    host_keys: host_keys.HostKeys
+    route: Route
     keyring: Keyring
-    via: "SandboxConnection | None" = None
-    proxy: dial.Proxy | None = None
     lock: threading.RLock = field(default_factory=threading.RLock)
     files: threading.RLock = field(default_factory=threading.RLock)
     failed: tuple[float, Exception] | None = None
@@ -52,19 +55,24 @@ class _Link:
         self.heard_at = time.monotonic()
 
 
-class SandboxConnection(UserVerbs):
+class SandboxConnection(UserVerbs, WorkerLinks):
     """A `fabric.Connection` for users' tasks, and the door for our workers.
 
     Args:
         config: Which machine; see `SandboxConfig`.
         via: The connection to jump from, where there is a ProxyJump.
+        is_hop: Whether this one is a jump host on the way to `config`'s machine.
 
     Raises:
         ConfigError: ssh_config cannot be read.
     """
 
     def __init__(
-        self, config: SandboxConfig, via: "SandboxConnection | None" = None
+        self,
+        config: SandboxConfig,
+        via: Hop | None = None,
+        *,
+        is_hop: bool = False,
     ) -> None:
         resolved = resolve(config)
         own = Config(
@@ -78,13 +86,16 @@ class SandboxConnection(UserVerbs):
             port=resolved.port,
             config=own,
             gateway=False,
-            forward_agent=resolved.forward_agent,
+            forward_agent=resolved.forward_agent is not None,
             connect_kwargs={},
         )
         self.config.runners.remote = Runner
         # Fabric's class takes a plain attribute for a configuration value, but for this
-        keys = host_keys.HostKeys.of(config, resolved)
-        self._set(_link=_Link(config, resolved, keys, Keyring(resolved), via))
+        keys = host_keys.HostKeys(config, resolved, is_hop)
+        route = Route(config, resolved, keys, _connect_hop)
+        if via is not None:
+            route.start_from(via)
+        self._set(_link=_Link(route, Keyring(resolved)))
         self.client.set_missing_host_key_policy(host_keys.CheckedPolicy(keys.check))
 
     def open(
@@ -133,7 +144,7 @@ class SandboxConnection(UserVerbs):
         """Try until the server lets one more client in, or the time is over."""
         self._clean_up()
         for attempt in range(_ATTEMPTS):
-            patience_s = self._link.resolved.connect_timeout_s or CONNECT_S
+            patience_s = self.route.resolved.connect_timeout_s or CONNECT_S
             budget = Budget.of(patience_s if within_s is None else within_s)
             try:
                 self._open_once(budget)
@@ -165,15 +176,18 @@ class SandboxConnection(UserVerbs):
 
     def _log_in(self, budget: Budget) -> None:
         where = f"{self.user}@{self.host}:{self.port}"
-        sock = self._dial(budget)
+        allowed = self.route.allowed()  # refused before a packet is sent
+        sock = self.route.dial(budget)
         self.connect_kwargs.update(
             sock=sock,
             timeout=budget.left_s,
             banner_timeout=budget.left_s,
             auth_timeout=budget.left_s,
             channel_timeout=CONNECT_S,
-            transport_factory=self._transport,
-            auth_strategy=Strategy(self._link.keyring, self.user, where),
+            transport_factory=functools.partial(
+                self.route.new_transport, allowed=allowed
+            ),
+            auth_strategy=Strategy(self._link.keyring, self.user, where, budget),
         )
         # each step has a bound; this is for their sum
         hang_up = threading.Timer(budget.left_s, dial.hang_up, (sock,))
@@ -182,147 +196,41 @@ class SandboxConnection(UserVerbs):
         try:
             super().open()
         except Exception as error:
-            explained = self._explained(error, where, budget)
+            explained = self.route.explain(error, sock, budget)
             self._clean_up()
             raise explained from error
         finally:
             hang_up.cancel()
             self.connect_kwargs.clear()
 
-    def _explained(self, error: Exception, where: str, budget: Budget) -> Exception:
-        proxy = self._link.proxy
-        return failures.explain(
-            error,
-            where=where,
-            host=self._link.config.host,
-            proxy_said=proxy.complaint() if proxy is not None else "",
-            early=budget.spent_s < budget.whole_s / 2,
-        )
-
-    def _dial(self, budget: Budget) -> Any:  # noqa: ANN401
-        """Return a socket, or what paramiko takes for one, that leads to sshd."""
-        link = self._link
-        if link.via is None and link.resolved.proxy_jump:
-            link.via = self._last_hop()
-        if link.via is not None:
-            return link.via.open_stream(self.host, self.port, budget.left_s)
-        if link.resolved.proxy_command:
-            link.proxy = dial.Proxy(link.resolved.proxy_command)
-            return link.proxy.sock
-        return dial.tcp(
-            self.host,
-            self.port,
-            budget,
-            family=link.resolved.address_family,
-            bind=link.resolved.bind_address,
-        )
-
-    def _last_hop(self) -> "SandboxConnection | None":
-        via: SandboxConnection | None = None
-        for hop in self._link.resolved.hops:
-            via = SandboxConnection(_hop_config(self._link.config, hop), via)
-        return via
-
-    def open_stream(self, host: str, port: int, within_s: float) -> Any:  # noqa: ANN401
-        """Return a channel from this machine to a port (RFC 4254, 7.2)."""
-        budget = Budget.of(within_s)
-        self.open(within_s)
-        try:
-            return self.transport.open_channel(
-                "direct-tcpip",
-                (host, port),
-                ("127.0.0.1", 0),
-                timeout=max(budget.left_s, 0.1),
-            )
-        except paramiko.SSHException as error:
-            raise ConnectError(
-                f"the jump host {self.host} cannot reach {host}:{port}: {error}",
-                f"Try it there: ssh -W {host}:{port} {self.original_host}",
-            ) from error
-
-    def _transport(self, sock: Any, **kwargs: Any) -> Transport:  # noqa: ANN401
-        transport = Transport(sock, **kwargs)
-        self.host_keys.prefer_known(transport)
-        return transport
+    @property
+    def route(self) -> Route:
+        """How the machine is reached."""
+        link: _Link = self._link
+        return link.route
 
     @property
     def host_keys(self) -> host_keys.HostKeys:
         """What known_hosts says of this machine."""
-        link: _Link = self._link
-        return link.host_keys
+        return self.route.host_keys
 
-    def shown_keys(self) -> tuple[tuple[str, str], ...]:
-        """Return the host keys that the machine shows now: types and base64.
-
-        Raises:
-            ConnectError: It cannot be reached, or shows none.
-        """
-        found: dict[str, str] = {}
-        for key_type in _KEY_TYPES:
-            with self._link.lock:
-                budget = Budget.of(CONNECT_S)
-                sock = self._dial(budget)
-                key = host_keys.shown(sock, key_type, budget.left_s)
-                self._clean_up()
-            found.update([key] if key else [])
-        if not found:
-            raise ConnectError(
-                f"{self.host}:{self.port} showed no host key: is it an SSH server?"
-            )
-        return tuple(found.items())
+    def prepare_session(self, session: Any) -> None:  # noqa: ANN401
+        """Give a session the variables and the agent that ssh_config says it gets."""
+        session_setup.prepare(session, self.route.resolved)
 
     def _clean_up(self) -> None:
         with contextlib.suppress(Exception):
             self.client.close()
-        if self._link.proxy is not None:
-            self._link.proxy.close()
-            self._link.proxy = None
+        self.route.close_proxy()
+        self.route.transport = None
         self._set(transport=None, _sftp=None)
 
     def close(self) -> None:
         """Close the connection; jobs on the machine go on."""
         with self._link.lock:
             self._clean_up()
-            if self._link.via is not None:
-                self._link.via.close()
-
-    # -- as `sandbox_ops.links.Links`: what our workers know of it --------------------
-
-    @property
-    def description(self) -> str:
-        """The machine, as messages name it."""
-        return str(self.host)
-
-    @property
-    def heard_at(self) -> float | None:
-        """When the machine last answered; see `probe`."""
-        link: _Link = self._link
-        return link.heard_at
-
-    def connect(
-        self, within_s: float | None = None, *, asked_at: float | None = None
-    ) -> None:
-        """Open the connection, if it is not; see `open`."""
-        self.open(within_s, asked_at=asked_at)
-
-    def open_link(self, command: str) -> channel.ChannelLink:
-        """Return a new session that runs the command, as bytes in and out.
-
-        Raises:
-            SessionLimitError: The server allows no further session now.
-            LinkError: The connection died.
-        """
-        self.open()
-        return channel.open_link(self.transport, command)
+            self.route.close()
 
 
-def _hop_config(config: SandboxConfig, hop: Address) -> SandboxConfig:
-    """Return how a jump host is reached: by the same files, at its own address."""
-    return SandboxConfig(
-        name=config.name,
-        host=hop.host,
-        port=hop.port,
-        user=hop.user,
-        known_hosts=config.known_hosts,
-        ssh_config=config.ssh_config,
-    )
+def _connect_hop(config: SandboxConfig, via: Hop | None) -> SandboxConnection:
+    return SandboxConnection(config, via, is_hop=True)

@@ -1,19 +1,21 @@
-"""Sockets: to the machine itself, or to a ProxyCommand that leads there.
+"""Sockets that lead to the machine itself, over TCP.
 
 Ours rather than paramiko's, because of what they need: no Nagle (40 ms at every other
 request), and a kernel that notices a dead peer.
 """
 
+import array
 import contextlib
-import os
+import fcntl
 import socket
-import subprocess
-import tempfile
+import sys
+import termios
 import threading
 from typing import Any
 
 from sandbox_ops.errors import ConnectError
 from sandbox_ops.ssh.budget import Budget
+from sandbox_ops.ssh.failures import NETWORK_HINT
 
 DNS_TIMEOUT_S = 5.0
 PEER_TIMEOUT_S = 10
@@ -21,23 +23,58 @@ _LEAST_S = 0.01
 _FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 
 
-class _Prompt(socket.socket):
-    """Acknowledges at once what comes.
+class TcpSocket(socket.socket):
+    """Acknowledges at once what comes, and keeps whether what it sent was acknowledged.
 
     Until its first session begins sshd leaves Nagle's algorithm on: what it sends waits
     for our acknowledgement, which the kernel may hold back for 40 ms.
     """
 
+    _unacknowledged: bool | None = None
+
+    @property
+    def unacknowledged(self) -> bool | None:
+        """Whether bytes wait that the other kernel has not taken; None: not known.
+
+        That tells a network that lost the machine from a machine that is frozen, whose
+        kernel goes on taking them. Kept when the socket is shut or closed.
+        """
+        if self._unacknowledged is None and self.fileno() >= 0:
+            self._unacknowledged = _waiting_bytes(self)
+        return self._unacknowledged
+
+    def shutdown(self, how: int) -> None:
+        """End a direction of the link."""
+        _ = self.unacknowledged
+        super().shutdown(how)
+
+    def close(self) -> None:
+        """End the link."""
+        _ = self.unacknowledged
+        super().close()
+
     def recv(self, *arguments: int) -> bytes:
+        """Return what has come, acknowledged."""
         data = super().recv(*arguments)
         if hasattr(socket, "TCP_QUICKACK"):  # Linux; it lasts until the next packet
             self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         return data
 
 
+def _waiting_bytes(sock: socket.socket) -> bool | None:
+    if not sys.platform.startswith("linux"):  # the request means other things elsewhere
+        return None
+    count = array.array("i", [0])
+    try:
+        fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, count)  # SIOCOUTQ of tcp(7)
+    except OSError:
+        return None
+    return count[0] > 0
+
+
 def tcp(
     host: str, port: int, budget: Budget, *, family: str = "any", bind: str = ""
-) -> socket.socket:
+) -> TcpSocket:
     """Return a connected socket that notices a dead peer within ten seconds.
 
     Args:
@@ -51,11 +88,11 @@ def tcp(
         ConnectError: The name is unknown, or no address of it answers; says which.
     """
     failure: OSError | None = None
-    found = _resolve(host, port, budget, _FAMILIES.get(family, socket.AF_UNSPEC))
-    for tried, (kind_of, kind, protocol, _, address) in enumerate(found):
-        sock = _Prompt(kind_of, kind, protocol)
+    addresses = _resolve(host, port, budget, family)
+    for tried, (kind_of, kind, protocol, _, address) in enumerate(addresses):
+        sock = TcpSocket(kind_of, kind, protocol)
         # an address that is a black hole must leave time for the next
-        sock.settimeout(max(_LEAST_S, budget.left_s / (len(found) - tried)))
+        sock.settimeout(max(_LEAST_S, budget.left_s / (len(addresses) - tried)))
         try:
             if bind:
                 sock.bind((bind, 0))
@@ -64,20 +101,24 @@ def tcp(
             sock.close()
             failure = failure if isinstance(failure, ConnectionRefusedError) else error
             continue
-        _be_alert(sock)
+        _set_keepalive(sock)
         return sock
     raise _unreachable(host, port, failure, budget.whole_s)
 
 
 def _resolve(
-    host: str, port: int, budget: Budget, family: int
+    host: str, port: int, budget: Budget, family: str
 ) -> list[tuple[int, int, int, str, tuple[str, int]]]:
     """Look the name up; getaddrinfo(3) knows no timeout, so it waits in a thread."""
     answer: list[object] = []
 
     def ask() -> None:
         try:
-            answer.append(socket.getaddrinfo(host, port, family, socket.SOCK_STREAM))
+            answer.append(
+                socket.getaddrinfo(
+                    host, port, _FAMILIES.get(family, 0), socket.SOCK_STREAM
+                )
+            )
         except OSError as error:
             answer.append(error)
 
@@ -91,14 +132,38 @@ def _resolve(
             "Is the network up? Try: ssh -v " + host,
         )
     if isinstance(answer[0], OSError):
-        raise ConnectError(
-            f"cannot look up {host}: DNS knows no such name",
-            "Check `host` in sandbox.toml, or the HostName of the alias in ssh_config.",
-        )
+        raise _unknown_name(host, family, answer[0])
     return answer[0]  # type: ignore[return-value]
 
 
-def _be_alert(sock: socket.socket) -> None:
+_NO_SUCH_NAME = {
+    getattr(socket, name)
+    for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY")
+    if hasattr(socket, name)
+}
+
+
+def _unknown_name(host: str, family: str, error: OSError) -> ConnectError:
+    """Tell a name that is wrong from one of another family, and from no DNS at all."""
+    if error.errno not in _NO_SUCH_NAME:
+        return ConnectError(
+            f"cannot look up {host}: DNS cannot be asked ({error.strerror})",
+            "Is the network up, and the VPN if the name is one of its own?",
+        )
+    if family in _FAMILIES:
+        kind = {"inet": "IPv4", "inet6": "IPv6"}[family]
+        return ConnectError(
+            f"{host} has no {kind} address, and AddressFamily of ssh_config is {family}",
+            f"Take AddressFamily {family} out of ssh_config for it, or name its {kind} "
+            "address as HostName.",
+        )
+    return ConnectError(
+        f"cannot look up {host}: DNS knows no such name",
+        "Check `host` in sandbox.toml, or the HostName of the alias in ssh_config.",
+    )
+
+
+def _set_keepalive(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (
@@ -130,55 +195,10 @@ def _unreachable(
     if isinstance(failure, TimeoutError):
         return ConnectError(
             f"cannot connect to {where}: no answer within {timeout_s:.0f} s",
-            "Is the machine running, and may this network reach it (VPN, firewall)?",
+            NETWORK_HINT,
         )
     cause = failure.strerror if failure and failure.strerror else str(failure)
     return ConnectError(
         f"cannot connect to {where}: {cause}",
-        "Is the machine running, and may this network reach it (VPN, firewall)?",
+        NETWORK_HINT,
     )
-
-
-class Proxy:
-    """A ProxyCommand: a process whose standard input and output are the link.
-
-    Args:
-        command: A shell line, its tokens expanded (ssh_config(5), ProxyCommand).
-    """
-
-    def __init__(self, command: str) -> None:
-        self._command = command
-        ours, theirs = socket.socketpair()
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # closed in `close`
-        with theirs:
-            self._process = subprocess.Popen(
-                f"exec {command}",
-                shell=True,
-                stdin=theirs.fileno(),
-                stdout=theirs.fileno(),
-                stderr=self._stderr,
-                start_new_session=True,  # Ctrl-C is for us: the link outlives it
-            )
-        self.sock = ours
-
-    def complaint(self) -> str:
-        """Return what the command said on stderr, and how it ended if it did."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(0.2)
-        self._stderr.seek(0)
-        said = self._stderr.read(2000).decode("utf-8", "replace").strip()
-        code = self._process.poll()
-        ended = "" if code is None else f" (it exited {code})"
-        return f"ProxyCommand `{self._command}`{ended}: {said or 'said nothing'}"
-
-    def close(self) -> None:
-        """End the process and the link."""
-        self.sock.close()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, 15)
-        try:
-            self._process.wait(2)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._stderr.close()

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
-import paramiko
 from fabric import Connection
-from paramiko.agent import AgentRequestHandler
+from paramiko import SSHException
 
 from sandbox_ops.errors import ConnectionLostError, RefusedError
-from sandbox_ops.ssh import channel
+from sandbox_ops.ssh import channel, forwarding
+from sandbox_ops.ssh.sftp import QuietSftpClient
 
 _SESSION_S = 30.0
 _OPEN_S = 10.0
@@ -31,10 +31,31 @@ class UserVerbs(Connection):  # type: ignore[misc]
             RefusedError: It allowed none for half a minute.
             ConnectionLostError: The link died.
         """
-        channel = self._patiently(lambda: self.transport.open_session(timeout=_OPEN_S))
-        if self.forward_agent:
-            self._agent_handler = AgentRequestHandler(channel)
-        return channel
+        session = self._patiently(lambda: self.transport.open_session(timeout=_OPEN_S))
+        self.prepare_session(session)
+        return session
+
+    @contextlib.contextmanager
+    def forward_local(
+        self,
+        local_port: int,
+        remote_port: int | None = None,
+        remote_host: str = "localhost",
+        local_host: str = "localhost",
+    ) -> Iterator[None]:
+        """Forward a local port while the `with` lasts, as Fabric does.
+
+        It listens when the `with` begins: stock Fabric's does a moment later.
+
+        Raises:
+            RefusedError: The local port is taken.
+            ConnectError: The machine cannot be reached.
+        """
+        self.open()
+        here, there = (local_host, local_port), (remote_host, remote_port or local_port)
+        forward = forwarding.LocalForward(self.transport, here, there)
+        with contextlib.closing(forward):
+            yield
 
     def _patiently(self, ask: Callable[[], Any]) -> Any:  # noqa: ANN401
         ends_at = time.monotonic() + _SESSION_S
@@ -42,9 +63,9 @@ class UserVerbs(Connection):  # type: ignore[misc]
         self.open()
         while True:
             try:
-                with self._told_apart():
+                with self._lost_told_apart():
                     return ask()
-            except paramiko.SSHException as error:
+            except SSHException as error:
                 # of those refused at once paramiko names the cause to one, not to all
                 if time.monotonic() > ends_at:
                     raise RefusedError(
@@ -65,26 +86,34 @@ class UserVerbs(Connection):  # type: ignore[misc]
         self.open()
         with self._link.lock:
             if self._sftp is None:
-                self._set(_sftp=self._patiently(self.client.open_sftp))
+                self._set(_sftp=self._patiently(self._open_sftp))
             return self._sftp
+
+    def _open_sftp(self) -> Any:  # noqa: ANN401
+        return QuietSftpClient.from_transport(self.transport)
 
     def get(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
         """Bring a file home, as Fabric does; a dead link is `ConnectionLostError`."""
-        with self._link.files, self._told_apart():
+        with self._link.files, self._lost_told_apart(SSHException):
             return super().get(*args, **options)
 
     def put(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
         """Bring a file there, as Fabric does; a dead link is `ConnectionLostError`."""
-        with self._link.files, self._told_apart():
+        with self._link.files, self._lost_told_apart(SSHException):
             return super().put(*args, **options)
 
     @contextlib.contextmanager
-    def _told_apart(self) -> Iterator[None]:
-        """Tell a link that died from an error of the file's or the server's."""
+    def _lost_told_apart(self, *always: type[Exception]) -> Iterator[None]:
+        """Tell a link that died from an error of the file's or the server's.
+
+        Args:
+            always: What means a dead link although paramiko may not have noticed it
+                yet: for files all but a status, which is an OSError.
+        """
         try:
             yield
-        except (paramiko.SSHException, EOFError, OSError) as error:
-            if self.is_connected and not isinstance(error, EOFError):
+        except (SSHException, EOFError, OSError) as error:
+            if self.is_connected and not isinstance(error, (EOFError, *always)):
                 raise
             raise ConnectionLostError(
                 f"the connection to {self.host} was lost: {error}",
@@ -93,7 +122,7 @@ class UserVerbs(Connection):  # type: ignore[misc]
 
     def another(self) -> Self:
         """Return a second connection to the same machine, not open yet."""
-        return type(self)(self._link.config)
+        return type(self)(self._link.route.config)
 
     def kill_marked(self, marker: str) -> None:
         """End every process there whose environment carries the marker."""

@@ -14,9 +14,9 @@ import paramiko
 from paramiko.agent import AgentKey
 from paramiko.pkey import PublicBlob
 
-from sandbox_ops.ssh import key_files
+from sandbox_ops.ssh import algorithms, key_files
 from sandbox_ops.ssh.key_files import KeyFile
-from sandbox_ops.ssh.openssh_config import ResolvedHost
+from sandbox_ops.ssh.resolved_host import ResolvedHost
 
 _CERTIFICATE = "-cert-v01@openssh.com"
 _USUAL = (
@@ -33,9 +33,9 @@ _USUAL = (
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A key, and the words for it."""
+    """A key, and how to name it to its owner."""
 
-    words: str
+    description: str
     key: paramiko.PKey
 
 
@@ -58,6 +58,7 @@ def gather(
     resolved: ResolvedHost,
     held: Sequence[AgentKey],
     opened: Mapping[str, paramiko.PKey],
+    user_keys: Sequence[str] = (),
 ) -> Identities:
     """Decide what is offered to a machine.
 
@@ -65,10 +66,11 @@ def gather(
         resolved: What ssh_config says of it.
         held: What the agent holds.
         opened: Keys that wanted a passphrase and were given it, by path.
+        user_keys: Algorithms that a key may be used with; empty: any.
     """
     files = [key_files.read(path) for path in resolved.identity_files]
     keys = _from_files(files, opened)
-    asked = _asked(resolved, files, held)
+    asked = _agent_keys_to_offer(resolved, files, held)
     in_agent = {key.blob for key in asked}
     certificates, orphans = _certificates(resolved, files, asked, keys)
     usable = [file for file in files if not file.unusable]
@@ -77,11 +79,37 @@ def gather(
     of_agent = [_of_agent(key) for key in asked]
     if resolved.identities_first and of_files:
         of_agent, of_files = of_files, of_agent
+    offers, excluded = [], []
+    for offer in (*certificates, *of_agent, *of_files):
+        objection = _objection(offer.key, resolved, user_keys)
+        if objection:
+            excluded.append(f"{offer.description}: {objection}")
+        else:
+            offers.append(offer)
     return Identities(
-        offers=(*certificates, *of_agent, *of_files),
+        offers=tuple(offers),
         locked=tuple(f for f in wanted if f.locked and f.path not in keys),
-        unused=(*orphans, *_unused(resolved, files, keys, in_agent)),
+        unused=(*orphans, *excluded, *_unused(resolved, files, keys, in_agent)),
     )
+
+
+def _objection(
+    key: paramiko.PKey, resolved: ResolvedHost, user_keys: Sequence[str]
+) -> str:
+    """Return why ssh_config lets a key not be used; "" where it may."""
+    plain = key.blob if isinstance(key, AgentKey) else key.asbytes()
+    certificate = key.public_blob.key_blob if key.public_blob is not None else b""
+    key_type = key_files.key_type(certificate or plain)
+    # both are of one type, but for how an RSA key's certificate calls itself
+    if user_keys and not algorithms.accepts_key(key_type, user_keys):
+        return f"PubkeyAcceptedAlgorithms of ssh_config leaves {key_type} out"
+    bits = key_files.rsa_bits(plain)
+    if 0 < bits < resolved.required_rsa_bits:
+        return (
+            f"it has {bits} bits, and RequiredRSASize of ssh_config is "
+            f"{resolved.required_rsa_bits}"
+        )
+    return ""
 
 
 def _from_files(
@@ -94,7 +122,7 @@ def _from_files(
     return keys
 
 
-def _asked(
+def _agent_keys_to_offer(
     resolved: ResolvedHost, files: Sequence[KeyFile], held: Sequence[AgentKey]
 ) -> list[AgentKey]:
     """Return the agent's keys that may be offered, those of ssh_config first."""
@@ -154,7 +182,7 @@ def _signer(
 def _certified(key: paramiko.PKey, certificate: bytes) -> paramiko.PKey:
     """Return a copy of the key that shows the certificate for its public half."""
     if isinstance(key, AgentKey):
-        copied: paramiko.PKey = AgentKey(key.agent, key.blob, key.comment)
+        copied: paramiko.PKey = type(key)(key.agent, key.blob, key.comment)
     else:
         copied = copy.copy(key)
     copied.public_blob = PublicBlob(key_files.key_type(certificate), certificate)

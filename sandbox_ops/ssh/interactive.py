@@ -8,7 +8,7 @@ import shlex
 import shutil
 import subprocess
 
-from sandbox_ops.errors import NotFoundError
+from sandbox_ops.errors import NextStep, NotFoundError
 from sandbox_ops.models import SandboxConfig
 from sandbox_ops.ssh import openssh_config
 
@@ -25,6 +25,7 @@ def command(config: SandboxConfig, folder: str = "") -> tuple[str, ...]:
         user=config.user,
         identity_file=config.identity_file,
         config_file=config.ssh_config,
+        ssh_options=config.ssh_options,
     )
     options = [word for word in lookup[1:-2] if word not in {"-G", "-T"}]
     if config.known_hosts:
@@ -43,6 +44,7 @@ def enter(config: SandboxConfig, folder: str = "") -> int:
     if shutil.which("ssh") is None:
         raise NotFoundError(
             "there is no ssh client on this machine",
-            "Install OpenSSH's client; or run single commands: sandbox-ops run -- CMD",
+            "Install OpenSSH's client.",
+            NextStep("run", {"command": "COMMAND"}, "Or run single commands"),
         )
     return subprocess.run(command(config, folder), check=False).returncode

@@ -2,7 +2,11 @@
 
 import base64
 import binascii
+import dataclasses
+import os
 import re
+import shlex
+import stat
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,23 +60,50 @@ def read(path: str) -> KeyFile:
         return KeyFile(path=path, public=public, unusable="no such file")
     except OSError as error:
         return KeyFile(path=path, unusable=f"cannot be read: {error.strerror}")
-    if public := _blob_of_line(text):
+    if public := blob_of_line(text):
         return KeyFile(path=path, public=public, unusable="holds a public key only")
-    return _private(path, text)
+    key = _private(path, text)
+    if not key.unusable and (mode := _too_open(path)):
+        key = dataclasses.replace(
+            key,
+            unusable=f"others can read it (its mode is {mode:04o}); ssh refuses such a "
+            f"key too: chmod 600 {shlex.quote(path)}",
+        )
+    return key
+
+
+def _too_open(path: str) -> int:
+    """Return the mode of a private key of ours that others may read; else 0.
+
+    As ssh: a file of another owner is that owner's business.
+    """
+    facts = Path(path).stat()
+    mode = stat.S_IMODE(facts.st_mode)
+    return mode if facts.st_uid == os.getuid() and mode & 0o077 else 0
 
 
 def public_blob(path: str) -> bytes:
     """Return what a .pub file holds, a certificate too; empty where it is none."""
     try:
-        return _blob_of_line(Path(path).read_text("ascii", "replace"))
+        return blob_of_line(Path(path).read_text("ascii", "replace"))
     except OSError:
         return b""
 
 
 def key_type(blob: bytes) -> str:
     """Return the name of the type that a public key or certificate begins with."""
-    name, _ = _string(blob)
+    name, _ = wire_string(blob)
     return name.decode("ascii", "replace")
+
+
+def rsa_bits(blob: bytes) -> int:
+    """Return how long an RSA public key is; 0 for a key or certificate of another type."""
+    if key_type(blob) != "ssh-rsa":
+        return 0
+    _, after_type = wire_string(blob)
+    _, after_exponent = wire_string(after_type)
+    modulus, _ = wire_string(after_exponent)
+    return int.from_bytes(modulus, "big").bit_length()
 
 
 def certifies(certificate: bytes, public: bytes) -> bool:
@@ -82,9 +113,9 @@ def certifies(certificate: bytes, public: bytes) -> bool:
     """
     if not certificate or not public or key_type(certificate) == key_type(public):
         return False
-    _, after_type = _string(certificate)
-    _, fields = _string(after_type)
-    _, wanted = _string(public)
+    _, after_type = wire_string(certificate)
+    _, fields = wire_string(after_type)
+    _, wanted = wire_string(public)
     same = key_type(certificate).startswith(key_type(public).partition("@")[0])
     return same and fields.startswith(wanted)
 
@@ -115,10 +146,10 @@ def _openssh(path: str, body: str) -> KeyFile:
     """Read the head of PROTOCOL.key, which is not encrypted."""
     try:
         data = base64.b64decode("".join(body.split()))
-        cipher, rest = _string(data.removeprefix(_MAGIC))
+        cipher, rest = wire_string(data.removeprefix(_MAGIC))
         for _ in range(2):  # the name and the options of its key derivation
-            _, rest = _string(rest)
-        public, _ = _string(rest[4:])
+            _, rest = wire_string(rest)
+        public, _ = wire_string(rest[4:])
     except (binascii.Error, struct.error):
         return KeyFile(path=path, unusable="is damaged")
     name = key_type(public)
@@ -140,7 +171,8 @@ def _foreign(path: str, name: str) -> str:
     return f"is a key of a type that cannot be used here ({name})"
 
 
-def _blob_of_line(text: str) -> bytes:
+def blob_of_line(text: str) -> bytes:
+    """Return the key of a line `TYPE BASE64 [COMMENT]`; empty where it is none."""
     words = text.split(maxsplit=2)
     if len(words) < 2 or not re.fullmatch(r"[a-z0-9@.-]+", words[0]):  # noqa: PLR2004  # type and key
         return b""
@@ -151,7 +183,7 @@ def _blob_of_line(text: str) -> bytes:
         return b""
 
 
-def _string(data: bytes) -> tuple[bytes, bytes]:
+def wire_string(data: bytes) -> tuple[bytes, bytes]:
     """Split a `string` of RFC 4251, section 5, from what follows it."""
     (length,) = struct.unpack_from(">I", data)
     return data[4 : 4 + length], data[4 + length :]

@@ -4,6 +4,7 @@ Nothing here asks on a terminal: an MCP server has none, and a script waits for 
 """
 
 import functools
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -13,16 +14,20 @@ from paramiko.auth_strategy import AuthSource, AuthStrategy, SourceResult
 from sandbox_ops.errors import AuthenticationError
 from sandbox_ops.ssh import identities
 from sandbox_ops.ssh.agent import Agent
+from sandbox_ops.ssh.budget import Budget
 from sandbox_ops.ssh.identities import Identities, Offer
 from sandbox_ops.ssh.key_files import KeyFile
-from sandbox_ops.ssh.openssh_config import ResolvedHost
+from sandbox_ops.ssh.resolved_host import ResolvedHost
+from sandbox_ops.ssh.transport import Transport
 
+_ANSWER_S = 1.0
+"""What a server is left to answer in when the agent has taken its time."""
 _MANY = 5
 """MaxAuthTries of sshd_config(5) is 6."""
 
 
 class LockedKeyError(AuthenticationError):
-    """What is open was not let in, and there are keys that want a passphrase.
+    """No open key was accepted, and there are keys that want a passphrase.
 
     Attributes:
         files: Those keys.
@@ -35,27 +40,40 @@ class LockedKeyError(AuthenticationError):
 class Keyring:
     """What logs in to one machine, and keeps what was opened for the next time.
 
-    A connection that heals must not ask for a passphrase again.
+    A connection that is made again must not ask for a passphrase again.
     """
 
     resolved: ResolvedHost
     opened: dict[str, paramiko.PKey] = field(default_factory=dict)
 
-    def log_in(self, transport: paramiko.Transport, user: str, where: str) -> None:
-        """Offer what there is until one is let in.
+    def log_in(
+        self, transport: Transport, user: str, where: str, within_s: float
+    ) -> None:
+        """Offer what there is until one is accepted.
 
         Raises:
-            LockedKeyError: None was let in, and some were not offered.
-            AuthenticationError: None was let in; says what was tried.
+            LockedKeyError: None was accepted, and some were not offered.
+            AuthenticationError: None was accepted; says what was tried.
             SSHException: The connection died, or nobody answered.
         """
-        agent = Agent(self.resolved.identity_agent)
+        ends_at = time.monotonic() + within_s
+        agent = Agent(self.resolved.identity_agent, within_s - _ANSWER_S)
         try:
-            found = identities.gather(self.resolved, agent.keys, self.opened)
-            tried = _offer(transport, user, found.offers)
+            found = identities.gather(
+                self.resolved, agent.keys, self.opened, transport.allowed.user_keys
+            )
+            tried = _offer(transport, user, found.offers, ends_at)
+        except paramiko.SSHException as error:
+            if agent.broken:  # it took the time that the server had to answer in
+                raise AuthenticationError(
+                    f"authentication failed at {where}: {agent.complaint}",
+                    "Answer its question in time, or end it and start another: ssh-add "
+                    "-l shows whether it answers.",
+                ) from error
+            raise
         finally:
             agent.close()
-        if not tried.let_in:
+        if not tried.accepted:
             complaints = [*filter(None, [agent.complaint]), *found.unused]
             raise _refused(self.resolved, where, tried, found, complaints)
 
@@ -82,15 +100,17 @@ class Keyring:
 class Strategy(AuthStrategy):
     """What paramiko calls when the host key was checked."""
 
-    def __init__(self, keyring: Keyring, user: str, where: str) -> None:
+    def __init__(self, keyring: Keyring, user: str, where: str, budget: Budget) -> None:
         super().__init__(ssh_config=paramiko.SSHConfig())
         self._keyring = keyring
         self._user = user
         self._where = where
+        self._budget = budget
 
-    def authenticate(self, transport: paramiko.Transport) -> list[SourceResult]:
+    def authenticate(self, transport: Transport) -> list[SourceResult]:  # type: ignore[override]  # we made it
         """Log in, or say why not; see `Keyring.log_in`."""
-        self._keyring.log_in(transport, self._user, self._where)
+        left_s = self._budget.left_s
+        self._keyring.log_in(transport, self._user, self._where, left_s)
         return []
 
     def get_sources(self) -> Iterator[AuthSource]:
@@ -102,51 +122,54 @@ class Strategy(AuthStrategy):
 class _Tried:
     """How far we came: what was tried, and what the server would take."""
 
-    let_in: bool = False
-    words: list[str] = field(default_factory=list)
-    takes: tuple[str, ...] = ()
+    accepted: bool = False
+    keys: list[str] = field(default_factory=list)
+    methods: tuple[str, ...] = ()
 
 
-def _offer(transport: paramiko.Transport, user: str, offers: Sequence[Offer]) -> _Tried:
-    found = _Tried()
+def _offer(
+    transport: paramiko.Transport, user: str, offers: Sequence[Offer], ends_at: float
+) -> _Tried:
+    tried = _Tried()
     for offer in offers:
+        transport.auth_timeout = max(_ANSWER_S / 2, ends_at - time.monotonic())
         _try(
-            found,
+            tried,
             transport,
             functools.partial(transport.auth_publickey, user, offer.key),
-            offer.words,
+            offer.description,
         )
-        if found.let_in or not transport.is_active() or _no_keys(found):
-            return found
-    # some servers let everybody in who got so far, by the network's own identity
-    _try(found, transport, functools.partial(transport.auth_none, user), "")
-    return found
+        if tried.accepted or not transport.is_active() or _no_keys(tried):
+            return tried
+    # some servers accept everybody who got so far, by the network's own identity
+    _try(tried, transport, functools.partial(transport.auth_none, user), "")
+    return tried
 
 
-def _no_keys(found: _Tried) -> bool:
-    return bool(found.takes) and "publickey" not in found.takes
+def _no_keys(tried: _Tried) -> bool:
+    return bool(tried.methods) and "publickey" not in tried.methods
 
 
 def _try(
-    found: _Tried,
+    tried: _Tried,
     transport: paramiko.Transport,
     attempt: Callable[[], Sequence[str]],
-    words: str,
+    description: str,
 ) -> None:
     try:
         more = tuple(attempt())
     except paramiko.BadAuthenticationType as error:
-        found.takes = found.takes or tuple(error.allowed_types)
+        tried.methods = tried.methods or tuple(error.allowed_types)
     except paramiko.SSHException as error:
-        _look_alive(transport, error, len(found.words))
-        found.words += filter(None, [words])
+        _raise_if_gone(transport, error, len(tried.keys))
+        tried.keys += filter(None, [description])
     else:
-        found.let_in, found.takes = not more, more
+        tried.accepted, tried.methods = not more, more
         if more:
-            found.words.append(f"{words} (which is right, and not enough)")
+            tried.keys.append(f"{description} (which is right, and not enough)")
 
 
-def _look_alive(
+def _raise_if_gone(
     transport: paramiko.Transport, error: paramiko.SSHException, tried: int
 ) -> None:
     """Tell a refused key from a server that is gone, or frozen."""
@@ -165,7 +188,7 @@ def _refused(
 ) -> AuthenticationError:
     locked = [f"{file.path} (which is encrypted)" for file in found.locked]
     said = (
-        f"authentication failed at {where}: tried {', '.join(tried.words) or 'no key'}"
+        f"authentication failed at {where}: tried {', '.join(tried.keys) or 'no key'}"
     )
     if locked:
         said += f"; not tried {', '.join(locked)}"
@@ -180,10 +203,10 @@ def _refused(
         return error
     if _no_keys(tried):
         return AuthenticationError(
-            f"{said}; it wants {' or '.join(tried.takes)}, and we never ask for words",
+            f"{said}; it wants {' or '.join(tried.methods)}, and we never ask for a password",
             f"Let it take a key alone. See what it says: ssh -v {resolved.alias} true",
         )
-    if len(tried.words) >= _MANY:
+    if len(tried.keys) >= _MANY:
         return AuthenticationError(
             f"{said}; most servers hang up after six keys",
             f"Name the right one for Host {resolved.alias} in ssh_config: "

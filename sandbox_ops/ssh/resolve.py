@@ -9,11 +9,13 @@ import platform
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from sandbox_ops.errors import ConfigError
 from sandbox_ops.models import SandboxConfig
-from sandbox_ops.ssh import openssh_config
-from sandbox_ops.ssh.openssh_config import LocalUser, ResolvedHost
+from sandbox_ops.ssh import config_fallback, openssh_config
+from sandbox_ops.ssh.resolved_host import ResolvedHost
+from sandbox_ops.ssh.tokens import LocalUser
 
 _SSH_TIMEOUT_S = 10
 _LOG = logging.getLogger(__name__)
@@ -32,6 +34,7 @@ def resolve(config: SandboxConfig) -> ResolvedHost:
         user=config.user,
         identity_file=config.identity_file,
         config_file=config.ssh_config,
+        ssh_options=config.ssh_options,
     )
     here = shutil.which("ssh")
     resolved = _by_ssh(config, command) if here else _by_paramiko(config)
@@ -46,7 +49,9 @@ def resolve(config: SandboxConfig) -> ResolvedHost:
                 f"no such identity file: {config.identity_file}",
                 "Correct `identity_file` in sandbox.toml, or SSH_KEY_PATH.",
             )
-        changes["identity_files"] = (config.identity_file,)
+        more = (o.partition("=") for o in config.ssh_options)
+        others = (value for name, _, value in more if name == "IdentityFile")
+        changes["identity_files"] = (config.identity_file, *others)
         changes["identities_first"] = True
     return dataclasses.replace(resolved, **changes)  # type: ignore[arg-type]
 
@@ -80,7 +85,7 @@ def _by_ssh(config: SandboxConfig, command: tuple[str, ...]) -> ResolvedHost:
         said = done.stderr.decode("utf-8", "replace").strip()
         raise ConfigError(
             f"ssh cannot resolve the host {config.host!r}: {said}",
-            f"Mend your ssh_config; see how ssh reads it: ssh -G {config.host}",
+            f"Correct your ssh_config; see how ssh reads it: ssh -G {config.host}",
         )
     output = done.stdout.decode("utf-8", "replace")
     return openssh_config.read(output, config.host, _local_user())
@@ -92,11 +97,18 @@ def _by_paramiko(config: SandboxConfig) -> ResolvedHost:
 
     path = Path(config.ssh_config or "~/.ssh/config").expanduser()
     text = path.read_text("utf-8", "replace") if path.is_file() else ""
-    for warning in openssh_config.warnings_for_fallback(text, config.host):
+    for warning in config_fallback.warnings_for_fallback(text, config.host):
         _LOG.warning("%s (no ssh client is installed): %s", path, warning)
     options = dict(SSHConfig.from_text(text).lookup(config.host))
+    for option in config.ssh_options:
+        name, _, value = option.partition("=")
+        options = {name.lower(): value, **_without(options, name.lower())}
     if config.port:
         options["port"] = str(config.port)
     if config.user:
         options["user"] = config.user
     return openssh_config.from_options(options, config.host, _local_user())
+
+
+def _without(options: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if key != name}

@@ -116,8 +116,9 @@ def _lost(job: Job) -> tuple[str, str]:
             f"error: {why}",
             f"hint: {NextStep('jobs', purpose='see whether it runs')}",
         )
+    why = (job.reason or "the connection was lost").rstrip(".")
     return (
-        f"error: the connection was lost; whether {job.id} ended or lives is unknown",
+        f"error: {why}; whether {job.id} ended or lives is unknown",
         f"hint: a lost link ends nothing there. {NextStep('logs', {'job': job.id}, 'See it')}",
     )
 

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sandbox_ops.errors import ConnectError, SandboxError
-from sandbox_ops.machine import jobs, repo
+from sandbox_ops.machine import jobs, repo, ssh_session
+from sandbox_ops.machine.ssh_session import SessionFacts
 from sandbox_ops.models import MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.remote import script_replies
@@ -70,6 +71,7 @@ def doctor(
     try:
         machine = _look(sandbox)
         middle = (begin + time.time()) / 2
+        session = ssh_session.look(sandbox)
         status = jobs.status(sandbox, path=sandbox.config.workspace, tails=0)
     except ConnectError as error:
         fix = error.hint or f"Try it by hand: ssh {sandbox.config.host} true"
@@ -83,6 +85,7 @@ def doctor(
         workspace(machine, sandbox.config.workspace),
         disk(status),
         git(machine),
+        *ssh_environment(session),
         *_project(sandbox, project),
         gpu(machine, status),
         python(machine),
@@ -99,6 +102,24 @@ def login(machine: Reply) -> Check:
         fix = "Install bash there: commands are run by sh instead"
         return _check("login environment", "warn", f"no bash; PATH={path}", fix)
     return _check("login environment", "ok", f"PATH={path}")
+
+
+def ssh_environment(session: SessionFacts | None) -> Iterable[Check]:
+    """Return what became of SetEnv, SendEnv and ForwardAgent, if asked for. Pure."""
+    if session is None:
+        return
+    detail = [f"agent {session.agent} forwarded"] if session.agent else []
+    fixes = []
+    if accepted := [name for name in session.sent if name not in session.refused]:
+        detail.append(f"sent: {', '.join(accepted)}")
+    if session.refused:
+        detail.append(f"not accepted: {', '.join(session.refused)}")
+        fixes.append(f"In its sshd_config: AcceptEnv {' '.join(session.refused)}")
+    if session.agent_refused:
+        detail[0] = f"agent {session.agent} not taken"
+        fixes.append("In its sshd_config: AllowAgentForwarding yes")
+    result = "warn" if fixes else "ok"
+    yield _check("ssh environment", result, "; ".join(detail), "; ".join(fixes))
 
 
 def workspace(machine: Reply, path: str) -> Check:

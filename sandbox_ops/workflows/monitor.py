@@ -1,10 +1,11 @@
 """monitor: everything that goes on there, in one look."""
 
+import functools
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sandbox_ops.errors import ConnectError
+from sandbox_ops.errors import ConnectError, NextStep
 from sandbox_ops.machine import jobs
 from sandbox_ops.models import (
     Disk,
@@ -12,6 +13,7 @@ from sandbox_ops.models import (
     Gpu,
     Job,
     JobState,
+    LogDigest,
     MachineStatus,
     Project,
 )
@@ -37,8 +39,12 @@ class JobView:
 
     def as_json(self) -> dict[str, Any]:
         """The job as `monitor --json` shows it."""
-        lines = {"last_lines": list(self.last_lines)}
-        return self.job.as_json() | self.progress.as_json() | lines
+        return {
+            **self.job.as_json(),
+            **self.progress.as_json(),
+            "warnings": list(self.progress.warnings),
+            "last_lines": list(self.last_lines),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,20 +53,25 @@ class MonitorReport:
 
     Attributes:
         reachable: False: nothing below is known, whatever runs there runs on.
-        jobs: Those that live, and the newest that ended.
+        jobs: Those that live, and the newest ten that ended: what a table shows.
+        older: Those among the newest fifty that ended before these.
         gpus: Empty where there are none, or none can be seen.
         foreign: Training-like processes that are not ours.
+        warnings: What looks wrong, of `jobs` and of the machine.
+        next_steps: What can be done about it.
     """
 
     sandbox: str
     reachable: bool
     jobs: tuple[JobView, ...] = ()
+    older: tuple[JobView, ...] = ()
     gpus: tuple[Gpu, ...] = ()
     disk: Disk | None = None
     load_1min: float | None = None
     cpus: int | None = None
     foreign: tuple[ForeignProcess, ...] = ()
     warnings: tuple[str, ...] = ()
+    next_steps: tuple[NextStep, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -72,12 +83,13 @@ class MonitorReport:
         return {
             "sandbox": self.sandbox,
             "reachable": self.reachable,
-            "jobs": [view.as_json() for view in self.jobs],
+            "jobs": [view.as_json() for view in (*self.jobs, *self.older)],
             "gpus": [asdict(gpu) for gpu in self.gpus],
             "disk": asdict(self.disk) if self.disk else None,
             "load": {"load_1min": self.load_1min, "cpus": self.cpus},
             "foreign": [asdict(process) for process in self.foreign],
             "warnings": list(self.warnings),
+            "next_steps": [str(step) for step in self.next_steps],
         }
 
 
@@ -103,40 +115,54 @@ def monitor(
     try:
         status = jobs.status(sandbox, path=path or sandbox.config.workspace)
     except ConnectError as error:
-        hint = f" {error.hint}" if error.hint else ""
-        why = f"{sandbox.config.label} cannot be reached: {error.message}{hint}"
+        words = (hint for hint in error.hints if isinstance(hint, str))
+        why = f"{sandbox.config.label} cannot be reached: {error.message}"
         return MonitorReport(
-            sandbox=sandbox.config.name, reachable=False, warnings=(why,)
+            sandbox=sandbox.config.name,
+            reachable=False,
+            warnings=(" ".join((why, *words)),),
+            next_steps=error.next_steps,
         )
-    return report(sandbox.config.name, status)
+    return report(sandbox.config.name, status, project)
 
 
-def report(machine: str, status: MachineStatus) -> MonitorReport:
+def report(
+    machine: str, status: MachineStatus, project: Project | None = None
+) -> MonitorReport:
     """Return what a look means. Pure."""
-    views = tuple(_view(job, status) for job in _shown(status.jobs))
+    shown, older = _shown(status.jobs)
+    views = tuple(_view(job, status, project) for job in shown)
     return MonitorReport(
         sandbox=machine,
         reachable=True,
         jobs=views,
+        older=tuple(_view(job, status, project) for job in older),
         gpus=status.gpus or (),
         disk=status.disk,
         load_1min=status.load_1min,
         cpus=status.cpus,
         foreign=status.foreign,
         warnings=tuple(_warnings(views, status)),
+        next_steps=tuple(
+            NextStep("stop", {"job": view.job.id}, "End what it left")
+            for view in views
+            if view.job.survivors and view.job.state.ended
+        ),
     )
 
 
-def _shown(found: Iterable[Job]) -> tuple[Job, ...]:
-    """Return what lives, and the newest background jobs that ended, newest first."""
+def _shown(jobs: Iterable[Job]) -> tuple[tuple[Job, ...], tuple[Job, ...]]:
+    """Return what lives with the newest that ended, and those that ended before; newest first."""
     shown: list[Job] = []
+    older: list[Job] = []
     ended = 0
-    for job in sorted(found, key=_number, reverse=True):
-        if job.state.ended:
-            ended += not job.foreground
-        if not job.state.ended or (not job.foreground and ended <= _ENDED_SHOWN):
+    for job in sorted(jobs, key=_number, reverse=True):
+        if not job.state.ended:
             shown.append(job)
-    return tuple(shown)
+        elif not job.foreground:
+            (shown if ended < _ENDED_SHOWN else older).append(job)
+            ended += 1
+    return tuple(shown), tuple(older)
 
 
 def _number(job: Job) -> int:
@@ -144,14 +170,31 @@ def _number(job: Job) -> int:
     return int(number) if number.isdecimal() else 0
 
 
-def _view(job: Job, status: MachineStatus) -> JobView:
-    tail = status.tails.get(job.id, b"").decode("utf-8", "backslashreplace")
+def _view(job: Job, status: MachineStatus, project: Project | None) -> JobView:
+    digest = status.digests.get(job.id, LogDigest())
+    tail = _text(digest.tail)
     lines = [line for line in tail.replace("\r", "\n").split("\n") if line.strip()]
+    source = progress.Source(
+        head=_text(digest.head),
+        notable=_text(digest.notable),
+        metrics_file=_text(digest.metrics_file),
+        command=job.command,
+        metric_patterns=project.train_metrics if project else (),
+        progress_patterns=project.train_progress if project else (),
+    )
     return JobView(
         job=job,
-        progress=progress.read(tail, job.elapsed_s),
+        progress=_read(tail, job.elapsed_s, source),
         last_lines=tuple(lines[-_LAST_LINES:]),
     )
+
+
+_read = functools.lru_cache(maxsize=128)(progress.read)
+"""Who watches sees the same end of a job that ended again and again."""
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace")
 
 
 def _warnings(views: tuple[JobView, ...], status: MachineStatus) -> Iterable[str]:
@@ -161,10 +204,7 @@ def _warnings(views: tuple[JobView, ...], status: MachineStatus) -> Iterable[str
         if view.job.state is JobState.LOST:
             yield f"{view.job.id} is {view.job.words}"
         if view.job.survivors and view.job.state.ended:
-            yield (
-                f"{view.job.id} ended and left {view.job.survivors} processes: "
-                f"sandbox-ops stop {view.job.id}"
-            )
+            yield (f"{view.job.id} ended and left {view.job.survivors} processes")
     if short := preflight.disk_low(status.disk):
         yield short
     yield from _gpu_warnings(status)

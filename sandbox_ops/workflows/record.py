@@ -12,7 +12,7 @@ from sandbox_ops.models import Gpu, Job
 
 FORMAT = 1
 _SEED = re.compile(r"(?:^|[\s-])(?:--)?seed[= ](\d{1,20})(?![\w.])", re.IGNORECASE)
-_ENV_NAMES = ("PYTHONUNBUFFERED", "SANDBOX_JOB")
+_ENV_NAMES = ("PYTHONUNBUFFERED", "SANDBOX_JOB", "SANDBOX_METRICS")
 
 
 def run_record(

@@ -12,6 +12,7 @@ from sandbox_ops.models import JobState
 from sandbox_ops.text import formatting
 
 if TYPE_CHECKING:
+    from sandbox_ops.errors import NextStep
     from sandbox_ops.models import Job
     from sandbox_ops.text.progress import Progress
     from sandbox_ops.workflows.monitor import JobView, MonitorReport
@@ -109,6 +110,7 @@ class MonitorRows:
         last_lines: What live jobs wrote last, each with the job's id in front.
         gpus: A line each.
         foreign: What runs there and is not ours, a line each.
+        next_steps: What can be done about the warnings.
     """
 
     headline: str
@@ -118,6 +120,7 @@ class MonitorRows:
     gpus: tuple[str, ...]
     foreign: tuple[str, ...]
     warnings: tuple[str, ...]
+    next_steps: tuple["NextStep", ...]
 
 
 def monitor_rows(report: "MonitorReport", machine: str = "") -> MonitorRows:
@@ -135,6 +138,7 @@ def monitor_rows(report: "MonitorReport", machine: str = "") -> MonitorRows:
         gpus=tuple(map(formatting.gpu_line, report.gpus)),
         foreign=tuple(map(formatting.foreign_line, report.foreign)),
         warnings=report.warnings,
+        next_steps=report.next_steps,
     )
 
 

@@ -16,8 +16,7 @@ from sshd import SshServer
 
 from sandbox_ops import Sandbox, SandboxConfig
 from sandbox_ops.errors import ConfigError, ConnectError, HostKeyError
-from sandbox_ops.machine import trust
-from sandbox_ops.ssh.known_hosts import Trust
+from sandbox_ops.links import LinkEnd
 
 
 def client_config(server: SshServer, path: Path, lines: str) -> str:
@@ -256,39 +255,6 @@ def test_nothing_of_a_connection_stays_open(sshd: SshServer) -> None:
     assert descriptors() <= before
 
 
-def test_trusting_a_key_is_a_look_a_comparison_and_one_line(
-    sshd: SshServer, tmp_path: Path
-) -> None:
-    known = tmp_path / "new" / "known_hosts"
-    config = sshd.config(known_hosts=str(known))
-    with Sandbox(config) as sandbox:
-        shown = trust.look(sandbox)
-        assert [key.trust for key in shown] == [Trust.UNKNOWN]
-        with pytest.raises(HostKeyError, match="Nothing was added"):
-            trust.add(sandbox, shown, "SHA256:somebody-else")
-        assert not known.exists()
-        report = trust.add(sandbox, shown, shown[0].fingerprint)
-        assert report.added == (shown[0].fingerprint,)
-    with Sandbox(config) as sandbox:
-        assert sandbox.run("true").ok
-        assert trust.add(sandbox, trust.look(sandbox)).added == ()
-    assert known.read_text().count("\n") == 1
-
-
-def test_a_changed_key_cannot_be_trusted_by_adding_a_line(
-    make_sshd: Callable[..., SshServer],
-) -> None:
-    server = make_sshd()
-    server.new_host_key()
-    before = server.known_hosts.read_text()
-    with (
-        Sandbox(server.config()) as sandbox,
-        pytest.raises(HostKeyError, match="changed"),
-    ):
-        trust.add(sandbox, trust.look(sandbox))
-    assert server.known_hosts.read_text() == before
-
-
 def test_a_link_that_can_be_read_but_not_written_is_healed(
     make_sshd: Callable[..., SshServer],
 ) -> None:
@@ -333,12 +299,12 @@ def test_a_session_that_ends_while_keys_are_exchanged_stalls_nobody(
     began = time.monotonic()
     for _ in range(20):  # all of it is on its way when the exchange begins
         with contextlib.closing(
-            sandbox.connection.shell("head -c 1500000 /dev/zero")
+            sandbox.connection.open_link("head -c 1500000 /dev/zero")
         ) as session:
             size = 0
             while piece := session.receive(20):
                 size += len(piece)
             assert size == 1_500_000
-            assert session.ended()
+            assert session.end() is LinkEnd.FINISHED
     assert time.monotonic() - began < 15
     assert sandbox.connection.transport is transport

@@ -122,12 +122,14 @@ def test_a_certificate_with_any_byte_changed_vouches_for_nobody(
     key, public = authority(tmp_path)
     blob = certify(server, tmp_path, key, *HERE)
     trusted = [base64.b64decode(public.split()[1])]
-    assert certificates.vouched(blob, trusted, "127.0.0.1") == (True, "")
+    assert certificates.verify_certificate(blob, trusted, "127.0.0.1") == (True, "")
     for at in range(len(blob)):
         changed = blob[:at] + bytes([blob[at] ^ 1]) + blob[at + 1 :]
-        assert not certificates.vouched(changed, trusted, "127.0.0.1")[0], at
-        assert not certificates.vouched(blob[:at], trusted, "127.0.0.1")[0], at
-    assert not certificates.vouched(blob + b"\0", trusted, "127.0.0.1")[0]
+        assert not certificates.verify_certificate(changed, trusted, "127.0.0.1")[0], at
+        assert not certificates.verify_certificate(blob[:at], trusted, "127.0.0.1")[
+            0
+        ], at
+    assert not certificates.verify_certificate(blob + b"\0", trusted, "127.0.0.1")[0]
 
 
 def test_a_certificate_that_does_not_count_is_told_with_the_reason(

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from sshd import SshServer
 
-from sandbox_ops.ssh import known_hosts
-from sandbox_ops.ssh.known_hosts import Trust
+from sandbox_ops.ssh import host_key_check, known_hosts
+from sandbox_ops.ssh.host_key_check import Trust
 
 OTHER = (
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA5DP+Dmb8OiKRJt+VXOVjzXbTr1LGwIt5+HKg9lplBT"
@@ -65,5 +65,5 @@ def test_a_host_key_is_judged_as_openssh_judges_it(
     file = tmp_path / "known_hosts"
     file.write_text(f"{text}\n")
     entries = known_hosts.read(file.read_text(), str(file))
-    ours = known_hosts.check(entries, sshd.host, sshd.port, key_type, blob)
+    ours = host_key_check.check(entries, sshd.host, sshd.port, key_type, blob)
     assert ours.trust is _ssh_says(sshd, file)

@@ -270,7 +270,7 @@ def test_one_look_has_jobs_tails_disk_and_load(sandbox: Sandbox) -> None:
     wait_until(lambda: jobs.output(sandbox, job.id).data)
     found = jobs.status(sandbox, path=sandbox.config.workspace)
     assert found.jobs[0].id == job.id
-    assert found.tails[job.id] == b"step 1/2 loss 0.5\n"
+    assert found.digests[job.id].tail == b"step 1/2 loss 0.5\n"
     assert found.disk is not None
     assert found.disk.free_bytes > 0
     assert found.cpus == os.cpu_count()

@@ -145,7 +145,7 @@ def test_a_lost_hint_hides_no_job(base: Base, hint: str) -> None:
         assert [job.id for job in jobs.recent(sandbox)] == ["remote-1000"]
         found = jobs.status(sandbox, path="/")
         assert [job.id for job in found.jobs] == ["remote-1000"]
-        assert list(found.tails) == ["remote-1000"]
+        assert list(found.digests) == ["remote-1000"]
         assert sandbox.start("true").id == "remote-1001"
 
 
@@ -193,7 +193,7 @@ def test_a_live_job_is_listed_however_many_came_after_it(base: Base) -> None:
         assert job.id in {each.id for each in jobs.recent(sandbox, 5)}
         found = jobs.status(sandbox, path="/")
         assert job.id in {each.id for each in found.jobs}
-        assert found.tails[job.id] == b"here\n"
+        assert found.digests[job.id].tail == b"here\n"
         jobs.stop(sandbox, job.id, grace_s=0)
         assert job.id not in {each.id for each in jobs.recent(sandbox, 5)}
         wait_until(lambda: not (folder / "live" / job.id).exists())

@@ -80,7 +80,7 @@ def _background(sandbox: Sandbox) -> None:
         log_max_bytes=1 << 20,
     )
     wait_until(lambda: jobs.output(sandbox, job.id).data == b"up\n")
-    assert jobs.status(sandbox, path="/").tails[job.id] == b"up\n"
+    assert jobs.status(sandbox, path="/").digests[job.id].tail == b"up\n"
     report = jobs.stop(sandbox, job.id, grace_s=0)
     assert report.job.state is JobState.STOPPED
     assert (len(report.killed) >= 3, report.left) == (True, ())

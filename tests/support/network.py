@@ -38,7 +38,7 @@ def _check(result: int) -> None:
 
 def black_hole(port: int) -> None:
     """Drop every packet to and from a port, without a word to either side."""
-    _nft(
+    nft(
         f"""table inet fault {{
   chain lost {{
     type filter hook input priority 0
@@ -60,7 +60,7 @@ def forget(port: int) -> None:
     found = subprocess.run(sockets, check=True, capture_output=True, text=True).stdout
     ours = ", ".join(line.split()[2].rpartition(":")[2] for line in found.splitlines())
     assert ours, "there is no connection to forget"
-    _nft(
+    nft(
         f"""table inet fault {{
   chain lost {{
     type filter hook input priority 0
@@ -74,8 +74,9 @@ def forget(port: int) -> None:
 
 def heal() -> None:
     """Let the packets through again."""
-    _nft("delete table inet fault\n")
+    nft("delete table inet fault\n")
 
 
-def _nft(text: str) -> None:
+def nft(text: str) -> None:
+    """Change the rules of this network, in the words of nft(8)."""
     subprocess.run(["nft", "-f", "-"], input=text, text=True, check=True)

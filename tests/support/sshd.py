@@ -110,6 +110,7 @@ class SshServer:
         """
         values = dataclasses.asdict(self.config(**changes))
         name, workspace = values.pop("name"), values.pop("workspace")
+        del values["ssh_options"]  # for programs: no file says them
         own = (config_home or Path(os.environ["XDG_CONFIG_HOME"])) / "sandbox-ops"
         own.mkdir(parents=True, exist_ok=True)
         entries = [

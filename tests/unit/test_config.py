@@ -37,6 +37,8 @@ outputs = ["models/", "results/*.json"]
 
 [project.train]
 command = "python train.py --steps {steps}"
+metrics = ['score (?P<score>[0-9.]+)']
+progress = ['sweep (?P<step>[0-9]+)', '(?P<step>[0-9]+) of (?P<total>[0-9]+)']
 """
 
 
@@ -104,6 +106,11 @@ def test_every_key_of_the_file_arrives() -> None:
         verify=(),
         outputs=("models/", "results/*.json"),
         train_command="python train.py --steps {steps}",
+        train_metrics=("score (?P<score>[0-9.]+)",),
+        train_progress=(
+            "sweep (?P<step>[0-9]+)",
+            "(?P<step>[0-9]+) of (?P<total>[0-9]+)",
+        ),
     )
 
 
@@ -140,6 +147,8 @@ def test_every_value_can_come_from_a_variable_and_wins_over_the_file() -> None:
             "SANDBOX_OPS_VERIFY": "make check",
             "SANDBOX_OPS_OUTPUTS": "out/",
             "SANDBOX_OPS_TRAIN_COMMAND": "make train",
+            "SANDBOX_OPS_TRAIN_METRICS": "(?P<f1>[0-9.]+)",
+            "SANDBOX_OPS_TRAIN_PROGRESS": "lap (?P<step>[0-9]+)",
         },
     )
     assert found.sandbox() == SandboxConfig(
@@ -160,6 +169,8 @@ def test_every_value_can_come_from_a_variable_and_wins_over_the_file() -> None:
         verify=("make check",),
         outputs=("out/",),
         train_command="make train",
+        train_metrics=("(?P<f1>[0-9.]+)",),
+        train_progress=("lap (?P<step>[0-9]+)",),
     )
 
 
@@ -447,6 +458,10 @@ def test_an_unknown_sandbox_is_told_with_those_that_there_are() -> None:
         'setup = ["a\\u0000b"]',
         'setup = [" "]',
         'train = {command = ""}',
+        'train = {metrics = ["score ("]}',
+        'train = {metrics = ["score [0-9]+"]}',
+        'train = {progress = ["(?P<steps>[0-9]+)"]}',
+        'train = {progress = ["(?P<step>[0-9]+)(?=x)"]}',
     ],
 )
 def test_a_value_that_could_do_more_than_it_says_is_refused(line: str) -> None:

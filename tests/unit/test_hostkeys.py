@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox_ops.errors import HostKeyError, UsageError
-from sandbox_ops.ssh import known_hosts
-from sandbox_ops.ssh.known_hosts import Trust, Verdict
+from sandbox_ops.errors import HostKeyError, NextStep, UsageError
+from sandbox_ops.ssh import host_key_check, known_hosts
+from sandbox_ops.ssh.host_key_check import Trust, Verdict
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def _check(
     text: str, key: Key, host: str = "gpu1", port: int = 22, alias: str = ""
 ) -> Verdict:
     entries = known_hosts.read(text, "known_hosts")
-    return known_hosts.check(entries, host, port, key.type, key.base64, alias=alias)
+    return host_key_check.check(entries, host, port, key.type, key.base64, alias=alias)
 
 
 def test_a_fingerprint_is_the_one_that_ssh_keygen_prints(
@@ -104,7 +104,7 @@ def test_a_line_names_the_hosts_that_ssh_keygen_finds_in_it(
         name = known_hosts.lookup_name(host, port)
         found = "# Host" in _keygen("-F", name, "-f", str(file))
         entries = known_hosts.read(file.read_text(), "known_hosts")
-        assert any(known_hosts._names(entry, name) for entry in entries) is found
+        assert any(known_hosts.names(entry, name) for entry in entries) is found
 
 
 @pytest.mark.parametrize("port", [22, 2222])
@@ -253,18 +253,18 @@ def test_the_types_on_record_are_told_in_their_order(
     )
     entries = known_hosts.read(text, "known_hosts")
     both = ("ecdsa-sha2-nistp256", "ssh-ed25519")
-    assert known_hosts.key_types_known(entries, "gpu1", 2222) == both
-    assert known_hosts.key_types_known(entries, "gpu1", 22) == ("ssh-ed25519",)
-    assert known_hosts.key_types_known(entries, "gpu1", 44) == ("ssh-ed25519",)
-    assert known_hosts.key_types_known(entries, "gpu2", 22) == ()
+    assert host_key_check.key_types_known(entries, "gpu1", 2222) == both
+    assert host_key_check.key_types_known(entries, "gpu1", 22) == ("ssh-ed25519",)
+    assert host_key_check.key_types_known(entries, "gpu1", 44) == ("ssh-ed25519",)
+    assert host_key_check.key_types_known(entries, "gpu2", 22) == ()
 
 
 def test_a_changed_key_is_refused_with_the_commands_that_mend_it(
     ed25519: Key, other: Key
 ) -> None:
     verdict = _check(f"[gpu1]:2222 {ed25519.text}", other, port=2222)
-    error = known_hosts.refusal(
-        verdict, machine="me@gpu1:2222", trust_command="sandbox-ops trust gpu1"
+    error = host_key_check.refusal(
+        verdict, machine="me@gpu1:2222", trust=NextStep("trust", {"sandbox": "gpu1"})
     )
     assert isinstance(error, HostKeyError)
     assert str(error) == (
@@ -274,30 +274,32 @@ def test_a_changed_key_is_refused_with_the_commands_that_mend_it(
         "Somebody may stand between you and the machine. If you know that it was "
         "reinstalled, forget the old key and look at the new one:\n"
         "    ssh-keygen -R '[gpu1]:2222' -f known_hosts\n"
-        "    sandbox-ops trust gpu1"
+        "sandbox-ops trust --sandbox gpu1"
     )
 
 
 def test_an_unknown_key_is_refused_with_the_command_that_trusts_it(
     ed25519: Key,
 ) -> None:
-    error = known_hosts.refusal(
-        _check("", ed25519), machine="gpu1", trust_command="sandbox-ops trust gpu1"
+    error = host_key_check.refusal(
+        _check("", ed25519),
+        machine="gpu1",
+        trust=NextStep("trust", {"sandbox": "gpu1"}),
     )
     assert str(error) == (
         f"the host key of gpu1 is not known: it showed ssh-ed25519 "
         f"{ed25519.fingerprint}, and no known_hosts file names gpu1. "
         "Nothing was sent.\n"
-        "Compare the fingerprint with the machine's own, and trust it:\n"
-        "    sandbox-ops trust gpu1"
+        "Compare the fingerprint with the machine's own, and trust it: "
+        "sandbox-ops trust --sandbox gpu1"
     )
 
 
 def test_a_revoked_key_is_refused_without_a_way_round(ed25519: Key) -> None:
-    error = known_hosts.refusal(
+    error = host_key_check.refusal(
         _check(f"@revoked * {ed25519.text}", ed25519),
         machine="gpu1",
-        trust_command="sandbox-ops trust gpu1",
+        trust=NextStep("trust", {"sandbox": "gpu1"}),
     )
     assert "revoked at known_hosts:1" in error.message
     assert "sandbox-ops trust" not in str(error)
@@ -306,7 +308,7 @@ def test_a_revoked_key_is_refused_without_a_way_round(ed25519: Key) -> None:
 @given(st.text() | st.text("@|*!, 1AB=\t\n").map(lambda text: text * 2))
 def test_any_text_is_read(text: str) -> None:
     entries = known_hosts.read(text, "known_hosts")
-    assert known_hosts.key_types_known(entries, "gpu1", 22) == ()
+    assert host_key_check.key_types_known(entries, "gpu1", 22) == ()
 
 
 @given(st.text(), st.binary(max_size=40))
@@ -314,4 +316,4 @@ def test_any_line_around_a_good_one_leaves_it_good(junk: str, salt: bytes) -> No
     blob = "AAAAC3NzaC1lZDI1NTE5AAAAIA5DP+Dmb8OiKRJt+VXOVjzXbTr1LGwIt5+HKg9lplBT"
     line = known_hosts.known_hosts_line("gpu1", 22, "ssh-ed25519", blob, salt=salt)
     entries = known_hosts.read(f"{junk}\n{line}\n{junk}", "known_hosts")
-    assert known_hosts.check(entries, "gpu1", 22, "ssh-ed25519", blob).ok
+    assert host_key_check.check(entries, "gpu1", 22, "ssh-ed25519", blob).ok

@@ -17,6 +17,7 @@ from sandbox_ops.models import (
     GpuProcess,
     Job,
     JobState,
+    LogDigest,
     MachineStatus,
     Project,
 )
@@ -208,7 +209,7 @@ def test_a_patch_that_is_no_text_is_kept_too() -> None:
 def test_a_job_is_shown_with_its_progress_and_warnings() -> None:
     status = MachineStatus(
         jobs=(job(2, elapsed_s=50.0), job(1, state=JobState.LOST, reason="reboot")),
-        tails={"remote-2": b"start\nstep 5/10 loss=nan\n"},
+        digests={"remote-2": LogDigest(tail=b"start\nstep 5/10 loss=nan\n")},
     )
     report = monitor.report("gpu1", status)
     first = report.as_json()["jobs"][0]

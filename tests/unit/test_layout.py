@@ -105,8 +105,8 @@ def test_monitor_shows_the_loss_from_80_columns_on(width: int) -> None:
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_jobs_keep_ids_and_states_and_cut_the_command_at_any_width(width: int) -> None:
-    rows = [views.job_row(each.job) for each in report().jobs]
-    lines = drawn(terminal.table(views.JOB_COLUMNS, rows, width), width)
+    cells = [views.job_row(each.job) for each in report().jobs]
+    lines = drawn(terminal.table(views.JOB_COLUMNS, cells, width), width)
     assert all(len(line) <= width for line in lines)
     ids = [line.split()[0] for line in lines if line.startswith("remote-")]
     assert ids == ["remote-12", "remote-11", "remote-10"]
@@ -115,7 +115,7 @@ def test_jobs_keep_ids_and_states_and_cut_the_command_at_any_width(width: int) -
 
 
 def test_without_a_terminal_nothing_is_cut() -> None:
-    rows = [views.job_row(each.job) for each in report().jobs]
-    lines = drawn(terminal.table(views.JOB_COLUMNS, rows), 10_000)
+    cells = [views.job_row(each.job) for each in report().jobs]
+    lines = drawn(terminal.table(views.JOB_COLUMNS, cells), 10_000)
     assert all(COMMAND.strip() in line for line in lines[1:])
     assert "sweep-lr-0.0003-seed-12345" in "".join(lines)

@@ -1,6 +1,7 @@
 """`ssh -G` of the real client, read into one value; and what to do without it."""
 
 import contextlib
+import dataclasses
 import os
 import pwd
 import subprocess
@@ -12,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox_ops.errors import ConfigError
-from sandbox_ops.ssh import openssh_config, tokens
-from sandbox_ops.ssh.openssh_config import ResolvedHost
+from sandbox_ops.ssh import config_fallback, openssh_config, tokens
+from sandbox_ops.ssh.resolved_host import AllowedByConfig, ResolvedHost
 from sandbox_ops.ssh.tokens import LocalUser
 from sandbox_ops.text.address import Address
 
@@ -100,7 +101,9 @@ def test_keys_files_and_names_are_expanded_as_ssh_expands_them(tmp_path: Path) -
         "  AddressFamily inet6\n  KnownHostsCommand /bin/true\n"
     )
     home = Path.home()
-    assert _resolve(tmp_path, text, "gpu1") == ResolvedHost(
+    found = _resolve(tmp_path, text, "gpu1")
+    assert found.algorithms.host_keys == ("ssh-ed25519", "rsa-sha2-512")
+    assert dataclasses.replace(found, algorithms=AllowedByConfig()) == ResolvedHost(
         alias="gpu1",
         hostname="gpu1",
         port=22,
@@ -116,10 +119,10 @@ def test_keys_files_and_names_are_expanded_as_ssh_expands_them(tmp_path: Path) -
         user_known_hosts_files=(_users_home("my known"), _users_home("box_hosts")),
         global_known_hosts_files=("/etc/a", "/etc/b c"),
         connect_timeout_s=7.0,
-        forward_agent=True,
+        forward_agent=_users_home("agent.sock"),
         identity_agent=_users_home("agent.sock"),
         address_family="inet6",
-        host_key_algorithms=("ssh-ed25519", "rsa-sha2-512"),
+        required_rsa_bits=1024,
         hash_known_hosts=True,
         not_honoured=("KnownHostsCommand",),
     )
@@ -240,8 +243,14 @@ def test_without_an_ssh_client_paramikos_answer_becomes_the_same_value(
         "  UserKnownHostsFile /keys/known /keys/other\n  ConnectTimeout 7\n"
         "  GlobalKnownHostsFile /etc/known\n  ProxyCommand nc %h %p %r %n\n"
         "  HostKeyAlgorithms ssh-ed25519\n  HashKnownHosts yes\n"
+        '  SetEnv A=1 "B=two words"\n  SendEnv LC_*\n  RevokedHostKeys /revoked\n'
     )
-    assert _fallback(text, "gpu1") == _resolve(tmp_path, text, "gpu1")
+    ours, theirs = _fallback(text, "gpu1"), _resolve(tmp_path, text, "gpu1")
+    assert ours.algorithms.host_keys == theirs.algorithms.host_keys
+    without = AllowedByConfig()  # ssh prints its own defaults, paramiko knows none
+    assert dataclasses.replace(ours, algorithms=without) == dataclasses.replace(
+        theirs, algorithms=without
+    )
 
 
 def test_without_an_ssh_client_the_defaults_are_those_of_ssh(tmp_path: Path) -> None:
@@ -279,7 +288,7 @@ def test_the_fallback_names_what_paramiko_passes_over() -> None:
         "  ProxyCommand nc %%h\n  RevokedHostKeys /revoked\n"
         "Match final all\n"
     )
-    assert openssh_config.warnings_for_fallback(text, "gpu1") == (
+    assert config_fallback.warnings_for_fallback(text, "gpu1") == (
         "line 2: `Include ~/.sky/*`: the file is not read",
         (
             "line 3: `Match localnetwork 10.0.0.0/8 exec true`: taken as if localnetwork "
@@ -288,16 +297,15 @@ def test_the_fallback_names_what_paramiko_passes_over() -> None:
         "line 5: `Match host=a user b !final tagged x`: taken as if tagged matched",
         "line 9: `KnownHostsCommand=/x`: not carried out",
         "line 11: `ProxyCommand nc %%h`: %% is not expanded",
-        "line 12: `RevokedHostKeys /revoked`: not carried out",
     )
     assert not [
         warning
-        for warning in openssh_config.warnings_for_fallback(text, "gpu2")
+        for warning in config_fallback.warnings_for_fallback(text, "gpu2")
         if "KnownHostsCommand" in warning
     ]
 
 
 @given(st.text() | st.text().map(lambda text: f"Match {text}\nInclude {text}"))
 def test_any_text_can_be_warned_of(text: str) -> None:
-    for warning in openssh_config.warnings_for_fallback(text, "gpu1"):
+    for warning in config_fallback.warnings_for_fallback(text, "gpu1"):
         assert warning.startswith("line ")

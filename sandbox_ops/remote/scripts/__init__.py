@@ -15,7 +15,7 @@ from sandbox_ops.errors import UsageError
 
 _LIBRARY = (
     "common", "boot", "worker", "start", "supervise", "watch", "limit", "stop", "look",
-    "read", "prune", "main",
+    "digest", "read", "prune", "main",
 )  # fmt: skip
 
 _FILLER = "#\n" * 7

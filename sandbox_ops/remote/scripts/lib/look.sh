@@ -2,7 +2,8 @@
 # Looking at the machine and its jobs: fixed readers, nothing that a caller composes.
 
 # emit_job REFERENCE MODE OFFSET MAX STDERR_OFFSET STDERR_MAX: bytes of its streams, then
-# `job ID life=... <state line>`. MODE has j for its spec, s for the streams' sizes.
+# `job ID life=... <state line>`. MODE has j for its spec, s for the streams' sizes, d for
+# a digest of MAX bytes instead of a range of its log.
 # The state is read before the bytes: where it has ended, the bytes are the last.
 emit_job() {
   _asked=$1
@@ -40,7 +41,10 @@ emit_job() {
     trailer "spec $1"
     ;;
   esac
-  emit_range "$1" log "$3" "$4" "$2"
+  case $2 in
+    *d*) emit_digest "$1" "$4" ;;
+    *) emit_range "$1" log "$3" "$4" "$2" ;;
+  esac
   [ ! -e "$_dir/stderr" ] || emit_range "$1" stderr "$5" "$6" "$2"
   now
   case $LIFE in
@@ -114,7 +118,7 @@ look_all() {
   still_there j 0 0 left
 }
 
-# listed KIND N: says the newest N of them, newest first, their ids in _newest. Before
+# listed KIND N [MODE MAX]: says the newest N, newest first, their ids in _newest. Before
 # jobs and commands were counted apart, commands had jobs' ids: they are no jobs.
 listed() {
   _count=0 _missed=0 _newest=' '
@@ -123,7 +127,7 @@ listed() {
   while [ "$_n" -gt 0 ] && [ $_count -lt "$2" ] && [ $_missed -lt 5000 ]; do
     _id=$SERIES-$_n _n=$((_n - 1))
     if [ -d "$JOBS/$_id" ] && { [ "$1" = fg ] || [ ! -e "$JOBS/$_id/stderr" ]; }; then
-      emit_job "$_id" j 0 0 0 0
+      emit_job "$_id" "${3-j}" 0 "${4-0}" 0 0
       _newest="$_newest$_id "
       _count=$((_count + 1))
     else
@@ -161,21 +165,10 @@ lives() {
   case $LIFE in supervised | orphaned | elsewhere) ;; *) return 1 ;; esac
 }
 
-# look_live BYTES: the log tails of every job that lives, and of the newest three
-# background jobs
-look_live() {
-  _shown=0 _steps=0 _newest=' '
-  series bg
-  hint
-  while [ "$_n" -gt 0 ] && [ $_steps -lt 500 ] && [ $_shown -lt 3 ]; do
-    _steps=$((_steps + 1))
-    _id=$SERIES-$_n _n=$((_n - 1))
-    [ -e "$JOBS/$_id/log" ] && [ ! -e "$JOBS/$_id/stderr" ] || continue
-    _shown=$((_shown + 1))
-    _newest="$_newest$_id "
-    emit_job "$_id" js "-$1" "$1" 0 0
-  done
-  still_there js "-$1" "$1"
+# look_digests BYTES: the newest jobs as look_jobs has them, each with its digest
+look_digests() {
+  listed bg 50 jd "$1"
+  still_there jd 0 "$1" left
 }
 
 # look_gpu _: nvidia-smi as CSV, `gpus` and `gpu-processes`; or `no-gpu` and why

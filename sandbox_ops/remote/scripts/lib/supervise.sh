@@ -68,7 +68,7 @@ lead() {
     . /proc/self/fd/3
     exec 3<&-
   fi
-  export SANDBOX_JOB="$1"
+  export SANDBOX_JOB="$1" SANDBOX_METRICS="$1/metrics.jsonl"
   cd "$2" || exit 126
   [ "$3" != bash ] || [ ! -s "$5" ] || export BASH_ENV="$5"
   # shellcheck disable=SC2086 # "setsid" or "busybox setsid"

@@ -1,0 +1,186 @@
+"""How one machine is reached: by TCP, a ProxyCommand or jump hosts, as ssh_config says.
+
+A route makes sockets and transports, and explains why one of them failed. Logging in
+and keeping a connection open are `connection`'s.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import paramiko
+
+from sandbox_ops.errors import ConnectError
+from sandbox_ops.models import SandboxConfig
+from sandbox_ops.ssh import algorithms, dial, failures
+from sandbox_ops.ssh.algorithms import Algorithms
+from sandbox_ops.ssh.budget import Budget
+from sandbox_ops.ssh.host_keys import HostKeys
+from sandbox_ops.ssh.proxy import Proxy
+from sandbox_ops.ssh.resolved_host import ResolvedHost
+from sandbox_ops.ssh.transport import AVAILABLE, Transport
+from sandbox_ops.text.address import Address
+
+
+class Hop(Protocol):
+    """A connection to a jump host: what a route needs of it."""
+
+    transport: Any
+
+    @property
+    def route(self) -> "Route":
+        """How the jump host itself is reached."""
+        ...
+
+    def open(self, within_s: float | None = None) -> None:
+        """Open it, if it is not."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
+@dataclass(slots=True)
+class Route:
+    """The way to one machine, and what the attempt under way has made.
+
+    Attributes:
+        config: Which machine.
+        resolved: What ssh_config says of it.
+        host_keys: What known_hosts says of it.
+        connect_hop: Makes the connection to a jump host, from the one before it.
+        proxy: The ProxyCommand that runs, if one does.
+        transport: The newest that was made.
+    """
+
+    config: SandboxConfig
+    resolved: ResolvedHost
+    host_keys: HostKeys
+    connect_hop: "Callable[[SandboxConfig, Hop | None], Hop]"
+    proxy: Proxy | None = None
+    transport: Transport | None = None
+    _via: Hop | None = field(default=None)
+
+    @property
+    def via(self) -> Hop | None:
+        """The connection to the last jump host; None where there is no ProxyJump."""
+        if self._via is None:
+            for hop in self.resolved.hops:
+                self._via = self.connect_hop(_hop_config(self.config, hop), self._via)
+        return self._via
+
+    def start_from(self, via: Hop | None) -> None:
+        """Say that this machine is reached from another, already chosen one."""
+        self._via = via
+
+    def dial(self, budget: Budget) -> Any:  # noqa: ANN401
+        """Return a socket, or what paramiko takes for one, that leads to sshd.
+
+        Raises:
+            ConnectError: Says which step failed: the name, the port, a jump host.
+        """
+        where = self.resolved
+        if self.via is not None:
+            return _open_stream(self.via, where.hostname, where.port, budget)
+        if where.proxy_command:
+            self.proxy = Proxy(where.proxy_command)
+            return self.proxy.sock
+        return dial.tcp(
+            where.hostname,
+            where.port,
+            budget,
+            family=where.address_family,
+            bind=where.bind_address,
+        )
+
+    @contextlib.contextmanager
+    def dialled(self, budget: Budget) -> Iterator[Any]:
+        """Give a socket of its own, beside the connection there may be."""
+        before, self.proxy = self.proxy, None
+        try:
+            yield self.dial(budget)
+        finally:
+            self.close_proxy()
+            self.proxy = before
+
+    def allowed(self) -> Algorithms:
+        """Return the algorithms that may be used, host keys in the order to ask.
+
+        Raises:
+            ConfigError: ssh_config allows none of a kind.
+        """
+        found = algorithms.allowed(self.resolved, AVAILABLE)
+        ordered = self.host_keys.order(found.host_keys)
+        return dataclasses.replace(found, host_keys=ordered)
+
+    def new_transport(
+        self,
+        sock: Any,  # noqa: ANN401
+        allowed: Algorithms,
+        **options: Any,  # noqa: ANN401
+    ) -> Transport:
+        """Return a transport over a socket, and keep it for `explain`."""
+        self.transport = transport = Transport(sock, allowed, **options)
+        return transport
+
+    def explain(self, error: Exception, sock: Any, budget: Budget) -> Exception:  # noqa: ANN401
+        """Return the error to raise for what an attempt to connect raised."""
+        where, transport = self.resolved, self.transport
+        shared_nothing = isinstance(error, paramiko.ssh_exception.IncompatiblePeer)
+        attempt = failures.Attempt(
+            where=f"{where.user}@{where.hostname}:{where.port}",
+            host=self.config.host,
+            proxy_complaint=self.proxy.complaint() if self.proxy is not None else "",
+            early=budget.spent_s < budget.whole_s / 2,
+            unacknowledged=getattr(sock, "unacknowledged", None),
+            jump_host=self._via.route.config.host if self._via is not None else "",
+            first_line=transport.first_line if transport is not None else "",
+            mismatches=algorithms.mismatches(transport.allowed, transport.offered)
+            if transport is not None and shared_nothing
+            else (),
+        )
+        return failures.explain(error, attempt)
+
+    def close_proxy(self) -> None:
+        """End the ProxyCommand, if one runs."""
+        if self.proxy is not None:
+            self.proxy.close()
+            self.proxy = None
+
+    def close(self) -> None:
+        """End it all, jump hosts too."""
+        self.close_proxy()
+        if self._via is not None:
+            self._via.close()
+
+
+def _open_stream(via: Hop, host: str, port: int, budget: Budget) -> Any:  # noqa: ANN401
+    """Return a channel from a jump host to a port (RFC 4254, 7.2)."""
+    via.open(budget.left_s)
+    try:
+        return via.transport.open_channel(
+            "direct-tcpip",
+            (host, port),
+            ("127.0.0.1", 0),
+            timeout=max(budget.left_s, 0.1),
+        )
+    except paramiko.SSHException as error:
+        raise ConnectError(
+            f"the jump host {via.route.config.host} cannot reach {host}:{port}: {error}",
+            f"Try it there: ssh -W {host}:{port} {via.route.config.host}",
+        ) from error
+
+
+def _hop_config(config: SandboxConfig, hop: Address) -> SandboxConfig:
+    """Return how a jump host is reached: by the same files, at its own address."""
+    return SandboxConfig(
+        name=config.name,
+        host=hop.host,
+        port=hop.port,
+        user=hop.user,
+        known_hosts=config.known_hosts,
+        ssh_config=config.ssh_config,
+    )

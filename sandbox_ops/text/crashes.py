@@ -1,0 +1,45 @@
+"""What a log says of how a program died: its traceback, exhausted GPU memory. Pure."""
+
+import re
+from collections.abc import Iterator
+
+_TRACEBACK = "Traceback (most recent call last)"
+_OUT_OF_MEMORY = ("CUDA out of memory", "torch.OutOfMemoryError", "CUDA_ERROR_OUT_OF")
+_LAUNCHERS = ("torch.distributed.elastic", "subprocess.CalledProcessError")
+_UNFINISHED = "its end is not in the log yet"
+_MAX_WARNING = 300
+_MAX_TRACEBACKS = 50
+_FRAMES = re.compile(r"\s|\.\.\.|[-|+ ]{3,}")
+
+
+def warnings(text: str) -> tuple[str, ...]:
+    """Return a warning for the last traceback, and one for exhausted GPU memory.
+
+    A launcher's own traceback, which says only that a process of it failed, is told
+    only where there is no other.
+    """
+    found = []
+    exceptions = list(_exceptions(text))
+    if exceptions:
+        own = [each for each in exceptions if not each.startswith(_LAUNCHERS)]
+        found.append(f"traceback: {(own or exceptions)[-1]}"[:_MAX_WARNING])
+    if any(words in text for words in _OUT_OF_MEMORY):
+        found.append("CUDA out of memory")
+    return tuple(found)
+
+
+def _exceptions(text: str) -> Iterator[str]:
+    """Yield the exception that ends each of the last tracebacks."""
+    *before, _ = parts = text.rsplit(_TRACEBACK, _MAX_TRACEBACKS)
+    for ahead, after in zip(before, parts[1:], strict=True):
+        prefix = ahead[max(ahead.rfind("\n"), ahead.rfind("\r")) + 1 :]
+        yield _exception(prefix, after)  # the prefix: torchrun's `[rank0]: `
+
+
+def _exception(prefix: str, after: str) -> str:
+    """Return the first line after a traceback's indented ones."""
+    for line in re.split(r"[\r\n]", after)[1:]:
+        text = line.removeprefix(prefix).rstrip()
+        if text and not _FRAMES.match(text):
+            return text
+    return _UNFINISHED
