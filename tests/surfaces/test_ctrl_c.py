@@ -136,7 +136,7 @@ def test_a_training_that_is_watched_goes_on_too(
 ) -> None:
     set_up(sandbox, git_project)
     sshd.write_toml(git_project.clone, workspace=sandbox.config.workspace)
-    words = ("train", "--watch", "--command", "echo begun; sleep 60")
+    words = ("train", "--watch", "--command", "echo be''gun; sleep 60")
     with Terminal(*words, cwd=git_project.clone) as terminal:
         terminal.shows("begun")
         terminal.types(CTRL_C)
