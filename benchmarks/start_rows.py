@@ -43,7 +43,8 @@ def listed(bench: Bench) -> Iterator[Row]:
 def mcp(bench: Bench) -> Iterator[Row]:
     """Say how soon an agent's host has an answer of the MCP server."""
     (bench.folder / "cwd").mkdir()
-    bench.server.write_toml(bench.folder / "cwd")
+    config_home = bench.folder / "config"
+    bench.server.write_toml(bench.folder / "cwd", config_home=config_home)
     imports = (sys.executable, "-c", "import mcp.server")
     contenders: Contenders = {
         OURS: lambda: _initialize(bench.folder / "cwd"),
@@ -64,11 +65,11 @@ def _quietly(*command: str) -> None:
 def _initialize(cwd: Path) -> None:
     """Start the server, shake hands, and let it go."""
     with subprocess.Popen(
-        [sys.executable, "-m", "mcp_adapter"],
+        [str(Path(sys.executable).with_name("sandbox-ops-mcp"))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=cwd,
-        env={**os.environ, "SANDBOX_HOST": ""},
+        env={**os.environ, "XDG_CONFIG_HOME": str(cwd.parent / "config")},
     ) as server:
         assert server.stdin
         assert server.stdout

@@ -3,18 +3,17 @@
 What goes where::
 
     __main__                     the command line
-    serving                      a process: stdin and stdout, signals, the end
-    over_http  token             the same over HTTP, on loopback, for who has the token
-    server                       the protocol: lists the tools, calls them
+    stdio_server  http_server    a process: stdin and stdout, or HTTP on loopback
+    messages                     each message is read, or answered with what is wrong
+    protocol                     lists the tools, calls them
     tools  readers               the three tools: arguments, library, answer
-    workflows  reports           the verbs as tools, off unless asked for
-    workflow_catalog  next_calls
+    workflows                    the verbs as tools, off unless asked for
+    catalog  workflow_catalog    the tools: their names, words and arguments
+    tool_arguments  advice       how arguments are read; what does what is not there
     prompts                      the guide's patterns, for people to start
-    waiting  machines            waiting without a thread; the configured sandboxes
-    catalog  arguments           what the tools are called and take
-    answers  streams  log_pages  values of the library as text for a model (pure)
-    file_pages  cursor  marks
-    pipes
+    waiting                      waiting without a thread; threads apart by machine
+    answers  streams  file_pages values of the library as text for a model (pure)
+    calls                        next steps as calls of the tools
 
 Nothing here knows SSH, and nothing in `sandbox_ops` knows MCP.
 """

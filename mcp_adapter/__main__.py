@@ -1,4 +1,8 @@
-"""`python -m mcp_adapter`, or `sandbox-ops-mcp`: the server and its options."""
+"""`sandbox-ops-mcp`: the server and its options.
+
+Where a module has to be named: `python -P -m mcp_adapter`. Without `-P` Python would
+import a folder of that name from the working directory, which may be anybody's.
+"""
 
 import argparse
 import logging
@@ -9,11 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from mcp_adapter import http_server, stdio_server, token
+from mcp_adapter import http_server, stdio_server
 from mcp_adapter.catalog import TOOLSETS, Toolset
-from mcp_adapter.machines import Machines
 from sandbox_ops.errors import SandboxError
+from sandbox_ops.loopback import bearer_token, serving
+from sandbox_ops.machine.sandboxes import Sandboxes
 from sandbox_ops.text import remote_text
+
+_TOKEN = "SANDBOX_OPS_MCP_TOKEN"  # noqa: S105 - the name of the variable
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -24,17 +31,17 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """
     options = _parser().parse_args(argv)
     _log(options.log_file)
-    machines = Machines(options.project, os.environ, options.sandbox)
+    sandboxes = Sandboxes(options.project, os.environ, options.sandbox)
     if options.http is None:
-        stdio_server.serve(machines, options.toolsets)
+        stdio_server.serve(sandboxes, options.toolsets)
     try:
-        secret = token.read(options.token_file, os.environ)
-        listening = http_server.bound(options.http, options.port)
+        secret = bearer_token.read(_TOKEN, options.token_file, os.environ)
+        listening = serving.bound(options.http, options.port)
     except SandboxError as problem:
         sys.stderr.write(remote_text.safe(f"sandbox-ops-mcp: {problem}\n"))
         sys.exit(problem.exit_code)
     http_server.serve(
-        machines, options.toolsets, listening, secret, options.idle_timeout
+        sandboxes, options.toolsets, listening, secret, options.idle_timeout
     )
 
 
@@ -43,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="sandbox-ops-mcp",
         description="Serve remote_bash, remote_bash_output and remote_file_read over"
         " MCP on stdin and stdout. Hosts start it: sandbox-ops mcp-install.",
-        epilog="Machines come from sandbox.toml or SSH_HOST, as for sandbox-ops.",
+        epilog="Sandboxes come from sandbox.toml or SSH_HOST, as for sandbox-ops.",
     )
     parser.add_argument(
         "--sandbox", metavar="NAME", default="", help="offer this sandbox alone"
@@ -76,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         "--token-file",
         metavar="PATH",
         type=Path,
-        help=f"holds the token of --http, readable by you alone; or {token.VARIABLE}",
+        help=f"holds the token of --http, readable by you alone; or {_TOKEN}",
     )
     parser.add_argument(
         "--idle-timeout",

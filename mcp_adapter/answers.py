@@ -7,13 +7,13 @@ said; then notes of ours, each with the next call.
 import re
 from dataclasses import dataclass
 
-from mcp_adapter import marks, streams
-from mcp_adapter.log_pages import Page
-from mcp_adapter.marks import Calls
-from mcp_adapter.pipes import ends_in_tee
+from mcp_adapter import streams
+from mcp_adapter.calls import Calls
 from sandbox_ops.errors import AuthenticationError, NextStep, SandboxError
 from sandbox_ops.models import CommandResult, EndKind, Job, JobState
-from sandbox_ops.text import clean, formatting
+from sandbox_ops.text import clean, formatting, marks
+from sandbox_ops.text.log_pages import Page
+from sandbox_ops.text.pipes import ends_in_tee
 
 LIMIT = 30_000
 """How many characters an answer may have."""
@@ -36,7 +36,7 @@ _STATUS_LIKE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ToolAnswer:
     """What goes back to the model, and the exit that its text passes on the way.
 
     There is none whose text was not made safe, or is longer than `LIMIT`.
@@ -57,7 +57,7 @@ class Answer:
 
 def error(
     problem: SandboxError, calls: Calls = _DEFAULT, *, no_agent: bool = False
-) -> Answer:
+) -> ToolAnswer:
     """Say what is wrong and what to do next.
 
     Args:
@@ -67,7 +67,7 @@ def error(
     """
     lines = calls.error_text(problem).split("\n")
     failed = isinstance(problem, AuthenticationError)
-    return Answer(
+    return ToolAnswer(
         marks.join(
             *(marks.cut(line, _ERROR_LINE) for line in lines),
             _no_agent_words(calls) if no_agent and failed else "",
@@ -84,22 +84,22 @@ def _no_agent_words(calls: Calls) -> str:
     )
 
 
-def bug(problem: Exception) -> Answer:
+def bug(problem: Exception) -> ToolAnswer:
     """Say that it is our fault."""
     what = f"{type(problem).__name__}: {problem}"[:500]
-    return Answer(
+    return ToolAnswer(
         f"internal error in sandbox-ops: {what}\nThe traceback is in the server's log.",
         is_error=True,
     )
 
 
-def started(job: Job, timeout_s: float | None, calls: Calls = _DEFAULT) -> Answer:
+def started(job: Job, timeout_s: float | None, calls: Calls = _DEFAULT) -> ToolAnswer:
     """Say how a job in the background is read."""
     deadline = (
         f"It is ended after {formatting.duration(timeout_s)}." if timeout_s else ""
     )
     tee = _tee_words(job.command)
-    return Answer(
+    return ToolAnswer(
         marks.join(
             f"{job.id} started in the background.",
             f"Read it: {calls.read_job(job.id)}",
@@ -112,7 +112,7 @@ def started(job: Job, timeout_s: float | None, calls: Calls = _DEFAULT) -> Answe
 
 def command(
     result: CommandResult, line: str, timeout_s: float, calls: Calls = _DEFAULT
-) -> Answer:
+) -> ToolAnswer:
     """Say how a command ended, what it said, and what it left.
 
     Args:
@@ -129,7 +129,7 @@ def command(
     else:
         first = ""
     notes = map(marks.note, _notes(result, line, calls))
-    return Answer(marks.join(first, body, *notes), is_error=not result.ok)
+    return ToolAnswer(marks.join(first, body, *notes), is_error=not result.ok)
 
 
 def _first_line(result: CommandResult, timeout_s: float) -> str:
@@ -197,7 +197,7 @@ def output(
     path: str = "",
     stderr: str = "",
     calls: Calls = _DEFAULT,
-) -> Answer:
+) -> ToolAnswer:
     """Say where a job is, then what it said.
 
     Args:
@@ -209,7 +209,7 @@ def output(
         calls: How the next calls are written.
     """
     where = f"; log: {path}" if path else ""
-    return Answer(
+    return ToolAnswer(
         marks.join(
             state_line(job),
             page.words + where,

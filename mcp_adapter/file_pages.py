@@ -4,11 +4,10 @@ Pure. Each line has its number in front, as `cat -n` does it: what the file says
 pose as ours.
 """
 
-from mcp_adapter import marks
-from mcp_adapter.answers import LIMIT, Answer
-from mcp_adapter.marks import Calls
+from mcp_adapter.answers import LIMIT, ToolAnswer
+from mcp_adapter.calls import Calls
 from sandbox_ops.models import FileSlice
-from sandbox_ops.text import formatting, remote_text
+from sandbox_ops.text import formatting, marks, remote_text
 
 _LINE_LIMIT = 5_000
 _DEFAULT = Calls()
@@ -20,14 +19,14 @@ def lines(
     from_end: bool,
     limit: int | None = None,
     calls: Calls = _DEFAULT,
-) -> Answer:
+) -> ToolAnswer:
     """Return the lines with their numbers, after what part of the file they are.
 
     Args:
         piece: What was read.
         from_end: Whether the last lines were asked for, so that they stay where not
             all fit.
-        limit: How many lines were asked for, so that the next call asks for as many.
+        limit: How many lines were asked for; the call that reads on asks so, too.
         calls: How the next calls are written.
     """
     numbered = [
@@ -45,7 +44,7 @@ def lines(
     after = "" if at_end else _after(piece, first + len(kept), limit, calls)
     before = _before(piece, first, len(kept), calls) if from_end or first < 0 else ""
     what = _what(piece, first, len(kept))
-    return Answer(marks.join(what, after, before, "\n".join(kept)))
+    return ToolAnswer(marks.join(what, after, before, "\n".join(kept)))
 
 
 def _what(piece: FileSlice, first: int, count: int) -> str:
@@ -67,8 +66,8 @@ def _what(piece: FileSlice, first: int, count: int) -> str:
 def _after(piece: FileSlice, line: int, limit: int | None, calls: Calls) -> str:
     if line in {0, piece.first_line}:  # there is none, or nothing was read
         return ""
-    asked = {} if limit is None else {"limit": limit}
-    return f"next: {calls.read_file(piece.path, offset=line, **asked)}"
+    more = {"limit": limit} if limit else {}
+    return f"next: {calls.read_file(piece.path, offset=line, **more)}"
 
 
 def _before(piece: FileSlice, first: int, count: int, calls: Calls) -> str:

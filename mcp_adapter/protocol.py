@@ -29,10 +29,12 @@ from mcp.types import (
     ToolAnnotations,
 )
 
-from mcp_adapter import catalog, marks, prompts, workflow_catalog
+from mcp_adapter import prompts
+from mcp_adapter.tool_arguments import ToolArguments
 from mcp_adapter.tools import Tools
-from mcp_adapter.waiting import Progress
+from mcp_adapter.waiting import HeartbeatCallback
 from sandbox_ops.errors import UsageError
+from sandbox_ops.text import marks
 
 Context = ServerRequestContext[dict[str, Any], Any]
 
@@ -49,7 +51,9 @@ def build(tools: Tools) -> Server[dict[str, Any]]:
         context: Context, params: CallToolRequestParams
     ) -> CallToolResult:
         try:
-            answer = await tools.call(params.name, params.arguments, _progress(context))
+            answer = await tools.call(
+                params.name, params.arguments, _heartbeat(context)
+            )
         except KeyError:
             known = ", ".join(tools.names)
             message = f"Unknown tool: {params.name[:80]}. There are: {known}."
@@ -58,12 +62,11 @@ def build(tools: Tools) -> Server[dict[str, Any]]:
         content = TextContent(type="text", text=answer.text)
         return CallToolResult(content=[content], is_error=answer.is_error)
 
-    asked = workflow_catalog if tools.has_workflows else catalog
     return Server(
         "sandbox-ops",
         title="Remote GPU sandbox",
         version=_version(),
-        instructions=asked.INSTRUCTIONS,
+        instructions=prompts.instructions(has_workflows=tools.has_workflows),
         lifespan=_stdout_is_the_wire,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
@@ -78,15 +81,15 @@ async def _list_prompts(
     return ListPromptsResult(
         prompts=[
             Prompt(
-                name=spec.name,
-                title=spec.title,
-                description=spec.words,
+                name=name,
+                title=spec["title"],
+                description=spec["words"],
                 arguments=[
-                    PromptArgument(name=name, description=words)
-                    for name, words in spec.arguments.items()
+                    PromptArgument(name=each, description=argument["words"])
+                    for each, argument in spec.get("arguments", {}).items()
                 ],
             )
-            for spec in prompts.PROMPTS
+            for name, spec in prompts.specs().items()
         ]
     )
 
@@ -95,10 +98,10 @@ async def _get_prompt(
     _context: Context, params: GetPromptRequestParams
 ) -> GetPromptResult:
     try:
-        said = prompts.filled(params.name, params.arguments)
+        text = prompts.filled(params.name, params.arguments)
     except UsageError as problem:
         raise MCPError(INVALID_PARAMS, str(problem)) from None
-    message = PromptMessage(role="user", content=TextContent(type="text", text=said))
+    message = PromptMessage(role="user", content=TextContent(type="text", text=text))
     return GetPromptResult(messages=[message])
 
 
@@ -109,7 +112,7 @@ def _version() -> str:
         return "unknown"
 
 
-def _tool(spec: catalog.ToolSpec) -> Tool:
+def _tool(spec: type[ToolArguments]) -> Tool:
     if spec.reads_only:
         annotations = ToolAnnotations(read_only_hint=True)
     else:
@@ -119,24 +122,23 @@ def _tool(spec: catalog.ToolSpec) -> Tool:
             open_world_hint=True,
         )
     return Tool(
-        name=spec.name,
+        name=spec.tool_name,
         title=spec.title,
         description=spec.words,
-        input_schema=spec.schema(),
+        input_schema=spec.input_schema(),
         annotations=annotations,
     )
 
 
-def _progress(context: Context) -> Progress | None:
+def _heartbeat(context: Context) -> HeartbeatCallback | None:
     if not context.meta or "progress_token" not in context.meta:
         return None
 
-    async def progress(elapsed_s: float, words: str) -> None:
-        await context.session.report_progress(
-            round(elapsed_s, 1), message=marks.shown(words)
-        )
+    async def callback(elapsed_s: float, line: str) -> None:
+        shown = marks.shown(line)
+        await context.session.report_progress(round(elapsed_s, 1), message=shown)
 
-    return progress
+    return callback
 
 
 @asynccontextmanager

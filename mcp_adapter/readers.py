@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mcp_adapter import answers, cursor, file_pages, log_pages
-from mcp_adapter.answers import Answer
-from mcp_adapter.cursor import Cursor
-from mcp_adapter.marks import Calls
+from mcp_adapter import answers, file_pages
+from mcp_adapter.answers import ToolAnswer
+from mcp_adapter.calls import Calls
 from sandbox_ops.errors import UsageError
 from sandbox_ops.models import JobOutput
-from sandbox_ops.text import formatting, paging
+from sandbox_ops.text import formatting, log_cursor, log_pages, paging
+from sandbox_ops.text.log_cursor import Cursor
 
 if TYPE_CHECKING:
     from sandbox_ops.sandbox import Sandbox
@@ -19,7 +19,9 @@ _LAST_LINE_BYTES = 2000
 _MOST_LINES = 5_000  # more do not fit into an answer, however short they are
 
 
-def job_output(sandbox: "Sandbox", given: Mapping[str, Any], calls: Calls) -> Answer:
+def job_output(
+    sandbox: "Sandbox", given: Mapping[str, Any], calls: Calls
+) -> ToolAnswer:
     """Answer `remote_bash_output`."""
     from sandbox_ops.machine import logs
 
@@ -27,7 +29,7 @@ def job_output(sandbox: "Sandbox", given: Mapping[str, Any], calls: Calls) -> An
     pattern, since = given["filter"], given["since"]
     place = None
     if since:
-        earlier = cursor.decode(since, sandbox=name, job=job_id)
+        earlier = log_cursor.decode(since, sandbox=name, job=job_id)
         job_id, place = earlier.job_id, earlier.place
     logs.check_pattern(pattern)
     size = logs.FILTER_BYTES if pattern else log_pages.PAGE_BYTES
@@ -79,7 +81,9 @@ def last_line(sandbox: "Sandbox", job_id: str) -> str:
     return formatting.one_line(line, 120)
 
 
-def file_lines(sandbox: "Sandbox", given: Mapping[str, Any], calls: Calls) -> Answer:
+def file_lines(
+    sandbox: "Sandbox", given: Mapping[str, Any], calls: Calls
+) -> ToolAnswer:
     """Answer `remote_file_read`."""
     from sandbox_ops.machine import files
 
@@ -89,4 +93,4 @@ def file_lines(sandbox: "Sandbox", given: Mapping[str, Any], calls: Calls) -> An
     from_end = offset is None and limit is not None
     most = min(limit, _MOST_LINES) if limit else None
     piece = files.read_lines(sandbox, path, offset, most)
-    return file_pages.lines(piece, from_end=from_end, limit=most, calls=calls)
+    return file_pages.lines(piece, from_end=from_end, limit=limit, calls=calls)

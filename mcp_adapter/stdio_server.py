@@ -1,7 +1,7 @@
 """A server as a process: on stdin and stdout, until the client leaves or a signal.
 
 It ends within a second in any state, and leaves by `os._exit`: threads that wait for a
-slow machine must not hold it up. What runs on the machines goes on: it belongs to them.
+slow machine must not hold it up. What runs on the sandboxes goes on: it belongs to them.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from mcp_adapter.catalog import Toolset
-from mcp_adapter.machines import Machines
+from sandbox_ops.machine.sandboxes import Sandboxes
 
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectSendStream
@@ -32,8 +32,8 @@ _LEAVE_S = 0.7
 log = logging.getLogger(__name__)
 
 
-def serve(machines: Machines, toolsets: Sequence[Toolset]) -> NoReturn:
-    """Serve the tools over these machines until the end. Does not return."""
+def serve(sandboxes: Sandboxes, toolsets: Sequence[Toolset]) -> NoReturn:
+    """Serve the tools over these sandboxes until the end. Does not return."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
     # What the SDK makes while it is imported it keeps: to look for garbage in it again
@@ -41,7 +41,7 @@ def serve(machines: Machines, toolsets: Sequence[Toolset]) -> NoReturn:
     gc.disable()
     code = 0
     try:
-        asyncio.run(_serve(machines, toolsets))
+        asyncio.run(_serve(sandboxes, toolsets))
     except BaseException:
         log.exception("the server failed")
         code = 70
@@ -53,14 +53,14 @@ def _leave(number: int, _frame: FrameType | None) -> None:
     os._exit(128 + number)
 
 
-async def _serve(machines: Machines, toolsets: Sequence[Toolset]) -> None:
+async def _serve(sandboxes: Sandboxes, toolsets: Sequence[Toolset]) -> None:
     import anyio
     from mcp.server.stdio import stdio_server
 
     from mcp_adapter.protocol import build
     from mcp_adapter.tools import Tools
 
-    tools = Tools(machines, toolsets)
+    tools = Tools(sandboxes, toolsets)
     server = build(tools)
     gc.freeze()
     gc.enable()

@@ -1,9 +1,8 @@
 """What a command said, cut to what fits into an answer. Pure."""
 
-from mcp_adapter import marks
-from mcp_adapter.marks import Calls
+from mcp_adapter.calls import Calls
 from sandbox_ops.models import CommandResult, Output
-from sandbox_ops.text import clean, formatting
+from sandbox_ops.text import clean, formatting, marks
 
 
 def shown(result: CommandResult, calls: Calls, limit: int) -> str:

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from mcp_adapter import answers, arguments, catalog, readers
+from mcp_adapter import answers, catalog, readers
 from mcp_adapter import workflow_catalog as workflow
-from mcp_adapter.answers import Answer
+from mcp_adapter.answers import ToolAnswer
+from mcp_adapter.calls import Calls
 from mcp_adapter.catalog import Toolset
-from mcp_adapter.machines import Machines
-from mcp_adapter.marks import Calls
-from mcp_adapter.waiting import Beat, Progress, in_long_thread, in_thread, quickly
+from mcp_adapter.tool_arguments import ToolArguments
+from mcp_adapter.waiting import Heartbeat, HeartbeatCallback, Threads, quickly
 from sandbox_ops.errors import SandboxError, UsageError
+from sandbox_ops.machine.sandboxes import Sandboxes
 from sandbox_ops.models import CommandResult
 from sandbox_ops.models.cancellation import CancelToken
 
@@ -26,12 +27,14 @@ _FOREGROUND_S = 120.0
 _LAST_LINE_S = 1.0
 _MOST_LAST_LINES = 8
 """With more calls waiting than these, their heartbeats say the time alone."""
+_CONFIGURATION = ""
+"""Whose threads read the configuration: those of no machine."""
 
 log = logging.getLogger(__name__)
 
 
 class Tools:
-    """The tools over the configured machines, in one event loop.
+    """The tools over the configured sandboxes, in one event loop.
 
     Attributes:
         has_workflows: Whether the verbs are among them.
@@ -39,34 +42,34 @@ class Tools:
             on was not cancelled by anybody: its command goes on.
 
     Args:
-        machines: Where they work.
+        sandboxes: Where they work.
         toolsets: Which tools there are.
     """
 
     def __init__(
-        self, machines: Machines, toolsets: Sequence[Toolset] = ("remote",)
+        self, sandboxes: Sandboxes, toolsets: Sequence[Toolset] = ("remote",)
     ) -> None:
         self.leaving = False
         self.has_workflows = "workflow" in toolsets
-        self._tools = {tool.name: tool for tool in _of(toolsets)}
-        self._machines = machines
+        self._tools = {tool.tool_name: tool for tool in _of(toolsets)}
+        self._sandboxes = sandboxes
+        self._short = Threads(16)
+        self._long = Threads(4)  # for the verbs: a setup holds up no read
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._waiting = 0
+        self._waiting_count = 0
 
-    async def listed(self) -> tuple[catalog.ToolSpec, ...]:
+    async def listed(self) -> tuple[type[ToolArguments], ...]:
         """Return the tools as they can be called now, whatever the configuration."""
-        with self._seen_through():
+        with self._track_task():
             try:
-                names = await asyncio.wrap_future(in_thread(self._machines.names))
+                names = await asyncio.wrap_future(self._choices())
             except SandboxError as problem:  # every call will say it
                 log.info("tools/list: %s", problem)
                 names = ()
             except Exception:
                 log.exception("the configuration cannot be read")
                 names = ()
-        return tuple(
-            catalog.with_sandboxes(tool, names) for tool in self._tools.values()
-        )
+        return tuple(tool.with_sandboxes(names) for tool in self._tools.values())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -77,122 +80,144 @@ class Tools:
         self,
         name: str,
         sent: Mapping[str, object] | None,
-        progress: Progress | None = None,
-    ) -> Answer:
+        callback: HeartbeatCallback | None = None,
+    ) -> ToolAnswer:
         """Return a tool's answer; what goes wrong is an answer too.
 
         Args:
             name: Of the tool.
             sent: Its arguments, unchecked.
-            progress: Where heartbeats go. None: nobody asked for them.
+            callback: Where heartbeats go. None: nobody asked for them.
 
         Raises:
             KeyError: there is no such tool.
         """
         tool = self._tools[name]
-        with self._seen_through():
+        with self._track_task():
             try:
-                return await self._answer(tool, sent, Beat(progress))
+                answer = await self._answer(tool, sent or {}, Heartbeat(callback))
             except SandboxError as problem:
                 log.info("%s: %s", name, problem)
-                calls = self._calls(sent or {})
-                return answers.error(problem, calls, no_agent=self._machines.no_agent)
+                calls = self._calls(str((sent or {}).get("sandbox") or ""))
+                no_agent = not self._sandboxes.has_ssh_agent
+                answer = answers.error(problem, calls, no_agent=no_agent)
             except Exception as problem:
                 log.exception("%s failed", name)
-                return answers.bug(problem)
+                answer = answers.bug(problem)
+        return answer
 
     async def _answer(
-        self, tool: catalog.ToolSpec, sent: Mapping[str, object] | None, beat: Beat
-    ) -> Answer:
-        names = await beat.until(in_thread(self._machines.names))
-        given = arguments.read(catalog.with_sandboxes(tool, names), sent)
-        which = given.get("sandbox") or ""
-        sandbox = await beat.until(in_thread(lambda: self._machines.sandbox(which)))
-        if tool is catalog.REMOTE_BASH:
-            return await self._bash(sandbox, given, beat)
-        if tool in workflow.TOOLS:
-            return await self._workflow(tool.name, sandbox, given, beat)
-        read, calls = _READERS[tool.name], self._calls(given)
-        return await beat.until(in_thread(lambda: read(sandbox, given, calls)))
+        self,
+        tool: type[ToolArguments],
+        sent: Mapping[str, object],
+        heartbeat: Heartbeat,
+    ) -> ToolAnswer:
+        tool = tool.with_sandboxes(await heartbeat.until(self._choices()))
+        arguments = tool.read(sent)
+        which = arguments.sandbox_name
+        opening = self._short.begin(_CONFIGURATION, lambda: self._sandboxes.get(which))
+        sandbox = await heartbeat.until(opening)
+        if isinstance(arguments, catalog.RemoteBash):
+            return await self._bash(sandbox, arguments, heartbeat)
+        if tool.tool_name in _READERS:
+            read, calls = _READERS[tool.tool_name], self._calls(which)
+            reading = self._short.begin(
+                sandbox.config.name, lambda: read(sandbox, dict(arguments), calls)
+            )
+            return await heartbeat.until(reading)
+        return await self._workflow(tool.tool_name, sandbox, arguments, heartbeat)
 
-    def _calls(self, given: Mapping[str, Any]) -> Calls:
-        which = given.get("sandbox")
-        return Calls(
-            which if isinstance(which, str) else "", tools=frozenset(self._tools)
-        )
+    def _choices(self) -> "Future[tuple[str, ...]]":
+        return self._short.begin(_CONFIGURATION, self._sandboxes.choices)
+
+    def _calls(self, sandbox_name: str) -> Calls:
+        return Calls(sandbox_name, tools=frozenset(self._tools))
 
     async def _workflow(
-        self, name: str, sandbox: "Sandbox", given: Mapping[str, Any], beat: Beat
-    ) -> Answer:
+        self,
+        tool: str,
+        sandbox: "Sandbox",
+        arguments: ToolArguments,
+        heartbeat: Heartbeat,
+    ) -> ToolAnswer:
         """Run a verb; it is cancelled where the client cancels the call."""
         from mcp_adapter import workflows
 
-        told, cancel = [""], CancelToken()
+        latest_progress, token = [""], CancelToken()
 
-        def work() -> Answer:
-            here = workflows.Here(
-                sandbox=sandbox.cancelled_by(cancel),
-                project=self._machines.project(),
-                tell=lambda line: told.__setitem__(0, line),
-                calls=self._calls(given),
+        def work() -> ToolAnswer:
+            context = workflows.WorkflowContext(
+                sandbox=sandbox.cancelled_by(token),
+                project=self._sandboxes.project(),
+                report_progress=lambda line: latest_progress.__setitem__(0, line),
+                calls=self._calls(arguments.sandbox_name),
             )
-            return workflows.call(name, here, given)
+            return workflows.HANDLERS[tool](context, arguments)
 
         async def line() -> str:
-            return told[0]
+            return latest_progress[0]
 
-        doing = in_long_thread(work)
+        working = self._long.begin(sandbox.config.name, work)
         try:
-            return await beat.until(doing, line)
+            return await heartbeat.until(working, line)
         except asyncio.CancelledError:
-            if not self.leaving and not doing.cancel():
-                in_thread(cancel.cancel)
+            if not self.leaving and not working.cancel():
+                self._short.begin(_CONFIGURATION, token.cancel)
             raise
 
     async def _bash(
-        self, sandbox: "Sandbox", given: Mapping[str, Any], beat: Beat
-    ) -> Answer:
-        command, timeout = given["command"], given["timeout"]
-        calls = self._calls(given)
+        self, sandbox: "Sandbox", arguments: catalog.RemoteBash, heartbeat: Heartbeat
+    ) -> ToolAnswer:
+        command, calls = arguments.command, self._calls(arguments.sandbox_name)
         if not command.strip():
             raise UsageError("`command` is empty")
-        if timeout is not None and timeout < 1:
-            raise UsageError("`timeout` must be at least 1, in milliseconds")
-        timeout_s = timeout / 1000 if timeout else None
-        how = {"description": given["description"], "timeout_s": timeout_s}
-        if given["run_in_background"]:
-            start = in_thread(lambda: sandbox.start(command, **how))
-            return answers.started(await beat.until(start), timeout_s, calls)
-        how["timeout_s"] = timeout_s = timeout_s or _FOREGROUND_S
-        result = await self._result(sandbox, command, how, beat)
+        timeout_s = catalog.seconds(arguments.timeout)
+        if arguments.run_in_background:
+            starting = self._short.begin(
+                sandbox.config.name,
+                lambda: sandbox.start(
+                    command, description=arguments.description, timeout_s=timeout_s
+                ),
+            )
+            return answers.started(await heartbeat.until(starting), timeout_s, calls)
+        timeout_s = timeout_s or _FOREGROUND_S
+        submitting = self._short.begin(
+            sandbox.config.name,
+            lambda: sandbox.submit(
+                command,
+                keep_bytes=answers.KEEP_BYTES,
+                description=arguments.description,
+                timeout_s=timeout_s,
+            ),
+        )
+        result = await self._result(sandbox, submitting, heartbeat)
         return answers.command(result, command, timeout_s, calls)
 
     async def _result(
-        self, sandbox: "Sandbox", command: str, how: Mapping[str, Any], beat: Beat
+        self, sandbox: "Sandbox", submitting: "Future[Call]", heartbeat: Heartbeat
     ) -> CommandResult:
-        """Run a foreground command; it is stopped where the client cancels the call."""
-        starting = in_thread(
-            lambda: sandbox.submit(command, keep_bytes=answers.KEEP_BYTES, **how)
-        )
-        self._waiting += 1
+        """Wait for a command; it is stopped where the client cancels the call."""
+        self._waiting_count += 1
         try:
-            call = await beat.until(starting)
-            return await beat.until(call.future, lambda: self._last_line(sandbox, call))
+            call = await heartbeat.until(submitting)
+            return await heartbeat.until(
+                call.future, lambda: self._last_line(sandbox, call)
+            )
         except asyncio.CancelledError:
             if not self.leaving:
-                self._stop(starting)
+                self._stop(submitting)
             raise
         finally:
-            self._waiting -= 1
+            self._waiting_count -= 1
 
-    def _stop(self, starting: "Future[Call]") -> None:
-        """Stop a command that the client gave up, also where it is only being sent."""
-        if starting.cancel():
+    def _stop(self, submitting: "Future[Call]") -> None:
+        """Stop a cancelled command, also where it is only being sent."""
+        if submitting.cancel():
             return
 
         async def stop() -> None:
-            with contextlib.suppress(SandboxError), self._seen_through():
-                call = await asyncio.wrap_future(starting)
+            with contextlib.suppress(SandboxError), self._track_task():
+                call = await asyncio.wrap_future(submitting)
                 call.cancel()
                 await asyncio.wrap_future(call.future)
 
@@ -201,14 +226,16 @@ class Tools:
     async def _last_line(self, sandbox: "Sandbox", call: "Call") -> str:
         """Return the last line of a command, if it can be had quickly."""
         job_id = call.job_id
-        if job_id is None or self._waiting > _MOST_LAST_LINES:
+        if job_id is None or self._waiting_count > _MOST_LAST_LINES:
             return job_id or ""
-        reading = in_thread(lambda: readers.last_line(sandbox, job_id))
+        reading = self._short.begin(
+            sandbox.config.name, lambda: readers.last_line(sandbox, job_id)
+        )
         line = await quickly(reading, _LAST_LINE_S)
         return f"{job_id}: {line}" if line else job_id
 
     @contextlib.contextmanager
-    def _seen_through(self) -> Iterator[None]:
+    def _track_task(self) -> Iterator[None]:
         """Have `settled` wait for the running task."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine runs in one
@@ -224,12 +251,12 @@ class Tools:
             await asyncio.wait(self._tasks, timeout=within_s)
 
 
-def _of(toolsets: Sequence[Toolset]) -> tuple[catalog.ToolSpec, ...]:
+def _of(toolsets: Sequence[Toolset]) -> tuple[type[ToolArguments], ...]:
     remote = catalog.TOOLS if "remote" in toolsets else ()
     return (*remote, *(workflow.TOOLS if "workflow" in toolsets else ()))
 
 
-_READERS: dict[str, Callable[["Sandbox", Mapping[str, Any], Calls], Answer]] = {
-    catalog.REMOTE_BASH_OUTPUT.name: readers.job_output,
-    catalog.REMOTE_FILE_READ.name: readers.file_lines,
+_READERS: dict[str, Callable[["Sandbox", Mapping[str, Any], Calls], ToolAnswer]] = {
+    catalog.RemoteBashOutput.tool_name: readers.job_output,
+    catalog.RemoteFileRead.tool_name: readers.file_lines,
 }

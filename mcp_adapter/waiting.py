@@ -14,36 +14,40 @@ from typing import TypeVar
 from sandbox_ops.text import formatting
 
 T = TypeVar("T")
-Progress = Callable[[float, str], Awaitable[None]]
+HeartbeatCallback = Callable[[float, str], Awaitable[None]]
 """Tells the client how many seconds it took so far, and a line about it."""
 
 HEARTBEAT_S = 2.0
 
-_THREADS = 16
-_LONG_THREADS = 4
-_pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="tool")
-_long_pool = ThreadPoolExecutor(_LONG_THREADS, thread_name_prefix="workflow")
+
+class Threads:
+    """Threads for what blocks, apart for each machine: a silent one holds up no other.
+
+    Args:
+        count: How many a machine has at most; more work waits for its own kind.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._pools: dict[str, ThreadPoolExecutor] = {}
+
+    def begin(self, sandbox_name: str, work: Callable[[], T]) -> "Future[T]":
+        """Begin work that waits for that machine."""
+        if sandbox_name not in self._pools:
+            pool = ThreadPoolExecutor(self._count, thread_name_prefix=sandbox_name)
+            self._pools[sandbox_name] = pool
+        return self._pools[sandbox_name].submit(work)
 
 
-def in_thread(work: Callable[[], T]) -> "Future[T]":
-    """Begin work that blocks for a moment, in a thread of ours."""
-    return _pool.submit(work)
-
-
-def in_long_thread(work: Callable[[], T]) -> "Future[T]":
-    """Begin work that may block for an hour, where it holds up nothing but its like."""
-    return _long_pool.submit(work)
-
-
-class Beat:
+class Heartbeat:
     """The heartbeat of one call, from now on.
 
     Args:
-        progress: Where it goes. None: nobody asked for it.
+        callback: Where it goes. None: nobody asked for it.
     """
 
-    def __init__(self, progress: Progress | None) -> None:
-        self._progress = progress
+    def __init__(self, callback: HeartbeatCallback | None) -> None:
+        self._callback = callback
         self._began = time.monotonic()
 
     async def until(
@@ -61,24 +65,24 @@ class Beat:
             Exception: what the work raised.
         """
         done = asyncio.wrap_future(work)
-        done.add_done_callback(_seen)
+        done.add_done_callback(_retrieve_error)
         while not (await asyncio.wait({done}, timeout=HEARTBEAT_S))[0]:
-            if self._progress:
-                elapsed = time.monotonic() - self._began
-                words = (formatting.duration(elapsed), await line() if line else "")
-                await self._progress(elapsed, ": ".join(filter(None, words)))
+            if self._callback:
+                elapsed_s = time.monotonic() - self._began
+                parts = (formatting.duration(elapsed_s), await line() if line else "")
+                await self._callback(elapsed_s, ": ".join(filter(None, parts)))
         return done.result()
 
 
 async def quickly(work: "Future[T]", within_s: float) -> T | None:
     """Return what comes of the work; None where it takes longer, or fails."""
     done = asyncio.wrap_future(work)
-    done.add_done_callback(_seen)
+    done.add_done_callback(_retrieve_error)
     await asyncio.wait({done}, timeout=within_s)
     return done.result() if done.done() and not done.exception() else None
 
 
-def _seen(done: "asyncio.Future[T]") -> None:
+def _retrieve_error(done: "asyncio.Future[T]") -> None:
     """Look at an error that nobody waits for any more, lest asyncio complains."""
     if not done.cancelled():
         done.exception()

@@ -198,7 +198,8 @@ def doctor(context: Context, *, sandbox: str = "", json: bool = False) -> Answer
     from sandbox_ops.workflows.doctor import doctor as work
 
     with opened(context, sandbox) as here, terminal.busy("checking", quiet=json):
-        report = work(here.sandbox, here.known_project)
+        origins = here.settings.config.origins_of(here.sandbox.config.name)
+        report = work(here.sandbox, here.known_project, origins)
     return Answer.of(report, lambda: views.doctor(report))
 
 
@@ -217,6 +218,30 @@ def trust(
             fingerprint=fingerprint,
         )
     return Answer(value=report.as_json(), show=lambda: views.trust(report))
+
+
+@verb("changes", forget="Take it back.")
+def allow(
+    context: Context,  # noqa: ARG001 - Invoke's
+    *,
+    forget: bool = False,
+    sandbox: str = "",
+    json: bool = False,  # noqa: ARG001 - the answer's
+) -> Answer:
+    """Let this project use the machine that its own files name."""
+    from sandbox_ops.cli import views
+    from sandbox_ops.cli.session import settings_here
+
+    settings = settings_here()
+    name = settings.config.sandbox(sandbox).name
+    machine = settings.allow(name, forget=forget)
+    value = {
+        "sandbox": name,
+        "host": machine.address if machine else settings.config.sandbox(name).host,
+        "project": machine.project if machine else "",
+        "allowed": machine is None or not forget,
+    }
+    return Answer(value=value, show=lambda: views.allow(value))
 
 
 @verb("changes")
@@ -264,6 +289,6 @@ def completion(context: Context, *, shell: str = "") -> Answer:  # noqa: ARG001 
 ns = Collection(
     *(setup, sync, train, monitor, reset, fetch),
     *(jobs, logs, stop, pin, run),
-    *(doctor, trust, shell, demo),
+    *(doctor, trust, allow, shell, demo),
     *(mcp_install, completion),
 )

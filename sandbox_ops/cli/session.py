@@ -41,6 +41,17 @@ class Session:
         return posixpath.join(root, cwd) if cwd else root
 
 
+def settings_here() -> "Settings":
+    """What is configured for the working directory.
+
+    Raises:
+        ConfigError: A file or a variable is wrong.
+    """
+    from sandbox_ops.config import discover
+
+    return discover.settings(Path.cwd(), os.environ)
+
+
 @contextlib.contextmanager
 def opened(context: Any, name: str) -> Iterator[Session]:  # noqa: ANN401 - Invoke's or Fabric's context
     """Open the sandbox called `name`, the context's own machine, or the default.
@@ -48,10 +59,9 @@ def opened(context: Any, name: str) -> Iterator[Session]:  # noqa: ANN401 - Invo
     Raises:
         ConfigError: There is no such sandbox, or none at all.
     """
-    from sandbox_ops.config import discover
     from sandbox_ops.sandbox import Sandbox
 
-    settings = discover.settings(Path.cwd(), os.environ)
+    settings = settings_here()
     if name and name != _default(settings):
         next_steps.choose_sandbox(name)
     of_fabric = not name and fabric_context.host_of(context)

@@ -1,8 +1,8 @@
 """What people read at the end of each verb: a report, drawn."""
 
 import sys
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from sandbox_ops.cli import dashboard, next_steps
 from sandbox_ops.cli.face import say
@@ -131,9 +131,12 @@ def reset(report: "ResetReport") -> None:
         formatting.short(report.commit_before),
         formatting.short(report.commit_after),
     )
-    tell(f"{would}reset: {before} -> {after}")
+    if report.moved:
+        tell(f"{would}reset: {before} -> {after}")
+    else:
+        tell(f"the commit stays {after}")
     if report.restore:
-        tell(f"to have them back: {report.restore}")
+        tell(str(report.restore))
     _warn(report.warnings)
     _list("not ours, left alone", report.foreign)
 
@@ -153,6 +156,7 @@ def fetch(report: "FetchReport") -> None:
     tell(f"{formatting.count(len(new), 'file')}, {total}, {did} to {report.into}")
     if kept := len(report.files) - len(new):
         tell(f"{formatting.count(kept, 'file')} of the same content here already")
+    _warn(report.warnings)
 
 
 def doctor(report: "DoctorReport") -> None:
@@ -216,3 +220,13 @@ def trust(report: "TrustReport") -> None:
         tell(f"{key.machine}: {key.key_type} {key.fingerprint}  {state}")
     if report.added:
         tell(f"{report.host} is trusted from now on: {report.file}")
+
+
+def allow(value: Mapping[str, Any]) -> None:
+    """Whether a project may use a machine."""
+    if not value["project"]:
+        tell(f"{value['host']} is named by your own configuration: no need to allow it")
+    elif value["allowed"]:
+        tell(f"{value['project']} may use {value['host']} from now on")
+    else:
+        tell(f"{value['project']} may use {value['host']} no more")

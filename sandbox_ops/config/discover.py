@@ -21,7 +21,6 @@ from sandbox_ops.config import (
     from_environment,
     from_registration,
     from_toml,
-    local_clone,
     project_name,
 )
 from sandbox_ops.errors import ConfigError, NextStep, RefusedError
@@ -79,15 +78,6 @@ class Settings:
             )
         return sandbox
 
-    def origins(self, name: str = "") -> Mapping[str, str]:
-        """Return where each setting of a sandbox is from, by its field.
-
-        Raises:
-            ConfigError: There is no such sandbox, or no default.
-        """
-        _, settings = self.config.settings(name)
-        return {field: setting.where for field, setting in settings.items()}
-
     def sandbox_at(self, host: str) -> SandboxConfig:
         """Return what is configured of a machine that the user names: by host or name.
 
@@ -125,6 +115,8 @@ class Settings:
         Raises:
             ConfigError: Git refuses to answer, or the URL gives the project no name.
         """
+        from sandbox_ops.config import local_clone
+
         configured = self.config.project
         clone = local_clone.look(self.cwd, self.environ)
         repo = configured.repo or clone.origin

@@ -82,6 +82,16 @@ class Config:
             raise self._unknown(wanted)
         return wanted, self.sandboxes[wanted]
 
+    def origins_of(self, name: str = "") -> Mapping[str, str]:
+        """Return where each setting of a sandbox is from, by its field.
+
+        One that no configuration describes has none.
+        """
+        settings = self.sandboxes.get(
+            name or _default_name(self.default, self.sandboxes)
+        )
+        return {field: each.where for field, each in (settings or {}).items()}
+
     def unconfirmed(self, name: str = "") -> Unconfirmed | None:
         """Return what of a sandbox's address only a project says; None: nothing."""
         _, settings = self.settings(name)

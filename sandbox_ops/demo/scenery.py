@@ -12,6 +12,7 @@ from sandbox_ops.errors import NotFoundError, SandboxError
 from sandbox_ops.models import SandboxConfig
 
 NAME = "next-letter"
+_BOX = "demo-box"
 _FILES = {"train.py": "train.py", "README.md": "README.md", "gitignore": ".gitignore"}
 _ALLOWED = ("--config", "protocol.file.allow=always")
 """The repository is a folder here, which a careful user's git refuses: CVE-2022-39253."""
@@ -45,18 +46,26 @@ def build(root: Path, box: SandboxConfig) -> Path:
     for name, there in _FILES.items():
         (clone / there).write_bytes((source / name).read_bytes())
     template = string.Template((source / "sandbox.toml.in").read_text("utf-8"))
-    values = {
-        "host": json.dumps(box.host),
-        "ssh_config": json.dumps(box.ssh_config),
-        "workspace": json.dumps(box.workspace),
-    }
+    values = {"workspace": json.dumps(box.workspace)}
     (clone / "sandbox.toml").write_text(template.substitute(values), "utf-8")
+    own = configuration(root) / "sandbox-ops" / "config.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text(
+        f"[sandboxes.{_BOX}]\nhost = {json.dumps(box.host)}\n"
+        f"ssh_config = {json.dumps(box.ssh_config)}\n",
+        "utf-8",
+    )
     home = Path(box.workspace).parent / "home"
     home.mkdir(parents=True, exist_ok=True)
     (home / ".gitconfig").write_text(_GITCONFIG, "utf-8")  # the same, on the machine
     commit(clone, "A model that guesses the next letter")
     _git(clone, "push", "--quiet", "--set-upstream", "origin", "main")
     return clone
+
+
+def configuration(root: Path) -> Path:
+    """Return the folder that is the user's XDG_CONFIG_HOME in the story."""
+    return root / "laptop" / "config"
 
 
 def edit(clone: Path, file: str, old: str, new: str) -> None:

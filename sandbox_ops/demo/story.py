@@ -1,7 +1,7 @@
 """The demo: from an empty machine to a trained model at home, told scene by scene.
 
 It does what a user does, with the functions that the command line calls: settings are
-discovered from the project's sandbox.toml, workflows do the work, their reports are
+discovered from the user's own file and the project's, workflows do the work, their reports are
 shown. There is no other way through; a report that is not ok ends the story, loudly.
 """
 
@@ -70,7 +70,7 @@ def _play(screen: Screen, root: Path, steps: int) -> None:
     machine = root / "machine"
     with embedded_sandbox(machine) as box:
         clone = scenery.build(root, box)
-        settings = discover.settings(clone, os.environ)
+        settings = discover.settings(clone, _environment(root))
         with Sandbox(settings.sandbox()) as sandbox:
             stage = Stage(screen, sandbox, settings.project, clone)
             job = scenes.up_to_the_training(stage, steps)
@@ -100,6 +100,11 @@ def _own_environment() -> Iterator[None]:
         yield
     finally:
         os.environ.update(kept)
+
+
+def _environment(root: Path) -> dict[str, str]:
+    """Return ours, with a configuration of the demo's own."""
+    return {**os.environ, "XDG_CONFIG_HOME": str(scenery.configuration(root))}
 
 
 @contextlib.contextmanager

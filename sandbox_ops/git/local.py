@@ -94,6 +94,17 @@ def _ignored(root: str) -> str:
     return "untracked" if (Path(root) / ".gitmodules").exists() else "dirty"
 
 
+def tracked(root: str) -> frozenset[str]:
+    """Return the paths that git tracks in the clone at `root`.
+
+    Raises:
+        DeniedError: If the clone's own configuration names programs.
+    """
+    clone_config.check(root)
+    names = _git(root, "ls-files", "-z").split("\0")
+    return frozenset(name for name in names if name)
+
+
 def compare(tree: LocalTree, project: Project) -> Upstream:
     """Ask the git remote where the branch stands there.
 

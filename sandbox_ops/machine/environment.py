@@ -9,7 +9,7 @@ import json
 import shlex
 from dataclasses import dataclass
 
-from sandbox_ops.errors import RefusedError
+from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.models import Project
 from sandbox_ops.remote import script_replies
 from sandbox_ops.sandbox import Sandbox
@@ -19,6 +19,11 @@ _VERIFY_S = 600  # the first import of torch reads gigabytes
 _PLAN_FORMAT = 1  # raise it when the commands below change: environments are renewed
 _VENV = "[ -d .venv ] || python3 -m venv .venv"
 _UV_VENV = "[ -d .venv ] || uv venv -q"
+INSTALL_UV = NextStep(
+    "run",
+    {"command": "sh -c 'curl -LsSf https://astral.sh/uv/install.sh | sh'"},
+    "Install it",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,8 +161,7 @@ def _detected(reply: script_replies.Reply, machine: str) -> tuple[str, ...]:
         if not has_uv:
             raise RefusedError(
                 f"the project has a uv.lock, and uv is not installed on {machine}",
-                "Install it: sandbox-ops run --command "
-                "'curl -LsSf https://astral.sh/uv/install.sh | sh'",
+                INSTALL_UV,
             )
         return ("uv sync --locked",)
     if reply.get("requirements") == "yes":

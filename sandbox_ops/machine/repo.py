@@ -6,7 +6,7 @@ What may be done with a clone is decided by its callers, from a `Tree`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sandbox_ops.errors import ConfigError, NotFoundError, RefusedError
+from sandbox_ops.errors import ConfigError, NextStep, NotFoundError, RefusedError
 from sandbox_ops.git import explanations, porcelain
 from sandbox_ops.git.runner import GIT_ENV
 from sandbox_ops.models import Project
@@ -59,7 +59,7 @@ def look(sandbox: Sandbox, project: Project) -> Tree | None:
     if reply.get("clone") != "yes":
         raise RefusedError(
             f"{path} on {sandbox.config.label} is not a git clone, and not empty",
-            f"Move it away: sandbox-ops run -- mv {path} {path}.old",
+            NextStep("run", {"command": f"mv {path} {path}.old"}, "Move it away"),
         )
     return tree(path, reply)
 
@@ -91,7 +91,7 @@ def cloned(sandbox: Sandbox, project: Project) -> Tree:
         raise NotFoundError(
             f"{project.name} is not on {sandbox.config.label}: "
             f"there is no clone at {place(sandbox, project)}",
-            "Put it there: sandbox-ops setup",
+            NextStep("setup", purpose="Put it there"),
         )
     return found
 
@@ -181,10 +181,10 @@ def checkout(sandbox: Sandbox, at: Tree, branch: str, commit: str) -> str:
     """Move a clean clone to a fetched commit, and HEAD to its branch.
 
     Returns:
-        The ref that keeps the old commit, where upstream was rewritten; else "".
+        The ref that keeps the old commit, where no branch upstream has it; else "".
 
     Raises:
-        RefusedError: If files that git does not know are in the way; names them.
+        RefusedError: If files there are in the way; names them.
     """
     reply = _ask(
         sandbox,
@@ -194,14 +194,25 @@ def checkout(sandbox: Sandbox, at: Tree, branch: str, commit: str) -> str:
     return reply.get("backup")
 
 
-def settle(sandbox: Sandbox, path: str, commit: str) -> None:
+def settle(sandbox: Sandbox, path: str, commit: str, keep: Sequence[str] = ()) -> None:
     """Bring submodules and large files, and make sure the tree is `commit`.
+
+    Args:
+        sandbox: The machine.
+        path: A clone.
+        commit: What is checked out.
+        keep: Files under these paths may be otherwise: outputs.
 
     Raises:
         RefusedError: If it is not; names the files.
     """
     doing = f"complete {path} at {commit[:10]}"
-    _ask(sandbox, "repo_settle", path, commit, doing=doing, timeout_s=_NETWORK_S)
+    _ask(
+        sandbox,
+        *("repo_settle", path, commit, *keep),
+        doing=doing,
+        timeout_s=_NETWORK_S,
+    )
 
 
 def submodules(sandbox: Sandbox, path: str) -> tuple[str, ...]:
@@ -220,7 +231,7 @@ def reset(
         path: A clone, or a submodule's folder.
         branch: The fetched branch that HEAD is put on; "" leaves HEAD where it is.
         commit: What the tree becomes.
-        keep: Untracked files under these paths stay.
+        keep: Files under these paths stay as they are.
 
     Returns:
         The ref with the rescue; "" where there was nothing to rescue.

@@ -3,23 +3,31 @@
 Bulk takes a session of its own; the workers stay free for short requests.
 """
 
+import fcntl
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandbox_ops.errors import (
     BY_KIND,
     ConnectionLostError,
+    DeniedError,
     NotFoundError,
     ProtocolError,
+    RefusedError,
 )
 from sandbox_ops.links import Link, LinkEnd, LinkError, SessionLimitError
 from sandbox_ops.models import RemoteFile
 from sandbox_ops.remote import scripts
 from sandbox_ops.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from io import BufferedRandom
 
 _CHUNK_BYTES = 1 << 18
 _STALL_S = 30.0
@@ -37,8 +45,8 @@ def download(
 ) -> str:
     """Bring one file home; `local` appears whole or not at all.
 
-    Both ends take the checksum while the bytes are on their way. A `.part` file keeps
-    what has come; the next call goes on from there.
+    Both ends take the checksum while the bytes are on their way. A hidden `.part` file
+    beside it keeps what has come; the next call goes on from there.
 
     Args:
         sandbox: Where the file is.
@@ -54,21 +62,55 @@ def download(
         ConnectionLostError: The link died; call again to go on.
         CancelledError: It was cancelled; call again to go on.
         ProtocolError: It changed on the machine while it was sent.
+        RefusedError: The disk here is full, or another fetch brings the same file.
+        DeniedError: We may not write there.
     """
-    local.parent.mkdir(parents=True, exist_ok=True)
-    part = local.with_name(local.name + ".part")
-    for _ in range(2):  # a stale .part ends in a wrong sum: once more, from the start
-        ours, theirs = _receive(sandbox, remote, part, size_bytes, on_progress)
-        if not theirs:
-            raise ProtocolError(f"the machine cannot take the checksum of {remote}")
-        if ours == theirs:
-            part.replace(local)
-            return ours
-        part.unlink()
+    part = part_of(local)
+    try:
+        local.parent.mkdir(parents=True, exist_ok=True)
+        for _ in range(
+            2
+        ):  # a stale part ends in a wrong sum: once more, from the start
+            ours, theirs = _receive(sandbox, remote, part, size_bytes, on_progress)
+            if not theirs:
+                raise ProtocolError(f"the machine cannot take the checksum of {remote}")
+            if ours == theirs:
+                part.chmod(0o666 & ~_umask())
+                part.replace(local)
+                return ours
+            part.unlink()
+    except OSError as error:
+        if isinstance(error, (TimeoutError, ConnectionError)):
+            raise
+        kind = DeniedError if isinstance(error, PermissionError) else RefusedError
+        raise kind(
+            f"cannot write {local}: {error.strerror or error}",
+            "Make room or choose another folder; what has come is kept and not sent again.",
+        ) from error
     raise ProtocolError(
         f"{remote} changed while it was sent: the checksums of both ends differ",
         "Is a job still writing it? Fetch again when it has ended.",
     )
+
+
+def part_of(local: Path) -> Path:
+    """Return the file beside `local` that keeps what has come of it."""
+    digest = hashlib.sha256(os.fsencode(local.name)).hexdigest()[:16]
+    return local.with_name(f".sandbox-ops-{digest}.part")
+
+
+def received_bytes(local: Path) -> int:
+    """Return how much of a file has come so far."""
+    try:
+        return part_of(local).lstat().st_size
+    except OSError:
+        return 0
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)  # there is no other way to read it
+    os.umask(mask)
+    return mask
 
 
 def _receive(
@@ -79,15 +121,13 @@ def _receive(
     on_progress: Callable[[int, int], None] | None,
 ) -> tuple[str, str]:
     """Fetch what `part` lacks; return the checksums of it here and of the file there."""
-    have = _prepare(part, size_bytes)
     mark = secrets.token_hex(16)
-    order = scripts.streamed("file_send", mark, str(have), str(size_bytes), remote)
+    have = 0
     try:
-        with (
-            _session(sandbox) as link,
-            part.open("r+b") as file,
-        ):
-            link.send(order)
+        with _opened(part, size_bytes) as file, _session(sandbox) as link:
+            have = os.fstat(file.fileno()).st_size
+            words = (mark, str(have), str(size_bytes), remote)
+            link.send(scripts.streamed("file_send", *words))
             digest = hashlib.file_digest(file, "sha256")  # and so to its end
             data = _after_mark(link, mark)
             while have < size_bytes:
@@ -104,16 +144,28 @@ def _receive(
     return digest.hexdigest(), theirs.decode(errors="replace").strip()
 
 
-def _prepare(part: Path, size_bytes: int) -> int:
-    """Make sure that there is a part, and a file of its own; return how long it is."""
-    if part.is_symlink():
-        part.unlink()
-    part.touch()
-    have = part.stat().st_size
-    if have <= size_bytes:
-        return have
-    os.truncate(part, 0)
-    return 0
+@contextmanager
+def _opened(part: Path, size_bytes: int) -> "Iterator[BufferedRandom]":
+    """Open the part for us alone: private, never through a link, no longer than wanted.
+
+    Raises:
+        RefusedError: Another fetch is writing it.
+    """
+    with suppress(FileNotFoundError):
+        status = part.lstat()
+        own = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
+        if not own or status.st_nlink != 1 or status.st_size > size_bytes:
+            part.unlink()
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with os.fdopen(os.open(part, flags, 0o600), "r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RefusedError(
+                f"another fetch is bringing {part.parent} a file of that name",
+                "Wait until it has ended.",
+            ) from None
+        yield file
 
 
 def _bytes_of_file(link: Link, remote: str, part: Path) -> bytes:

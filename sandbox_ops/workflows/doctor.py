@@ -1,12 +1,12 @@
-"""doctor: every check between here and a training, each with what mends it."""
+"""doctor: every check between here and a training, each with what fixes it."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sandbox_ops.errors import ConnectError, SandboxError
-from sandbox_ops.machine import jobs, repo, ssh_session
+from sandbox_ops.errors import ConnectError, NextStep, SandboxError
+from sandbox_ops.machine import environment, jobs, repo, ssh_session
 from sandbox_ops.machine.ssh_session import SessionFacts
 from sandbox_ops.models import MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
@@ -31,10 +31,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorReport:
-    """All checks, in the order in which they depend on each other."""
+    """All checks of a machine, in the order in which they depend on each other."""
 
-    checks: tuple[Check, ...]
     sandbox: str = ""
+    checks: tuple[Check, ...]
 
     @property
     def ok(self) -> bool:
@@ -43,16 +43,14 @@ class DoctorReport:
 
     def as_json(self) -> dict[str, Any]:
         """The report as `doctor --json` shows it."""
-        return {
-            "sandbox": self.sandbox,
-            "ok": self.ok,
-            "checks": [asdict(check) for check in self.checks],
-        }
+        checks = [asdict(check) for check in self.checks]
+        return {"sandbox": self.sandbox, "ok": self.ok, "checks": checks}
 
 
 def doctor(
     sandbox: Sandbox,
     project: Project | None = None,
+    origins: Mapping[str, str] | None = None,
     *,
     cancel: CancelToken | None = None,
 ) -> DoctorReport:
@@ -61,6 +59,7 @@ def doctor(
     Args:
         sandbox: The machine.
         project: Also its repository and its clone.
+        origins: Where each setting of the sandbox is from, by its field.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
@@ -75,11 +74,12 @@ def doctor(
         status = jobs.status(sandbox, path=sandbox.config.workspace, tails=0)
     except ConnectError as error:
         fix = error.hint or f"Try it by hand: ssh {sandbox.config.host} true"
+        failed = _check("connection", "fail", error.message, fix)
         return DoctorReport(
-            checks=(_check("connection", "fail", error.message, fix),),
-            sandbox=sandbox.config.name,
+            sandbox=sandbox.config.name, checks=(*configuration(origins or {}), failed)
         )
-    found = [
+    checks = [
+        *configuration(origins or {}),
         _check("connection", "ok", f"{machine.get('user')}@{machine.get('hostname')}"),
         login(machine),
         workspace(machine, sandbox.config.workspace),
@@ -92,7 +92,15 @@ def doctor(
         clock(machine, middle),
         leftovers(status),
     ]
-    return DoctorReport(checks=tuple(found), sandbox=sandbox.config.name)
+    return DoctorReport(sandbox=sandbox.config.name, checks=tuple(checks))
+
+
+def configuration(origins: Mapping[str, str]) -> tuple[Check, ...]:
+    """Return where the settings of the sandbox are from. Pure."""
+    if not origins:
+        return ()
+    detail = "; ".join(f"{field} from {where}" for field, where in origins.items())
+    return (_check("configuration", "ok", detail),)
 
 
 def login(machine: Reply) -> Check:
@@ -131,7 +139,7 @@ def workspace(machine: Reply, path: str) -> Check:
         fix = f"There: sudo chown {user} {path}. Or set `workspace` to another folder."
         return _check("workspace", "fail", f"{user} cannot write to {path}", fix)
     fix = (
-        f"`sandbox-ops setup` makes it; if it may not: sudo mkdir -p {path} && "
+        f"{NextStep('setup', purpose='Make it')}; if it may not: sudo mkdir -p {path} && "
         f"sudo chown {user} {path}. Or set `workspace` to a folder of yours."
     )
     return _check("workspace", "warn", f"{path} is not there yet", fix)
@@ -142,7 +150,8 @@ def disk(status: MachineStatus) -> Check:
     if status.disk is None:
         return _check("disk", "warn", "not known: df did not say")
     if short := preflight.disk_low(status.disk):
-        fix = f"Make room: sandbox-ops run -- du -xh --max-depth=2 {status.disk.path}"
+        command = f"du -xh --max-depth=2 {status.disk.path}"
+        fix = str(NextStep("run", {"command": command}, "Make room"))
         return _check("disk", "fail", short, fix)
     gib = status.disk.free_bytes / (1 << 30)
     return _check("disk", "ok", f"{gib:.1f} GiB free at {status.disk.path}")
@@ -174,8 +183,8 @@ def python(machine: Reply) -> Check:
     detail = ", ".join(filter(None, (uv, version))) or "neither uv nor python3"
     if uv:
         return _check("python", "ok", detail)
-    fix = "sandbox-ops run --command 'curl -LsSf https://astral.sh/uv/install.sh | sh'"
-    return _check("python", "warn" if version else "fail", f"{detail}, no uv", fix)
+    # not everybody's project is one of Python
+    return _check("python", "warn", f"{detail}, no uv", str(environment.INSTALL_UV))
 
 
 def clock(machine: Reply, here: float) -> Check:
@@ -191,7 +200,7 @@ def leftovers(status: MachineStatus) -> Check:
     """Return what runs without need. Pure."""
     left = [job.id for job in status.jobs if job.state.ended and job.survivors]
     if left:
-        fix = "; ".join(f"sandbox-ops stop {job_id}" for job_id in left)
+        fix = "; ".join(NextStep("stop", {"job": each}).command for each in left)
         detail = f"ended jobs left processes running: {', '.join(left)}"
         return _check("leftovers", "warn", detail, fix)
     live = len(preflight.live(status.jobs))
@@ -226,10 +235,11 @@ def _project(sandbox: Sandbox, project: Project | None) -> Iterable[Check]:
 
 def _clone(tree: repo.Tree | None) -> Check:
     if tree is None:
-        return _check("clone", "warn", "not there yet", "sandbox-ops setup")
+        return _check("clone", "warn", "not there yet", NextStep("setup").command)
     place = f"{tree.path} at {(tree.head or 'no commit')[:10]}"
     if tree.edits or tree.unpushed or tree.operation or tree.lock:
-        return _check("clone", "warn", f"{place}, changed there", "sandbox-ops reset")
+        fix = NextStep("reset").command
+        return _check("clone", "warn", f"{place}, changed there", fix)
     return _check("clone", "ok", place)
 
 

@@ -1,5 +1,10 @@
-"""fetch: bring declared outputs, or what a job left, home; never over something else."""
+"""fetch: bring declared outputs, or what a job left, home; never over something else.
 
+The machine names the files, and is not believed: each name is held against what was
+declared here, and the room is checked, before the first byte comes.
+"""
+
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -8,17 +13,20 @@ from typing import Any
 
 from sandbox_ops.errors import (
     ConfigError,
+    NextStep,
     NotFoundError,
     ProtocolError,
     RefusedError,
     UsageError,
 )
+from sandbox_ops.git import local
 from sandbox_ops.machine import jobs, listing, repo, transfer
 from sandbox_ops.models import Job, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
-from sandbox_ops.workflows.outputs import patterns
+from sandbox_ops.text import formatting
+from sandbox_ops.workflows.outputs import is_declared, left_out, patterns
 
 OnProgress = Callable[[str, int, int], None]
 
@@ -32,6 +40,7 @@ class FetchedFile:
         sha256: "" in a dry run.
         remote: Where it is on the sandbox, absolute.
         kept: Whether the very same file was here already.
+        of_job: Whether it is of a job's own folder, and so of no declared output.
     """
 
     path: str
@@ -39,16 +48,25 @@ class FetchedFile:
     sha256: str
     remote: str = ""
     kept: bool = False
+    of_job: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchReport:
-    """What came home, and where to."""
+    """What came home, and where to.
 
+    Attributes:
+        sandbox: The name of the machine.
+        files: What came, was here already, or would come.
+        into: The local folder.
+        warnings: What the machine has and was left there, and why.
+    """
+
+    sandbox: str = ""
     files: tuple[FetchedFile, ...]
     into: str
     dry_run: bool = False
-    sandbox: str = ""
+    warnings: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -59,6 +77,7 @@ class FetchReport:
         """The report as `fetch --json` shows it."""
         return {
             "sandbox": self.sandbox,
+            "warnings": list(self.warnings),
             "files": [
                 {"path": f.path, "size_bytes": f.size_bytes, "sha256": f.sha256}
                 for f in self.files
@@ -103,29 +122,67 @@ def fetch(
     if not target.parts:
         raise UsageError(
             "there is no local clone here to fetch to",
-            "Say where to: sandbox-ops fetch --into FOLDER",
+            NextStep("fetch", {"into": "FOLDER"}, "Say where to"),
         )
     target = target.absolute()
     if job:
-        found = _of_job(sandbox, project, jobs.get(sandbox, job))
+        listed_files = _of_job(sandbox, project, jobs.get(sandbox, job))
     else:
         root = repo.cloned(sandbox, project).path
-        found = _outputs(sandbox, root, declared(project))
-    if not found:
+        listed_files = _outputs(sandbox, root, declared(project))
+    files, warnings = _admitted(listed_files, project, target)
+    if not files:
         raise NotFoundError(
-            f"nothing to fetch from {sandbox.config.label}: no file there matches "
-            f"{', '.join(project.outputs) or 'what is declared'}",
-            "Did the job write somewhere else? Look: sandbox-ops run -- git status",
+            "\n".join((_nothing(sandbox, project), *warnings)),
+            NextStep(
+                "run",
+                {"command": "git status"},
+                "Did the job write somewhere else? Look",
+            ),
         )
-    places = [(file, destination(target, file.path)) for file in found]
+    places = [(file, destination(target, file.path)) for file in files]
     if not dry_run:
-        found = _bring(sandbox, places, overwrite=overwrite, on_progress=on_progress)
+        files = _bring(sandbox, places, overwrite=overwrite, on_progress=on_progress)
     return FetchReport(
-        files=tuple(found),
+        sandbox=sandbox.config.name,
+        files=tuple(files),
         into=str(target),
         dry_run=dry_run,
-        sandbox=sandbox.config.name,
+        warnings=warnings,
     )
+
+
+def _nothing(sandbox: Sandbox, project: Project) -> str:
+    wanted = ", ".join(project.outputs) or "what is declared"
+    return (
+        f"nothing to fetch from {sandbox.config.label}: no file there matches {wanted}"
+    )
+
+
+def _admitted(
+    files: Sequence[FetchedFile], project: Project, target: Path
+) -> tuple[list[FetchedFile], tuple[str, ...]]:
+    """Return the files that may come, and what is left there, with the reason."""
+    wanted = patterns(project)
+    tracked = _tracked(project, target)
+    admitted, reasons = [], []
+    for file in files:
+        reason = "" if file.of_job else left_out(file.path, wanted, tracked)
+        if reason:
+            reasons.append(f"{file.path}: {reason}")
+        else:
+            admitted.append(file)
+    if not reasons:
+        return admitted, ()
+    message = "left there; to have one, declare it by its name in `outputs`:"
+    return admitted, (listed(message, tuple(reasons)),)
+
+
+def _tracked(project: Project, target: Path) -> frozenset[str]:
+    """Return what git tracks where the files would go."""
+    if project.root is None or target != Path(project.root).absolute():
+        return frozenset()
+    return local.tracked(project.root)
 
 
 def declared(project: Project) -> tuple[str, ...]:
@@ -166,7 +223,11 @@ def destination(target: Path, path: str) -> Path:
         raise RefusedError(
             f"{place} would not be a file of its own in {target}: "
             "a link or a folder is in the way",
-            "Move it away, or fetch to another folder: sandbox-ops fetch --into FOLDER",
+            NextStep(
+                "fetch",
+                {"into": "FOLDER"},
+                "Move it away, or fetch to another folder",
+            ),
         )
     return place
 
@@ -174,15 +235,26 @@ def destination(target: Path, path: str) -> Path:
 def _outputs(
     sandbox: Sandbox, root: str, wanted: Sequence[str], *, to: str = ""
 ) -> list[FetchedFile]:
-    """Return the files that match below `root`; `to` is put before their paths."""
+    """Return the files that match below `root`; `to` is put before their paths.
+
+    Raises:
+        ProtocolError: The machine names one that was not asked for.
+    """
+    files = listing.files(sandbox, root, wanted)
+    for file in files:
+        if not is_declared(file.path, wanted) or file.size_bytes < 0:
+            raise ProtocolError(
+                f"the machine named a file that was not asked for: {file.path!r}"
+            )
     return [
         FetchedFile(
             path=f"{to}{file.path}",
             size_bytes=file.size_bytes,
             sha256="",
             remote=f"{root}/{file.path}",
+            of_job=bool(to),
         )
-        for file in listing.files(sandbox, root, wanted)
+        for file in files
     ]
 
 
@@ -190,11 +262,11 @@ def _of_job(sandbox: Sandbox, project: Project, job: Job) -> list[FetchedFile]:
     """Return the outputs of where a job ran, its log and its run record."""
     folder = job.log_path.rpartition("/")[0]
     names = ("log", "run.json", "dirty.patch*")
-    found = _outputs(sandbox, folder, names, to=f"logs/{job.id}/")
+    files = _outputs(sandbox, folder, names, to=f"logs/{job.id}/")
     root = job.project_path
     if root and project.outputs:
-        found += _outputs(sandbox, root, patterns(project))
-    return found
+        files += _outputs(sandbox, root, patterns(project))
+    return files
 
 
 def _bring(
@@ -205,39 +277,65 @@ def _bring(
     on_progress: OnProgress | None,
 ) -> list[FetchedFile]:
     """Bring what is not here yet."""
-    here = _here(sandbox, places)
+    present = _present(sandbox, places)
+    missing = [(file, place) for file, place in places if file.path not in present]
     others = [
-        file.path
-        for file, place in places
-        if file.path not in here and (place.exists() or place.is_symlink())
+        file.path for file, place in missing if place.exists() or place.is_symlink()
     ]
     if others and not overwrite:
         _refuse_overwriting(others)
+    _refuse_without_room(missing)
     brought = []
     for file, place in places:
-        sha256 = here.get(file.path, "")
+        sha256 = present.get(file.path, "")
         if not sha256:
-            told = partial(on_progress, file.path) if on_progress else None
+            report_bytes = partial(on_progress, file.path) if on_progress else None
             sha256 = transfer.download(
                 sandbox,
                 file.remote,
                 place,
                 size_bytes=file.size_bytes,
-                on_progress=told,
+                on_progress=report_bytes,
             )
-        brought.append(replace(file, sha256=sha256, kept=file.path in here))
+        brought.append(replace(file, sha256=sha256, kept=file.path in present))
     return brought
 
 
 def _refuse_overwriting(paths: Iterable[str]) -> None:
     raise RefusedError(
         listed("files here differ from those that would come:", tuple(paths)),
-        "Keep both: sandbox-ops fetch --into FOLDER   "
-        "or replace them: sandbox-ops fetch --overwrite",
+        NextStep("fetch", {"into": "FOLDER"}, "Keep both"),
+        NextStep("fetch", {"overwrite": True}, "Or replace them"),
     )
 
 
-def _here(
+def _refuse_without_room(missing: Sequence[tuple[FetchedFile, Path]]) -> None:
+    """Refuse what does not fit on the disk here, before anything comes.
+
+    Raises:
+        RefusedError: It says how much room is missing, and where.
+    """
+    needed: dict[Path, int] = {}
+    for file, place in missing:
+        folder = next(each for each in place.parents if each.is_dir())
+        have = transfer.received_bytes(place)
+        needed[folder] = needed.get(folder, 0) + max(0, file.size_bytes - have)
+    by_device: dict[int, tuple[Path, int]] = {}
+    for folder, size_bytes in needed.items():
+        device = folder.stat().st_dev
+        first, so_far = by_device.get(device, (folder, 0))
+        by_device[device] = (first, so_far + size_bytes)
+    for folder, size_bytes in by_device.values():
+        free_bytes = shutil.disk_usage(folder).free
+        if size_bytes > free_bytes:
+            raise RefusedError(
+                f"{formatting.size(size_bytes)} would come, and only "
+                f"{formatting.size(free_bytes)} are free in {folder}",
+                NextStep("fetch", {"into": "FOLDER"}, "Make room, or say where to"),
+            )
+
+
+def _present(
     sandbox: Sandbox, places: Sequence[tuple[FetchedFile, Path]]
 ) -> dict[str, str]:
     """Return the checksums of the files whose very content is here, by path."""

@@ -2,13 +2,25 @@
 
 from collections.abc import Iterable, Sequence
 
-from sandbox_ops.models import Disk, Gpu, Job
+from sandbox_ops.models import Disk, Gpu, Job, MachineStatus
+
+FORCE_NAMES = (
+    "busy-gpu",
+    "disk-low",
+    "gpu-driver",
+    "same-name",
+    "stale-code",
+    "unpushed",
+)
+"""The objections to a start that `force` may override by name."""
 
 BUSY_PERCENT = 10
 BUSY_MIB = 500
 LEAST_FREE_BYTES = 1 << 30
 LEAST_FREE_SHARE = 0.02
 _MIB = 1 << 20
+# As the look at a machine says it: there is nothing that could be broken.
+_NO_DRIVER = "nvidia-smi is not installed"
 
 
 def live(jobs: Iterable[Job]) -> tuple[Job, ...]:
@@ -16,7 +28,7 @@ def live(jobs: Iterable[Job]) -> tuple[Job, ...]:
     return tuple(job for job in jobs if not job.state.ended)
 
 
-def users(jobs: Iterable[Job], path: str) -> tuple[Job, ...]:
+def jobs_using(jobs: Iterable[Job], path: str) -> tuple[Job, ...]:
     """Return the live jobs that use the tree at `path`.
 
     A foreground command counts only if it says so itself: it is somebody's look.
@@ -57,15 +69,21 @@ def disk_low(disk: Disk | None) -> str:
     return f"only {disk.free_bytes // _MIB} of {total} MiB are free at {disk.path}"
 
 
+def driver_fault(status: MachineStatus) -> str:
+    """Return why the GPU driver that is there does not answer; "" if it does."""
+    broken = status.gpus is None and status.gpu_error not in ("", _NO_DRIVER)
+    return status.gpu_error if broken else ""
+
+
 def gpu_busy(gpu: Gpu, jobs: Sequence[Job]) -> str:
     """Return who uses a GPU and how much, in words; "" if it is free."""
     claims = [job for job in live(jobs) if gpu.index in job.gpus]
-    words = [f"claimed by {job.id} {job.name}".rstrip() for job in claims]
+    uses = [f"claimed by {job.id} {job.name}".rstrip() for job in claims]
     if (gpu.utilization_percent or 0) > BUSY_PERCENT:
-        words.append(f"{gpu.utilization_percent} % busy")
+        uses.append(f"{gpu.utilization_percent} % busy")
     if (gpu.memory_used_mib or 0) > BUSY_MIB:
-        words.append(f"{gpu.memory_used_mib} MiB held{gpu_holders(gpu)}")
-    return f"GPU {gpu.index} {gpu.name}: {', '.join(words)}" if words else ""
+        uses.append(f"{gpu.memory_used_mib} MiB held{gpu_holders(gpu)}")
+    return f"GPU {gpu.index} {gpu.name}: {', '.join(uses)}" if uses else ""
 
 
 def gpu_holders(gpu: Gpu) -> str:

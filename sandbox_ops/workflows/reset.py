@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox_ops.errors import RefusedError
+from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.git import explanations
 from sandbox_ops.machine import jobs, repo
 from sandbox_ops.machine.repo import Tree
@@ -11,7 +11,7 @@ from sandbox_ops.models import Job, MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import outputs, preflight
-from sandbox_ops.workflows.sync import refuse_other
+from sandbox_ops.workflows.sync import refuse_other, remove_lock
 
 NOT_MADE_YET = "refs/sandbox-ops/backup/..."
 
@@ -21,6 +21,7 @@ class ResetReport:
     """What a reset did, or would do.
 
     Attributes:
+        sandbox: The name of the machine.
         stopped: Ids of the jobs, also of ended ones that had left processes.
         backup_ref: What was there before; None where nothing could be lost.
         commit_before: Where the clone stood; "" before its first commit.
@@ -30,9 +31,10 @@ class ResetReport:
         unpushed: Commits that were never upstream, rescued.
         foreign: Who else uses the GPUs; nobody touched them.
         warnings: What could not be done.
-        restore: The command that brings the rescued files back; "" without any.
+        restore: What brings the rescued files back; None without any.
     """
 
+    sandbox: str = ""
     stopped: tuple[str, ...] = ()
     backup_ref: str | None = None
     commit_before: str
@@ -43,13 +45,17 @@ class ResetReport:
     unpushed: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    restore: str = ""
-    sandbox: str = ""
+    restore: NextStep | None = None
 
     @property
     def ok(self) -> bool:
         """Always: whatever is wrong is an error."""
         return True
+
+    @property
+    def moved(self) -> bool:
+        """Whether the clone stands at another commit now."""
+        return self.commit_before != self.commit_after
 
     def as_json(self) -> dict[str, Any]:
         """The report as `reset --json` shows it."""
@@ -65,7 +71,7 @@ class ResetReport:
             "unpushed": list(self.unpushed),
             "foreign": list(self.foreign),
             "warnings": list(self.warnings),
-            "restore": self.restore,
+            "restore": self.restore.command if self.restore else "",
         }
 
 
@@ -99,8 +105,9 @@ def reset(
     refuse_other(tree, project, sandbox.config.label)
     _refuse_locked(tree, sandbox.config.label)
     status = jobs.status(sandbox, path=tree.path, tails=0)
-    users = preflight.users(status.jobs, tree.path)
-    users += preflight.leftovers(status.jobs, tree.path)
+    edits = outputs.edits_without(tree.edits, keep)
+    to_stop = preflight.jobs_using(status.jobs, tree.path)
+    to_stop += preflight.leftovers(status.jobs, tree.path)
     if dry_run:
         tip = repo.access(sandbox, "origin", branch, tree.path)
         would_lose = (
@@ -110,22 +117,27 @@ def reset(
         warnings: tuple[str, ...] = ()
     else:
         tip = repo.fetch(sandbox, tree.path, branch)
-        warnings = _stop(sandbox, users)
+        warnings = _stop(sandbox, to_stop)
         backup = _go_back(sandbox, tree.path, branch, tip, keep) or None
     return ResetReport(
         sandbox=sandbox.config.name,
-        stopped=tuple(job.id for job in users),
+        stopped=tuple(job.id for job in to_stop),
         backup_ref=backup,
         commit_before=tree.head or "",
         commit_after=tip,
         dry_run=dry_run,
-        dirty=tree.edits,
+        dirty=edits,
         untracked=outputs.without(tree.untracked, keep),
         unpushed=tree.unpushed,
         foreign=foreign(status),
         warnings=warnings,
-        restore=f"sandbox-ops run -- git checkout {backup} -- ." if backup else "",
+        restore=_restore(backup) if backup else None,
     )
+
+
+def _restore(backup: str) -> NextStep:
+    command = f"git checkout {backup} -- ."
+    return NextStep("run", {"command": command}, "To have them back")
 
 
 def foreign(status: MachineStatus) -> tuple[str, ...]:
@@ -146,7 +158,7 @@ def _go_back(
     for name in reversed(repo.submodules(sandbox, path)):
         repo.reset(sandbox, f"{path}/{name}", "", "HEAD")
     backup = repo.reset(sandbox, path, branch, tip, keep)
-    repo.settle(sandbox, path, tip)
+    repo.settle(sandbox, path, tip, keep)
     return backup
 
 
@@ -155,23 +167,23 @@ def _refuse_locked(tree: Tree, machine: str) -> None:
         raise RefusedError(
             f"git is at work in {tree.path} on {machine}: {tree.lock} is held, "
             "so nothing can be rescued",
-            f"If no git runs there any more: sandbox-ops run -- rm {tree.lock}",
+            remove_lock(tree),
         )
 
 
-def _stop(sandbox: Sandbox, users: tuple[Job, ...]) -> tuple[str, ...]:
+def _stop(sandbox: Sandbox, to_stop: tuple[Job, ...]) -> tuple[str, ...]:
     """Stop the jobs; return what could not be ended.
 
     Raises:
         RefusedError: A job still runs: it would write into the tree meanwhile.
     """
     warnings: list[str] = []
-    for job in users:
+    for job in to_stop:
         report = jobs.stop(sandbox, job.id)
         if not report.job.state.ended:
             raise RefusedError(
                 f"{job.id} is {report.job.words} and could not be stopped",
-                f"See what holds it: sandbox-ops logs {job.id}",
+                NextStep("logs", {"job": job.id}, "See what holds it"),
             )
         warnings += [f"{job.id}: {line}" for line in report.left]
     return tuple(warnings)

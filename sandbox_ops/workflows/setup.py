@@ -11,6 +11,7 @@ from sandbox_ops.machine.repo import Tree
 from sandbox_ops.models import CommandResult, EndKind, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.sandbox import Sandbox
+from sandbox_ops.workflows import outputs
 from sandbox_ops.workflows.sync import refuse_other
 
 _INSTALL_S = 4 * 3600
@@ -26,7 +27,7 @@ class Step:
 
     Attributes:
         result: "ok" (nothing to do), "changed" or "failed".
-        detail: What was done, what is odd, or why it failed.
+        detail: What was done, a warning, or why it failed.
     """
 
     name: str
@@ -37,10 +38,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetupReport:
-    """What a setup did; it ends with the first step that failed."""
+    """What a setup did on a machine; it ends with the first step that failed."""
 
-    steps: tuple[Step, ...]
     sandbox: str = ""
+    steps: tuple[Step, ...]
 
     @property
     def ok(self) -> bool:
@@ -85,13 +86,13 @@ def setup(
         if environment.look(sandbox, project, path).is_current:
             for name in ("clone", "logs", "environment", "verify"):
                 steps.take(name, lambda: ("ok", "unchanged"))
-            return SetupReport(steps=tuple(steps.taken), sandbox=sandbox.config.name)
+            return SetupReport(sandbox=sandbox.config.name, steps=tuple(steps.taken))
     steps.take("clone", lambda: _clone(sandbox, project, tree))
     steps.take("logs", lambda: _logs(sandbox, path))
     installed = steps.take("environment", lambda: _install(sandbox, project, path))
     if installed and steps.take("verify", lambda: _verify(sandbox, project, path)):
         environment.look(sandbox, project, path, record=True)
-    return SetupReport(steps=tuple(steps.taken), sandbox=sandbox.config.name)
+    return SetupReport(sandbox=sandbox.config.name, steps=tuple(steps.taken))
 
 
 class _Steps:
@@ -120,14 +121,14 @@ def _clone(sandbox: Sandbox, project: Project, tree: Tree | None) -> tuple[str, 
         head = repo.clone(sandbox, project)
         repo.settle(sandbox, path, head)
         return "changed", f"{path} at {head[:10]}"
-    if tree.head and not tree.edits:
-        repo.settle(sandbox, path, tree.head)
+    if tree.head and not outputs.edits_without(tree.edits, outputs.patterns(project)):
+        repo.settle(sandbox, path, tree.head, outputs.patterns(project))
     return "ok", f"{path} at {(tree.head or 'no commit')[:10]}"
 
 
 def _logs(sandbox: Sandbox, path: str) -> tuple[str, str]:
-    made = environment.link_log(sandbox, path)
-    return ("changed" if made else "ok"), f"{path}/logs"
+    changed = environment.link_log(sandbox, path)
+    return ("changed" if changed else "ok"), f"{path}/logs"
 
 
 def _install(sandbox: Sandbox, project: Project, path: str) -> tuple[str, str]:
@@ -173,10 +174,10 @@ def judge(check: TorchCheck) -> tuple[str, str]:
 
 
 def failure(command: str, result: CommandResult) -> str:
-    """Return why a command failed: its end, and the end of what it said. Pure."""
+    """Return why a command failed: its end, and the end of its output. Pure."""
     how = {
         EndKind.TIMED_OUT: "took too long",
         EndKind.CONNECTION_LOST: f"lost the connection; {result.job.id} may still run",
     }.get(result.end, f"exit code {result.exit_code}")
-    said = (result.stderr.text or result.stdout.text).strip().splitlines()
-    return "\n".join([f"{command}: {how}", *said[-_SHOWN_LINES:]])
+    lines = (result.stderr.text or result.stdout.text).strip().splitlines()
+    return "\n".join([f"{command}: {how}", *lines[-_SHOWN_LINES:]])

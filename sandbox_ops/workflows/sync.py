@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sandbox_ops.errors import RefusedError, UsageError
+from sandbox_ops.errors import NextStep, RefusedError, SandboxError, UsageError
 from sandbox_ops.git import explanations, local
 from sandbox_ops.git.local import LocalTree, Upstream
 from sandbox_ops.machine import jobs, repo
@@ -12,7 +12,12 @@ from sandbox_ops.models import Job, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
-from sandbox_ops.workflows import preflight
+from sandbox_ops.workflows import outputs, preflight
+
+_RESCUE = (
+    NextStep("reset", {"dry_run": True}, "See it"),
+    NextStep("reset", {}, "Rescue and undo it"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,19 +25,20 @@ class SyncReport:
     """What a sync did.
 
     Attributes:
+        sandbox: The name of the machine.
         branch: The branch that is checked out there now.
         commit_before: Where the clone stood; "" before its first commit.
         commit_after: Where it stands, verified.
         pushed: Whether local commits were pushed.
-        warnings: What is odd but no hindrance.
+        warnings: Non-fatal: what the user may want to know.
     """
 
+    sandbox: str = ""
     branch: str
     commit_before: str
     commit_after: str
     pushed: bool = False
     warnings: tuple[str, ...] = ()
-    sandbox: str = ""
 
     @property
     def ok(self) -> bool:
@@ -46,11 +52,17 @@ class SyncReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Target:
-    """What the clone is to become; `commit` None: what is upstream."""
+    """What the clone is to become.
+
+    Attributes:
+        branch: The branch.
+        commit: None: what is upstream.
+        push: What has to be pushed first, and where to; None: nothing.
+    """
 
     branch: str
     commit: str | None = None
-    pushed: bool = False
+    push: tuple[LocalTree, str] | None = None
     warnings: tuple[str, ...] = field(default=())
 
 
@@ -66,7 +78,7 @@ def sync(
     Args:
         sandbox: The machine.
         project: With its local root, or without one: then upstream's commit it is.
-        push: Push local commits first, never by force.
+        push: Push local commits, never by force, once nothing there is in the way.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
@@ -84,49 +96,78 @@ def sync(
         target = _Target(branch=branch, warnings=(why,))
     status = jobs.status(sandbox, path=tree.path, tails=0)
     refuse_changed(tree, project, sandbox.config.label)
-    refuse_used(preflight.users(status.jobs, tree.path), tree.path)
+    refuse_used(preflight.jobs_using(status.jobs, tree.path), tree.path)
 
-    tip = repo.fetch(sandbox, tree.path, target.branch, target.commit or "")
-    commit = target.commit or tip
-    backup = repo.checkout(sandbox, tree, target.branch, commit)
-    repo.settle(sandbox, tree.path, commit)
-    rewritten = f"upstream was rewritten; the old commit is kept there as {backup}"
+    if target.push is not None:
+        local.push(*target.push)
+    try:
+        commit, backup = _move(sandbox, project, tree, target)
+    except SandboxError as error:
+        if target.push is not None:
+            error.hints = (*error.hints, f"{target.branch} was pushed before that.")
+        raise
     return SyncReport(
         sandbox=sandbox.config.name,
         branch=target.branch,
         commit_before=tree.head or "",
         commit_after=commit,
-        pushed=target.pushed,
-        warnings=(*target.warnings, *([rewritten] if backup else [])),
+        pushed=target.push is not None,
+        warnings=(*target.warnings, *_kept_commit(tree, target.branch, backup)),
     )
+
+
+def _move(
+    sandbox: Sandbox, project: Project, tree: Tree, target: _Target
+) -> tuple[str, str]:
+    """Bring the clone to the target; return its commit, and what keeps the old one."""
+    tip = repo.fetch(sandbox, tree.path, target.branch, target.commit or "")
+    commit = target.commit or tip
+    backup = repo.checkout(sandbox, tree, target.branch, commit)
+    repo.settle(sandbox, tree.path, commit, outputs.patterns(project))
+    return commit, backup
+
+
+def _kept_commit(tree: Tree, branch: str, backup: str) -> tuple[str, ...]:
+    if not backup:
+        return ()
+    if tree.branch not in (None, branch):
+        why = f"{(tree.head or '')[:10]} of {tree.branch} is on no branch upstream"
+    else:
+        why = "upstream was rewritten"
+    return (f"{why}; the old commit is kept there as {backup}",)
 
 
 def refuse_changed(tree: Tree, project: Project, machine: str) -> None:
     """Refuse a clone that holds what a checkout could lose. Pure.
 
+    Declared outputs may be edited: trainings write them, and they stay.
+
     Raises:
         RefusedError: It names what that is, and offers the reset.
     """
     where = f"{tree.path} on {machine}"
-    rescue = (
-        "See it: sandbox-ops reset --dry-run. Rescue and undo it: sandbox-ops reset"
-    )
     refuse_other(tree, project, machine)
     if tree.lock:
         raise RefusedError(
-            f"git is at work in {where}: {tree.lock} is held",
-            f"If no git runs there any more: sandbox-ops run -- rm {tree.lock}",
+            f"git is at work in {where}: {tree.lock} is held", remove_lock(tree)
         )
-    if tree.edits or tree.operation:
+    edits = outputs.edits_without(tree.edits, outputs.patterns(project))
+    if edits or tree.operation:
         what = f"is a {tree.operation} under way" if tree.operation else "are edits"
-        raise RefusedError(listed(f"there {what} in {where}:", tree.edits), rescue)
+        raise RefusedError(listed(f"there {what} in {where}:", edits), *_RESCUE)
     if tree.unpushed:
         raise RefusedError(
             listed(
                 f"there are commits in {where} that are not upstream:", tree.unpushed
             ),
-            rescue,
+            *_RESCUE,
         )
+
+
+def remove_lock(tree: Tree) -> NextStep:
+    """Return how a lock goes that nobody holds. Pure."""
+    command = f"rm {tree.lock}"
+    return NextStep("run", {"command": command}, "If no git runs there any more")
 
 
 def refuse_other(tree: Tree, project: Project, machine: str) -> None:
@@ -140,7 +181,9 @@ def refuse_other(tree: Tree, project: Project, machine: str) -> None:
             f"{tree.path} on {machine} is a clone of "
             f"{explanations.without_password(tree.url) or 'nothing'}, not of "
             f"{explanations.without_password(project.repo)}",
-            "If that is right: sandbox-ops run -- git remote set-url origin URL",
+            NextStep(
+                "run", {"command": "git remote set-url origin URL"}, "If that is right"
+            ),
         )
 
 
@@ -156,12 +199,12 @@ def refuse_used(users: tuple[Job, ...], path: str) -> None:
                 f"jobs use {path}, and would see their code change:",
                 tuple(f"{job.id} {job.name or job.command[:60]}" for job in users),
             ),
-            f"Wait for the end, or end it: sandbox-ops stop {users[0].id}",
+            NextStep("stop", {"job": users[0].id}, "Wait for the end, or end it"),
         )
 
 
 def _local_target(project: Project, *, push: bool) -> _Target:
-    """Return what is to be synced, once all of it has reached the git remote."""
+    """Return what is to be synced, and whether it has to be pushed first."""
     tree = local.look(project.root or "", project.branch)
     refuse_edited(tree)
     upstream = local.compare(tree, project)
@@ -169,13 +212,11 @@ def _local_target(project: Project, *, push: bool) -> _Target:
     must_push = bool(upstream.unpushed) or upstream.tip is None
     if must_push and not push:
         refuse_unpushed(tree, upstream)
-    if must_push:
-        local.push(tree, upstream.remote)
     return _Target(
         branch=tree.branch,
         commit=tree.commit,
-        pushed=must_push,
-        warnings=tuple(_odd(tree, upstream)),
+        push=(tree, upstream.remote) if must_push else None,
+        warnings=tuple(_warnings(tree, upstream)),
     )
 
 
@@ -202,8 +243,8 @@ def refuse_diverged(tree: LocalTree, upstream: Upstream) -> None:
         raise RefusedError(
             f"{tree.branch} has diverged: {len(upstream.unpushed)} commits here, "
             f"{upstream.behind} others on {upstream.remote}",
-            f"Join them: git pull --rebase {upstream.remote} {tree.branch}   "
-            "then: sandbox-ops sync --push",
+            f"Join them: git pull --rebase {upstream.remote} {tree.branch}",
+            NextStep("sync", {"push": True}, "Then"),
         )
 
 
@@ -223,12 +264,12 @@ def refuse_unpushed(tree: LocalTree, upstream: Upstream) -> None:
         listed(
             f"commits of {tree.branch} are not on {upstream.remote}:", upstream.unpushed
         ),
-        f"Push them: git push {upstream.remote} {tree.branch}   "
-        "or: sandbox-ops sync --push",
+        f"Push them: git push {upstream.remote} {tree.branch}",
+        NextStep("sync", {"push": True}, "Or"),
     )
 
 
-def _odd(tree: LocalTree, upstream: Upstream) -> list[str]:
+def _warnings(tree: LocalTree, upstream: Upstream) -> list[str]:
     warnings = []
     if tree.untracked:
         warnings.append(

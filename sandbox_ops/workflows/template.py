@@ -4,7 +4,7 @@ import re
 import shlex
 from collections.abc import Mapping
 
-from sandbox_ops.errors import UsageError
+from sandbox_ops.errors import NextStep, UsageError
 
 _PIECE = re.compile(r"\{\{|\}\}|(?<!\$)\{([A-Za-z_][A-Za-z0-9_-]{0,63})\}")
 
@@ -27,11 +27,11 @@ def fill(template: str, settings: Mapping[str, str]) -> str:
     wanted = holes(template)
     missing = [name for name in wanted if name not in settings]
     if missing:
-        given = " ".join(f"--set {name}=..." for name in missing)
+        values = dict.fromkeys(missing, "VALUE")
         raise UsageError(
             f"the training command needs {', '.join(missing)}: {template}",
-            f"Give it: sandbox-ops train {given}   "
-            "(braces of the shell's own are written {{ and }} in sandbox.toml)",
+            NextStep("train", {"set": values}, "Give it"),
+            "Braces of the shell's own are written {{ and }} in sandbox.toml.",
         )
     _refuse_unknown(wanted, settings, template)
     braces = {"{{": "{", "}}": "}"}

@@ -2,31 +2,31 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sandbox_ops.errors import RefusedError, SandboxError, UsageError
+from sandbox_ops.errors import NextStep, RefusedError, SandboxError, UsageError
 from sandbox_ops.git import local
 from sandbox_ops.git.local import LocalTree
 from sandbox_ops.machine import environment, jobs, repo
 from sandbox_ops.machine.repo import Tree
 from sandbox_ops.models import Gpu, Job, MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
-from sandbox_ops.models.objections import FORCE_NAMES
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
-from sandbox_ops.workflows import preflight, record, template
+from sandbox_ops.workflows import outputs, preflight, record, template
+from sandbox_ops.workflows.preflight import FORCE_NAMES
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainReport:
-    """The training that was started."""
+    """The training that was started, and the name of the machine."""
 
+    sandbox: str = ""
     job: Job
     warnings: tuple[str, ...] = ()
-    sandbox: str = ""
 
     @property
     def ok(self) -> bool:
@@ -48,7 +48,7 @@ class Objection:
 
     force: str
     message: str
-    hint: str
+    hint: NextStep
 
 
 def train(  # noqa: PLR0913  # each is one fact of a training
@@ -77,7 +77,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
-        RefusedError: A GPU is busy, the code there is not the code here, the disk is
+        RefusedError: A GPU is busy, the GPU driver does not answer, the code there is not the code here, the disk is
             low, or a job of that name runs: names each, and how to go on.
         UsageError: No command, a hole without a setting, or a name that cannot be.
         NotFoundError: There is no clone yet.
@@ -87,16 +87,20 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     command = _command(project, command, settings or {})
     _check(name, gpus, force)
     tree = repo.cloned(sandbox, project)
-    here = local.look(project.root, project.branch) if project.root else None
+    local_tree = local.look(project.root, project.branch) if project.root else None
     status = jobs.status(sandbox, path=tree.path, tails=0)
     chosen, objections = choose(status, gpus)
-    objections = (*objections, *stale(tree, here), *low(status))
+    objections = (
+        *objections,
+        *code_objections(tree, local_tree, outputs.patterns(project)),
+        *disk_objections(status),
+    )
     warnings = _overridden(objections, force)
 
-    found = environment.look(sandbox, project, tree.path)
-    made = record.run_record(
+    installed = environment.look(sandbox, project, tree.path)
+    run_record = record.run_record(
         tree=tree,
-        environment=found,
+        environment=installed,
         command=command,
         settings=settings or {},
         machine=sandbox.config.label,
@@ -112,10 +116,10 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         unique_name="same-name" not in force,
         gpus=[gpu.index for gpu in chosen],
         project_path=tree.path,
-        files=record.files(made, patch),
+        files=record.files(run_record, patch),
     )
-    warnings += (*_odd(status, found, gpus), *_link(sandbox, tree.path, job))
-    return TrainReport(job=job, warnings=warnings, sandbox=sandbox.config.name)
+    warnings += (*_warnings(status, installed, gpus), *_link(sandbox, tree.path, job))
+    return TrainReport(sandbox=sandbox.config.name, job=job, warnings=warnings)
 
 
 def choose(
@@ -125,64 +129,83 @@ def choose(
 
     Busy ones come after the free ones, for who forces it; claimed ones are never taken.
     """
-    found = status.gpus or ()
-    number = min(1, len(found)) if wanted is None else wanted
-    busy = {gpu.index: preflight.gpu_busy(gpu, status.jobs) for gpu in found}
-    free = [gpu for gpu in found if not busy[gpu.index]]
+    fault = preflight.driver_fault(status)
+    if fault and wanted != 0:
+        objection = Objection(
+            force="gpu-driver",
+            message=f"the GPUs cannot be used, for their driver does not answer: {fault}",
+            hint=NextStep("doctor", purpose="See what is wrong"),
+        )
+        return (), (objection,)
+    gpus = status.gpus or ()
+    number = min(1, len(gpus)) if wanted is None else wanted
+    busy = {gpu.index: preflight.gpu_busy(gpu, status.jobs) for gpu in gpus}
+    free = [gpu for gpu in gpus if not busy[gpu.index]]
     if len(free) >= number:
         return tuple(free[:number]), ()
     claimed = {index for job in preflight.live(status.jobs) for index in job.gpus}
-    shared = [gpu for gpu in found if busy[gpu.index] and gpu.index not in claimed]
+    shared = [gpu for gpu in gpus if busy[gpu.index] and gpu.index not in claimed]
     shared.sort(key=lambda gpu: gpu.memory_used_mib or 0)
     chosen = (free + shared)[:number]
-    why = tuple(words for words in busy.values() if words) or (
+    why = tuple(use for use in busy.values() if use) or (
         status.gpu_error or "the machine has none",
     )
     objection = Objection(
         force="busy-gpu",
         message=listed(f"{number} GPUs are wanted, {len(free)} are free:", why),
-        hint="Wait, or see who it is: sandbox-ops monitor",
+        hint=NextStep("monitor", purpose="Wait, or see who it is"),
     )
     return (tuple(chosen) if len(chosen) == number else ()), (objection,)
 
 
-def stale(tree: Tree, here: LocalTree | None) -> tuple[Objection, ...]:
-    """Return how the code there is not the code here, or not upstream's. Pure."""
+def code_objections(
+    tree: Tree, local_tree: LocalTree | None, keep: tuple[str, ...] = ()
+) -> tuple[Objection, ...]:
+    """Return how the code there is not the code here, or not upstream's. Pure.
+
+    Args:
+        tree: The clone there.
+        local_tree: The clone here, if there is one.
+        keep: The declared outputs, which may be edited.
+    """
     reasons = []
-    if tree.edits:
-        reasons.append(listed(f"there are edits in {tree.path}:", tree.edits))
-    if here and here.commit and here.commit != tree.head:
+    edits = outputs.edits_without(tree.edits, keep)
+    if edits:
+        reasons.append(listed(f"there are edits in {tree.path}:", edits))
+    if local_tree and local_tree.commit and local_tree.commit != tree.head:
         reasons.append(
             f"{tree.path} is at {(tree.head or 'no commit')[:10]}, "
-            f"{here.branch} here at {here.commit[:10]}"
+            f"{local_tree.branch} here at {local_tree.commit[:10]}"
         )
-    if here and here.edits:
-        reasons.append(listed("edits here are not committed:", here.edits))
-    found = []
+    if local_tree and local_tree.edits:
+        reasons.append(listed("edits here are not committed:", local_tree.edits))
+    objections = []
     if reasons:
-        fix = "sandbox-ops reset" if tree.edits else "sandbox-ops sync --push"
-        found.append(
+        fix = NextStep("reset") if edits else NextStep("sync", {"push": True})
+        objections.append(
             Objection(
-                force="stale-code", message="\n".join(reasons), hint=f"Try: {fix}"
+                force="stale-code",
+                message="\n".join(reasons),
+                hint=replace(fix, purpose="Try"),
             )
         )
     if tree.unpushed:
-        found.append(
+        objections.append(
             Objection(
                 force="unpushed",
                 message=listed("commits there are not upstream:", tree.unpushed),
-                hint="Rescue and undo them: sandbox-ops reset",
+                hint=NextStep("reset", purpose="Rescue and undo them"),
             )
         )
-    return tuple(found)
+    return tuple(objections)
 
 
-def low(status: MachineStatus) -> tuple[Objection, ...]:
+def disk_objections(status: MachineStatus) -> tuple[Objection, ...]:
     """Return the lack of room, if there is one. Pure."""
     short = preflight.disk_low(status.disk)
     if not short:
         return ()
-    hint = "Make room there: sandbox-ops run -- du -xh --max-depth=2 ."
+    hint = NextStep("run", {"command": "du -xh --max-depth=2 ."}, "Make room there")
     return (Objection(force="disk-low", message=short, hint=hint),)
 
 
@@ -193,7 +216,8 @@ def _command(project: Project, command: str, settings: Mapping[str, str]) -> str
         return template.fill(project.train_command, settings)
     raise UsageError(
         "no training command: none is given, and none is configured",
-        "sandbox-ops train -- python train.py   or set `command` under [project.train]",
+        NextStep("train", {"command": "python train.py"}, "Give one"),
+        "Or set `command` under [project.train] in sandbox.toml.",
     )
 
 
@@ -224,26 +248,33 @@ def _overridden(
     objections = tuple(objections)
     left = [each for each in objections if each.force not in force]
     if left:
-        hints = dict.fromkeys(each.hint for each in left)
-        forcing = " ".join(f"--force {each.force}" for each in left)
+        hints = {str(each.hint): each.hint for each in left}
+        names = tuple(each.force for each in left)
         raise RefusedError(
             "\n".join(each.message for each in left),
-            "\n".join([*hints, f"Start all the same: sandbox-ops train {forcing} ..."]),
+            *hints.values(),
+            NextStep(
+                "train", {"force": names}, "Start all the same, as before and with"
+            ),
         )
     return tuple(f"{each.force}: {each.message}" for each in objections)
 
 
-def _odd(
-    status: MachineStatus, found: environment.Environment, gpus: int | None
+def _warnings(
+    status: MachineStatus, installed: environment.Environment, gpus: int | None
 ) -> tuple[str, ...]:
     warnings = []
     if status.gpus is None and gpus != 0:
         warnings.append(
             f"the GPUs were not checked: {status.gpu_error or 'none found'}"
         )
-    if not found.is_current:
+    if not installed.is_current:
         warnings.append(
-            "the environment was not set up for this code: sandbox-ops setup"
+            str(
+                NextStep(
+                    "setup", purpose="the environment was not set up for this code"
+                )
+            )
         )
     return tuple(warnings)
 

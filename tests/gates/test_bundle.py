@@ -58,7 +58,7 @@ def test_the_bundle_packs_and_works_with_nothing_of_ours_beside_it(
 ) -> None:
     project = tmp_path / "project"
     project.mkdir()
-    sshd.write_toml(project)
+    sshd.write_toml(project, config_home=home / ".config")
     words, variables = started(unpacked, project=str(project), ssh_host="box")
     with talk(words, home, isolated(home) | variables) as server:
         assert server.begin()["result"]["serverInfo"]["name"] == "sandbox-ops"

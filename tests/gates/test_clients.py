@@ -15,7 +15,7 @@ from .conftest import HERE, output
 pytestmark = [pytest.mark.gates, pytest.mark.timeout(600)]
 
 SERVER = (*COMMAND, "--toolsets", "remote,workflow")
-NAMES = [tool.name for tool in (*catalog.TOOLS, *workflow_catalog.TOOLS)]
+NAMES = [tool.tool_name for tool in (*catalog.TOOLS, *workflow_catalog.TOOLS)]
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_another_client_lists_calls_and_hears_the_heartbeat(
     said = output([client(requirements), HERE / "clients" / script, *SERVER], folder)
     found: dict[str, Any] = json.loads(said[said.index('{"') :])
     assert found["tools"] == NAMES
-    assert found["prompts"] == len(prompts.PROMPTS)
+    assert found["prompts"] == len(prompts.specs())
     assert found["text"] == "exit code 3\nbegun"
     assert found["is_error"] is True
     assert found["beats"]

@@ -19,12 +19,12 @@ NodeTool = Callable[[str], tuple[Path, Path]]
 
 
 @pytest.fixture
-def project(sshd: SshServer, tmp_path: Path) -> Path:
+def project(sshd: SshServer, home: Path, tmp_path: Path) -> Path:
     """A project whose machine lets in only who has an ssh agent."""
     path = tmp_path / "project"
     path.mkdir()
     output(["git", "init", "-q"], path)  # whose settings count only in a repository
-    write_keyless_toml(sshd, path)
+    write_keyless_toml(sshd, path, home / ".config")
     return path
 
 
@@ -92,7 +92,7 @@ def test_codex_runs_a_command_with_the_key_of_the_users_agent(
         codex.send("initialized")
         codex.send("mcpServerStatus/list", 2)
         (server,) = codex.answer(2)["result"]["data"]
-        assert set(server["tools"]) == {tool.name for tool in catalog.TOOLS}
+        assert set(server["tools"]) == {tool.tool_name for tool in catalog.TOOLS}
         codex.send("thread/start", 3)
         call = {
             "threadId": codex.answer(3)["result"]["thread"]["id"],

@@ -12,8 +12,9 @@ import uvicorn
 from mcp_server import COMMAND
 
 from mcp_adapter import catalog, http_server, workflow_catalog
-from mcp_adapter.machines import Machines
 from mcp_adapter.tools import Tools
+from sandbox_ops.loopback import serving
+from sandbox_ops.machine.sandboxes import Sandboxes
 
 from .conftest import HERE, output
 
@@ -21,7 +22,7 @@ pytestmark = [pytest.mark.gates, pytest.mark.timeout(600)]
 
 NodeTool = Callable[[str], tuple[Path, Path]]
 SERVER = (*COMMAND, "--toolsets", "remote,workflow")
-NAMES = [tool.name for tool in (*catalog.TOOLS, *workflow_catalog.TOOLS)]
+NAMES = [tool.tool_name for tool in (*catalog.TOOLS, *workflow_catalog.TOOLS)]
 
 # Scenarios with how many of their checks pass and fail. Those that fail at all are in
 # the baseline too, with the reason; how many checks of them do is held to here.
@@ -50,8 +51,8 @@ APPLICABLE = {
 @pytest.fixture
 def url(folder: Path) -> Iterator[str]:
     """The server over HTTP, without the token: the suite cannot send one."""
-    listening = http_server.bound("127.0.0.1", 0)
-    tools = Tools(Machines(folder, {}), catalog.TOOLSETS)
+    listening = serving.bound("127.0.0.1", 0)
+    tools = Tools(Sandboxes(folder, {}), catalog.TOOLSETS)
     app = http_server.protocol(tools, listening)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))

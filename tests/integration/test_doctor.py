@@ -1,4 +1,4 @@
-"""doctor, against a real sshd: every check, with what mends it."""
+"""doctor, against a real sshd: every check, with what fixes it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +9,14 @@ from sshd import SshServer
 
 from sandbox_ops import Sandbox
 from sandbox_ops.remote.script_replies import Reply
-from sandbox_ops.workflows.doctor import Check, DoctorReport, clock, doctor
+from sandbox_ops.workflows.doctor import (
+    Check,
+    DoctorReport,
+    clock,
+    configuration,
+    doctor,
+    python,
+)
 
 MakeSshd = Callable[..., SshServer]
 
@@ -49,8 +56,19 @@ def test_every_fault_has_a_fix(
     assert found["repository"].result == "fail"
     assert found["clone"].fix == "sandbox-ops setup"
     assert found["gpu"].result == "fail"
-    assert found["leftovers"].fix.startswith("sandbox-ops stop remote-")
+    assert found["leftovers"].fix.startswith("sandbox-ops stop cmd-")
     assert all(check.fix for check in report.checks if check.result != "ok")
+
+
+def test_where_there_is_no_python_a_machine_may_be_good_all_the_same() -> None:
+    bare = python(Reply(()))
+    assert (bare.result, bare.detail) == ("warn", "neither uv nor python3, no uv")
+    assert bare.fix.startswith("Install it: sandbox-ops run -- ")
+
+
+def test_where_each_setting_is_from_is_said() -> None:
+    (check,) = configuration({"host": "sandbox.toml:2: `sandboxes.a.host`"})
+    assert check.detail == "host from sandbox.toml:2: `sandboxes.a.host`"
 
 
 def test_without_a_project_the_machine_alone_is_checked(sandbox: Sandbox) -> None:

@@ -2,11 +2,14 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from gitproject import GitProject
 from machines import Place, set_up
+from mounts import private_mounts
+from sshd import SshServer
 
 from sandbox_ops import Sandbox
 from sandbox_ops.errors import (
@@ -16,11 +19,12 @@ from sandbox_ops.errors import (
     RefusedError,
     UsageError,
 )
-from sandbox_ops.machine import jobs
+from sandbox_ops.machine import jobs, transfer
 from sandbox_ops.models import Project
 from sandbox_ops.workflows.fetch import destination, fetch
 from sandbox_ops.workflows.train import train
 
+MakeSshd = Callable[..., SshServer]
 WEIGHTS = "weights\n" * 100_000
 
 
@@ -141,6 +145,106 @@ def test_outside_of_a_clone_a_folder_is_needed(
     with pytest.raises(UsageError, match="no local clone"):
         fetch(place.sandbox, nowhere)
     assert fetch(place.sandbox, nowhere, into=str(tmp_path / "x")).files
+
+
+def _list(home: Path, place: Place, *names: str) -> None:
+    """Make the machine name these files whatever it is asked for."""
+    for name in names:
+        place.write(name, "planted\n")
+    listing = " ".join(f"'./{name}'" for name in names)
+    find = home / "planted" / "find"
+    find.parent.mkdir()
+    find.write_text(f"#!/bin/sh\nprintf '%s\\0' {listing}\n")
+    find.chmod(0o755)
+    with (home / ".profile").open("a") as profile:
+        profile.write(f'PATH="{find.parent}:$PATH"\n')
+
+
+@pytest.mark.parametrize(
+    "name", ["conftest.py", ".envrc", ".claude/settings.json", "Makefile", "modelsx/a"]
+)
+def test_a_machine_cannot_plant_what_was_not_asked_for(
+    name: str, make_sshd: MakeSshd, git_project: GitProject
+) -> None:
+    server = make_sshd()
+    config = server.config()
+    with Sandbox(config) as sandbox:
+        place = set_up(sandbox, git_project)
+    _list(server.home, place, "models/a.pt", name)
+    project = git_project.project(outputs=("models/",))
+    asked_for = pytest.raises(ProtocolError, match="was not asked for")
+    with Sandbox(config) as sandbox, asked_for:
+        fetch(sandbox, project)
+    assert not (git_project.clone / name).exists()
+    assert not (git_project.clone / "models").exists()
+
+
+def test_hidden_and_tracked_files_stay_there_unless_they_are_named(
+    place: Place,
+) -> None:
+    place.git.commit({"models/README": "tracked\n"})
+    place.write("models/README", "from there\n")
+    place.write("models/.envrc", "planted\n")
+    report = fetch(place.sandbox, place.git.project(outputs=("models/",)))
+    assert [f.path for f in report.files] == [
+        "models/deep/x.json",
+        "models/policy 1.pt",
+    ]
+    (warning,) = report.warnings
+    assert warning == (
+        "left there; to have one, declare it by its name in `outputs`:\n"
+        "  models/.envrc: its name begins with a dot\n"
+        "  models/README: git tracks it here"
+    )
+    assert not (place.git.clone / "models/.envrc").exists()
+    named = place.git.project(outputs=("models/.envrc", "models/README"))
+    fetch(place.sandbox, named, overwrite=True)
+    assert (place.git.clone / "models/README").read_text() == "from there\n"
+
+
+def test_what_does_not_fit_is_refused_before_the_first_byte(
+    place: Place, project: Project, tmp_path: Path
+) -> None:
+    small = tmp_path / "small"
+    place.write("models/huge", "x" * (3 << 20))
+    with private_mounts() as mounts:
+        mounts.tmpfs(small, "size=1m")
+        with pytest.raises(RefusedError, match=r"would come, and only .* are free in"):
+            mounts.do(lambda: fetch(place.sandbox, project, into=str(small)))
+        assert mounts.do(lambda: list(small.iterdir())) == []
+
+
+def test_a_disk_that_gets_full_meanwhile_is_told(place: Place, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    remote = place.write("models/huge", "x" * (3 << 20))
+    with private_mounts() as mounts:
+        mounts.tmpfs(small, "size=1m")
+        size = remote.stat().st_size
+        with pytest.raises(RefusedError, match="No space left"):
+            mounts.do(
+                lambda: transfer.download(
+                    place.sandbox, str(remote), small / "huge", size_bytes=size
+                )
+            )
+
+
+def test_a_part_is_private_and_never_behind_a_link(
+    place: Place, project: Project, tmp_path: Path
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    local = place.git.clone / "results/a.csv"
+    local.parent.mkdir()
+    part = transfer.part_of(local)
+    part.symlink_to(precious)
+    fetch(place.sandbox, project)
+    assert precious.read_text() == "mine"
+    local.unlink()
+    part.hardlink_to(precious)
+    fetch(place.sandbox, project)
+    assert precious.read_text() == "mine"
+    assert local.read_text() == "1,2\n"
+    assert local.stat().st_nlink == 1
 
 
 def test_a_link_here_that_leads_out_is_not_followed(

@@ -399,7 +399,7 @@ def test_a_download_is_whole_resumed_and_atomic(
     remote = tmp_path / "remote file'"
     remote.write_bytes(data)
     local = tmp_path / "home" / "file"
-    part = local.with_name("file.part")
+    part = transfer.part_of(local)
     local.parent.mkdir()
     digest = hashlib.sha256(data).hexdigest()
     seen: list[int] = []
@@ -462,7 +462,7 @@ def test_a_link_in_the_place_of_the_part_is_not_followed(
 ) -> None:
     (tmp_path / "remote").write_bytes(b"new")
     (tmp_path / "precious").write_bytes(b"")
-    (tmp_path / "home.part").symlink_to(tmp_path / "precious")
+    transfer.part_of(tmp_path / "home").symlink_to(tmp_path / "precious")
     transfer.download(
         shared_sandbox, str(tmp_path / "remote"), tmp_path / "home", size_bytes=3
     )
@@ -491,7 +491,7 @@ def test_a_download_goes_on_where_a_lost_link_ended_it(
             transfer.download(sandbox, remote, local, size_bytes=size, on_progress=cut)
         assert "it goes on where it stopped" in caught.value.hint
         assert not local.exists()
-        have = (tmp_path / "home.part").stat().st_size
+        have = transfer.received_bytes(local)
         assert 5_000_000 < have < size
         transfer.download(
             sandbox,
@@ -533,7 +533,7 @@ def test_a_piece_is_the_same_with_or_without_a_dd_that_counts_bytes(
     usual = os.environ["PATH"]
     for path in (usual, f"{old}:{usual}", f"{busy}:{usual}"):
         for start, most in [(0, 9), (3, 70_001), (1, 10**9), (200_000, 5), (10**9, 5)]:
-            text = f"{READ_SH.read_text()}\npiece '{tmp_path}/a b' {start} {most}"
+            text = f"{READ_SH.read_text()}\nsend_range '{tmp_path}/a b' {start} {most}"
             assert printed(shell, text, path) == data[start : start + most]
 
 

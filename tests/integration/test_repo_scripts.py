@@ -198,7 +198,10 @@ def test_a_file_in_the_way_of_an_incoming_one_is_named(
     box.says("repo_fetch", place(box), "main", head)
     said = box.refuses("repo_checkout", place(box), "main", head, before)
     assert f"item={name}\n" in said
-    assert "error=refused files there that git does not know are in the way" in said
+    assert (
+        "error=refused files there that are edited, or that git does not know, are"
+        in said
+    )
     assert (box.clone / name).read_text() == "made there"
     assert box.look().head == before
 

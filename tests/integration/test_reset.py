@@ -41,11 +41,38 @@ def test_what_was_done_there_is_rescued_and_undone(place: Place) -> None:
     assert (place.clone / "models/best.pt").read_text() == "an output\n"
     ref = report.backup_ref or ""
     assert place.run("rev-parse", f"{ref}^") == before
-    restore = report.restore.removeprefix("sandbox-ops run -- ")
+    assert report.restore is not None
+    restore = str(report.restore.arguments["command"])
     result = place.sandbox.run(restore, cwd=str(place.clone))
     assert result.ok
     assert (place.clone / "train.py").read_text() == "edited there\n"
     assert (place.clone / "notes.txt").read_text() == "made there\n"
+
+
+def test_outputs_that_git_tracks_stay_and_a_sync_goes_on(place: Place) -> None:
+    place.git.commit(
+        {"results/a b.json": "old\n", "results/gone": "x", "train.py": "print(2)\n"},
+        push=True,
+    )
+    sync(place.sandbox, place.project)
+    project = place.git.project(outputs=("results/",))
+    place.write("results/a b.json", "new\n")
+    (place.clone / "results/gone").unlink()
+    place.write("train.py", "edited there\n")
+    report = reset(place.sandbox, project)
+    assert report.dirty == (" M train.py",)
+    assert (place.clone / "results/a b.json").read_text() == "new\n"
+    assert (place.clone / "results/gone").read_text() == "x"
+    assert (place.clone / "train.py").read_text() == "print(2)\n"
+    place.git.commit({"train.py": "print(3)\n"}, push=True)
+    assert sync(place.sandbox, project).commit_after == place.git.head
+    assert (place.clone / "results/a b.json").read_text() == "new\n"
+    place.git.commit({"results/a b.json": "theirs\n"}, push=True)
+    with pytest.raises(RefusedError, match="in the way"):
+        sync(place.sandbox, project)
+    reset(place.sandbox, project)
+    assert place.head == place.git.head
+    assert (place.clone / "results/a b.json").read_text() == "new\n"
 
 
 def test_a_dry_run_shows_it_all_and_changes_nothing(place: Place) -> None:
@@ -87,6 +114,7 @@ def test_nothing_to_rescue_makes_no_backup(place: Place) -> None:
     upstream = place.git.commit({"train.py": "print(2)\n"}, push=True)
     report = reset(place.sandbox, place.project)
     assert report.as_json() | {"foreign": []} == {
+        "sandbox": "test",
         "stopped": [],
         "backup_ref": None,
         "commit_before": report.commit_before,

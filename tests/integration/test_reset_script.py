@@ -220,11 +220,14 @@ def test_declared_outputs_are_neither_removed_nor_copied(box: ScriptBox) -> None
     }
 
 
-def test_edits_of_tracked_files_among_the_outputs_are_rescued(box: ScriptBox) -> None:
+def test_edits_of_tracked_files_among_the_outputs_are_rescued_and_stay(
+    box: ScriptBox,
+) -> None:
     box.project.commit({"models/README": "tracked\n"}, push=True)
     box.sync()
     box.write("models/README", "edited\n")
     assert box.saved(box.reset("models"))["models/README"][1] == b"edited\n"
+    assert (box.clone / "models/README").read_bytes() == b"edited\n"
 
 
 def test_a_file_in_the_way_that_cannot_be_rescued_is_not_replaced(

@@ -25,6 +25,7 @@ def test_a_pushed_commit_arrives(place: Place) -> None:
     report = sync(place.sandbox, place.project)
     assert report.ok
     assert report.as_json() == {
+        "sandbox": "test",
         "branch": "main",
         "commit_before": before,
         "commit_after": after,
@@ -159,6 +160,39 @@ def test_a_job_that_uses_the_tree_is_named(place: Place) -> None:
         sync(place.sandbox, place.project)
     jobs.stop(place.sandbox, job.id, grace_s=1)
     assert sync(place.sandbox, place.project).ok
+
+
+def test_nothing_is_pushed_where_the_machine_refuses(place: Place) -> None:
+    upstream = place.git.head
+    place.git.commit({"train.py": "print(2)\n"})
+    job = place.sandbox.start("sleep 60", cwd=str(place.clone))
+    with pytest.raises(RefusedError, match=job.id):
+        sync(place.sandbox, place.project, push=True)
+    assert place.git.git("ls-remote", "origin", "main").startswith(upstream)
+
+
+def test_what_was_pushed_is_said_where_the_machine_fails_afterwards(
+    place: Place,
+) -> None:
+    place.run("remote", "set-url", "origin", f"{place.git.url}/")
+    place.write("train.py2", "x")
+    place.git.commit({"train.py2": "incoming\n"})
+    with pytest.raises(RefusedError, match="in the way") as refused:
+        sync(place.sandbox, place.project, push=True)
+    assert "main was pushed before that" in refused.value.hint
+
+
+def test_a_switch_of_branch_is_no_rewritten_upstream(place: Place) -> None:
+    place.git.git("switch", "-q", "-c", "other")
+    place.git.commit({"train.py": "print(2)\n"})
+    place.git.git("push", "-q", "origin", "other")
+    other = place.git.project(branch="other")
+    assert sync(place.sandbox, other).branch == "other"
+    place.git.git("switch", "-q", "main")
+    report = sync(place.sandbox, place.project)
+    assert (report.branch, report.commit_after) == ("main", place.git.head)
+    assert report.warnings == ()
+    assert place.run("for-each-ref", "refs/sandbox-ops/backup") == ""
 
 
 def test_a_held_index_lock_is_named(place: Place) -> None:

@@ -18,12 +18,12 @@ from mcp.types import CallToolResult, TextContent
 from waiting import wait_until
 
 from mcp_adapter.catalog import Toolset
-from mcp_adapter.machines import Machines
 from mcp_adapter.protocol import build
 from mcp_adapter.tools import Tools
+from sandbox_ops.machine.sandboxes import Sandboxes
 
 ERAS = ("auto", "legacy")
-COMMAND = (sys.executable, "-m", "mcp_adapter")
+COMMAND = (str(Path(sys.executable).with_name("sandbox-ops-mcp")),)
 
 
 def parameters(
@@ -51,13 +51,13 @@ Ask = Callable[..., tuple[str, bool]]
 
 
 def asker(
-    machines: Machines, era: str, toolsets: Sequence[Toolset] = ("remote",)
+    sandboxes: Sandboxes, era: str, toolsets: Sequence[Toolset] = ("remote",)
 ) -> Ask:
-    """Return what calls the tools on these machines, in this process."""
+    """Return what calls the tools on these sandboxes, in this process."""
 
     def ask(tool: str, **arguments: object) -> tuple[str, bool]:
         async def main() -> tuple[str, bool]:
-            async with Client(build(Tools(machines, toolsets)), mode=era) as client:
+            async with Client(build(Tools(sandboxes, toolsets)), mode=era) as client:
                 result = await client.call_tool(tool, arguments)
                 return text(result), result.is_error
 

@@ -107,7 +107,7 @@ class ScriptBox:
         for name in reversed(self.says("repo_submodules", place).all("submodule")):
             self.says("repo_reset", str(self.clone / name), "", "HEAD")
         backup = self.says("repo_reset", place, "main", tip, *keep).get("backup")
-        self.says("repo_settle", place, tip)
+        self.says("repo_settle", place, tip, *keep)
         assert self.git("rev-parse", "HEAD") == tip
         assert self.git("symbolic-ref", "HEAD") == "refs/heads/main"
         return backup

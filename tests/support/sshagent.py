@@ -25,10 +25,18 @@ def ssh_agent(folder: Path, key: Path) -> Iterator[str]:
             it.terminate()
 
 
-def write_keyless_toml(machine: SshServer, folder: Path) -> None:
+def write_keyless_toml(
+    machine: SshServer, folder: Path, config_home: Path | None = None
+) -> None:
     """Write a `sandbox.toml` that names no key, nor does the ssh_config it names."""
     lines = machine.ssh_config.read_text("utf-8").splitlines()
     kept = [line for line in lines if "Identit" not in line]
     config = machine.folder / "keyless_config"
     config.write_text("\n".join([*kept, "  IdentityFile none", ""]), "utf-8")
-    machine.write_toml(folder, host="box", identity_file=None, ssh_config=str(config))
+    machine.write_toml(
+        folder,
+        config_home=config_home,
+        host="box",
+        identity_file=None,
+        ssh_config=str(config),
+    )

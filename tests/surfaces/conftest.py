@@ -6,22 +6,22 @@ import pytest
 from mcp_server import ERAS, Ask, asker
 from sshd import SshServer
 
-from mcp_adapter.machines import Machines
+from sandbox_ops.machine.sandboxes import Sandboxes
 
 
 @pytest.fixture(scope="module")
 def machines(
     sshd: SshServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Machines]:
+) -> Iterator[Sandboxes]:
     """The machines of a `sandbox.toml` that names one."""
     folder = tmp_path_factory.mktemp("mcp")
     sshd.write_toml(folder)
-    machines = Machines(folder, {})
+    machines = Sandboxes(folder, {})
     yield machines
     machines.close()
 
 
 @pytest.fixture(params=ERAS)
-def ask(request: pytest.FixtureRequest, machines: Machines) -> Ask:
+def ask(request: pytest.FixtureRequest, machines: Sandboxes) -> Ask:
     """Calls a tool in a protocol era; answers its text, and whether it is an error."""
     return asker(machines, request.param)

@@ -15,10 +15,10 @@ from processes import Child
 from sshd import SshServer
 from waiting import wait_until
 
-from mcp_adapter.machines import Machines
 from sandbox_ops import EndKind, JobState, Sandbox
 from sandbox_ops.errors import ConnectError, ConnectionLostError
 from sandbox_ops.machine import jobs
+from sandbox_ops.machine.sandboxes import Sandboxes
 
 Make = Callable[..., SshServer]
 
@@ -79,7 +79,7 @@ def test_the_command_line_says_that_what_became_of_the_tree_is_unknown(
 def test_library_and_agent_are_told_that_what_became_of_the_tree_is_unknown(
     down: SshServer, tmp_path: Path
 ) -> None:
-    machines = Machines(tmp_path, {})
+    machines = Sandboxes(tmp_path, {})
     ask = asker(machines, "auto")
     with Sandbox(down.config()) as sandbox, ThreadPoolExecutor(1) as thread:
         cancelled = sandbox.submit("sleep 7905")

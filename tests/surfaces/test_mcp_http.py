@@ -22,7 +22,7 @@ from mcp_server import COMMAND, ERAS, text
 from sshd import SshServer
 from waiting import wait_until
 
-from mcp_adapter import token
+from sandbox_ops.loopback import bearer_token
 
 
 @pytest.fixture(scope="module")
@@ -205,8 +205,8 @@ def test_a_token_that_others_can_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_the_server_starts_does_not_inherit_the_token() -> None:
-    environ = {token.VARIABLE: TOKEN, "HOME": "/root"}
-    assert token.read(None, environ) == TOKEN
+    environ = {"TOKEN": TOKEN, "HOME": "/root"}
+    assert bearer_token.read("TOKEN", None, environ) == TOKEN
     assert environ == {"HOME": "/root"}
 
 

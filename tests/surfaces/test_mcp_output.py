@@ -8,8 +8,8 @@ from mcp_server import Ask, cursor, ended, output, started
 from sshd import SshServer
 from waiting import wait_until
 
-from mcp_adapter.machines import Machines
 from mcp_adapter.tools import Tools
+from sandbox_ops.machine.sandboxes import Sandboxes
 
 
 def test_a_job_is_read_by_cursors_and_nothing_is_lost_or_twice(
@@ -96,7 +96,7 @@ def test_a_job_is_found_by_another_server(
 ) -> None:
     job = ended(ask, "echo kept")
     sshd.write_toml(tmp_path)
-    machines = Machines(tmp_path, {})
+    machines = Sandboxes(tmp_path, {})
 
     async def main() -> str:
         tools = Tools(machines)

@@ -1,10 +1,15 @@
 """The files in packaging/ say what is true of the tools, the program and its version."""
 
 import json
+import os
 import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
+
+import pytest
+from mcp_server import COMMAND, talk
 
 from mcp_adapter import catalog, prompts, workflow_catalog
 from mcp_adapter.__main__ import _parser
@@ -87,20 +92,35 @@ def test_the_bundle_lists_the_tools_prompts_and_options_that_there_are() -> None
     assert manifest["compatibility"]["runtimes"]["python"] == PROJECT["requires-python"]
     tools = (*catalog.TOOLS, *workflow_catalog.TOOLS)
     assert manifest["tools"] == [
-        {"name": tool.name, "description": tool.title} for tool in tools
+        {"name": tool.tool_name, "description": tool.title} for tool in tools
     ]
     assert manifest["prompts"] == [
         {
-            "name": prompt.name,
-            "description": prompt.words,
-            "arguments": list(prompt.arguments),
-            "text": prompt.text.replace("{", "${arguments."),
+            "name": name,
+            "description": prompt["words"],
+            "arguments": list(prompt.get("arguments", {})),
+            "text": prompt["text"].replace("{", "${arguments."),
         }
-        for prompt in prompts.PROMPTS
+        for name, prompt in prompts.specs().items()
     ]
     config = manifest["server"]["mcp_config"]
-    assert config["args"][:2] == ["-m", "mcp_adapter"]
-    options = _parser().parse_args(config["args"][2:])
+    assert config["args"][:3] == ["-P", "-m", "mcp_adapter"]
+    options = _parser().parse_args(config["args"][3:])
     assert options.toolsets == catalog.TOOLSETS
     used = json.dumps(config)
     assert all(f"${{user_config.{name}}}" in used for name in manifest["user_config"])
+
+
+@pytest.mark.parametrize("how", ["console script", "bundle"])
+def test_a_folder_of_the_adapters_name_in_a_project_is_not_run(
+    how: str, tmp_path: Path
+) -> None:
+    planted = tmp_path / "mcp_adapter"
+    planted.mkdir()
+    for name in ("__init__.py", "__main__.py"):
+        (planted / name).write_text("open('planted-ran', 'w').close()\n", "utf-8")
+    bundle = read("mcpb/manifest.json")["server"]["mcp_config"]["args"][:3]
+    words = {"console script": COMMAND, "bundle": (sys.executable, *bundle)}[how]
+    with talk(words, tmp_path, os.environ) as server:
+        assert server.begin()["result"]["serverInfo"]["name"] == "sandbox-ops"
+    assert not (tmp_path / "planted-ran").exists()

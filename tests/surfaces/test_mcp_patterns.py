@@ -25,15 +25,15 @@ from mcp_server import asker
 from sshd import SshServer
 
 from mcp_adapter.catalog import TOOLSETS, Toolset
-from mcp_adapter.machines import Machines
 from mcp_adapter.protocol import build
 from mcp_adapter.tools import Tools
+from sandbox_ops.machine.sandboxes import Sandboxes
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorial" / "agent-patterns.md"
 IDLE = "0, NVIDIA H100, GPU-a, 0, 4, 81559, 30, 580.1"
 
 
-def fixed_costs(machines: Machines) -> dict[str, int]:
+def fixed_costs(machines: Sandboxes) -> dict[str, int]:
     """What the tools' descriptions and the instructions cost, in tokens."""
 
     async def cost(*toolsets: Toolset) -> int:
@@ -69,7 +69,7 @@ def test_every_pattern_works_and_the_page_shows_it(
         "sandbox.toml": path.read_text("utf-8"),
     }
     git_project.commit(files, "Begin", push=True)
-    machines = Machines(git_project.clone, {})
+    machines = Sandboxes(git_project.clone, {})
     place = Place(
         ask=asker(machines, "auto", TOOLSETS),
         git=git_project,

@@ -19,7 +19,7 @@ from typing import Any
 
 import processes
 import pytest
-from mcp_server import COMMAND, Wire, cursor, output, started, wire
+from mcp_server import Wire, cursor, output, started, wire
 from sshd import SshServer
 from waiting import wait_until
 
@@ -337,9 +337,7 @@ def test_a_lost_connection_is_an_answer_that_says_how_to_go_on(
     record_property("connection lost: said after, ms", round(took))
     assert took < 30_000
     first, *_, note = answers[0].split("\n")
-    named = re.fullmatch(
-        r"connection lost: it is not known how (remote-\d+) ended", first
-    )
+    named = re.fullmatch(r"connection lost: it is not known how (cmd-\d+) ended", first)
     assert named, answers
     assert "do not start it again" in note
     assert f'remote_bash_output(bash_id="{named[1]}")' in note
@@ -378,4 +376,3 @@ def test_a_tools_list_is_small(agent: Agent, record_property: Record) -> None:
     size = len(json.dumps(result, separators=(",", ":")).encode())
     record_property("tools / size of tools/list", f"{len(result['tools'])} / {size} B")
     assert size < 3_000
-    assert COMMAND[1:] == ("-m", "mcp_adapter")

@@ -11,9 +11,9 @@ from mcp import Client, MCPError
 from mcp.types import INVALID_PARAMS
 from mcp_server import ERAS, parameters, text
 
-from mcp_adapter.machines import Machines
 from mcp_adapter.protocol import build
 from mcp_adapter.tools import Tools
+from sandbox_ops.machine.sandboxes import Sandboxes
 
 T = TypeVar("T")
 
@@ -41,12 +41,14 @@ def era(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(params=["memory", "stdio"])
 def play(request: pytest.FixtureRequest, era: str, tmp_path: Path) -> Play:
+    own = {"XDG_CONFIG_HOME": str(tmp_path / "own")}
+
     def run(scenario: Callable[[Client], Awaitable[T]]) -> T:
         async def main() -> T:
             server = (
-                build(Tools(Machines(tmp_path, {})))
+                build(Tools(Sandboxes(tmp_path, own)))
                 if request.param == "memory"
-                else parameters({}, tmp_path)
+                else parameters(own, tmp_path)
             )
             async with Client(server, mode=era) as client:
                 return await scenario(client)
@@ -116,7 +118,7 @@ def test_a_wrong_configuration_is_the_answer_until_it_is_right(
         result = await client.call_tool("remote_bash", {"commands": "true"})
         assert text(result) == (
             "remote_bash has no argument `commands`\n"
-            "Did you mean `command`? It takes command, description, timeout,"
+            "Did you mean `command`?\nIt takes command, description, timeout,"
             " run_in_background, sandbox."
         )
 
@@ -157,9 +159,10 @@ def test_an_unknown_tool_is_an_error_of_the_protocol(play: Play) -> None:
 def test_an_unreachable_machine_is_told_and_the_server_goes_on(
     play: Play, tmp_path: Path
 ) -> None:
-    (tmp_path / "sandbox.toml").write_text(
-        '[sandboxes.a]\nhost = "127.0.0.1"\nport = 1\n', "utf-8"
-    )
+    own = tmp_path / "own/sandbox-ops"
+    own.mkdir(parents=True)
+    machine = '[sandboxes.a]\nhost = "127.0.0.1"\nport = 1\n'
+    (own / "config.toml").write_text(machine, "utf-8")
 
     async def scenario(client: Client) -> None:
         result = await client.call_tool("remote_bash", {"command": "true"})

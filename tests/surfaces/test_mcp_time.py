@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import statistics
 import time
@@ -95,8 +96,9 @@ def test_sixty_commands_under_way_hold_nobody_up(play: Play) -> None:
             arguments = {"command": command, "timeout": 300_000}
             return text(await client.call_tool("remote_bash", arguments))
 
-        waiting = [asyncio.ensure_future(bash("sleep 3017")) for _ in range(60)]
-        while await bash("pgrep -fc '^sleep 3017'") != "60":
+        sleep = f"sleep 3017.{os.getpid()}"  # not that of a test beside this one
+        waiting = [asyncio.ensure_future(bash(sleep)) for _ in range(60)]
+        while await bash(f"pgrep -fc '^{sleep}'") != "60":
             pass
         quick, listed = [], []
         for _ in range(10):
@@ -109,7 +111,7 @@ def test_sixty_commands_under_way_hold_nobody_up(play: Play) -> None:
             listed.append(time.perf_counter() - began)
         assert statistics.median(quick) < 1
         assert statistics.median(listed) < 0.05
-        await bash("pkill -f '^sleep 3017'")
+        await bash(f"pkill -f '^{sleep}'")
         for answer in await asyncio.gather(*waiting):
             assert answer.startswith("exit code 143 (signal TERM")
 

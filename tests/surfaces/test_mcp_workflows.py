@@ -16,9 +16,9 @@ from sshd import SshServer
 from waiting import wait_until
 
 from mcp_adapter.catalog import TOOLSETS
-from mcp_adapter.machines import Machines
 from mcp_adapter.protocol import build
 from mcp_adapter.tools import Tools
+from sandbox_ops.machine.sandboxes import Sandboxes
 
 CONFIGURED = """
 [project]
@@ -43,15 +43,15 @@ def git(sshd: SshServer, tmp_path_factory: pytest.TempPathFactory) -> GitProject
 
 
 @pytest.fixture(scope="module")
-def machines(git: GitProject) -> Iterator[Machines]:
-    machines = Machines(git.clone, {})
-    yield machines
-    machines.close()
+def sandboxes(git: GitProject) -> Iterator[Sandboxes]:
+    sandboxes = Sandboxes(git.clone, {})
+    yield sandboxes
+    sandboxes.close()
 
 
 @pytest.fixture(params=ERAS)
-def ask(request: pytest.FixtureRequest, machines: Machines) -> Ask:
-    return asker(machines, request.param, TOOLSETS)
+def ask(request: pytest.FixtureRequest, sandboxes: Sandboxes) -> Ask:
+    return asker(sandboxes, request.param, TOOLSETS)
 
 
 @pytest.fixture
@@ -62,8 +62,8 @@ def ready(ask: Ask) -> Ask:
     return ask
 
 
-def on_the_machine(machines: Machines, git: GitProject) -> Path:
-    return Path(machines.sandbox().config.workspace) / git.name
+def on_the_machine(sandboxes: Sandboxes, git: GitProject) -> Path:
+    return Path(sandboxes.get().config.workspace) / git.name
 
 
 def test_before_the_setup_a_verb_names_the_call_that_does_it(ask: Ask) -> None:
@@ -76,7 +76,7 @@ def test_before_the_setup_a_verb_names_the_call_that_does_it(ask: Ask) -> None:
 def test_setup_says_its_steps_and_what_comes_next(ready: Ask) -> None:
     said, _ = ready("remote_setup")
     first, *steps, last = said.split("\n")
-    assert first.startswith("ready (")
+    assert first == "ready (nothing to do)"
     assert [step.split(":")[0] for step in steps] == [
         "ok clone",
         "ok logs",
@@ -110,6 +110,8 @@ def test_a_change_is_synced_trained_watched_and_fetched(
 
     said, _ = ready("remote_fetch", bash_id=job[1], dry_run=True, into="home/night")
     assert "would come" in said
+    next_call = f'remote_fetch(bash_id="{job[1]}", into="home/night")'
+    assert said.endswith(f"next: {next_call}")
     assert not (git.clone / "home").exists()
     said, is_error = ready("remote_fetch", bash_id=job[1], into="home/night")
     assert not is_error
@@ -119,13 +121,13 @@ def test_a_change_is_synced_trained_watched_and_fetched(
 
 
 def test_a_reset_is_told_first_and_done_when_confirmed(
-    ready: Ask, git: GitProject, machines: Machines
+    ready: Ask, git: GitProject, sandboxes: Sandboxes
 ) -> None:
-    edited = on_the_machine(machines, git) / "README.md"
+    edited = on_the_machine(sandboxes, git) / "README.md"
     edited.write_text("edited there\n")
     said, is_error = ready("remote_sync", push=True)
     assert is_error
-    assert "See it: remote_reset()." in said
+    assert "See it: remote_reset()\n" in said
     said, is_error = ready("remote_reset")
     assert not is_error
     assert said.startswith("nothing was done; it would go from ")
@@ -185,25 +187,25 @@ def test_outside_of_a_project_the_machine_is_looked_at_all_the_same(
     sshd: SshServer, tmp_path: Path
 ) -> None:
     sshd.write_toml(tmp_path)
-    machines = Machines(tmp_path, {})
-    ask = asker(machines, "auto", TOOLSETS)
+    sandboxes = Sandboxes(tmp_path, {})
+    ask = asker(sandboxes, "auto", TOOLSETS)
     said, is_error = ask("remote_monitor")
     assert not is_error
     assert said.startswith("test: ")
     said, is_error = ask("remote_setup")
     assert is_error
     assert "no project" in said
-    machines.close()
+    sandboxes.close()
 
 
-def test_the_verbs_are_there_only_when_asked_for(machines: Machines) -> None:
+def test_the_verbs_are_there_only_when_asked_for(sandboxes: Sandboxes) -> None:
     async def main() -> None:
-        async with Client(build(Tools(machines))) as client:
+        async with Client(build(Tools(sandboxes))) as client:
             assert len((await client.list_tools()).tools) == 3
             assert not client.server_capabilities.prompts
             with pytest.raises(MCPError, match="Unknown tool: remote_stop"):
                 await client.call_tool("remote_stop", {"bash_id": "remote-1"})
-        async with Client(build(Tools(machines, ["workflow"]))) as client:
+        async with Client(build(Tools(sandboxes, ["workflow"]))) as client:
             names = [tool.name for tool in (await client.list_tools()).tools]
             assert names == [f"remote_{verb}" for verb in ("setup", "sync", "train", "monitor", "reset", "fetch", "stop")]  # fmt: skip
 
@@ -212,10 +214,10 @@ def test_the_verbs_are_there_only_when_asked_for(machines: Machines) -> None:
 
 @pytest.mark.parametrize("era", ERAS)
 def test_both_toolsets_cost_less_than_7_kb_and_say_what_is_destructive(
-    era: str, machines: Machines
+    era: str, sandboxes: Sandboxes
 ) -> None:
     async def main() -> None:
-        async with Client(build(Tools(machines, TOOLSETS)), mode=era) as client:
+        async with Client(build(Tools(sandboxes, TOOLSETS)), mode=era) as client:
             listed = await client.list_tools()
             raw = listed.model_dump(mode="json", by_alias=True, exclude_none=True)
             assert len(json.dumps(raw, separators=(",", ":"))) < 7_000
@@ -230,9 +232,9 @@ def test_both_toolsets_cost_less_than_7_kb_and_say_what_is_destructive(
 
 
 @pytest.mark.parametrize("era", ERAS)
-def test_prompts_are_listed_and_given(era: str, machines: Machines) -> None:
+def test_prompts_are_listed_and_given(era: str, sandboxes: Sandboxes) -> None:
     async def main() -> None:
-        async with Client(build(Tools(machines, TOOLSETS)), mode=era) as client:
+        async with Client(build(Tools(sandboxes, TOOLSETS)), mode=era) as client:
             prompts = (await client.list_prompts()).prompts
             assert [prompt.name for prompt in prompts][:2] == ["change_and_run", "long_training"]  # fmt: skip
             got = await client.get_prompt("troubleshoot", {"job": "remote-7"})
@@ -255,11 +257,11 @@ def test_a_setup_tells_its_steps_while_it_works(
     async def beat(_elapsed_s: float, words: str) -> None:
         beats.append(words)
 
-    machines = Machines(git.clone, {})
-    tools = Tools(machines, TOOLSETS)
+    sandboxes = Sandboxes(git.clone, {})
+    tools = Tools(sandboxes, TOOLSETS)
     answer = asyncio.run(tools.call("remote_setup", {}, beat))
-    machines.close()
-    assert answer.text.startswith("ready ("), answer.text
+    sandboxes.close()
+    assert answer.text.startswith("ready (3 steps changed)\n"), answer.text
     assert beats
     assert beats[0].endswith(": logs: changed")
 

@@ -209,7 +209,7 @@ def test_the_users_file_and_the_projects_are_one_configuration(
         identity_file=f"{own.parent}/key",
         ssh_config=f"{home}/conf",
     )
-    assert found.origins() == {
+    assert found.config.origins_of() == {
         "host": f"{own}:2: `sandboxes.gpu1.host`",
         "identity_file": f"{own}:3: `sandboxes.gpu1.identity_file`",
         "ssh_config": f"{own}:4: `sandboxes.gpu1.ssh_config`",

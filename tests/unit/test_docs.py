@@ -121,10 +121,7 @@ def test_the_reference_has_the_tools_of_the_server_with_their_arguments() -> Non
             r"^## (\w+)$", (ROOT / page).read_text("utf-8"), re.MULTILINE
         )
     }
-    assert told == {
-        tool.name: [argument.name for argument in tool.arguments]
-        for tool in catalog.TOOLS
-    }
+    assert told == {tool.tool_name: list(tool.model_fields) for tool in catalog.TOOLS}
 
 
 def test_the_reference_has_every_option_of_the_server() -> None:
@@ -139,16 +136,19 @@ def test_the_reference_has_every_option_of_the_server() -> None:
 def test_the_reference_has_the_second_toolset() -> None:
     section = _section("docs/reference/mcp-tools.md", "The second toolset")
     rows = dict(re.findall(r"^\| `(remote_\w+)` \| (.*) \|$", section, re.MULTILINE))
-    assert list(rows) == [tool.name for tool in workflow_catalog.TOOLS]
+    assert list(rows) == [tool.tool_name for tool in workflow_catalog.TOOLS]
     for tool in workflow_catalog.TOOLS:
-        told = set(re.findall(r"`(\w+)`", rows[tool.name]))
-        assert told >= {argument.name for argument in tool.arguments} - {"bash_id"}
+        told = set(re.findall(r"`(\w+)`", rows[tool.tool_name]))
+        assert told >= set(tool.model_fields) - {"bash_id"}
 
 
 def test_every_setting_is_in_the_reference() -> None:
     page = (ROOT / "docs/reference/configuration.md").read_text("utf-8")
-    rows = re.findall(r"^\| `([\w.]+)` \| `(SANDBOX_OPS_\w+)` \|", page, re.MULTILINE)
-    assert rows == [(key.path, key.variable) for key in config.KEYS]
+    row = re.compile(r"^\| `([\w.]+)` \| `(SANDBOX_OPS_\w+)` \| (.*) \|$", re.MULTILINE)
+    assert [
+        (path, variable, text.endswith("(yours)"))
+        for path, variable, text in row.findall(page)
+    ] == [(key.path, key.variable, key.user_only) for key in config.KEYS]
     names = set(re.findall(r"^\| `(SSH_\w+)` \|", page, re.MULTILINE))
     assert names == set(config.SSH_VARIABLES)
 

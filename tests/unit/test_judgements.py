@@ -54,7 +54,7 @@ def test_variables_and_doubled_braces_are_the_shells() -> None:
 def test_a_missing_setting_names_every_one() -> None:
     with pytest.raises(UsageError, match="needs steps, lr") as caught:
         template.fill("t {steps} {lr} {seed}", {"seed": "1"})
-    assert "--set steps=... --set lr=..." in caught.value.hint
+    assert "sandbox-ops train --set steps=VALUE --set lr=VALUE" in caught.value.hint
 
 
 @pytest.mark.parametrize("fill", [template.fill, template.fill_given])
@@ -117,6 +117,15 @@ def test_idle_memory_and_unknown_figures_are_no_use() -> None:
     assert preflight.gpu_busy(gpu(), ()) == ""
 
 
+def test_a_driver_that_does_not_answer_is_an_objection() -> None:
+    status = MachineStatus(gpus=None, gpu_error="Unrecognised NVIDIA driver")
+    for wanted in (None, 1):
+        chosen, (objection,) = train.choose(status, wanted)
+        assert (chosen, objection.force) == ((), "gpu-driver")
+        assert "Unrecognised NVIDIA driver" in objection.message
+    assert train.choose(status, 0) == ((), ())
+
+
 def test_a_machine_without_gpus_needs_none() -> None:
     status = MachineStatus(gpus=None, gpu_error="nvidia-smi is not installed")
     assert train.choose(status, None) == ((), ())
@@ -145,13 +154,16 @@ def test_a_low_disk_is_told(disk: Disk | None, words: str) -> None:
 def test_code_there_that_is_not_the_code_here_is_told() -> None:
     there = Tree(path="/w/x", head="a" * 40)
     here = LocalTree(root="/x", branch="main", commit="a" * 40, checked_out="main")
-    assert train.stale(there, here) == ()
-    assert train.stale(there, None) == ()
+    assert train.code_objections(there, here) == ()
+    assert train.code_objections(there, None) == ()
     behind = LocalTree(root="/x", branch="main", commit="b" * 40, checked_out="main")
-    (objection,) = train.stale(there, behind)
+    (objection,) = train.code_objections(there, behind)
     assert objection.message == "/w/x is at aaaaaaaaaa, main here at bbbbbbbbbb"
     edited = Tree(path="/w/x", head="a" * 40, edits=(" M t.py",), unpushed=("abc x",))
-    assert [o.force for o in train.stale(edited, here)] == ["stale-code", "unpushed"]
+    assert [o.force for o in train.code_objections(edited, here)] == [
+        "stale-code",
+        "unpushed",
+    ]
 
 
 def test_only_jobs_that_use_the_tree_count() -> None:
@@ -162,7 +174,10 @@ def test_only_jobs_that_use_the_tree_count() -> None:
         job(4, cwd="/w/x", foreground=True),
         job(5, project_path="/w/x", state=JobState.FAILED),
     )
-    assert [j.id for j in preflight.users(jobs, "/w/x")] == ["remote-1", "remote-2"]
+    assert [j.id for j in preflight.jobs_using(jobs, "/w/x")] == [
+        "remote-1",
+        "remote-2",
+    ]
 
 
 # -- outputs ----------------------------------------------------------------------
@@ -172,6 +187,64 @@ def test_only_jobs_that_use_the_tree_count() -> None:
 def test_an_output_outside_of_the_project_is_named(bad: str) -> None:
     with pytest.raises(ConfigError, match="not a path below"):
         outputs.patterns(Project(outputs=("models/", bad)))
+
+
+@pytest.mark.parametrize(
+    ("path", "declared"),
+    [
+        ("models/a.pt", True),
+        ("models/deep/a.pt", True),
+        ("results/run1/m.json", True),
+        ("results/run1/deep/m.json", False),
+        ("conftest.py", False),
+        ("Makefile", False),
+        (".envrc", False),
+        (".claude/settings.json", False),
+        ("modelsx/a", False),
+        ("models", True),
+    ],
+)
+def test_only_what_was_declared_may_come(path: str, declared: bool) -> None:
+    assert outputs.is_declared(path, ("models", "results/*/*.json")) is declared
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("models/a.pt", ""),
+        ("models/.envrc", "its name begins with a dot"),
+        ("models/.git-hooks/x", "its name begins with a dot"),
+        ("models/x/.metadata", "its name begins with a dot"),
+        (".cache/x.pt", ""),
+        (".cache/.x", "its name begins with a dot"),
+        ("ckpt/1/.metadata", ""),
+        ("models/.keep", ""),
+        ("models/README", "git tracks it here"),
+        ("models/LICENSE", ""),
+    ],
+)
+def test_names_with_a_dot_and_tracked_files_come_only_by_name(
+    path: str, reason: str
+) -> None:
+    declared = (
+        "models",
+        ".cache",
+        "ckpt/*/.metadata",
+        "models/.keep",
+        "models/LICENSE",
+    )
+    tracked = {"models/README", "models/LICENSE"}
+    assert outputs.left_out(path, declared, tracked) == reason
+
+
+def test_edits_of_outputs_alone_are_no_edits() -> None:
+    edits = (
+        " M results/a",
+        "R  results/b -> results/c",
+        "R  results/d -> code",
+        " M x",
+    )
+    assert outputs.edits_without(edits, ("results",)) == edits[2:]
 
 
 def test_outputs_cover_what_lies_in_them() -> None:

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mcp_adapter import marks
-from mcp_adapter.answers import Answer
+from mcp_adapter.answers import ToolAnswer
 from sandbox_ops.errors import TimedOutError, UsageError
-from sandbox_ops.text import clean, formatting, paging, remote_text
+from sandbox_ops.text import clean, formatting, marks, paging, remote_text
 
 SMALL = 6_000  # characters
 TIMES = 8
@@ -47,7 +46,7 @@ SHOWING: dict[str, Callable[[str], object]] = {
     "a stream": stream,
     "one line": formatting.one_line,
     "marks": marks.remote,
-    "an answer": Answer,
+    "an answer": ToolAnswer,
     "filtered": lambda text: paging.filtered(text.encode("utf-8", "replace"), "x$"),
 }
 

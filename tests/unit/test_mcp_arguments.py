@@ -2,12 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_adapter import arguments, catalog, workflow_catalog
+from mcp_adapter import catalog, workflow_catalog
+from mcp_adapter.tool_arguments import ToolArguments
 from sandbox_ops.errors import UsageError
 
 
 def test_what_is_absent_is_the_default_and_null_is_absent() -> None:
-    assert arguments.read(catalog.REMOTE_BASH, {"command": "x", "timeout": None}) == {
+    assert catalog.RemoteBash.read({"command": "x", "timeout": None}).model_dump() == {
         "command": "x",
         "description": "",
         "timeout": None,
@@ -17,104 +18,142 @@ def test_what_is_absent_is_the_default_and_null_is_absent() -> None:
 
 @pytest.mark.parametrize("sent", [500, "500", " 500 ", 500.0, "500.0"])
 def test_a_number_may_come_as_text(sent: object) -> None:
-    given = arguments.read(catalog.REMOTE_BASH, {"command": "x", "timeout": sent})
+    given = dict(catalog.RemoteBash.read({"command": "x", "timeout": sent}))
     assert given["timeout"] == 500
 
 
 @pytest.mark.parametrize("sent", [True, "true", "True", 1])
 def test_a_truth_may_come_as_text(sent: object) -> None:
-    given = arguments.read(
-        catalog.REMOTE_BASH, {"command": "x", "run_in_background": sent}
-    )
+    given = dict(catalog.RemoteBash.read({"command": "x", "run_in_background": sent}))
     assert given["run_in_background"] is True
 
 
 def test_zero_and_absence_are_told_apart() -> None:
-    read = arguments.read
-    file = {"file_path": "/x"}
-    assert read(catalog.REMOTE_FILE_READ, file)["offset"] is None
-    assert read(catalog.REMOTE_FILE_READ, file | {"offset": "0"})["offset"] == 0
+    read, file = catalog.RemoteFileRead.read, {"file_path": "/x"}
+    assert dict(read(file))["offset"] is None
+    assert dict(read(file | {"offset": "0"}))["offset"] == 0
 
 
 @pytest.mark.parametrize(
     ("tool", "sent", "message"),
     [
         (
-            catalog.REMOTE_BASH,
+            catalog.RemoteBash,
             {"cmd": "x"},
             (
-                "remote_bash has no argument `cmd`\nDid you mean `command`? It takes"
+                "remote_bash has no argument `cmd`\nDid you mean `command`?\nIt takes"
                 " command, description, timeout, run_in_background."
             ),
         ),
         (
-            catalog.REMOTE_BASH,
+            catalog.RemoteBash,
             {"command": "x", "time_out": 1},
             (
-                "remote_bash has no argument `time_out`\nDid you mean `timeout`? It takes"
+                "remote_bash has no argument `time_out`\nDid you mean `timeout`?\nIt takes"
                 " command, description, timeout, run_in_background."
             ),
         ),
         (
-            catalog.REMOTE_FILE_READ,
+            catalog.RemoteFileRead,
             {"zzz": "x"},
             (
                 "remote_file_read has no argument `zzz`\n"
                 "It takes file_path, offset, limit."
             ),
         ),
-        (catalog.REMOTE_BASH, {}, "remote_bash needs the argument `command`"),
-        (catalog.REMOTE_BASH, None, "remote_bash needs the argument `command`"),
+        (catalog.RemoteBash, {}, "remote_bash needs the argument `command`"),
         (
-            catalog.REMOTE_BASH,
+            catalog.RemoteBash,
             {"command": ["ls"]},
             "`command` must be text without NUL, not ['ls']",
         ),
         (
-            catalog.REMOTE_BASH,
+            catalog.RemoteBash,
             {"command": "a\0b"},
             "`command` must be text without NUL, not 'a\\x00b'",
         ),
         (
-            catalog.REMOTE_BASH,
+            catalog.RemoteBash,
             {"command": "x", "timeout": "soon"},
             "`timeout` must be a whole number, not 'soon'",
         ),
         (
-            catalog.REMOTE_BASH,
+            catalog.RemoteBash,
             {"command": "x", "timeout": True},
             "`timeout` must be a whole number, not True",
         ),
         (
-            catalog.REMOTE_BASH,
+            catalog.RemoteBash,
             {"command": "x", "timeout": 1e300},
             "`timeout` must be a whole number, not 1e+300",
         ),
         (
-            catalog.with_sandboxes(catalog.REMOTE_BASH, ("a", "b")),
+            catalog.RemoteBash.with_sandboxes(("a", "b")),
             {"command": "x", "sandbox": "c"},
             "`sandbox` must be one of a, b, not 'c'",
         ),
     ],
 )
 def test_a_wrong_argument_is_named_with_what_is_right(
-    tool: catalog.ToolSpec, sent: dict[str, object] | None, message: str
+    tool: type[ToolArguments], sent: dict[str, object], message: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        arguments.read(tool, sent)
+        tool.read(sent)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("tool", "name", "value", "advice"),
+    [
+        ("Bash", "timeout_s", 60, "in milliseconds: timeout=60000."),
+        ("Bash", "timeout_seconds", "soon", "`timeout`? It is in milliseconds."),
+        ("Bash", "cwd", "/x", "Begin the command with it: cd /ABSOLUTE/PATH && ..."),
+        ("Bash", "env", {"A": "1"}, "export NAME=VALUE; ..."),
+        ("Bash", "wait", True, "unless `run_in_background` is true."),
+        ("BashOutput", "wait", 5, "Ask again with since=CURSOR of the last answer."),
+        ("BashOutput", "kill", True, "To end a job: sandbox-ops stop JOB"),
+        ("BashOutput", "tail", 5, "Without `since` it gives the end of the output"),
+        ("BashOutput", "job_id", "x", "Did you mean `bash_id`?"),
+        ("FileRead", "tail", 5, "`limit` alone gives the last lines."),
+    ],
+)
+def test_an_argument_of_other_tools_is_answered_with_what_does_it_here(
+    tool: str, name: str, value: object, advice: str
+) -> None:
+    spec: type[ToolArguments] = getattr(catalog, f"Remote{tool}")
+    with pytest.raises(UsageError) as caught:
+        spec.read({name: value})
+    assert advice in caught.value.hint
+    assert caught.value.hint.endswith(f"It takes {', '.join(spec.model_fields)}.")
+
+
+@pytest.mark.parametrize(("sent", "job"), [(1, "1"), (" remote-1 ", "remote-1")])
+def test_a_job_may_be_a_number(sent: object, job: str) -> None:
+    read = catalog.RemoteBashOutput.read({"bash_id": sent})
+    assert dict(read)["bash_id"] == job
+
+
+@pytest.mark.parametrize("sent", [True, 1.5, [1], "a\0b"])
+def test_what_is_no_job_is_told_what_a_job_is(sent: object) -> None:
+    with pytest.raises(UsageError, match="`bash_id` must be a job: its id, its number"):
+        catalog.RemoteBashOutput.read({"bash_id": sent})
+
+
+def test_json_nested_deep_inside_of_a_text_is_refused() -> None:
+    with pytest.raises(UsageError, match="`settings` must be an object such as"):
+        workflow_catalog.RemoteTrain.read({"settings": "{" * 20_000})
 
 
 @given(st.dictionaries(st.text(), st.one_of(st.text(), st.floats(), st.booleans())))
 def test_any_arguments_are_read_or_refused(sent: dict[str, object]) -> None:
-    for tool in catalog.TOOLS:
-        known = {a.name: sent[k] for a, k in zip(tool.arguments, sent, strict=False)}
+    for tool in (*catalog.TOOLS, *workflow_catalog.TOOLS):
+        known = dict(zip(tool.model_fields, sent.values(), strict=False))
         for arguments_sent in (sent, known):
             try:
-                given_values = arguments.read(tool, arguments_sent)
+                given_values = tool.read(arguments_sent)
             except UsageError:
                 continue
-            assert set(given_values) == {a.name for a in tool.arguments}
+            assert set(dict(given_values)) == set(tool.model_fields)
 
 
 @pytest.mark.parametrize(
@@ -129,13 +168,13 @@ def test_any_arguments_are_read_or_refused(sent: dict[str, object]) -> None:
 def test_a_list_may_be_one_text_or_json_in_a_text(
     sent: object, value: tuple[str, ...]
 ) -> None:
-    assert arguments.read(workflow_catalog.TRAIN, {"force": sent})["force"] == value
+    assert dict(workflow_catalog.RemoteTrain.read({"force": sent}))["force"] == value
 
 
 @pytest.mark.parametrize("sent", [["nonsense"], [1], {"a": 1}, "nonsense"])
 def test_a_list_of_something_else_is_refused(sent: object) -> None:
     with pytest.raises(UsageError, match="`force` must be"):
-        arguments.read(workflow_catalog.TRAIN, {"force": sent})
+        workflow_catalog.RemoteTrain.read({"force": sent})
 
 
 @pytest.mark.parametrize(
@@ -143,11 +182,11 @@ def test_a_list_of_something_else_is_refused(sent: object) -> None:
     [{"steps": 5, "lr": "1e-3", "amp": True}, '{"steps":5,"lr":"1e-3","amp":true}'],
 )
 def test_settings_are_texts_by_name(sent: object) -> None:
-    given = arguments.read(workflow_catalog.TRAIN, {"settings": sent})["settings"]
+    given = dict(workflow_catalog.RemoteTrain.read({"settings": sent}))["settings"]
     assert given == {"steps": "5", "lr": "1e-3", "amp": "true"}
 
 
 @pytest.mark.parametrize("sent", [["steps=5"], "steps=5", {"steps": [5]}, 5])
 def test_settings_of_another_form_are_refused(sent: object) -> None:
     with pytest.raises(UsageError, match="`settings` must be an object such as"):
-        arguments.read(workflow_catalog.TRAIN, {"settings": sent})
+        workflow_catalog.RemoteTrain.read({"settings": sent})

@@ -3,12 +3,12 @@
 import pytest
 
 from mcp_adapter import catalog, workflow_catalog
-from mcp_adapter.marks import TOOL_CALLS, Calls
+from mcp_adapter.calls import TOOL_CALLS, Calls
 from sandbox_ops.errors import NextStep, RefusedError
 
-TOOLS = {tool.name: tool for tool in (*catalog.TOOLS, *workflow_catalog.TOOLS)}
+TOOLS = {tool.tool_name: tool for tool in (*catalog.TOOLS, *workflow_catalog.TOOLS)}
 ALL = Calls(tools=frozenset(TOOLS))
-DEFAULT = Calls(tools=frozenset(tool.name for tool in catalog.TOOLS))
+DEFAULT = Calls(tools=frozenset(tool.tool_name for tool in catalog.TOOLS))
 
 
 @pytest.mark.parametrize(
@@ -84,5 +84,5 @@ def test_each_call_names_a_tool_and_arguments_that_there_are() -> None:
     for calls in TOOL_CALLS.values():
         for call in calls:
             tool = TOOLS[call.tool]
-            known = {argument.name for argument in tool.arguments} | {""}
+            known = set(tool.model_fields) | {""}
             assert {*call.options.values(), *call.fixed} <= known

@@ -25,6 +25,17 @@ def test_lines_are_numbered_and_the_next_call_is_given() -> None:
     )
 
 
+def test_the_next_call_asks_for_as_many_lines_as_this_one() -> None:
+    answer = file_pages.lines(piece(101, 20), from_end=False, limit=20)
+    call = 'remote_file_read(file_path="/w/a.log", offset=121, limit=20)'
+    assert f"\nnext: {call}\n" in answer.text
+
+
+def test_a_path_of_any_length_breaks_no_limit() -> None:
+    answer = file_pages.lines(piece(1, 2, path="/" + "x" * 40_000), from_end=False)
+    assert len(answer.text) <= answers.LIMIT
+
+
 def test_a_tail_is_told_with_the_call_for_what_comes_before() -> None:
     answer = file_pages.lines(piece(4951, 50, at_end=True), from_end=True)
     assert answer.text.split("\n")[:2] == [

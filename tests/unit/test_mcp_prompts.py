@@ -5,26 +5,28 @@ import re
 import pytest
 
 from mcp_adapter import catalog, workflow_catalog
-from mcp_adapter.prompts import PROMPTS, PromptSpec, filled
+from mcp_adapter.prompts import filled, instructions, specs
 from sandbox_ops.errors import UsageError
 
 
-@pytest.mark.parametrize("prompt", PROMPTS, ids=lambda prompt: prompt.name)
-def test_a_prompt_is_whole_with_and_without_its_arguments(prompt: PromptSpec) -> None:
-    assert prompt.arguments.keys() == prompt.absent.keys()
-    bare = filled(prompt.name, None)
+@pytest.mark.parametrize("name", specs())
+def test_a_prompt_is_whole_with_and_without_its_arguments(name: str) -> None:
+    bare = filled(name, None)
     assert "{" not in bare
-    given = filled(prompt.name, {name: f"<{name}>" for name in prompt.arguments})
-    for name in prompt.arguments:
-        assert f"<{name}>" in given
+    arguments = specs()[name].get("arguments", {})
+    message = filled(name, {each: f"<{each}>" for each in arguments})
+    assert all(f"<{each}>" in message for each in arguments)
 
 
 def test_a_prompt_names_tools_that_are_there() -> None:
-    known = {tool.name for tool in (*catalog.TOOLS, *workflow_catalog.TOOLS)}
-    for prompt in PROMPTS:
-        assert set(re.findall(r"remote_[a-z_]+", prompt.text)) <= known
-    for words in (catalog.INSTRUCTIONS, workflow_catalog.INSTRUCTIONS):
-        assert set(re.findall(r"remote_[a-z_]+", words)) <= known
+    known = {tool.tool_name for tool in (*catalog.TOOLS, *workflow_catalog.TOOLS)}
+    texts = [
+        *(prompt["text"] for prompt in specs().values()),
+        instructions(has_workflows=True),
+        instructions(has_workflows=False),
+    ]
+    for text in texts:
+        assert set(re.findall(r"remote_[a-z_]+", text)) <= known
 
 
 def test_what_is_given_is_not_read_as_a_hole() -> None:

@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from mcp_adapter import marks
-from mcp_adapter.answers import LIMIT, Answer
+from mcp_adapter.answers import LIMIT, ToolAnswer
 from sandbox_ops.cli import output
 from sandbox_ops.errors import RefusedError
-from sandbox_ops.text import clean, formatting, remote_text
+from sandbox_ops.text import clean, formatting, marks, remote_text
 from sandbox_ops.text.console import SafeConsole
 
 ROOT = Path(__file__).parents[2]
@@ -107,7 +106,7 @@ def test_an_error_has_no_line_of_the_machine_that_begins_as_ours_do() -> None:
 
 @given(st.lists(st.sampled_from([*HOSTILE, "[sandbox-ops: ", "\n", "a"])).map("".join))
 def test_no_answer_of_a_tool_is_unsafe_or_has_a_forged_note(said: str) -> None:
-    text = Answer(said).text
+    text = ToolAnswer(said).text
     assert harmless(text)
     assert not posing(text)
 
@@ -115,13 +114,13 @@ def test_no_answer_of_a_tool_is_unsafe_or_has_a_forged_note(said: str) -> None:
 @given(st.text())
 def test_a_note_of_ours_is_told_from_what_the_machine_says(said: str) -> None:
     said = said.replace("\r", "")
-    text = Answer(marks.join(marks.remote(said), marks.note("ours"))).text
+    text = ToolAnswer(marks.join(marks.remote(said), marks.note("ours"))).text
     assert text.endswith("[sandbox-ops: ours]")
     assert not posing(text.removesuffix("[sandbox-ops: ours]"))
 
 
 def test_no_answer_is_longer_than_a_host_takes() -> None:
-    answer = Answer("begin\n" + "x" * 10 * LIMIT + "\nend", is_error=True)
+    answer = ToolAnswer("begin\n" + "x" * 10 * LIMIT + "\nend", is_error=True)
     assert len(answer.text) <= LIMIT
     assert answer.text.startswith("begin\n")
     assert answer.text.endswith("\nend")

@@ -2,6 +2,7 @@
 
 import contextlib
 import subprocess
+import time
 
 import pytest
 from hypothesis import example, given, settings
@@ -242,3 +243,18 @@ def test_a_branch_is_what_git_takes_for_one(name: str) -> None:
     else:
         with pytest.raises(UsageError, match="is not a branch name"):
             explanations.check_branch(name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["repository '", "Remote branch ", "a", ".lock' ", "://x:", "x" * 39 + "\n"],
+)
+def test_the_time_for_gits_words_grows_with_their_length(text: str) -> None:
+    def seconds(length: int) -> float:
+        stderr = (text * length)[:length]
+        begin = time.process_time()
+        explanations.explain(stderr)
+        return time.process_time() - begin
+
+    small = max(min(seconds(40_000) for _ in range(3)), 0.002)
+    assert min(seconds(160_000) for _ in range(3)) < 8 * small

@@ -3,7 +3,7 @@
 #
 # Moves the clean clone at PATH from commit BEFORE to COMMIT on BRANCH, never over a
 # file that git does not know. BRANCH must have been fetched. Says `backup=REF`, where
-# BEFORE is not upstream any more and was kept, or empty.
+# BEFORE is on no branch upstream any more and was kept, or empty.
 set -eu
 
 refuse() {
@@ -18,7 +18,7 @@ branch=$2 commit=$3 before=$4 backup=
   refuse "somebody moved HEAD in $1 meanwhile"
 
 if [ -n "$before" ] &&
-  ! git merge-base --is-ancestor "$before" "refs/remotes/origin/$branch"; then
+  [ -n "$(git rev-list --max-count=1 "$before" --not --remotes)" ]; then
   backup=refs/sandbox-ops/backup/$(date -u +%Y%m%dT%H%M%SZ)-$$
   git update-ref "$backup" "$before"
 fi
@@ -29,7 +29,7 @@ if ! said=$(git -c core.quotePath=true checkout -q --no-overwrite-ignore \
   *"would be overwritten"* | *"would lose untracked"*)
     tab=$(printf '\t')
     printf '%s\n' "$said" | sed -n "s/^$tab/item=/p"
-    refuse "files there that git does not know are in the way of incoming ones:"
+    refuse "files there that are edited, or that git does not know, are in the way of incoming ones:"
     ;;
   esac
   printf '%s\n' "$said" >&2

@@ -5,8 +5,9 @@
 # (a submodule) HEAD stays where it is. Whatever that could lose is rescued first, to
 # refs/sandbox-ops/backup/TIME-N, and the rescue is verified; without one nothing is
 # touched. Its tree is the work tree with untracked files, byte for byte; its parents are
-# HEAD, the index, and what else was under way. Ignored files stay, and so do untracked
-# ones under KEEP. Says `backup=REF`, empty where there was nothing to rescue.
+# HEAD, the index, and what else was under way. Ignored files stay, and so do those
+# under KEEP: untracked ones where they are, tracked ones with the content they have.
+# Says `backup=REF`, empty where there was nothing to rescue.
 set -eu
 
 refuse() {
@@ -27,9 +28,34 @@ head=$(git rev-parse -q --verify HEAD || :)
 base=${head:-$(git hash-object -t tree --stdin </dev/null)}
 tab=$(printf '\t')
 work=$(mktemp -d "$folder/sandbox-ops.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+trap 'put_back; rm -rf "$work"' EXIT
 trap 'exit 143' HUP INT TERM
 
+set_aside() { # the edited files of these pathspecs; the reset would put the old ones back
+  mkdir "$work/kept"
+  # shellcheck disable=SC2016 # here and below: of the inner sh
+  quoted diff-index --name-only --diff-filter=M -z "$base" -- "$@" | kept=$work/kept xargs -0 sh -c '
+    for file; do
+      [ -f "$file" ] && [ ! -L "$file" ] || continue
+      place=$kept/$file
+      mkdir -p "${place%/*}"
+      mv -- "$file" "$place"
+    done' sh
+}
+put_back() {
+  [ -d "$work/kept" ] || return 0
+  top=$PWD
+  cd "$work/kept"
+  # shellcheck disable=SC2016
+  find . -type f -print0 | top=$top xargs -0 sh -c '
+    for file; do
+      place=$top/$file
+      mkdir -p "${place%/*}"
+      mv -f -- "$file" "$place"
+    done' sh
+  cd "$top"
+  rm -rf "$work/kept"
+}
 quoted() { # git, with names one a line whatever they hold
   git -c core.quotePath=true -c core.safecrlf=false -c advice.addEmbeddedRepo=false "$@"
 }
@@ -113,6 +139,17 @@ for state in rebase am; do
 done
 git bisect reset HEAD >/dev/null 2>&1 || :
 git update-index --add --stdin <"$work/covered"
+if [ $# -gt 0 ]; then
+  for name; do
+    set -- "$@" ":(top,glob)${name#"$magic"}"
+    shift
+  done
+  set_aside "$@"
+  for name; do
+    set -- "$@" "$magic${name#":(top,glob)"}"
+    shift
+  done
+fi
 git reset -q --hard >&2
 for name; do
   set -- "$@" -e "/${name#"$magic"}"

@@ -1,8 +1,9 @@
 #!/bin/sh
-# usage: repo_settle.sh PATH COMMIT
+# usage: repo_settle.sh PATH COMMIT [KEEP...]
 #
 # Brings submodules and large files of the clone at PATH to what COMMIT says, then
-# makes sure that the work tree is that commit. Says `submodules=N`.
+# makes sure that the work tree is that commit, but for files under KEEP: outputs.
+# Says `submodules=N`.
 set -eu
 
 refuse() {
@@ -36,11 +37,16 @@ if git grep -q -I -e 'filter=lfs' -- .gitattributes '*/.gitattributes'; then
   fi
 fi
 
-[ "$(git rev-parse HEAD)" = "$commit" ] || refuse "HEAD in $1 is not $commit"
+[ "$(git rev-parse HEAD)" = "$commit" ] || refuse "HEAD in $PWD is not $commit"
+shift 2
+for name; do
+  set -- "$@" ":(top,exclude,glob)$name"
+  shift
+done
 edits=$(git --no-optional-locks status --porcelain --untracked-files=no \
-  --ignore-submodules=untracked)
+  --ignore-submodules=untracked -- . "$@")
 if [ -n "$edits" ]; then
   printf '%s\n' "$edits" | sed 's/^/item=/'
-  refuse "the work tree at $1 is not what commit $commit says:"
+  refuse "the work tree at $PWD is not what commit $commit says:"
 fi
 echo "submodules=$submodules"

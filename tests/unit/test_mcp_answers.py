@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_adapter import answers
-from mcp_adapter.marks import Calls
+from mcp_adapter.calls import Calls
 from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.models import CommandResult, EndKind, Job, JobState, Output
 
@@ -47,7 +47,7 @@ def said(of: CommandResult, command: str = "x", timeout_s: float = 2) -> str:
 
 def test_a_success_is_its_output_alone() -> None:
     answer = answers.command(result(b"hello\n"), "echo hello", 120)
-    assert answer == answers.Answer("hello", is_error=False)
+    assert answer == answers.ToolAnswer("hello", is_error=False)
 
 
 def test_a_success_without_output_says_so() -> None:
@@ -287,7 +287,7 @@ def test_a_started_job_is_told_with_the_call_that_reads_it() -> None:
 
 def test_an_error_is_its_message_and_the_next_step() -> None:
     answer = answers.error(RefusedError("the disk is full", "Free some."))
-    assert answer == answers.Answer("the disk is full\nFree some.", is_error=True)
+    assert answer == answers.ToolAnswer("the disk is full\nFree some.", is_error=True)
 
 
 @pytest.mark.parametrize(

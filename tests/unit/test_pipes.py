@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_adapter.pipes import ends_in_tee
+from sandbox_ops.text.pipes import ends_in_tee
 
 
 @pytest.mark.parametrize(

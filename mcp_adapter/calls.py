@@ -1,86 +1,13 @@
-"""What is ours in an answer, and what is the machine's: nobody may take one for the other.
-
-Our own lines begin with `[sandbox-ops:`; a line of the machine that begins so, or with
-characters that look so, gets a backslash in front. That costs no token where nobody
-cheats, and cannot be forged, whoever forgets what: until the exit, `shown`, a note of
-ours carries a secret of this process, and there every line without it is the machine's.
-"""
+"""Next steps as the calls of an agent: which tool does what a verb does, as data. Pure."""
 
 import json
-import re
-import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sandbox_ops.errors import NextStep, SandboxError
 from sandbox_ops.models import Job
-from sandbox_ops.text import formatting, paging
-
-# What a reader takes for these characters, beside their full-width forms.
-_ALIKE = {
-    "[": "\u3010\u3014\u301a\u27e6\u2772\u2045",
-    "-": "\u2010-\u2015\u2212 _",
-    "a": "\u0430\u0251",
-    "b": "\u044c",
-    "c": "\u0441",
-    "d": "\u0501",
-    "e": "\u0435",
-    "i": "\u0456\u0131",
-    "n": "\u0578",
-    "o": "\u043e\u03bf",
-    "p": "\u0440\u03c1",
-    "s": "\u0455",
-    "t": "\u0442\u03c4",
-    "x": "\u0445\u03c7",
-}
-
-
-def alike(words: str) -> str:
-    """Return a pattern of what can be taken for these words, in lower case and ASCII."""
-    return "".join(
-        f"[{re.escape(each)}{_ALIKE.get(each, '')}{chr(ord(each) + 0xFEE0)}]"
-        if "!" <= each <= "~"
-        else r"\s+"
-        for each in words
-    )
-
-
-_POSING = re.compile(
-    rf"^[^\S\n]*{alike('[')}[^\S\n]?{alike('sandbox-ops')}",
-    re.MULTILINE | re.IGNORECASE,
-)
-
-
-_OURS = f"\0{secrets.token_hex(8)}\0"
-
-
-def note(words: str) -> str:
-    """Return a line of our own; `shown` takes its secret off."""
-    return f"{_OURS}[sandbox-ops: {words}]"
-
-
-def remote(data: bytes | str) -> str:
-    """Return what a machine said, safe to show: the same number of lines."""
-    return _guarded(paging.shown(data))
-
-
-def shown(text: str) -> str:
-    """Return an answer as it leaves: the one exit of this face.
-
-    What a machine said is made safe here, if that was not done before, and no line of
-    it begins as a note of ours does.
-    """
-    first, *notes = text.split(_OURS)
-    parts = [remote(first)]
-    for part in notes:
-        ours, newline, rest = paging.shown(part).partition("\n")
-        parts.append(f"{ours}{newline}{_guarded(rest)}")
-    return "".join(parts)
-
-
-def _guarded(text: str) -> str:
-    return _POSING.sub(r"\\\g<0>", text)
+from sandbox_ops.text import formatting
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,26 +171,3 @@ def _value(value: object, *, as_list: bool) -> object:
     if as_list:
         return list(value) if isinstance(value, (list, tuple)) else [value]
     return value
-
-
-def join(*parts: str) -> str:
-    """Return the parts that say something, each on lines of its own."""
-    return "\n".join(part.removesuffix("\n") for part in parts if part)
-
-
-def cut(line: str, limit: int) -> str:
-    """Return a line, or its beginning and how much is left out."""
-    if len(line) <= limit:
-        return line
-    return f"{line[:limit]} {note(f'{len(line) - limit:,} characters left out')}"
-
-
-def that_fit(lines: Iterable[str], room: int) -> list[str]:
-    """Return the first lines, as many as fit into so many characters."""
-    fitting: list[str] = []
-    for line in lines:
-        room -= len(line) + 1
-        if room < 0:
-            break
-        fitting.append(line)
-    return fitting

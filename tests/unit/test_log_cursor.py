@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_adapter.cursor import Cursor, decode
 from sandbox_ops.errors import UsageError
+from sandbox_ops.text.log_cursor import Cursor, decode
 from sandbox_ops.text.paging import Place
 
 PLACE = Cursor(

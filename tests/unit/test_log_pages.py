@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_adapter import log_pages, marks
 from sandbox_ops.machine.logs import FILTER_BYTES
 from sandbox_ops.models import Job, JobOutput, JobState
+from sandbox_ops.text import log_pages, marks
 
 RUNNING = Job(id="remote-3", state=JobState.RUNNING)
 ENDED = Job(id="remote-3", state=JobState.SUCCEEDED, exit_code=0)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from sandbox_ops.errors import ConfigError
 
-VARIABLE = "SANDBOX_OPS_MCP_TOKEN"
 _LEAST = 24
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _MAKE = (
@@ -18,20 +17,21 @@ _MAKE = (
 )
 
 
-def read(file: Path | None, environ: MutableMapping[str, str]) -> str:
+def read(variable: str, file: Path | None, environ: MutableMapping[str, str]) -> str:
     """Return the token. The variable is taken away: what we start must not have it.
 
     Args:
+        variable: The name of the variable that may hold it.
         file: Which holds it; None: the environment does.
         environ: The variables of the process.
 
     Raises:
         ConfigError: There is none, it is too short, or others can read it.
     """
-    said = environ.pop(VARIABLE, "")
-    token = _in_file(file) if file else said.strip()
+    from_variable = environ.pop(variable, "")
+    token = _in_file(file) if file else from_variable.strip()
     if not token:
-        where = f"{file} is empty" if file else f"{VARIABLE} is not set"
+        where = f"{file} is empty" if file else f"{variable} is not set"
         raise ConfigError(f"--http needs a token, and {where}", _MAKE)
     if len(token) < _LEAST or not token.isascii() or not token.isprintable():
         raise ConfigError(

@@ -5,9 +5,8 @@ What is cut, and which bytes a page stands for, `text.paging` decides. Pure.
 
 from dataclasses import dataclass
 
-from mcp_adapter import marks
 from sandbox_ops.models import JobOutput
-from sandbox_ops.text import formatting, paging
+from sandbox_ops.text import formatting, marks, paging
 from sandbox_ops.text.paging import Found, InTime
 
 TAIL_LIMIT = 10_000

@@ -1,23 +1,25 @@
-"""The configured sandboxes of this process: each opened once, on first use.
+"""The configured machines, for who works with them for long: each opened once.
 
-A wrong configuration must not stop the server: a host shows a dead server without a
-reason, a living one can say it. So it is read when a tool is called, again each time
-until it is right, and kept from then on.
+A wrong configuration must not stop a server, which could not say why. So it is read on
+first use, again each time until it is right, and kept from then on.
 """
 
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from sandbox_ops.config.discover import Settings
     from sandbox_ops.models import Project
     from sandbox_ops.sandbox import Sandbox
 
+_ONE = 1
 
-class Machines:
-    """The sandboxes, by name. Threads may share it.
+
+class Sandboxes:
+    """The sandboxes, by name. Threads may share it. `close` it, or use it in a `with`.
 
     Args:
         cwd: Where the search for `sandbox.toml` begins.
@@ -33,20 +35,20 @@ class Machines:
         self._settings: Settings | None = None
         self._open: dict[str, Sandbox] = {}
 
-    def names(self) -> tuple[str, ...]:
+    def choices(self) -> tuple[str, ...]:
         """Return what a caller may choose from; nothing where the choice is made.
 
         Raises:
-            ConfigError: the configuration is wrong.
+            ConfigError: The configuration is wrong.
         """
         known = self._read().sandbox_names
-        return () if self._only or len(known) < 2 else known  # noqa: PLR2004
+        return () if self._only or len(known) <= _ONE else known
 
-    def sandbox(self, name: str = "") -> "Sandbox":
+    def get(self, name: str = "") -> "Sandbox":
         """Return a sandbox; the default without a name. Does not connect yet.
 
         Raises:
-            ConfigError: the configuration is wrong, or has no such sandbox.
+            ConfigError: The configuration is wrong, or has no such sandbox.
         """
         config = self._read().sandbox(name or self._only)
         with self._lock:
@@ -60,17 +62,35 @@ class Machines:
         """Return the project around us as it is now: branches change.
 
         Raises:
-            ConfigError: the configuration is wrong, or git does not answer.
+            ConfigError: The configuration is wrong, or git does not answer.
         """
         from sandbox_ops.config import discover
 
         return discover.settings(self._cwd, self._environ).project
 
     @property
-    def no_agent(self) -> bool:
-        """Whether nobody told us where the user's ssh agent is."""
+    def has_ssh_agent(self) -> bool:
+        """Whether we were told where the user's ssh agent is."""
         where = self._environ.get("SSH_AUTH_SOCK", "")
-        return not where or where.startswith("$")  # what a host did not fill in
+        return bool(where) and not where.startswith("$")  # "$": not filled in by a host
+
+    def close(self) -> None:
+        """Close the connections; what runs on the machines goes on."""
+        with self._lock:
+            for sandbox in self._open.values():
+                sandbox.close()
+            self._open.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
     def _read(self) -> "Settings":
         with self._lock:
@@ -79,10 +99,3 @@ class Machines:
 
                 self._settings = discover.settings(self._cwd, self._environ)
             return self._settings
-
-    def close(self) -> None:
-        """Close the connections; what runs on the machines goes on."""
-        with self._lock:
-            for sandbox in self._open.values():
-                sandbox.close()
-            self._open.clear()

@@ -1,0 +1,228 @@
+"""What a model sends, against what a tool takes: strict about names, lenient about types.
+
+Each tool's arguments are a pydantic model: it makes the schema that is published, and
+reads what is sent. An argument that is dropped in silence is a wrong answer later, so an
+unknown one is refused, with what does it instead. A number sent as text is a number.
+"""
+
+import contextlib
+import functools
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    create_model,
+    model_validator,
+)
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import PydanticCustomError, core_schema, from_json
+from pydantic_core import to_json as json_of
+
+from mcp_adapter import advice
+from sandbox_ops.errors import UsageError
+
+_LARGEST = 2**53
+_SHOWN = 80
+
+# For types that are made while the program runs, which mypy cannot know.
+_Annotated: Any = Annotated
+_Literal: Any = Literal
+_Tuple: Any = tuple
+
+
+class _Schema(GenerateJsonSchema):
+    """JSON Schema in few words: every one is paid for in every conversation."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        if schema.get("default") is None:
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401, ARG002
+        return False
+
+
+class ToolArguments(BaseModel):
+    """A tool: what it is called, what models read about it, and what it takes.
+
+    Attributes:
+        tool_name: As hosts list it.
+        title: For people.
+        words: For models.
+        reads_only: Whether it changes nothing, so that hosts may run it in parallel and
+            a user may allow it for good.
+        destructive: Whether it can undo or end what is there.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+    tool_name: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    words: ClassVar[str] = ""
+    reads_only: ClassVar[bool] = False
+    destructive: ClassVar[bool] = False
+
+    @property
+    def sandbox_name(self) -> str:
+        """The machine that was asked for; "" for the default."""
+        return getattr(self, "sandbox", None) or ""
+
+    @classmethod
+    def with_sandboxes(cls, names: tuple[str, ...]) -> type[Self]:
+        """Return the tool with an argument `sandbox`, where there is a choice."""
+        return cast("type[Self]", _with_choice(cls, names)) if len(names) > 1 else cls
+
+    @classmethod
+    def input_schema(cls) -> dict[str, Any]:
+        """Return the arguments as JSON Schema."""
+        schema = cls.model_json_schema(schema_generator=_Schema)
+        schema.pop("description", None)
+        del schema["title"]
+        return schema
+
+    @classmethod
+    def read(cls, sent: Mapping[str, object]) -> Self:
+        """Return the arguments that were sent.
+
+        Raises:
+            UsageError: One is unknown, missing or of the wrong type; names it.
+        """
+        known = list(cls.model_fields)
+        for name, value in sent.items():
+            if name not in known and value is not None:
+                raise UsageError(
+                    f"{cls.tool_name} has no argument `{name[:_SHOWN]}`",
+                    *advice.on(name, value, known),
+                    f"It takes {', '.join(known)}.",
+                )
+        try:
+            return cls.model_validate(dict(sent))
+        except ValidationError as problem:
+            error = problem.errors(include_url=False)[0]
+        name = str(error["loc"][0])
+        if error["type"] == "missing":
+            raise UsageError(f"{cls.tool_name} needs the argument `{name}`")
+        shown = f"{sent.get(name)!r:.{_SHOWN}}"
+        raise UsageError(f"`{name}` must be {error['msg']}, not {shown}")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _absent(cls, sent: dict[str, object]) -> dict[str, object]:
+        """Take null for absent, and so an empty text where no text is wanted."""
+        fields = cls.model_fields
+        texts = {name for name, field in fields.items() if field.annotation is str}
+        return {
+            name: value
+            for name, value in sent.items()
+            if value is not None and (value != "" or name in texts)
+        }
+
+
+@functools.cache
+def _with_choice(
+    tool: type[ToolArguments], names: tuple[str, ...]
+) -> type[ToolArguments]:
+    choice = _Annotated[_Literal[names] | None, _Must(f"one of {', '.join(names)}")]
+    field = Field(None, description="Which machine; absent: the default")
+    return create_model(tool.__name__, __base__=tool, sandbox=(choice, field))
+
+
+# -- the types ------------------------------------------------------------------
+
+
+def _Must(words: str) -> WrapValidator:  # noqa: N802 - reads as the type it makes
+    """Say what a value must be, whatever is wrong with it."""
+
+    def check(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+        try:
+            return handler(value)
+        except (ValidationError, ValueError):
+            raise PydanticCustomError("must", "{words}", {"words": words}) from None
+
+    return WrapValidator(check)
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError
+    return text
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError  # noqa: TRY004 - pydantic's convention
+    return float(value) if isinstance(value, str) else value
+
+
+def _exact(number: int) -> int:
+    if abs(number) > _LARGEST:
+        raise ValueError
+    return number
+
+
+def _stripped(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _unpacked(value: object) -> object:
+    """Return what a text holds, where a model sent JSON inside of JSON."""
+    if isinstance(value, str) and value.lstrip()[:1] in {"[", "{"}:
+        with contextlib.suppress(ValueError):
+            return from_json(value)
+    return value
+
+
+def _listed(value: object) -> object:
+    """Return a list; one text alone is a list of it."""
+    value = _unpacked(value)
+    return value if isinstance(value, list) else [value]
+
+
+def _typed(value: object) -> object:
+    """Return numbers as they would be typed."""
+    return json_of(value).decode() if isinstance(value, (bool, int, float)) else value
+
+
+def _digits(value: object) -> object:
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_number else value
+
+
+_Plain = Annotated[str, AfterValidator(_without_nul)]
+Text = Annotated[_Plain, _Must("text without NUL")]
+Number = Annotated[
+    int, AfterValidator(_exact), BeforeValidator(_number), _Must("a whole number")
+]
+Truth = Annotated[bool, BeforeValidator(_stripped), _Must("true or false")]
+JobReference = Annotated[
+    _Plain,
+    AfterValidator(_stripped),
+    BeforeValidator(_digits),
+    _Must("a job: its id, its number, its name, or last"),
+]
+Settings = Annotated[
+    dict[str, Annotated[_Plain, BeforeValidator(_typed)]],
+    BeforeValidator(_unpacked),
+    _Must('an object such as {"steps": 500000}'),
+    Field(json_schema_extra={"additionalProperties": True}),
+]
+
+
+def Choices(names: tuple[str, ...]) -> Any:  # noqa: ANN401, N802 - a type
+    """Return the type of a list of these names; one text alone is a list of it."""
+    return _Annotated[
+        _Tuple[_Literal[names], ...],
+        BeforeValidator(_listed),
+        _Must(f"one of {', '.join(names)}"),
+    ]

@@ -1,0 +1,147 @@
+"""What the verbs report, as lines of plain text, for a face without tables. Pure.
+
+The first line is the result. A step to take stands as a value: each face says it in its
+own words. The texts are as the machine sent them: a face makes them safe at its exit.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from sandbox_ops.errors import NextStep
+from sandbox_ops.models import Job, StopReport
+from sandbox_ops.text import formatting
+from sandbox_ops.workflows import rows
+from sandbox_ops.workflows.rows import JobRow
+
+if TYPE_CHECKING:
+    from sandbox_ops.workflows.fetch import FetchReport
+    from sandbox_ops.workflows.monitor import MonitorReport
+    from sandbox_ops.workflows.reset import ResetReport
+    from sandbox_ops.workflows.setup import SetupReport
+    from sandbox_ops.workflows.sync import SyncReport
+    from sandbox_ops.workflows.train import TrainReport
+
+Lines = Iterator[str | NextStep]
+
+_MOST_ITEMS = 20
+_MOST_CHARACTERS = 300
+
+
+def setup(report: "SetupReport") -> Lines:
+    """Say what each step did; the failed one in full."""
+    table = rows.setup_rows(report)
+    yield table.headline
+    for row in table.steps:
+        yield f"{row.result} {row.name}: " + "\n".join(row.detail)
+
+
+def sync(report: "SyncReport") -> Lines:
+    """Say from which commit to which."""
+    before, after = map(formatting.short, (report.commit_before, report.commit_after))
+    moved = "as before" if before == after else f"was {before}"
+    pushed = "; pushed first" if report.pushed else ""
+    yield f"the sandbox has {report.branch} at {after}, {moved}{pushed}"
+    yield from _warnings(report.warnings)
+
+
+def train(report: "TrainReport") -> Lines:
+    """Say which job it is, and where its log is."""
+    job = report.job
+    gpus = f" on GPU {', '.join(map(str, job.gpus))}" if job.gpus else ""
+    yield f"{job.id} started in the background{gpus}: {_short(job.command)}"
+    yield f"Log: {job.log_path}"
+    yield from _warnings(report.warnings)
+
+
+def monitor(report: "MonitorReport") -> Lines:
+    """Say what goes on there, so far as is known."""
+    table = rows.monitor_rows(report)
+    yield table.headline
+    yield from table.gpus
+    yield from map(_job_line, table.jobs)
+    yield from table.last_lines
+    for line in table.foreign:
+        yield f"not ours: {line}"
+    yield from _warnings(table.warnings)
+    yield from report.next_steps
+    if table.reachable and not table.jobs:
+        yield "no jobs"
+
+
+def _job_line(row: JobRow) -> str:
+    """`remote-3 "night" running, 2 h 05 min: python t.py; 7/10 70 %; ETA 1 h; loss 2`."""
+    name = f' "{formatting.one_line(row.name, 40)}"' if row.name else ""
+    time = "" if row.elapsed_s is None else f", {formatting.duration(row.elapsed_s)}"
+    doing = f": {formatting.one_line(row.activity)}" if row.activity else ""
+    eta = row.remaining_s
+    facts = (
+        f"{row.id}{name} {row.state}{time}{doing}",
+        row.progress,
+        "" if eta is None else f"ETA {formatting.duration(eta)}",
+        ", ".join(row.metrics),
+    )
+    return "; ".join(filter(None, facts))
+
+
+def reset(report: "ResetReport") -> Lines:
+    """Say what was stopped, rescued and thrown back, or would be."""
+    before, after = map(formatting.short, (report.commit_before, report.commit_after))
+    did = "nothing was done; it would go" if report.dry_run else "went"
+    rescued = "would be rescued to" if report.dry_run else "rescued to"
+    yield f"{did} from {before} back to {after}"
+    yield from _listed("jobs to stop" if report.dry_run else "stopped", report.stopped)
+    yield from _listed("edited there", report.dirty)
+    yield from _listed("not tracked there", report.untracked)
+    yield from _listed("commits that are not upstream", report.unpushed)
+    yield f"{rescued} {report.backup_ref}" if report.backup_ref else "nothing to rescue"
+    if report.restore and not report.dry_run:
+        yield report.restore
+    yield from _listed("not ours, left alone", report.foreign)
+    yield from _warnings(report.warnings)
+
+
+def fetch(report: "FetchReport") -> Lines:
+    """Say which files came home, or would."""
+    new = [file for file in report.files if not file.kept]
+    kept = len(report.files) - len(new)
+    total = formatting.size(sum(file.size_bytes for file in new))
+    did = "would come" if report.dry_run else "came, checked,"
+    here = f"; {formatting.count(kept, 'file')} here already" if kept else ""
+    yield f"{formatting.count(len(new), 'file')}, {total}, {did} to {report.into}{here}"
+    files = [f"{file.path} {formatting.size(file.size_bytes)}" for file in new]
+    yield from _listed("", files)
+    yield from _warnings(report.warnings)
+
+
+def would_stop(job: Job) -> Lines:
+    """Say what a stop would end."""
+    alive = not job.state.ended or job.survivors
+    yield "nothing was done; it would end" if alive else "it has ended already"
+    yield formatting.job_line(job)
+
+
+def stop(report: StopReport) -> Lines:
+    """Say what was ended, and what could not be."""
+    yield formatting.job_line(report.job)
+    yield from _listed("ended", report.killed)
+    if not report.killed and not report.left:
+        yield "no living process of it was found"
+    yield from _listed("not ended", report.left)
+
+
+def _warnings(warnings: Iterable[str | NextStep]) -> Lines:
+    for warning in warnings:
+        yield warning if isinstance(warning, NextStep) else f"warning: {warning}"
+
+
+def _listed(title: str, items: Sequence[object]) -> Iterator[str]:
+    if items and title:
+        yield f"{title}:"
+    for item in items[:_MOST_ITEMS]:
+        yield f"  {_short(str(item))}"
+    if len(items) > _MOST_ITEMS:
+        yield f"  ... and {len(items) - _MOST_ITEMS} more"
+
+
+def _short(text: str) -> str:
+    return formatting.one_line(text, _MOST_CHARACTERS)
