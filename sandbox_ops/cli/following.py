@@ -258,10 +258,10 @@ def _follow(
         ConnectionLostError: What became of it is unknown.
         NotFoundError: Its record was removed.
     """
-    from sandbox_ops.machine import logs
-
     lines = _Lines(job.id, feeds)
     try:
+        from sandbox_ops.machine import logs  # takes a while: Ctrl-C may come meanwhile
+
         if tail:
             tail.show_whole_lines()
         watch = logs.follow(
