@@ -12,6 +12,7 @@ from sandbox_ops.machine import environment, jobs, repo
 from sandbox_ops.machine.repo import Tree
 from sandbox_ops.models import Gpu, Job, MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
+from sandbox_ops.models.objections import FORCE_NAMES
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import outputs, preflight, record, template
