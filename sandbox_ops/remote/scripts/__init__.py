@@ -15,7 +15,7 @@ from sandbox_ops.errors import UsageError
 
 _LIBRARY = (
     "common", "boot", "worker", "start", "supervise", "watch", "limit", "stop", "look",
-    "digest", "read", "prune", "main",
+    "digest", "changes", "read", "prune", "main",
 )  # fmt: skip
 
 _FILLER = "#\n" * 7
