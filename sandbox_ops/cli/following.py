@@ -221,7 +221,12 @@ def to_the_end(
 def onwards(sandbox: "Sandbox", tail: logtail.Tail, *, pattern: str) -> Answer:
     """Show a tail, then what the job writes after it, until it ends."""
     feeds = {
-        each.stream: logtail.Feed(each.stream, pattern, each.page.open_line)
+        each.stream: logtail.Feed(
+            each.stream,
+            pattern,
+            b"" if tail.raw else each.page.open_line,
+            raw=tail.raw,
+        )
         for each in tail.streams
     }
     last, interrupted = _follow(sandbox, tail.job, feeds, tail)

@@ -4,7 +4,9 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sandbox_ops.cli import dashboard, next_steps
 from sandbox_ops.cli.face import say
+from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import draw, table, tell
 from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.models import Job, StopReport
@@ -20,6 +22,18 @@ if TYPE_CHECKING:
     from sandbox_ops.workflows.train import TrainReport
 
 _SHOWN = 20
+JOB_COLUMNS = (
+    Column(name="ID"),
+    Column(name="NAME", least=16, most=24, wraps=True),
+    Column(name="STATE", least=12, most=24, wraps=True),
+    Column(name="TIME"),
+    Column(name="COMMAND", least=10, optional=True),
+)
+_CHECK_COLUMNS = (
+    Column(name="CHECK"),
+    Column(name="RESULT"),
+    Column(name="DETAIL", least=20, wraps=True),
+)
 
 
 def step(done: "Step") -> None:
@@ -37,10 +51,9 @@ def setup(report: "SetupReport") -> None:
         tell(f"not ready: {', '.join(failed)} failed")
         return
     changed = sum(step.result == "changed" for step in report.steps)
-    what = (
-        f"{formatting.count(changed, 'step')} changed" if changed else "nothing to do"
-    )
-    tell(f"ready ({what}); next: sandbox-ops train")
+    steps = f"{formatting.count(changed, 'step')} changed"
+    changes = steps if changed else "nothing to do"
+    tell(f"ready ({changes}); next: {next_steps.command('train')}")
 
 
 def sync(report: "SyncReport") -> None:
@@ -63,30 +76,28 @@ def train(report: "TrainReport") -> None:
     tell(
         f"started {formatting.job_line(job)}",
         f"log: {job.log_path}",
-        f"see it: sandbox-ops logs {job.id} -f   sandbox-ops monitor --watch",
-        f"end it: sandbox-ops stop {job.id}",
+        f"follow it: {next_steps.command('logs', job=job.id, follow=True)}",
+        f"all jobs: {next_steps.command('monitor', watch=True)}",
+        f"end it: {next_steps.command('stop', job=job.id)}",
     )
 
 
-def jobs(found: Sequence[Job]) -> None:
+def jobs(newest: Sequence[Job]) -> None:
     """The jobs of a machine."""
-    if not found:
-        tell("no jobs yet; start one: sandbox-ops train")
+    if not newest:
+        tell(f"no jobs yet; start one: {next_steps.command('train')}")
         return
-    draw(
-        table(
-            ("ID", "NAME", "STATE", "TIME", "COMMAND"),
-            (
-                (
-                    job.id,
-                    formatting.one_line(job.name, 24),
-                    job.words,
-                    formatting.duration(job.elapsed_s),
-                    formatting.one_line(formatting.what(job), 200),
-                )
-                for job in found
-            ),
-        )
+    draw(table(JOB_COLUMNS, map(job_row, newest)))
+
+
+def job_row(job: Job) -> tuple[str, ...]:
+    """The cells of a job, under `JOB_COLUMNS`."""
+    return (
+        job.id,
+        job.name,
+        dashboard.short_state(job),
+        dashboard.short_duration(job.elapsed_s),
+        formatting.one_line(formatting.what(job), 1000),
     )
 
 
@@ -94,11 +105,11 @@ def pin(job: Job, *, pinned: bool) -> None:
     """What becomes of a job's record now."""
     if pinned:
         tell(
-            f"{job.id} stays, however old it gets: {job.log_path}",
-            f"let it go again: sandbox-ops pin {job.id} --off",
+            f"{job.id} is kept, however old it gets: {job.log_path}",
+            f"undo: {next_steps.command('pin', job=job.id, off=True)}",
         )
     else:
-        tell(f"{job.id} goes when it is old, like any other")
+        tell(f"{job.id} is no longer kept: it is removed when it is old, as others are")
 
 
 def stop(report: StopReport) -> None:
@@ -137,7 +148,11 @@ def fetch(report: "FetchReport") -> None:
     new = [file for file in report.files if not file.kept]
     rows = ((file.path, formatting.size(file.size_bytes)) for file in new)
     if new:
-        draw(table(("FILE", "SIZE"), rows))
+        draw(
+            table(
+                (Column(name="FILE", least=20, wraps=True), Column(name="SIZE")), rows
+            )
+        )
     total = formatting.size(sum(file.size_bytes for file in new))
     did = "would come" if report.dry_run else "came"
     tell(f"{formatting.count(len(new), 'file')}, {total}, {did} to {report.into}")
@@ -147,10 +162,10 @@ def fetch(report: "FetchReport") -> None:
 
 
 def doctor(report: "DoctorReport") -> None:
-    """Every check, with what mends it below."""
+    """Every check, with its fix below."""
     draw(
         table(
-            ("CHECK", "RESULT", "DETAIL"),
+            _CHECK_COLUMNS,
             ((check.name, check.result, check.detail) for check in report.checks),
         )
     )

@@ -79,6 +79,11 @@ class SandboxConfig(_Checked):
     ssh_options: tuple[str, ...] = ()
     workspace: str = "/workspace"
 
+    @property
+    def label(self) -> str:
+        """What sentences call it: its name; its host where `default` is all it has."""
+        return self.host if self.name == "default" else self.name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project(_Checked):

@@ -95,7 +95,7 @@ def sync(
         why = f"no local clone here: took what {branch} is upstream"
         target = _Target(branch=branch, warnings=(why,))
     status = jobs.status(sandbox, path=tree.path, tails=0)
-    refuse_changed(tree, project, sandbox.config.name)
+    refuse_changed(tree, project, sandbox.config.label)
     refuse_used(preflight.jobs_using(status.jobs, tree.path), tree.path)
 
     if target.push is not None:
@@ -103,8 +103,9 @@ def sync(
     try:
         commit, backup = _move(sandbox, project, tree, target)
     except SandboxError as error:
-        pushed = f"{target.branch} was pushed before that" if target.push else ""
-        raise type(error)(error.message, *error.hints, pushed) from error
+        if target.push is not None:
+            error.hints = (*error.hints, f"{target.branch} was pushed before that.")
+        raise
     return SyncReport(
         sandbox=sandbox.config.name,
         branch=target.branch,

@@ -131,7 +131,7 @@ def test_fetch_brings_the_outputs_and_says_what(clone: Path, tmp_path: Path) -> 
     listed = cli("fetch", "--dry-run", cwd=clone)
     assert "models/model.pt  7 B" in listed.stdout
     found = answer("fetch", "--into", str(tmp_path), cwd=clone)
-    assert set(found) == {"files", "into"}
+    assert set(found) == {"sandbox", "files", "into", "warnings"}
     assert set(found["files"][0]) == {"path", "size_bytes", "sha256"}
     assert (tmp_path / "models" / "model.pt").read_text() == "weights"
     again = cli("fetch", "--into", str(tmp_path), cwd=clone)
@@ -181,7 +181,8 @@ def test_an_unknown_host_key_is_trusted_by_its_fingerprint_only(
     server.known_hosts.write_text("")
     refused = cli("trust", cwd=tmp_path)
     assert refused.returncode == 75
-    command = refused.stderr.splitlines()[-1].split()
+    *_, hint = refused.stderr.partition("sandbox-ops trust")
+    command = ["sandbox-ops", "trust", *hint.split()]
     assert command[:5] == ["sandbox-ops", "trust", "--sandbox", "test", "--fingerprint"]
     wrong = cli("trust", "--fingerprint", "SHA256:wrong", "--json", cwd=tmp_path)
     assert (wrong.returncode, server.known_hosts.read_text()) == (255, "")

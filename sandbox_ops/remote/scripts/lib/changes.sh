@@ -13,8 +13,8 @@ look_changes() {
   for _known; do
     emit_change "${_known%:*}" "${_known##*:}"
   done
-  series bg
-  highest
+  select_series bg
+  highest_number
   _highest=$_n
   [ $((_n - _since)) -le 500 ] || _since=$((_n - 500))
   while [ "$_n" -gt "$_since" ]; do
