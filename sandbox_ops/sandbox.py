@@ -203,6 +203,11 @@ class Sandbox:
         return self._hello.base
 
     @property
+    def home(self) -> str:
+        """The user's home on the machine, absolute. Connects if need be."""
+        return self.base.split("/.sandbox-ops/")[0]
+
+    @property
     def login(self) -> str:
         """How the login environment was read there; see `Hello`."""
         return self._hello.login
