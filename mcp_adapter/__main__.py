@@ -8,6 +8,7 @@ import argparse
 import logging
 import math
 import os
+import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from mcp_adapter.catalog import TOOLSETS, Toolset
 from sandbox_ops.errors import SandboxError
 from sandbox_ops.loopback import bearer_token, serving
 from sandbox_ops.machine.sandboxes import Sandboxes
+from sandbox_ops.remote import this_user
 from sandbox_ops.text import remote_text
 
 _TOKEN = "SANDBOX_OPS_MCP_TOKEN"  # noqa: S105 - the name of the variable
@@ -31,7 +33,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """
     options = _parser().parse_args(argv)
     _log(options.log_file)
-    sandboxes = Sandboxes(options.project, os.environ, options.sandbox)
+    session = f"agent {secrets.token_hex(3)} of {this_user.name()}"
+    sandboxes = Sandboxes(
+        options.project, os.environ, options.sandbox, started_by=session
+    )
     if options.http is None:
         stdio_server.serve(sandboxes, options.toolsets)
     try:
@@ -48,8 +53,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sandbox-ops-mcp",
-        description="Serve remote_bash, remote_bash_output and remote_file_read over"
-        " MCP on stdin and stdout. Hosts start it: sandbox-ops mcp-install.",
+        description="Serve remote_bash and four tools beside it over MCP on stdin and"
+        " stdout. Hosts start it: sandbox-ops mcp-install.",
         epilog="Sandboxes come from sandbox.toml or SSH_HOST, as for sandbox-ops.",
     )
     parser.add_argument(

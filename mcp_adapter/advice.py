@@ -8,11 +8,6 @@ from sandbox_ops.errors import NextStep
 _LONGEST = 80
 _ADVICE: tuple[tuple[frozenset[str], str, str | NextStep], ...] = (
     (
-        frozenset({"cwd", "dir", "directory", "workdir", "working_directory"}),
-        "command",
-        "Begin the command with it: cd /ABSOLUTE/PATH && ...",
-    ),
-    (
         frozenset({"env", "environment"}),
         "command",
         "Begin the command with it: export NAME=VALUE; ...",
@@ -30,17 +25,12 @@ _ADVICE: tuple[tuple[frozenset[str], str, str | NextStep], ...] = (
     (
         frozenset({"tail", "last", "head"}),
         "since",
-        "Without `since` it gives the end of the output; `filter` picks lines.",
+        "Without `since` it gives the end of the output; `limit` says how many lines.",
     ),
     (
         frozenset({"tail", "last"}),
         "limit",
         "`limit` alone gives the last lines.",
-    ),
-    (
-        frozenset({"wait", "block", "follow", "watch"}),
-        "since",
-        "It answers at once. Ask again with since=CURSOR of the last answer.",
     ),
     (
         frozenset({"wait", "block"}),
@@ -53,6 +43,13 @@ _ADVICE: tuple[tuple[frozenset[str], str, str | NextStep], ...] = (
 _SECONDS = frozenset({"timeout_s", "timeout_sec", "timeout_secs", "timeout_seconds"})
 _MEANT = {
     "bg": "run_in_background",
+    "block": "wait",
+    "dir": "cwd",
+    "directory": "cwd",
+    "workdir": "cwd",
+    "working_directory": "cwd",
+    "follow": "wait",
+    "watch": "wait",
     "background": "run_in_background",
     "cmd": "command",
     "file": "file_path",
@@ -60,6 +57,7 @@ _MEANT = {
     "job": "bash_id",
     "job_id": "bash_id",
     "lines": "limit",
+    "max_lines": "limit",
     "path": "file_path",
     "pattern": "filter",
     "script": "command",

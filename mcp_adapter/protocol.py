@@ -41,11 +41,13 @@ Context = ServerRequestContext[dict[str, Any], Any]
 
 def build(tools: Tools) -> Server[dict[str, Any]]:
     """Return a server of the tools, to be run on any transport."""
+    place = prompts.Place.of(tools.surroundings())
 
     async def list_tools(
         _context: Context, _params: PaginatedRequestParams | None
     ) -> ListToolsResult:
-        return ListToolsResult(tools=[_tool(spec) for spec in await tools.listed()])
+        listed = await tools.listed()
+        return ListToolsResult(tools=[_tool(spec, place.project) for spec in listed])
 
     async def call_tool(
         context: Context, params: CallToolRequestParams
@@ -66,7 +68,7 @@ def build(tools: Tools) -> Server[dict[str, Any]]:
         "sandbox-ops",
         title="Remote GPU sandbox",
         version=_version(),
-        instructions=prompts.instructions(has_workflows=tools.has_workflows),
+        instructions=prompts.instructions(place, has_workflows=tools.has_workflows),
         lifespan=_stdout_is_the_wire,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
@@ -112,20 +114,16 @@ def _version() -> str:
         return "unknown"
 
 
-def _tool(spec: type[ToolArguments]) -> Tool:
+def _tool(spec: type[ToolArguments], project: str) -> Tool:
     if spec.reads_only:
         annotations = ToolAnnotations(read_only_hint=True)
     else:
-        annotations = ToolAnnotations(
-            read_only_hint=False,
-            destructive_hint=spec.destructive,
-            open_world_hint=True,
-        )
+        annotations = ToolAnnotations(destructive_hint=spec.destructive)
     return Tool(
         name=spec.tool_name,
         title=spec.title,
         description=spec.words,
-        input_schema=spec.input_schema(),
+        input_schema=spec.input_schema(project),
         annotations=annotations,
     )
 

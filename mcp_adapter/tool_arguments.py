@@ -45,7 +45,7 @@ class _Schema(GenerateJsonSchema):
         return self.generate_inner(schema["schema"])
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        if schema.get("default") is None:
+        if not schema.get("default"):
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
 
@@ -84,11 +84,19 @@ class ToolArguments(BaseModel):
         return cast("type[Self]", _with_choice(cls, names)) if len(names) > 1 else cls
 
     @classmethod
-    def input_schema(cls) -> dict[str, Any]:
-        """Return the arguments as JSON Schema."""
+    def input_schema(cls, project: str = "") -> dict[str, Any]:
+        """Return the arguments as JSON Schema.
+
+        Args:
+            project: Where the project lies on the machine; "" if nobody knows.
+        """
         schema = cls.model_json_schema(schema_generator=_Schema)
         schema.pop("description", None)
         del schema["title"]
+        for field in schema.get("properties", {}).values():
+            if "description" in field:
+                place = project or "/workspace/REPO"
+                field["description"] = field["description"].replace("{project}", place)
         return schema
 
     @classmethod
@@ -134,8 +142,7 @@ def _with_choice(
     tool: type[ToolArguments], names: tuple[str, ...]
 ) -> type[ToolArguments]:
     choice = _Annotated[_Literal[names] | None, _Must(f"one of {', '.join(names)}")]
-    field = Field(None, description="Which machine; absent: the default")
-    return create_model(tool.__name__, __base__=tool, sandbox=(choice, field))
+    return create_model(tool.__name__, __base__=tool, sandbox=(choice, None))
 
 
 # -- the types ------------------------------------------------------------------
@@ -211,8 +218,18 @@ JobReference = Annotated[
     BeforeValidator(_digits),
     _Must("a job: its id, its number, its name, or last"),
 ]
+_Values = Annotated[
+    tuple[Annotated[_Plain, BeforeValidator(_typed)], ...],
+    Field(min_length=1),
+    BeforeValidator(_listed),
+]
+Paths = Annotated[
+    tuple[_Plain, ...],
+    BeforeValidator(_listed),
+    _Must("a path, or a list of paths"),
+]
 Settings = Annotated[
-    dict[str, Annotated[_Plain, BeforeValidator(_typed)]],
+    dict[str, _Values],
     BeforeValidator(_unpacked),
     _Must('an object such as {"steps": 500000}'),
     Field(json_schema_extra={"additionalProperties": True}),

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,14 @@ from mcp_adapter.catalog import Toolset
 from mcp_adapter.tool_arguments import ToolArguments
 from mcp_adapter.waiting import Heartbeat, HeartbeatCallback, Threads, quickly
 from sandbox_ops.errors import SandboxError, UsageError
-from sandbox_ops.machine.sandboxes import Sandboxes
+from sandbox_ops.machine.sandboxes import Sandboxes, Surroundings
 from sandbox_ops.models import CommandResult
 from sandbox_ops.models.cancellation import CancelToken
+from sandbox_ops.text import command_words
 
 if TYPE_CHECKING:
     from sandbox_ops.engines.foreground import Call
+    from sandbox_ops.machine.waiting import Wait
     from sandbox_ops.sandbox import Sandbox
 
 _FOREGROUND_S = 120.0
@@ -71,6 +73,16 @@ class Tools:
                 names = ()
         return tuple(tool.with_sandboxes(names) for tool in self._tools.values())
 
+    def surroundings(self) -> Surroundings | None:
+        """Return where the default machine's work goes on; None where nobody can say."""
+        try:
+            return self._sandboxes.surroundings()
+        except SandboxError as problem:  # every call will say it
+            log.info("the instructions name no machine: %s", problem)
+        except Exception:
+            log.exception("the configuration cannot be read")
+        return None
+
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the tools."""
@@ -119,10 +131,12 @@ class Tools:
         sandbox = await heartbeat.until(opening)
         if isinstance(arguments, catalog.RemoteBash):
             return await self._bash(sandbox, arguments, heartbeat)
-        if tool.tool_name in _READERS:
-            read, calls = _READERS[tool.tool_name], self._calls(which)
+        if isinstance(arguments, catalog.RemoteBashOutput) and arguments.wait_for:
+            return await self._wait(sandbox, arguments, heartbeat)
+        if tool.tool_name in readers.READERS:
+            read, calls = readers.READERS[tool.tool_name], self._calls(which)
             reading = self._short.begin(
-                sandbox.config.name, lambda: read(sandbox, dict(arguments), calls)
+                sandbox.config.name, lambda: read(sandbox, arguments, calls)
             )
             return await heartbeat.until(reading)
         return await self._workflow(tool.tool_name, sandbox, arguments, heartbeat)
@@ -165,6 +179,29 @@ class Tools:
                 self._short.begin(_CONFIGURATION, token.cancel)
             raise
 
+    async def _wait(
+        self,
+        sandbox: "Sandbox",
+        arguments: catalog.RemoteBashOutput,
+        heartbeat: Heartbeat,
+    ) -> ToolAnswer:
+        """Wait for what happens first, then read the job that it happened to."""
+        name, calls = sandbox.config.name, self._calls(arguments.sandbox_name)
+        begun = self._short.begin(name, lambda: readers.begin_wait(sandbox, arguments))
+        try:
+            waiting = await heartbeat.until(begun)
+
+            async def line() -> str:
+                return ", ".join(f"{job.id} {job.words}" for job in waiting.jobs)
+
+            report = await heartbeat.until(waiting.future, line)
+        finally:
+            begun.add_done_callback(_give_up)
+        reading = self._short.begin(
+            name, lambda: readers.job_output(sandbox, arguments, calls, report)
+        )
+        return await heartbeat.until(reading)
+
     async def _bash(
         self, sandbox: "Sandbox", arguments: catalog.RemoteBash, heartbeat: Heartbeat
     ) -> ToolAnswer:
@@ -176,10 +213,14 @@ class Tools:
             starting = self._short.begin(
                 sandbox.config.name,
                 lambda: sandbox.start(
-                    command, description=arguments.description, timeout_s=timeout_s
+                    command,
+                    description=arguments.description,
+                    timeout_s=timeout_s,
+                    cwd=arguments.cwd,
                 ),
             )
-            return answers.started(await heartbeat.until(starting), timeout_s, calls)
+            job = await heartbeat.until(starting)
+            return ToolAnswer(command_words.started(job, timeout_s, calls))
         timeout_s = timeout_s or _FOREGROUND_S
         submitting = self._short.begin(
             sandbox.config.name,
@@ -188,6 +229,7 @@ class Tools:
                 keep_bytes=answers.KEEP_BYTES,
                 description=arguments.description,
                 timeout_s=timeout_s,
+                cwd=arguments.cwd,
             ),
         )
         result = await self._result(sandbox, submitting, heartbeat)
@@ -229,7 +271,7 @@ class Tools:
         if job_id is None or self._waiting_count > _MOST_LAST_LINES:
             return job_id or ""
         reading = self._short.begin(
-            sandbox.config.name, lambda: readers.last_line(sandbox, job_id)
+            sandbox.config.name, lambda: _last_line(sandbox, job_id)
         )
         line = await quickly(reading, _LAST_LINE_S)
         return f"{job_id}: {line}" if line else job_id
@@ -256,7 +298,13 @@ def _of(toolsets: Sequence[Toolset]) -> tuple[type[ToolArguments], ...]:
     return (*remote, *(workflow.TOOLS if "workflow" in toolsets else ()))
 
 
-_READERS: dict[str, Callable[["Sandbox", Mapping[str, Any], Calls], ToolAnswer]] = {
-    catalog.RemoteBashOutput.tool_name: readers.job_output,
-    catalog.RemoteFileRead.tool_name: readers.file_lines,
-}
+def _give_up(begun: "Future[Wait]") -> None:
+    """Wait no longer; nothing where it is over."""
+    if not begun.cancelled() and not begun.exception():
+        begun.result().cancel()
+
+
+def _last_line(sandbox: "Sandbox", job_id: str) -> str:
+    from sandbox_ops.machine import log_reading
+
+    return log_reading.last_line(sandbox, job_id)

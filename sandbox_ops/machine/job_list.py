@@ -27,6 +27,17 @@ def recent(
     return newest_first((reply.job for reply in replies), limit)
 
 
+def running_first(jobs: Iterable[Job]) -> tuple[Job, ...]:
+    """Sort for who looks for one: what lives, then the newest; jobs before commands."""
+    by_number = sorted(jobs, key=lambda job: job_ids.number(job.id), reverse=True)
+
+    def place(job: Job) -> tuple[bool, bool]:
+        lives = not job.state.ended or job.survivors > 0
+        return not lives, job_ids.is_command(job.id)
+
+    return tuple(sorted(by_number, key=place))
+
+
 def newest_first(jobs: Iterable[Job], limit: int) -> tuple[Job, ...]:
     """Sort by start; keep the newest `limit`, and all that live or left processes.
 

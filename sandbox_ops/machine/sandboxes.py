@@ -6,6 +6,7 @@ first use, again each time until it is right, and kept from then on.
 
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -16,6 +17,20 @@ if TYPE_CHECKING:
     from sandbox_ops.sandbox import Sandbox
 
 _ONE = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """Which machine is meant where none is named, and what lies where on it.
+
+    Attributes:
+        project_path: Where the project lies there; "" where there is none.
+    """
+
+    sandbox: str
+    host: str
+    workspace: str
+    project_path: str = ""
 
 
 class Sandboxes:
@@ -66,6 +81,29 @@ class Sandboxes:
 
                 self._open[config.name] = Sandbox(config, started_by=self._started_by)
             return self._open[config.name]
+
+    @property
+    def started_by(self) -> str:
+        """Who starts jobs through these, as their records say it."""
+        return self._started_by
+
+    def surroundings(self) -> Surroundings:
+        """Return where a caller works that names no machine. Does not connect.
+
+        Raises:
+            ConfigError: The configuration is wrong, or has no default.
+            RefusedError: The user has not allowed that machine yet.
+        """
+        settings = self._read()
+        config = settings.sandbox(self._only)
+        name = settings.project.name
+        top = config.workspace.rstrip("/")
+        return Surroundings(
+            sandbox=config.name,
+            host=config.host,
+            workspace=config.workspace,
+            project_path=f"{top}/{name}" if name else "",
+        )
 
     def project(self) -> "Project":
         """Return the project around us as it is now: branches change.

@@ -98,9 +98,13 @@ def test_a_change_is_synced_trained_watched_and_fetched(
     assert said.startswith(f"the sandbox has main at {git.head[:10]}, was ")
 
     said, _ = ready("remote_train", settings={"steps": 3}, name="night")
-    job = re.match(r"(remote-\d+) started in the background: sh train.sh 3\n", said)
+    job = re.match(
+        r'(remote-\d+) "night" started in the background: sh train.sh 3\n', said
+    )
     assert job, said
-    assert said.endswith(f'next: remote_bash_output(bash_id="{job[1]}")')
+    assert f"\nCommit: {git.head[:10]}\n" in said
+    assert "\nstep 1/3 loss=0.1\n" in said
+    assert said.endswith(f'next: remote_bash_output(bash_id="{job[1]}", wait=600000)')
     wait_until(
         lambda: "succeeded" in ready("remote_bash_output", bash_id=job[1])[0],
         what="the training's end",
@@ -140,8 +144,8 @@ def test_a_reset_is_told_first_and_done_when_confirmed(
     assert edited.read_text() == f"# {git.name}\n"
 
 
-def test_a_stop_is_told_first_and_ends_the_whole_tree(
-    ready: Ask, tmp_path: Path
+def test_a_stop_ends_the_whole_tree_and_asks_first_for_the_job_of_another(
+    ready: Ask, git: GitProject, tmp_path: Path
 ) -> None:
     pids = tmp_path / "pids"
     command = f"setsid sleep 300 & echo $! $$ > {pids}; wait"
@@ -149,21 +153,27 @@ def test_a_stop_is_told_first_and_ends_the_whole_tree(
     job = said.split()[0]
     wait_until(lambda: pids.exists() and pids.read_text())
     alive = list(map(int, pids.read_text().split()))
-    said, is_error = ready("remote_stop", bash_id=job)
+    other = Sandboxes(git.clone, {}, started_by="agent 2 of eve@laptop")
+    said, is_error = asker(other, "auto")("remote_bash_stop", bash_id=job)
+    other.close()
     assert not is_error
     assert said.startswith(f"nothing was done; it would end\n{job} running")
-    assert f'next: remote_stop(bash_id="{job}", confirm=true)' in said
+    assert "\nstarted by " in said
+    assert all(f"\n  {pid} " in said for pid in alive)
+    assert f'next: remote_bash_stop(bash_id="{job}", confirm=true)' in said
     assert all(map(processes.alive, alive))
-    said, is_error = ready("remote_stop", bash_id=job, confirm=True)
+    said, is_error = ready("remote_bash_stop", bash_id=job)
     assert not is_error
     assert said.startswith(f"{job} stopped")
     assert not any(map(processes.alive, alive))
-    assert ready("remote_stop", bash_id=job)[0].startswith("it has ended already\n")
+    said, is_error = ready("remote_bash_stop", bash_id=job)
+    assert not is_error
+    assert "no living process of it was found" in said
 
 
 def test_an_unknown_job_is_told_with_the_known_ones(ready: Ask) -> None:
     job = ended(ready, "true")
-    for tool in ("remote_stop", "remote_fetch"):
+    for tool in ("remote_bash_stop", "remote_fetch"):
         said, is_error = ready(tool, bash_id="remote-99999")
         assert is_error
         assert job in said
@@ -201,13 +211,13 @@ def test_outside_of_a_project_the_machine_is_looked_at_all_the_same(
 def test_the_verbs_are_there_only_when_asked_for(sandboxes: Sandboxes) -> None:
     async def main() -> None:
         async with Client(build(Tools(sandboxes))) as client:
-            assert len((await client.list_tools()).tools) == 3
+            assert len((await client.list_tools()).tools) == 5
             assert not client.server_capabilities.prompts
-            with pytest.raises(MCPError, match="Unknown tool: remote_stop"):
-                await client.call_tool("remote_stop", {"bash_id": "remote-1"})
+            with pytest.raises(MCPError, match="Unknown tool: remote_reset"):
+                await client.call_tool("remote_reset", {})
         async with Client(build(Tools(sandboxes, ["workflow"]))) as client:
             names = [tool.name for tool in (await client.list_tools()).tools]
-            assert names == [f"remote_{verb}" for verb in ("setup", "sync", "train", "monitor", "reset", "fetch", "stop")]  # fmt: skip
+            assert names == [f"remote_{verb}" for verb in ("setup", "sync", "train", "monitor", "reset")]  # fmt: skip
 
     asyncio.run(main())
 
@@ -223,7 +233,7 @@ def test_both_toolsets_cost_less_than_7_kb_and_say_what_is_destructive(
             assert len(json.dumps(raw, separators=(",", ":"))) < 7_000
             hints = {tool.name: tool.annotations for tool in listed.tools}
             destructive = {name for name, hint in hints.items() if hint and hint.destructive_hint}  # fmt: skip
-            assert destructive == {"remote_bash", "remote_reset", "remote_stop"}
+            assert destructive == {"remote_bash", "remote_reset", "remote_bash_stop"}
             assert client.instructions
             assert len(client.instructions) < 2_048
             assert all(len(tool.description or "") < 2_048 for tool in listed.tools)
