@@ -11,7 +11,6 @@ What goes where::
     catalog  workflow_catalog    the tools: their names, words and arguments
     tool_arguments  advice       how arguments are read; what does what is not there
     prompts                      the instructions; the guide's patterns, for people to start
-    waiting                      waiting without a thread; threads apart by machine
     answers                      what goes back, and its exit (pure)
     calls                        next steps as calls of the tools
 

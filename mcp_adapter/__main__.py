@@ -5,7 +5,6 @@ import a folder of that name from the working directory, which may be anybody's.
 """
 
 import argparse
-import logging
 import math
 import os
 import secrets
@@ -18,6 +17,7 @@ from mcp_adapter import http_server, stdio_server
 from mcp_adapter.catalog import TOOLSETS, Toolset
 from sandbox_ops.errors import SandboxError
 from sandbox_ops.loopback import bearer_token, serving
+from sandbox_ops.machine import safe_log
 from sandbox_ops.machine.sandboxes import Sandboxes
 from sandbox_ops.remote import this_user
 from sandbox_ops.text import remote_text
@@ -32,7 +32,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         argv: The arguments of the command line; those of the process where None.
     """
     options = _parser().parse_args(argv)
-    _log(options.log_file)
+    try:
+        safe_log.begin(options.log_file, "mcp_adapter")
+    except OSError as error:
+        sys.exit(f"sandbox-ops-mcp: cannot log to {options.log_file}: {error.strerror}")
     session = f"agent {secrets.token_hex(3)} of {this_user.name()}"
     sandboxes = Sandboxes(
         options.project, os.environ, options.sandbox, started_by=session
@@ -119,30 +122,6 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < math.inf:
         raise argparse.ArgumentTypeError("must be more than 0")
     return seconds
-
-
-def _log(path: Path | None) -> None:
-    """Log warnings to stderr; with a file, what happens there too."""
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    handlers[0].setLevel(logging.WARNING)
-    if path is not None:
-        try:
-            handlers.append(logging.FileHandler(path, encoding="utf-8"))
-        except OSError as error:
-            sys.exit(f"sandbox-ops-mcp: cannot log to {path}: {error.strerror}")
-    words = _SafeFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for handler in handlers:
-        handler.setFormatter(words)
-    logging.basicConfig(level=logging.WARNING, handlers=handlers)
-    logging.getLogger("mcp_adapter").setLevel(logging.INFO)
-    logging.getLogger("sandbox_ops").setLevel(logging.INFO)
-
-
-class _SafeFormatter(logging.Formatter):
-    """Makes what is logged safe to read: errors quote what machines said."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return remote_text.safe(super().format(record))
 
 
 if __name__ == "__main__":

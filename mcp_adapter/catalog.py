@@ -52,7 +52,7 @@ class RemoteBash(ToolArguments):
     description: Text = Field("", description="What it does, in 5-10 words")
     timeout: Number | None = Field(
         None,
-        description="Milliseconds, hours are fine. Absent: 120000; none in background",
+        description="Milliseconds. Absent: 120000; none in background",
     )
     run_in_background: Truth = False
     cwd: Text = Field(
@@ -67,7 +67,7 @@ class RemoteBashOutput(ToolArguments):
         "State, exit code, elapsed time and the end of the log of a job. Without"
         " bash_id: the list of jobs. Never poll: `wait` answers when the job ends, a"
         " line matches `filter`, or a warning arises (NaN, traceback, stall). Each"
-        " answer has a cursor; since=<cursor> gives only what is new."
+        " answer has a cursor; since=<cursor>: only what is new."
     )
     reads_only = True
 
@@ -77,7 +77,7 @@ class RemoteBashOutput(ToolArguments):
     filter: Text = Field(
         "", description="RE2: only matching lines of the last 8 MiB or from `since` on"
     )
-    since: Text = Field("", description="Cursor of an earlier answer")
+    since: Text = Field("", description="A cursor")
     wait: Number | None = Field(
         None, description="Milliseconds at most; hours are fine"
     )

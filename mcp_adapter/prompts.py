@@ -6,8 +6,6 @@ the place comes from the configuration, without a connection.
 """
 
 import functools
-import re
-import shutil
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,39 +15,20 @@ from typing import Any
 from sandbox_ops.errors import UsageError
 from sandbox_ops.machine.sandboxes import Surroundings
 
-# A project's file chooses these names: nothing that could be read as a sentence.
-_PLAIN = re.compile(r"[\w./@:~+-]{1,120}", re.ASCII)
-
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the work goes on, in words.
+    """Where the work goes on: as configured, and whether `sandbox-ops` is on the PATH."""
 
-    Attributes:
-        machine: Which machine, as ` gpu1 (me@host)`; "" if nobody can say.
-        project: Where the project lies there; "" if nobody can say.
-        workspace: Where projects lie there.
-        has_command_line: Whether `sandbox-ops` is on the PATH.
-    """
-
-    machine: str = ""
-    project: str = ""
-    workspace: str = "/workspace"
+    known: Surroundings | None = None
     has_command_line: bool = False
 
-    @classmethod
-    def of(cls, known: Surroundings | None) -> "Place":
-        """Return the place that the configuration tells of."""
-        has_command_line = shutil.which("sandbox-ops") is not None
-        if known is None or not _PLAIN.fullmatch(known.host):
-            return cls(has_command_line=has_command_line)
-        is_plain = bool(_PLAIN.fullmatch(known.workspace))
-        return cls(
-            machine=f" {known.sandbox} ({known.host})",
-            project=known.project_path if _PLAIN.fullmatch(known.project_path) else "",
-            workspace=known.workspace if is_plain else "/workspace",
-            has_command_line=has_command_line,
-        )
+    @property
+    def project(self) -> str:
+        """Where the project lies on the machine."""
+        workspace = self.known.workspace if self.known else "/workspace"
+        path = self.known.project_path if self.known else ""
+        return path or f"{workspace.rstrip('/')}/REPO"
 
 
 @functools.cache
@@ -67,12 +46,9 @@ def instructions(place: Place, *, has_workflows: bool) -> str:
     text = _file(f"instructions/{'workflow' if has_workflows else 'remote'}.md")
     other, own = ("[no cli] ", "[cli] ") if place.has_command_line else ("[cli] ", "[no cli] ")  # fmt: skip
     lines = (line for line in text.splitlines() if not line.startswith(other))
-    project = place.project or f"{place.workspace.rstrip('/')}/REPO"
-    return (
-        "\n".join(line.removeprefix(own) for line in lines)
-        .replace("{machine}", place.machine)
-        .replace("{project}", project)
-    )
+    machine = f" {place.known.sandbox} ({place.known.host})" if place.known else ""
+    text = "\n".join(line.removeprefix(own) for line in lines)
+    return text.replace("{machine}", machine).replace("{project}", place.project)
 
 
 def filled(name: str, sent: Mapping[str, str] | None) -> str:

@@ -4,6 +4,7 @@ The SDK's low-level server is used: it hands over the arguments as they were sen
 that a wrong one is answered in our words, and it publishes the schemas as they are.
 """
 
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,8 +33,8 @@ from mcp.types import (
 from mcp_adapter import prompts
 from mcp_adapter.tool_arguments import ToolArguments
 from mcp_adapter.tools import Tools
-from mcp_adapter.waiting import HeartbeatCallback
 from sandbox_ops.errors import UsageError
+from sandbox_ops.machine.async_calls import HeartbeatCallback
 from sandbox_ops.text import marks
 
 Context = ServerRequestContext[dict[str, Any], Any]
@@ -41,7 +42,9 @@ Context = ServerRequestContext[dict[str, Any], Any]
 
 def build(tools: Tools) -> Server[dict[str, Any]]:
     """Return a server of the tools, to be run on any transport."""
-    place = prompts.Place.of(tools.surroundings())
+    place = prompts.Place(
+        tools.surroundings(), has_command_line=shutil.which("sandbox-ops") is not None
+    )
 
     async def list_tools(
         _context: Context, _params: PaginatedRequestParams | None

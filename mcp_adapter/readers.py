@@ -8,8 +8,8 @@ from mcp_adapter import catalog
 from mcp_adapter.answers import ToolAnswer
 from mcp_adapter.calls import Calls
 from sandbox_ops.errors import NextStep, UsageError
-from sandbox_ops.models.waiting import WaitEvent, WaitReport
-from sandbox_ops.text import command_words, file_words, formatting, marks
+from sandbox_ops.models.waiting import WaitReport
+from sandbox_ops.text import command_words, file_words, marks
 from sandbox_ops.workflows import report_lines
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 _MOST_LINES = 5_000  # more do not fit into an answer, however short they are
 _JOBS = 20
 _MATCHES = 20
-_EVENT = 300
 
 
 def job_output(
@@ -53,7 +52,7 @@ def job_output(
             reading.page,
             reading.cursor.after(told).encode(),
             words=calls,
-            event=_event(report, asked),
+            event=command_words.event(report) if report else "",
             again=since is not None,
             stderr=reading.stderr,
         )
@@ -72,16 +71,6 @@ def begin_wait(sandbox: "Sandbox", asked: catalog.RemoteBashOutput) -> "Wait":
         timeout_s=catalog.seconds(asked.wait, "wait"),
     )
     return waiting.begin(sandbox, asked.names, wanted)
-
-
-def _event(report: WaitReport | None, asked: catalog.RemoteBashOutput) -> str:
-    if report is None or report.event is WaitEvent.ENDED:
-        return ""
-    if report.event is WaitEvent.TIMEOUT:
-        waited = formatting.duration(catalog.seconds(asked.wait, "wait"))
-        return f"nothing of it happened within {waited}"
-    kind = "warning" if report.event is WaitEvent.WARNING else "matched"
-    return f"{kind}: {formatting.one_line(marks.remote(report.line), _EVENT)}"
 
 
 def _jobs(
@@ -119,22 +108,21 @@ def file_lines(
 
 
 def stop(sandbox: "Sandbox", asked: catalog.RemoteBashStop, calls: Calls) -> ToolAnswer:
-    """Answer `remote_bash_stop`: end what this session started, or what is confirmed."""
-    from sandbox_ops.machine import jobs
+    """Answer `remote_bash_stop`."""
+    from sandbox_ops.workflows.stop import WouldStop
+    from sandbox_ops.workflows.stop import stop as work
 
-    job = jobs.get(sandbox, asked.bash_id)
-    read = f"next: {calls.of(NextStep('logs', {'job': job.id}))}"
-    lives = not job.state.ended or job.survivors > 0
-    if lives and not asked.confirm and job.started_by != sandbox.started_by:
-        lines = report_lines.would_stop(job, jobs.processes(sandbox, job))
-        again = f"next: {calls.named('remote_bash_stop', bash_id=job.id, confirm=True)}"
-        return ToolAnswer(marks.join(*map(marks.remote, map(str, lines)), again))
-    report = jobs.stop(sandbox, job.id)
-    lines = report_lines.stop(report)
-    return ToolAnswer(
-        marks.join(*map(marks.remote, map(str, lines)), read),
-        is_error=bool(report.left) or not report.job.state.ended,
-    )
+    report = work(sandbox, asked.bash_id, confirm=asked.confirm)
+    if isinstance(report, WouldStop):
+        lines = report_lines.would_stop(report.job, report.processes)
+        is_error = False
+        step = calls.named("remote_bash_stop", bash_id=report.job.id, confirm=True)
+    else:
+        lines = report_lines.stop(report)
+        is_error = bool(report.left) or not report.job.state.ended
+        step = calls.of(NextStep("logs", {"job": report.job.id}))
+    shown = (marks.remote(str(line)) for line in lines)
+    return ToolAnswer(marks.join(*shown, f"next: {step}"), is_error=is_error)
 
 
 READERS: dict[str, Callable[["Sandbox", Any, Calls], ToolAnswer]] = {

@@ -4,6 +4,7 @@ A wrong configuration must not stop a server, which could not say why. So it is 
 first use, again each time until it is right, and kept from then on.
 """
 
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
     from sandbox_ops.sandbox import Sandbox
 
 _ONE = 1
+_PLAIN = re.compile(r"[\w./@:~+-]{1,120}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """Which machine is meant where none is named, and what lies where on it.
+
+    Fit to be said to a model: nothing in it can be read as a sentence.
 
     Attributes:
         project_path: Where the project lies there; "" where there is none.
@@ -31,6 +35,11 @@ class Surroundings:
     host: str
     workspace: str
     project_path: str = ""
+
+
+def _plain(text: str) -> str:
+    """Return what a project's file says, unless it could be read as a sentence."""
+    return text if _PLAIN.fullmatch(text) else ""
 
 
 class Sandboxes:
@@ -100,9 +109,9 @@ class Sandboxes:
         top = config.workspace.rstrip("/")
         return Surroundings(
             sandbox=config.name,
-            host=config.host,
-            workspace=config.workspace,
-            project_path=f"{top}/{name}" if name else "",
+            host=_plain(config.host) or "?",
+            workspace=_plain(config.workspace) or "/workspace",
+            project_path=_plain(f"{top}/{name}") if name else "",
         )
 
     def project(self) -> "Project":

@@ -8,6 +8,7 @@ import re
 
 from sandbox_ops.errors import NextStep
 from sandbox_ops.models import CommandResult, EndKind, Job, JobState
+from sandbox_ops.models.waiting import WaitEvent, WaitReport
 from sandbox_ops.text import formatting, marks, shell_state, stream_words
 from sandbox_ops.text.log_pages import Page
 from sandbox_ops.text.pipes import ends_in_tee
@@ -18,6 +19,7 @@ LIMIT = 30_000
 
 _BODY = LIMIT - 2_000  # the rest is room for our own words
 _COMMAND = 200
+_EVENT = 300
 # A success begins with what the machine said. Where that looks like one of our first
 # lines, ours has to be there too.
 _STATUS_LIKE = re.compile(
@@ -158,6 +160,16 @@ def output(
         marks.note("stderr") if stderr else "",
         stderr,
     )
+
+
+def event(report: WaitReport) -> str:
+    """Say what ended a wait, where the job's state does not."""
+    if report.event is WaitEvent.ENDED:
+        return ""
+    if report.event is WaitEvent.TIMEOUT:
+        return "nothing happened in that time"
+    kind = "warning" if report.event is WaitEvent.WARNING else "matched"
+    return f"{kind}: {formatting.one_line(marks.remote(report.line), _EVENT)}"
 
 
 def _command_line(job: Job) -> str:

@@ -125,7 +125,7 @@ def test_a_wrong_configuration_is_the_answer_until_it_is_right(
         assert text(result) == (
             "remote_bash has no argument `commands`\n"
             "Did you mean `command`?\nIt takes command, description, timeout,"
-            " run_in_background, sandbox."
+            " run_in_background, cwd, sandbox."
         )
 
     play(scenario)
@@ -174,6 +174,6 @@ def test_an_unreachable_machine_is_told_and_the_server_goes_on(
         result = await client.call_tool("remote_bash", {"command": "true"})
         assert result.is_error
         assert "127.0.0.1" in text(result)
-        assert len((await client.list_tools()).tools) == 3
+        assert len((await client.list_tools()).tools) == 5
 
     play(scenario)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -112,16 +113,51 @@ def test_a_change_is_synced_trained_watched_and_fetched(
     said, _ = ready("remote_monitor")
     assert re.search(rf'^{job[1]} "night" succeeded.*; 3/3 100 %; loss 0\.3$', said, re.MULTILINE)  # fmt: skip
 
-    said, _ = ready("remote_fetch", bash_id=job[1], dry_run=True, into="home/night")
+
+def test_results_come_home_with_their_checksums_and_the_jobs_record(
+    ready: Ask, git: GitProject
+) -> None:
+    job = ready("remote_train", settings={"steps": 1}, sync=True)[0].split()[0]
+    ended_at = ready("remote_bash_output", bash_id=job, wait=20_000)[0]
+    assert ended_at.startswith(f"{job}: succeeded")
+    said, _ = ready("remote_fetch", bash_id=job, dry_run=True, into="home/night")
     assert "would come" in said
-    next_call = f'remote_fetch(bash_id="{job[1]}", into="home/night")'
+    next_call = f'remote_fetch(bash_id="{job}", into="home/night")'
     assert said.endswith(f"next: {next_call}")
     assert not (git.clone / "home").exists()
-    said, is_error = ready("remote_fetch", bash_id=job[1], into="home/night")
+    said, is_error = ready("remote_fetch", bash_id=job, into="home/night")
     assert not is_error
+    digest = hashlib.sha256(b"weights\n").hexdigest()
+    assert f"\n  models/model.pt, 8 bytes sha256 {digest}" in said
     assert (git.clone / "home/night/models/model.pt").read_text() == "weights\n"
-    assert (git.clone / f"home/night/logs/{job[1]}/run.json").exists()
+    assert (git.clone / f"home/night/logs/{job}/run.json").exists()
     git.git("clean", "-qfdx", "home")
+
+
+def test_one_call_syncs_and_starts_a_training_for_each_combination(
+    ready: Ask, git: GitProject
+) -> None:
+    git.commit({"note.txt": "swept"}, "Sweep")
+    said, is_error = ready(
+        "remote_train", sync=True, name="sweep", settings={"steps": [1, 2]}
+    )
+    assert not is_error, said
+    started = re.findall(r'^(remote-\d+) "(sweep-steps\d)" started', said, re.MULTILINE)
+    assert [name for _, name in started] == ["sweep-steps1", "sweep-steps2"]
+    assert f"\nthe sandbox has main at {git.head[:10]}, " in said
+    both = ",".join(job for job, _ in started)
+    assert said.endswith(f'next: remote_bash_output(bash_id="{both}", wait=600000)')
+    first, _ = ready("remote_bash_output", bash_id=both, wait=20_000)
+    assert first.split(":")[0] in both
+
+
+def test_a_training_that_dies_at_once_is_an_error_with_its_last_lines(
+    ready: Ask,
+) -> None:
+    said, is_error = ready("remote_train", command="echo begun; exit 3")
+    assert is_error
+    assert "failed (exit code 3)" in said
+    assert "\nbegun\n" in said
 
 
 def test_a_reset_is_told_first_and_done_when_confirmed(
@@ -134,7 +170,7 @@ def test_a_reset_is_told_first_and_done_when_confirmed(
     assert "See it: remote_reset()\n" in said
     said, is_error = ready("remote_reset")
     assert not is_error
-    assert said.startswith("nothing was done; it would go from ")
+    assert said.startswith("nothing was done; the commit would stay ")
     assert "README.md" in said
     assert said.endswith("next: remote_reset(confirm=true)")
     assert edited.read_text() == "edited there\n"
