@@ -40,8 +40,8 @@ class RemoteBash(ToolArguments):
     words = (
         "Run a bash command on the remote GPU machine. Answers stdout, then stderr;"
         " failure is an error that begins with `exit code N`. Every call is a new"
-        " shell, stdin empty: no cd or export stays. Over 30,000 characters: head and"
-        " tail, and how to read the rest. At the timeout the whole process tree is"
+        " shell, stdin empty: no cd or export stays. Of long output: head and tail, and"
+        " how to read the rest. At the timeout the whole process tree is"
         " ended. What takes minutes: run_in_background=true answers at once with an id"
         " like remote-1. Jobs outlive this session; output is kept: no nohup, no"
         " `| tee` (it hides the exit code)."
@@ -100,7 +100,7 @@ class RemoteFileRead(ToolArguments):
     tool_name = "remote_file_read"
     title = "Read a file there"
     words = (
-        "Lines of a text file on the machine, numbered, from files of any size."
+        "Numbered lines of a text file on the machine, of any size."
         " Neither offset nor limit: the first 2000 lines. `limit` alone: the LAST lines"
         " (logs)."
     )

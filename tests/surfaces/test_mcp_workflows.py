@@ -137,7 +137,7 @@ def test_results_come_home_with_their_checksums_and_the_jobs_record(
 def test_one_call_syncs_and_starts_a_training_for_each_combination(
     ready: Ask, git: GitProject
 ) -> None:
-    git.commit({"note.txt": "swept"}, "Sweep")
+    git.commit({"note.txt": f"swept {git.head}"}, "Sweep")
     said, is_error = ready(
         "remote_train", sync=True, name="sweep", settings={"steps": [1, 2]}
     )

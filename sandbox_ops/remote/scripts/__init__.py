@@ -51,6 +51,13 @@ def library() -> str:
     )
 
 
+@functools.cache
+def names() -> frozenset[str]:
+    """Return what our recorded commands are called: `NAME.sh`."""
+    files = (each.name for each in resources.files(__name__).iterdir())
+    return frozenset(name for name in files if name.endswith(".sh"))
+
+
 def _commented(text: str) -> bytes:
     lines = "".join(f"#{line}\n" for line in text.split("\n"))
     body = lines.encode("utf-8", "surrogateescape")
