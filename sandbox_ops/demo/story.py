@@ -88,6 +88,11 @@ def _play(screen: Screen, root: Path, steps: int) -> None:
         )
 
 
+def _environment(root: Path) -> dict[str, str]:
+    """Return ours, with the demo's own configuration for the user's."""
+    return {**os.environ, "XDG_CONFIG_HOME": str(scenery.configuration(root))}
+
+
 @contextlib.contextmanager
 def _own_environment() -> Iterator[None]:
     """Take away what points at the user's own machines, repositories and git settings."""
@@ -100,11 +105,6 @@ def _own_environment() -> Iterator[None]:
         yield
     finally:
         os.environ.update(kept)
-
-
-def _environment(root: Path) -> dict[str, str]:
-    """Return ours, with a configuration of the demo's own."""
-    return {**os.environ, "XDG_CONFIG_HOME": str(scenery.configuration(root))}
 
 
 @contextlib.contextmanager

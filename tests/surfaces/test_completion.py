@@ -89,7 +89,10 @@ def test_a_machine_that_does_not_answer_costs_a_second_and_nothing_is_said(
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        env = {"SSH_HOST": f"me@127.0.0.1:{port}"}
+        env = {
+            "SSH_HOST": f"me@127.0.0.1:{port}",
+            "XDG_CONFIG_HOME": str(tmp_path),
+        }
         began = time.monotonic()
         done = cli("--complete", "--", "logs", "", cwd=tmp_path, env=env)
         took_s = time.monotonic() - began
@@ -100,7 +103,9 @@ def test_a_machine_that_does_not_answer_costs_a_second_and_nothing_is_said(
 def test_without_a_machine_nothing_is_offered_and_nothing_is_said(
     tmp_path: Path,
 ) -> None:
-    assert completed("logs", "", cwd=tmp_path) == []
+    env = {"XDG_CONFIG_HOME": str(tmp_path)}
+    done = cli("--complete", "--", "logs", "", cwd=tmp_path, env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_bash_completes_verbs_names_and_jobs(place: Path) -> None:
