@@ -135,7 +135,7 @@ def reset(report: "ResetReport") -> None:
         tell(f"{would}reset: {before} -> {after}")
     else:
         tell(f"the commit stays {after}")
-    if report.restore:
+    if report.restore and not report.dry_run:
         tell(str(report.restore))
     _warn(report.warnings)
     _list("not ours, left alone", report.foreign)
