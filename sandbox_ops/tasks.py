@@ -3,7 +3,7 @@
 Here are the workflows, in job_tasks.py what is about one job or command. A new verb is a
 function and its name in `ns`. Under `sandbox-ops` a job and a command may stand on the
 line as they are (`logs remote-1`, `run -- nvidia-smi`); under plain `inv` they are
-`--job` and `--command`.
+`--job` and `--command`. (Over 250 lines: half of it is the help that users read.)
 """
 
 from collections.abc import Sequence

@@ -1,14 +1,14 @@
 """fetch: bring declared outputs, or what a job left, home; never over something else.
 
 The machine names the files, and is not believed: each name is held against what was
-declared here, and the room is checked, before the first byte comes.
+declared here, and the room is checked, before the first byte comes. (Over 250 lines: the
+report and one order of checks; where files go is fetch_places.py.)
 """
 
-import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from sandbox_ops.errors import (
@@ -16,7 +16,6 @@ from sandbox_ops.errors import (
     NextStep,
     NotFoundError,
     ProtocolError,
-    RefusedError,
     UsageError,
 )
 from sandbox_ops.git import local
@@ -25,7 +24,7 @@ from sandbox_ops.models import Job, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
-from sandbox_ops.text import formatting
+from sandbox_ops.workflows import fetch_places
 from sandbox_ops.workflows.outputs import is_declared, left_out, patterns
 
 OnProgress = Callable[[str, int, int], None]
@@ -140,7 +139,7 @@ def fetch(
                 "Did the job write somewhere else? Look",
             ),
         )
-    places = [(file, destination(target, file.path)) for file in files]
+    places = [(file, fetch_places.destination(target, file.path)) for file in files]
     if not dry_run:
         files = _bring(sandbox, places, overwrite=overwrite, on_progress=on_progress)
     return FetchReport(
@@ -199,39 +198,6 @@ def declared(project: Project) -> tuple[str, ...]:
     return patterns(project)
 
 
-def destination(target: Path, path: str) -> Path:
-    """Return where below `target` the machine's file `path` goes.
-
-    What a machine says is not trusted with this one: no path leads out of the folder,
-    through a link here, or into a git repository's own files.
-
-    Raises:
-        ProtocolError: It would lead out, or into .git.
-        RefusedError: A link or a folder stands in its way.
-    """
-    pure = PurePosixPath(path)
-    parts = pure.parts
-    if not parts or pure.is_absolute() or ".." in parts or "\0" in path:
-        raise ProtocolError(
-            f"the machine named a file that is not in its folder: {path!r}"
-        )
-    if any(part.lower() == ".git" for part in parts):
-        raise ProtocolError(f"a file of git itself is not fetched: {path!r}")
-    place = target.joinpath(*parts)
-    inside = place.parent.resolve().is_relative_to(target.resolve())
-    if not inside or place.is_symlink() or place.is_dir():
-        raise RefusedError(
-            f"{place} would not be a file of its own in {target}: "
-            "a link or a folder is in the way",
-            NextStep(
-                "fetch",
-                {"into": "FOLDER"},
-                "Move it away, or fetch to another folder",
-            ),
-        )
-    return place
-
-
 def _outputs(
     sandbox: Sandbox, root: str, wanted: Sequence[str], *, to: str = ""
 ) -> list[FetchedFile]:
@@ -283,8 +249,10 @@ def _bring(
         file.path for file, place in missing if place.exists() or place.is_symlink()
     ]
     if others and not overwrite:
-        _refuse_overwriting(others)
-    _refuse_without_room(missing)
+        fetch_places.refuse_overwriting(others)
+    fetch_places.refuse_without_room(
+        (file.size_bytes, place) for file, place in missing
+    )
     brought = []
     for file, place in places:
         sha256 = present.get(file.path, "")
@@ -299,40 +267,6 @@ def _bring(
             )
         brought.append(replace(file, sha256=sha256, kept=file.path in present))
     return brought
-
-
-def _refuse_overwriting(paths: Iterable[str]) -> None:
-    raise RefusedError(
-        listed("files here differ from those that would come:", tuple(paths)),
-        NextStep("fetch", {"into": "FOLDER"}, "Keep both"),
-        NextStep("fetch", {"overwrite": True}, "Or replace them"),
-    )
-
-
-def _refuse_without_room(missing: Sequence[tuple[FetchedFile, Path]]) -> None:
-    """Refuse what does not fit on the disk here, before anything comes.
-
-    Raises:
-        RefusedError: It says how much room is missing, and where.
-    """
-    needed: dict[Path, int] = {}
-    for file, place in missing:
-        folder = next(each for each in place.parents if each.is_dir())
-        have = transfer.received_bytes(place)
-        needed[folder] = needed.get(folder, 0) + max(0, file.size_bytes - have)
-    by_device: dict[int, tuple[Path, int]] = {}
-    for folder, size_bytes in needed.items():
-        device = folder.stat().st_dev
-        first, so_far = by_device.get(device, (folder, 0))
-        by_device[device] = (first, so_far + size_bytes)
-    for folder, size_bytes in by_device.values():
-        free_bytes = shutil.disk_usage(folder).free
-        if size_bytes > free_bytes:
-            raise RefusedError(
-                f"{formatting.size(size_bytes)} would come, and only "
-                f"{formatting.size(free_bytes)} are free in {folder}",
-                NextStep("fetch", {"into": "FOLDER"}, "Make room, or say where to"),
-            )
 
 
 def _present(

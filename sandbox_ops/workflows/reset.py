@@ -11,7 +11,7 @@ from sandbox_ops.models import Job, MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import outputs, preflight
-from sandbox_ops.workflows.sync import refuse_other, remove_lock
+from sandbox_ops.workflows.sync_refusals import refuse_other, remove_lock
 
 NOT_MADE_YET = "refs/sandbox-ops/backup/..."
 

@@ -21,7 +21,8 @@ from sandbox_ops.errors import (
 )
 from sandbox_ops.machine import jobs, transfer
 from sandbox_ops.models import Project
-from sandbox_ops.workflows.fetch import destination, fetch
+from sandbox_ops.workflows.fetch import fetch
+from sandbox_ops.workflows.fetch_places import destination
 from sandbox_ops.workflows.train import train
 
 MakeSshd = Callable[..., SshServer]
