@@ -29,9 +29,9 @@ def setup(context: Context, *, sandbox: str = "", json: bool = False) -> Answer:
     from sandbox_ops.cli import views
     from sandbox_ops.workflows.setup import setup as work
 
-    with opened(context, sandbox) as here:
+    with opened(context, sandbox) as machine:
         on_step = None if json else views.step
-        report = work(here.sandbox, here.project, on_step=on_step)
+        report = work(machine.sandbox, machine.project, on_step=on_step)
     return Answer.of(report, lambda: views.setup(report))
 
 
@@ -43,8 +43,8 @@ def sync(
     from sandbox_ops.cli import terminal, views
     from sandbox_ops.workflows.sync import sync as work
 
-    with opened(context, sandbox) as here, terminal.busy("syncing", quiet=json):
-        report = work(here.sandbox, here.project, push=push)
+    with opened(context, sandbox) as machine, terminal.busy("syncing", quiet=json):
+        report = work(machine.sandbox, machine.project, push=push)
     return Answer.of(report, lambda: views.sync(report))
 
 
@@ -80,11 +80,11 @@ def train(  # noqa: PLR0913 - one for each option
     settings = option_values.assignments(set_ or (), "--set")
     time_s = option_values.seconds(time, "--time")
     n_gpus = option_values.gpu_count(gpus)
-    with opened(context, sandbox) as here:
+    with opened(context, sandbox) as machine:
         with terminal.busy("looking before the start", quiet=json):
             report = work(
-                here.sandbox,
-                here.project,
+                machine.sandbox,
+                machine.project,
                 command=command,
                 name=name,
                 settings=settings,
@@ -97,7 +97,7 @@ def train(  # noqa: PLR0913 - one for each option
         if not json:
             views.train(report)
         return following.to_the_end(
-            here.sandbox, report.job, quiet=json, value=report.as_json()
+            machine.sandbox, report.job, quiet=json, value=report.as_json()
         )
 
 
@@ -122,23 +122,23 @@ def monitor(
         raise UsageError("--json is one look, --watch is many", "leave out one of them")
     if not interval > 0:
         raise UsageError(f"--interval takes seconds, not {interval}", "such as 5")
-    with opened(context, sandbox) as here:
+    with opened(context, sandbox) as machine:
 
         def look() -> "MonitorReport":
-            return work(here.sandbox, here.known_project)
+            return work(machine.sandbox, machine.known_project)
 
         if watch:
             ended_by_key = watching.watch(
-                look, machine=here.sandbox.config.label, interval_s=interval
+                look, machine=machine.sandbox.config.label, interval_s=interval
             )
             again = next_steps.command("monitor", watch=True)
             say(f"jobs go on; see them again: {again}")
             return Answer(value={}, exit_code=0 if ended_by_key else INTERRUPTED)
         report = look()
-        machine = here.sandbox.config.label
+        label = machine.sandbox.config.label
     return Answer(
         value=report.as_json(),
-        show=lambda: dashboard.monitor(report, machine),
+        show=lambda: dashboard.monitor(report, label),
         exit_code=0 if report.reachable else ConnectError.exit_code,
     )
 
@@ -151,8 +151,8 @@ def reset(
     from sandbox_ops.cli import terminal, views
     from sandbox_ops.workflows.reset import reset as work
 
-    with opened(context, sandbox) as here, terminal.busy("resetting", quiet=json):
-        report = work(here.sandbox, here.project, dry_run=dry_run)
+    with opened(context, sandbox) as machine, terminal.busy("resetting", quiet=json):
+        report = work(machine.sandbox, machine.project, dry_run=dry_run)
     return Answer.of(report, lambda: views.reset(report))
 
 
@@ -178,10 +178,13 @@ def fetch(
     from sandbox_ops.cli import terminal, views
     from sandbox_ops.workflows.fetch import fetch as work
 
-    with opened(context, sandbox) as here, terminal.transfers(quiet=json) as progress:
+    with (
+        opened(context, sandbox) as machine,
+        terminal.transfers(quiet=json) as progress,
+    ):
         report = work(
-            here.sandbox,
-            here.project,
+            machine.sandbox,
+            machine.project,
             job=job,
             into=into,
             dry_run=dry_run,
@@ -197,9 +200,9 @@ def doctor(context: Context, *, sandbox: str = "", json: bool = False) -> Answer
     from sandbox_ops.cli import terminal, views
     from sandbox_ops.workflows.doctor import doctor as work
 
-    with opened(context, sandbox) as here, terminal.busy("checking", quiet=json):
-        origins = here.settings.config.origins_of(here.sandbox.config.name)
-        report = work(here.sandbox, here.known_project, origins)
+    with opened(context, sandbox) as machine, terminal.busy("checking", quiet=json):
+        origins = machine.settings.config.origins_of(machine.sandbox.config.name)
+        report = work(machine.sandbox, machine.known_project, origins)
     return Answer.of(report, lambda: views.doctor(report))
 
 
@@ -211,9 +214,9 @@ def trust(
     from sandbox_ops.cli import views
     from sandbox_ops.machine.trust import trust as work
 
-    with opened(context, sandbox) as here:
+    with opened(context, sandbox) as machine:
         report = work(
-            here.sandbox,
+            machine.sandbox,
             lambda shown: views.agree_to_trust(shown, ask=not json),
             fingerprint=fingerprint,
         )
@@ -249,8 +252,8 @@ def shell(context: Context, *, sandbox: str = "") -> Answer:
     """Open a terminal on the machine, in the project's folder."""
     from sandbox_ops.ssh import interactive
 
-    with opened(context, sandbox) as here:
-        code = interactive.enter(here.sandbox.config, here.folder(""))
+    with opened(context, sandbox) as machine:
+        code = interactive.enter(machine.sandbox.config, machine.folder(""))
     return Answer(value={}, exit_code=code)
 
 

@@ -198,8 +198,8 @@ def _look(job_id: str) -> NextStep:
 
 
 def _how_it_ended(result: CommandResult, line: str) -> None:
-    for words in formatting.end_lines(result):
-        say(words)
+    for ending in formatting.end_lines(result):
+        say(ending)
     if result.exit_code == _NO_COMMAND and line.startswith("'") and line.endswith("'"):
         say(f"hint: that was one word; for a shell line: run --command {line}")
 

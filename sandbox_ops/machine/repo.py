@@ -87,14 +87,14 @@ def cloned(sandbox: Sandbox, project: Project) -> Tree:
     Raises:
         NotFoundError: If there is none; names `sandbox-ops setup`.
     """
-    found = look(sandbox, project)
-    if found is None:
+    tree_there = look(sandbox, project)
+    if tree_there is None:
         raise NotFoundError(
             f"{project.name} is not on {sandbox.config.label}: "
             f"there is no clone at {place(sandbox, project)}",
             NextStep("setup", purpose="Put it there"),
         )
-    return found
+    return tree_there
 
 
 def place(sandbox: Sandbox, project: Project) -> str:

@@ -173,9 +173,9 @@ def _signer(
         if key_files.certifies(certificate, agent_key.blob):
             return agent_key
     for file in files:
-        found = keys.get(file.path)
-        if found is not None and key_files.certifies(certificate, found.asbytes()):
-            return found
+        key = keys.get(file.path)
+        if key is not None and key_files.certifies(certificate, key.asbytes()):
+            return key
     return None
 
 

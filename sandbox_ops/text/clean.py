@@ -246,9 +246,9 @@ def _searcher(pattern: str) -> Callable[[bytes, int, int], int]:
     return search
 
 
-def _bad_pattern(pattern: str, said: bytes) -> UsageError:
+def _bad_pattern(pattern: str, complaint: bytes) -> UsageError:
     """Say where the pattern goes wrong: where RE2, or Python's parser, objects."""
-    reason = said.decode("utf-8", "replace").replace("(?m)", "")
+    reason = complaint.decode("utf-8", "replace").replace("(?m)", "")
     if "too large" in reason:  # RE2's word for it, which has no code of its own
         return UsageError(
             f"the pattern is too large: {pattern[:60]}",

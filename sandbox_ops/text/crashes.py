@@ -18,14 +18,14 @@ def warnings(text: str) -> tuple[str, ...]:
     A launcher's own traceback, which says only that a process of it failed, is told
     only where there is no other.
     """
-    found = []
+    messages = []
     exceptions = list(_exceptions(text))
     if exceptions:
         own = [each for each in exceptions if not each.startswith(_LAUNCHERS)]
-        found.append(f"traceback: {(own or exceptions)[-1]}"[:_MAX_WARNING])
-    if any(words in text for words in _OUT_OF_MEMORY):
-        found.append("CUDA out of memory")
-    return tuple(found)
+        messages.append(f"traceback: {(own or exceptions)[-1]}"[:_MAX_WARNING])
+    if any(phrase in text for phrase in _OUT_OF_MEMORY):
+        messages.append("CUDA out of memory")
+    return tuple(messages)
 
 
 def _exceptions(text: str) -> Iterator[str]:

@@ -58,9 +58,9 @@ def figure(value: float | None) -> str:
     return "?" if value is None else f"{value:.4g}"
 
 
-def one_line(words: str, limit: int = 60) -> str:
+def one_line(text: str, limit: int = 60) -> str:
     """The words on one line, cut with an ellipsis where they are longer than `limit`."""
-    line = " ".join(words.split())
+    line = " ".join(text.split())
     return line if len(line) <= limit else f"{line[: max(1, limit) - 1]}…"
 
 

@@ -82,8 +82,8 @@ def column_names(line: str) -> tuple[str, ...]:
     """Return the columns that a line heads, `Epoch  GPU_mem  box_loss`; () if none."""
     if not re.match(r"[ \t]{0,40}(?:epoch|step|class)[ \t]{2,}", line, re.IGNORECASE):
         return ()
-    words = [word.strip("():") for word in line.split()]
-    names = tuple(word.rpartition("(")[2] for word in words)
+    headings = [word.strip("():") for word in line.split()]
+    names = tuple(word.rpartition("(")[2] for word in headings)
     return names if all(map(_COLUMN.fullmatch, names)) else ()
 
 

@@ -147,7 +147,7 @@ def foreign(status: MachineStatus) -> tuple[str, ...]:
     busy = (preflight.gpu_busy(gpu, ()) for gpu in gpus)
     return (
         *(f"pid {p.pid} of {p.user}: {p.command}" for p in status.foreign),
-        *(words for words in busy if words),
+        *(use for use in busy if use),
     )
 
 
