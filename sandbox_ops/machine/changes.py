@@ -34,6 +34,7 @@ class Changes:
     Attributes:
         store: Which folder of records it is: another one has other jobs.
         newest: The highest number of a job in it.
+        upto: Up to which number it was looked; below `newest` there is more to ask for.
         jobs: Those that were asked for, and those that are newer, by their number.
         missing: Numbers of jobs that were asked for or are newer, and have no record:
             it is being made, or was removed.
@@ -41,6 +42,7 @@ class Changes:
 
     store: str
     newest: int
+    upto: int
     jobs: Mapping[int, JobChange]
     missing: frozenset[int]
 
@@ -83,6 +85,7 @@ def read(segments: Sequence[Segment], base: str) -> Changes:
     return Changes(
         store=store.get("inode", ""),
         newest=_number(store["top"]),
+        upto=_number(store.get("upto", "")),
         jobs={
             job_ids.number(job_id): JobChange(
                 job=reply.job,

@@ -58,7 +58,7 @@ class WaitFor:
         warnings: Whether what looks wrong ends the wait, also where it was so before.
         known_warnings: Not these: `warning_key` of the reports of earlier waits.
         stall_s: A training that says nothing for so long has stalled; 0: never.
-        timeout_s: How long to wait; None: to the end.
+        timeout_s: How long to wait once the machine has answered; None: to the end.
     """
 
     pattern: str = ""
@@ -162,8 +162,6 @@ class Wait:
 
     def start(self, references: Sequence[JobReference]) -> None:
         """Look at the jobs, then follow them."""
-        if (timeout_s := self._wanted.timeout_s) is not None:
-            self._timer = _timers.after(timeout_s, self._time_over)
         searched = logs.FILTER_BYTES if self._wanted.pattern else TAIL_BYTES
         at_most = min(searched, _SEARCH_BYTES // len(references))
         queries = [
@@ -210,6 +208,9 @@ class Wait:
                 self._watches[reply.job.id] = self._watch(reply.job)
         for reply in replies:
             self._first_look(reply, now_s)
+        timeout_s = self._wanted.timeout_s
+        if timeout_s is not None and not self.future.done():
+            self._timer = _timers.after(timeout_s, self._time_over)
         self._follow()
 
     def _first_look(self, reply: JobReply, now_s: float) -> None:
@@ -324,11 +325,7 @@ class Wait:
         self._follow()
 
     def _time_over(self) -> None:
-        first = next(iter(self.jobs), None)
-        if first is None:
-            self._fail(ConnectError("the machine has not answered in that time"))
-        else:
-            self._report(WaitEvent.TIMEOUT, first, "")
+        self._report(WaitEvent.TIMEOUT, self.jobs[0], "")
 
     def _report(self, event: WaitEvent, job: Job, line: str) -> None:
         self._settle(WaitReport(event=event, job=job, line=line))
