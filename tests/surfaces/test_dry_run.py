@@ -15,7 +15,18 @@ from sandbox_ops.tasks import ns
 
 LOOKS = {"completion", "doctor", "jobs", "logs", "monitor"}
 REHEARSED = {"fetch", "mcp-install", "reset"}
-REFUSED = {"demo", "pin", "run", "setup", "shell", "stop", "sync", "train", "trust"}
+REFUSED = {
+    "allow",
+    "demo",
+    "pin",
+    "run",
+    "setup",
+    "shell",
+    "stop",
+    "sync",
+    "train",
+    "trust",
+}
 
 
 @pytest.fixture
@@ -57,7 +68,8 @@ def test_reset_only_shows_what_it_would_do(
     (clone / "tasks.py").write_text("from sandbox_ops.tasks import ns\n")
     done = cli("--dry", "reset", cwd=clone, program=INV)
     assert done.returncode == 0, done
-    assert "would be reset" in done.stdout
+    assert "would be rescued to" in done.stdout
+    assert "To have them back" not in done.stdout
     assert edited.read_text("utf-8") == "# a quick hack\n"
 
 

@@ -9,8 +9,8 @@ from sandbox_ops.cli import dashboard, terminal, views
 from sandbox_ops.cli.layout import GAP, Column, fit
 from sandbox_ops.models import Job, JobState
 from sandbox_ops.text.progress import Progress
-from sandbox_ops.workflows import rows
 from sandbox_ops.workflows.monitor import JobView, MonitorReport
+from sandbox_ops.workflows.rows import monitor_rows
 
 WIDTHS = (60, 80, 100, 140)
 COMMAND = (
@@ -81,11 +81,8 @@ def test_a_wide_terminal_changes_nothing() -> None:
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_monitor_keeps_ids_names_states_and_progress_at_any_width(width: int) -> None:
-    cells = [
-        dashboard.row(each.job, rows.job_row(each.job, each.progress))
-        for each in report().jobs
-    ]
-    lines = drawn(terminal.table(dashboard.COLUMNS, cells, width), width)
+    rows = [dashboard.row(each) for each in monitor_rows(report()).jobs]
+    lines = drawn(terminal.table(dashboard.COLUMNS, rows, width), width)
     assert all(len(line) <= width for line in lines)
     assert [line.split()[0] for line in lines if line.startswith("remote-")] == [
         "remote-12",
@@ -101,11 +98,8 @@ def test_monitor_keeps_ids_names_states_and_progress_at_any_width(width: int) ->
 
 @pytest.mark.parametrize("width", [80, 100, 140])
 def test_monitor_shows_the_loss_from_80_columns_on(width: int) -> None:
-    cells = [
-        dashboard.row(each.job, rows.job_row(each.job, each.progress))
-        for each in report().jobs
-    ]
-    lines = drawn(terminal.table(dashboard.COLUMNS, cells, width), width)
+    rows = [dashboard.row(each) for each in monitor_rows(report()).jobs]
+    lines = drawn(terminal.table(dashboard.COLUMNS, rows, width), width)
     assert sum("loss 0.1234" in line for line in lines) == 3
 
 

@@ -82,7 +82,7 @@ def test_a_code_above_128_is_reported_as_the_signal_and_as_uncertain() -> None:
         "now=9 life=gone ended code=137 reason=exited sure=0 up0=1 up1=5 ended ."
     ).job
     assert (found.exit_code, found.signal, found.signal_certain) == (137, "KILL", False)
-    assert found.words == "failed (signal KILL, or exit code 137)"
+    assert found.words == "failed (signal KILL, or exit code 137: often out of memory)"
 
 
 def test_elapsed_time_is_the_machines_own() -> None:

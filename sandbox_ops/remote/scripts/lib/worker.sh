@@ -105,7 +105,8 @@ trailer() {
   printf '\n%s %s\n' "$NONCE" "$1"
 }
 
-# answer_error KIND MESSAGE: the answer is that error; kinds as in errors.py
+# answer_error KIND MESSAGE: the answer is that error; kinds as in errors.py, with a word for
+# the case behind it where somebody says more of it ("refused directory")
 answer_error() {
   printf '%s' "$2"
   trailer "error $1"
