@@ -14,7 +14,7 @@ from invoke import Collection, Context
 
 from sandbox_ops.cli import next_steps, option_values, output
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
-from sandbox_ops.cli.install_tasks import mcp_install
+from sandbox_ops.cli.install_tasks import mcp_install, plugin_install
 from sandbox_ops.cli.job_tasks import jobs, logs, pin, run, stop
 from sandbox_ops.cli.session import opened
 from sandbox_ops.cli.waking_tasks import events, wait
@@ -291,5 +291,5 @@ ns = Collection(
     *(setup, sync, train, monitor, reset, fetch),
     *(jobs, logs, wait, events, stop, pin, run),
     *(doctor, trust, allow, shell, demo),
-    *(mcp_install, completion),
+    *(mcp_install, plugin_install, completion),
 )
