@@ -313,8 +313,15 @@ def test_the_environment_is_the_login_environment(
 
 LIBRARY_NAMES = sorted(
     set(re.findall(r"(?<![\w$/{-])([A-Za-z]\w*)=", scripts.library()))
-    - {"BASH_ENV", "PYTHONUNBUFFERED", "SANDBOX_JOB", "IFS", "PATH"}
-    - {"SANDBOX_METRICS", "SANDBOX_OPS_SH"}  # ours to set
+    - {
+        "BASH_ENV",
+        "IFS",
+        "PATH",
+        "PYTHONUNBUFFERED",
+        "SANDBOX_JOB",
+        "SANDBOX_METRICS",
+        "SANDBOX_OPS_SH",
+    }
 )
 
 
