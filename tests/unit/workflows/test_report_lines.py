@@ -8,7 +8,8 @@ from sandbox_ops.errors import NextStep
 from sandbox_ops.models import Disk, Job, JobState, StopReport
 from sandbox_ops.text.progress import Progress
 from sandbox_ops.workflows import report_lines
-from sandbox_ops.workflows.fetch import FetchedFile, FetchReport
+from sandbox_ops.workflows.fetch import FetchReport
+from sandbox_ops.workflows.fetch_candidates import FetchedFile
 from sandbox_ops.workflows.monitor import JobView, MonitorReport
 from sandbox_ops.workflows.setup import SetupReport, Step
 from sandbox_ops.workflows.sync import SyncReport
