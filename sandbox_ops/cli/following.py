@@ -121,7 +121,9 @@ class _Lines(_Output):
         for name, feed in self._feeds.items():
             if name == stream and not self.muted:
                 feed.restart()
-                say(f"the log of {self._job_id} was truncated or replaced: anew")
+                say(
+                    f"the log of {self._job_id} was truncated or replaced: from its start"
+                )
 
     def finish(self) -> None:
         """Print the last lines, which have no end."""

@@ -101,7 +101,7 @@ class Screen:
 
     @contextlib.contextmanager
     def live(self) -> Iterator[Callable[[RenderableType], None]]:
-        """Open a place that is drawn anew as things go on; yield what draws there.
+        """Open a place that is redrawn as things go on; yield what draws there.
 
         In a pipe only the last drawing is shown.
         """

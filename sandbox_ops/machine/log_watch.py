@@ -65,7 +65,7 @@ class LogWatch:
         self.begin = Begin(offset + len(tail), tail[-KNOWN_BYTES:])
 
     def restart(self) -> None:
-        """The log is another one now, and begins anew."""
+        """The log is another one now, and starts over."""
         self._head = self._tail = self._open_line = b""
         self.begin = _FROM_START
 

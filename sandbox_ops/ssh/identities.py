@@ -2,7 +2,7 @@
 
 Certificates first, then the agent's keys that ssh_config names, then the agent's others
 (not with IdentitiesOnly), then keys that are in files alone. A key whose passphrase
-nobody knows yet comes last of all, so that nobody is asked in vain.
+nobody knows yet comes last of all, so that nobody is asked for nothing.
 """
 
 import copy

@@ -134,7 +134,7 @@ def _private(path: str, text: str) -> KeyFile:
             reader=_LEGACY[kind],
             locked="ENCRYPTED" in match[2],
         )
-    again = f"; write it anew for OpenSSH: ssh-keygen -p -f {path}" if match else ""
+    again = f"; convert it for OpenSSH: ssh-keygen -p -f {path}" if match else ""
     return KeyFile(
         path=path,
         public=public_blob(f"{path}.pub"),

@@ -257,7 +257,7 @@ def _bad_pattern(pattern: str, complaint: bytes) -> UsageError:
     what, _, culprit = reason.partition(": ")
     position = pattern.find(culprit) if culprit and culprit != pattern else -1
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what it merely finds odd
+        warnings.simplefilter("ignore")  # of what it only warns of
         try:
             re.compile(pattern)
         except re.error as error:

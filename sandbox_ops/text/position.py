@@ -153,7 +153,7 @@ def _with_total(last: Count, counts: Iterable[Count], context: Context) -> Count
 
 
 def _begins_again(chosen: Count, counts: Sequence[Said]) -> bool:
-    """Whether the steps are counted anew in each epoch: the format or the log says so."""
+    """Whether the steps are counted from the start in each epoch: the format or the log says so."""
     if chosen.in_epoch:
         return True
     if chosen.bar and any(

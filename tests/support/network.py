@@ -72,7 +72,7 @@ def forget(port: int) -> None:
     )
 
 
-def heal() -> None:
+def restore_network() -> None:
     """Let the packets through again."""
     nft("delete table inet fault\n")
 

@@ -1,7 +1,7 @@
 """Random schedules of work and faults on one machine, and what must hold afterwards.
 
 A schedule is its seed. Every job writes what really became of it outside of our reach;
-after the faults are healed the records are held against that.
+after the faults are undone the records are held against that.
 """
 
 import contextlib
@@ -90,7 +90,7 @@ class Schedule:
             for _ in range(self.random.randint(4, 7)):
                 self.random.choices(steps, (4, 2, 1, 1, 2, 4))[0]()
         finally:
-            self._heal()
+            self._undo_faults()
             self._over.set()
             observer.join()
         self._check()
@@ -241,7 +241,7 @@ class Schedule:
             work.hurt = True
         self.machine.restart(boot_id=boot_id)
 
-    def _heal(self) -> None:
+    def _undo_faults(self) -> None:
         for work in self.work:
             if work.answer:
                 with contextlib.suppress(SandboxError):

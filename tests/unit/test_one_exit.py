@@ -112,7 +112,7 @@ def test_no_answer_of_a_tool_is_unsafe_or_has_a_forged_note(said: str) -> None:
 
 
 @given(st.text())
-def test_a_note_of_ours_is_told_from_what_the_machine_says(said: str) -> None:
+def test_a_note_of_ours_is_distinguished_from_what_the_machine_says(said: str) -> None:
     said = said.replace("\r", "")
     text = ToolAnswer(marks.join(marks.remote(said), marks.note("ours"))).text
     assert text.endswith("[sandbox-ops: ours]")

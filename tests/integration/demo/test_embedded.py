@@ -85,7 +85,7 @@ def test_one_stream_may_end_long_before_the_other(client: paramiko.SSHClient) ->
     assert run(client, command) == (0, b"", b"late\n")
 
 
-def test_signals_are_told_in_both_directions(box: SandboxConfig) -> None:
+def test_signals_are_reported_in_both_directions(box: SandboxConfig) -> None:
     # paramiko and ssh know no signal names: asked of a client that does.
     async def talk() -> tuple[object, ...]:
         async with asyncssh.connect(

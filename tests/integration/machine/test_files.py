@@ -333,7 +333,7 @@ def test_a_range_of_bytes_is_given_as_it_is(
         files.read_bytes(shared_sandbox, str(tmp_path / "none"))
 
 
-def test_what_is_known_of_a_path_is_told_without_following_a_link(
+def test_what_is_known_of_a_path_is_reported_without_following_a_link(
     shared_sandbox: Sandbox, tmp_path: Path
 ) -> None:
     path = tmp_path / "it's $(x)\n"

@@ -1,4 +1,4 @@
-"""One home, one store: machines that are renamed, made anew, or share their home."""
+"""One home, one store: machines that are renamed, created again, or share their home."""
 
 import os
 import platform
@@ -62,10 +62,10 @@ def test_a_renamed_machine_knows_its_jobs_and_gives_no_id_again(
 
 
 @row(
-    "its container is made anew, under another name, with the same home",
+    "its container is created again, under another name, with the same home",
     "`lost (its machine NAME is gone)` half a minute later; its log can be read",
 )
-def test_jobs_of_a_container_that_was_made_anew_are_lost_and_readable(
+def test_jobs_of_a_container_that_was_created_again_are_lost_and_readable(
     tmp_path: Path, boot_id: Path
 ) -> None:
     with start_container(tmp_path / "server", boot_id, "first") as server:
@@ -99,7 +99,7 @@ def fall_silent(job: Job) -> None:
     "another machine with the same home looks at it",
     "it is `running (on NAME)`; only there it can be stopped; each has its own GPUs",
 )
-def test_two_machines_that_share_a_home_are_told_apart(
+def test_two_machines_that_share_a_home_are_distinguished(
     tmp_path: Path, boot_id: Path
 ) -> None:
     other_boot = tmp_path / "other_boot"

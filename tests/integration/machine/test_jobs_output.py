@@ -38,8 +38,8 @@ def test_of_a_log_of_two_gigabytes_only_what_is_new_is_read(
     jobs.stop(sandbox, large.id, grace_s=0)
 
 
-@row("its log is rotated or cut meanwhile", "the next look says so and begins anew")
-def test_a_log_that_was_cut_is_read_from_its_start_and_said_so(
+@row("its log is rotated or cut meanwhile", "the next look says so and starts over")
+def test_a_log_that_was_cut_is_read_from_its_start_and_reported(
     sandbox: Sandbox,
 ) -> None:
     job = sandbox.start("echo a long first line; sleep 7711")

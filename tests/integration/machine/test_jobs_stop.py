@@ -198,7 +198,7 @@ def test_two_stops_at_once_agree(sandbox: Sandbox, number: str) -> None:
     "it is stopped on a machine with GPUs",
     "the report waits until the driver shows none of its processes, or names those",
 )
-def test_gpu_memory_that_the_dead_still_hold_is_told(make_sshd: Make) -> None:
+def test_gpu_memory_that_the_dead_still_hold_is_reported(make_sshd: Make) -> None:
     server = make_sshd()
     fake_gpus(server.home, "0, NVIDIA H100 80GB HBM3, GPU-1, 0, 10, 81559, 30, 550.54")
     listed = server.home / "fake-gpus" / "processes"

@@ -276,7 +276,7 @@ def test_a_key_that_is_trusted_elsewhere_counts_for_the_next_command(
         assert sandbox.run("true").ok
 
 
-def test_a_machine_that_lets_nobody_in_yet_is_trusted_by_the_confirmed_key_alone(
+def test_a_machine_that_accepts_nobody_yet_is_trusted_by_the_confirmed_key_alone(
     many_keys: SshServer, tmp_path: Path
 ) -> None:
     sshd_files.keygen(tmp_path / "stranger")

@@ -149,7 +149,7 @@ def test_a_home_that_is_not_there_is_named(make_sshd: Make) -> None:
         sandbox.run("true")
 
 
-def test_a_machine_without_git_is_told_how_to_get_it(
+def test_a_machine_without_git_is_reported_with_how_to_get_it(
     make_sshd: Make, git_project: GitProject, tmp_path: Path
 ) -> None:
     folder = tmp_path / "bin"

@@ -69,7 +69,7 @@ def test_a_workspace_that_cannot_be_made_is_named_with_the_cure(
     assert "hint=On the machine: sudo mkdir -p" in said
 
 
-def test_a_machine_without_git_is_told_so(box: ScriptBox, tmp_path: Path) -> None:
+def test_a_machine_without_git_is_reported(box: ScriptBox, tmp_path: Path) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
     subprocess.run(["busybox", "--install", "-s", tools], check=True)

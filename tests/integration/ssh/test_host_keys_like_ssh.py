@@ -12,7 +12,7 @@ from sandbox_ops.ssh.host_key_check import Trust
 OTHER = (
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA5DP+Dmb8OiKRJt+VXOVjzXbTr1LGwIt5+HKg9lplBT"
 )
-# What ssh says on stderr; where it says none of these, it went on to let us in.
+# What ssh says on stderr; where it says none of these, it accepted us.
 WORDS = (
     ("revoked and you have requested strict checking", Trust.REVOKED),
     ("has changed and you have requested strict checking", Trust.CHANGED),

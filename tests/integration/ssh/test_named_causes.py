@@ -202,7 +202,7 @@ def test_a_network_that_carries_no_large_packet_is_not_called_a_frozen_machine(
 
 
 @pytest.mark.usefixtures("network")
-def test_a_machine_that_is_frozen_is_told_from_a_network_that_is_down(
+def test_a_machine_that_is_frozen_is_distinguished_from_a_network_that_is_down(
     make_sshd: Make,
 ) -> None:
     server = make_sshd()

@@ -8,7 +8,7 @@ from typing import Self
 import processes
 import pytest
 from containers import start_container
-from network import black_hole, heal, private_network
+from network import black_hole, private_network, restore_network
 from sshd import SshServer
 from waiting import wait_until
 
@@ -103,7 +103,7 @@ def test_a_job_is_told_as_it_starts_goes_wrong_and_ends(
         assert ended.message.startswith("failed (exit code 3) after ")
 
 
-def test_who_begins_now_is_not_told_of_what_was_before(mine: Sandbox) -> None:
+def test_events_from_now_on_leave_out_what_was_before(mine: Sandbox) -> None:
     old = mine.start("true")
     jobs.wait(mine, old.id, timeout_s=30)
     runs = mine.start(f"echo step 1 loss 0.5; echo step 2 loss nan; {FOR_EVER}")
@@ -139,7 +139,7 @@ def test_without_a_cursor_all_that_is_on_record_is_told_and_then_what_is_new(
     ]
 
 
-def test_more_jobs_than_one_answer_holds_are_all_told(mine: Sandbox) -> None:
+def test_more_jobs_than_one_answer_holds_are_all_reported(mine: Sandbox) -> None:
     ids = [mine.start("true").id for _ in range(130)]
     for job_id in ids[-3:]:
         jobs.wait(mine, job_id, timeout_s=30)
@@ -160,7 +160,7 @@ def test_what_did_not_write_is_not_read_again(mine: Sandbox) -> None:
 
 
 @pytest.mark.usefixtures("network")
-def test_a_dead_link_is_told_once_and_what_happened_meanwhile_when_it_is_back(
+def test_a_dead_link_is_reported_once_and_what_happened_meanwhile_when_it_is_back(
     make_sshd: Make, tmp_path: Path
 ) -> None:
     server = make_sshd()
@@ -173,7 +173,7 @@ def test_a_dead_link_is_told_once_and_what_happened_meanwhile_when_it_is_back(
         lost = told.wait_for(None, "unreachable", timeout_s=45)
         assert lost.message
         go.touch()
-        heal()
+        restore_network()
         told.wait_for(None, "unreachable", "reachable", timeout_s=40)
         assert told.wait_for(job.id, "started", "ended").state == "succeeded"
 

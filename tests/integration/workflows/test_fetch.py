@@ -130,7 +130,7 @@ def test_a_job_without_declared_outputs_still_has_a_log(place: Place) -> None:
     assert {Path(file.path).name for file in report.files} == {"log", "run.json"}
 
 
-def test_nothing_declared_and_nothing_there_are_told_apart(place: Place) -> None:
+def test_nothing_declared_and_nothing_there_are_distinguished(place: Place) -> None:
     with pytest.raises(ConfigError, match="no outputs are declared"):
         fetch(place.sandbox, place.project)
     with pytest.raises(NotFoundError, match=r"no file there matches nothing\*"):
@@ -215,7 +215,9 @@ def test_what_does_not_fit_is_refused_before_the_first_byte(
         assert mounts.do(lambda: list(small.iterdir())) == []
 
 
-def test_a_disk_that_gets_full_meanwhile_is_told(place: Place, tmp_path: Path) -> None:
+def test_a_disk_that_gets_full_meanwhile_is_reported(
+    place: Place, tmp_path: Path
+) -> None:
     small = tmp_path / "small"
     remote = place.write("models/huge", "x" * (3 << 20))
     with private_mounts() as mounts:

@@ -132,7 +132,7 @@ def test_edits_there_are_recorded_when_they_are_forced(place: Place) -> None:
     assert (place.git.clone / "train.py").read_text() == "print('edited there')\n"
 
 
-def test_every_objection_is_told_at_once(place: Place) -> None:
+def test_every_objection_is_reported_at_once(place: Place) -> None:
     place.run("commit", "-q", "--allow-empty", "-m", "Made there")
     with pytest.raises(RefusedError) as caught:
         start(place, gpus=3)
@@ -212,7 +212,7 @@ def test_a_look_shows_jobs_progress_gpus_disk_and_warnings(gpu_place: Place) -> 
     assert f"{report.job.id} night: loss is nan" in told["warnings"]
 
 
-def test_a_crash_is_told_by_its_last_line(place: Place) -> None:
+def test_a_crash_is_reported_by_its_last_line(place: Place) -> None:
     report = start(place, command="python3 -c 'raise KeyError(1)'")
     assert ended(place, report) is JobState.FAILED
     seen = monitor(place.sandbox)

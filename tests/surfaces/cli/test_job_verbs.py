@@ -98,7 +98,7 @@ def test_a_signal_is_told_and_ends_with_128_and_its_number(place: Path) -> None:
     assert "signal KILL" in done.stderr
 
 
-def test_a_shell_line_given_as_one_word_is_not_found_and_told_how(
+def test_a_shell_line_given_as_one_word_is_not_found_and_the_right_way_is_shown(
     make_sshd: Callable[..., SshServer], tmp_path: Path
 ) -> None:
     make_sshd().write_toml(tmp_path)
@@ -294,7 +294,7 @@ def test_a_stop_that_leaves_something_says_so_and_exits_with_1(
     assert f"not ended:\n  {leader}" in done.stdout
 
 
-def test_a_pinned_job_says_so_until_it_is_let_go(
+def test_a_pinned_job_says_so_until_it_is_unpinned(
     place: Path, shared_sandbox: Sandbox
 ) -> None:
     job = finished(shared_sandbox, "echo kept")

@@ -216,7 +216,7 @@ def test_words_that_make_no_sense_are_refused(
         ("claude", ".mcp.json", '{"mcpServers": [1]}'),
     ],
 )
-def test_a_file_that_cannot_be_edited_is_left_and_the_lines_to_paste_are_told(
+def test_a_file_that_cannot_be_edited_is_left_and_the_lines_to_paste_are_reported(
     host: str, name: str, text: str, home: Path, project: Path
 ) -> None:
     path = project / name
@@ -353,7 +353,9 @@ def test_the_command_that_is_written_starts_the_server(
         process.wait(5)
 
 
-def test_the_server_finds_the_project_it_is_told(project: Path, tmp_path: Path) -> None:
+def test_the_server_finds_the_project_that_it_is_told(
+    project: Path, tmp_path: Path
+) -> None:
     toml = project / "sandbox.toml"
     toml.write_text(f"{toml.read_text('utf-8')}[sandboxes.gpu2]\nhost = 'b'\n", "utf-8")
     with wire({}, tmp_path, "--project", str(project)) as server:

@@ -42,7 +42,7 @@ def test_the_list_names_every_verb_and_what_it_does(tmp_path: Path) -> None:
     assert all(found.values())
 
 
-def test_the_version_is_told(tmp_path: Path) -> None:
+def test_the_version_is_reported(tmp_path: Path) -> None:
     assert cli("--version", cwd=tmp_path).stdout.startswith("sandbox-ops 0.")
 
 

@@ -47,7 +47,7 @@ def test_the_registry_is_told_this_version_and_a_program_that_exists() -> None:
     assert all(name in told for name in names - {"SSH_AUTH_SOCK"})
 
 
-def test_the_registry_finds_nothing_wrong_with_what_it_is_told() -> None:
+def test_the_registry_finds_nothing_wrong_with_what_we_publish() -> None:
     """Its rules (schema of 2025-09-29), as far as they concern what we say."""
     server = read("server.json")
     assert re.fullmatch(r"[a-zA-Z0-9.-]+/[a-zA-Z0-9._-]+", server["name"])

@@ -200,7 +200,7 @@ def test_what_happens_is_logged_to_a_file_on_request(tmp_path: Path) -> None:
     assert not (tmp_path / "stderr").read_bytes()
 
 
-def test_a_log_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_log_file_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "absent/server.log"
     done = subprocess.run(
         [*COMMAND, "--log-file", str(path)],

@@ -26,7 +26,7 @@ def test_the_agent_that_the_host_hands_on_is_asked(
 
 
 @pytest.mark.parametrize("left", ["", "${env:SSH_AUTH_SOCK}"])
-def test_a_host_that_keeps_the_agent_from_us_is_told_of(
+def test_a_host_that_keeps_the_agent_from_us_is_reported(
     left: str, sshd: SshServer, tmp_path: Path
 ) -> None:
     write_keyless_toml(sshd, tmp_path)

@@ -120,7 +120,7 @@ def test_a_change_is_synced_trained_watched_and_fetched(
     git.git("clean", "-qfdx", "home")
 
 
-def test_a_reset_is_told_first_and_done_when_confirmed(
+def test_a_reset_is_announced_first_and_done_when_confirmed(
     ready: Ask, git: GitProject, sandboxes: Sandboxes
 ) -> None:
     edited = on_the_machine(sandboxes, git) / "README.md"
@@ -140,7 +140,7 @@ def test_a_reset_is_told_first_and_done_when_confirmed(
     assert edited.read_text() == f"# {git.name}\n"
 
 
-def test_a_stop_is_told_first_and_ends_the_whole_tree(
+def test_a_stop_is_announced_first_and_ends_the_whole_tree(
     ready: Ask, tmp_path: Path
 ) -> None:
     pids = tmp_path / "pids"

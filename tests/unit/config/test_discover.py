@@ -411,7 +411,7 @@ def test_without_git_there_is_a_project_all_the_same(clone: Path, home: Path) ->
     assert (found.project.root, found.project.name) == (None, "thing")
 
 
-def test_a_clone_that_git_refuses_is_told_in_its_own_words(
+def test_a_clone_that_git_refuses_is_reported_in_its_own_words(
     clone: Path, home: Path
 ) -> None:
     (clone / ".git" / "config").write_text("[core\n")

@@ -401,11 +401,11 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
         ),
     ],
 )
-def test_what_is_wrong_in_the_file_is_told_whole(text: str, message: str) -> None:
+def test_what_is_wrong_in_the_file_is_reported_whole(text: str, message: str) -> None:
     assert _refused(text) == message
 
 
-def test_a_wrong_variable_is_told_by_its_name() -> None:
+def test_a_wrong_variable_is_reported_by_its_name() -> None:
     assert _refused(_one(""), {"SANDBOX_OPS_PORT": "x"}) == (
         'environment variable SANDBOX_OPS_PORT is "x": expected a number from 1 to '
         "65535\nSet it to something else, or unset it."
@@ -423,7 +423,7 @@ def test_what_a_message_shows_hides_nothing() -> None:
     )
 
 
-def test_an_unknown_sandbox_is_told_with_those_that_there_are() -> None:
+def test_an_unknown_sandbox_is_reported_with_those_that_there_are() -> None:
     with pytest.raises(ConfigError) as refused:
         _config(EVERYTHING).sandbox("gpu2")
     assert str(refused.value) == (
@@ -608,7 +608,7 @@ def test_a_machine_of_the_users_own_words_needs_no_permission() -> None:
         ('host = "root@[::1]:22"', "root@[::1]:22"),
     ],
 )
-def test_a_machine_that_only_a_project_names_is_told_apart(
+def test_a_machine_that_only_a_project_names_is_distinguished(
     project: str, address: str
 ) -> None:
     machine = _two(OWN, f"[sandboxes.gpu1]\n{project}\n").unconfirmed()
@@ -628,7 +628,7 @@ def test_ssh_host_means_the_users_machine_of_that_name() -> None:
     assert found == SandboxConfig(name="gpu2", host="gpu2", port=22)
 
 
-def test_a_machine_that_the_user_has_not_described_is_told_with_its_place() -> None:
+def test_a_machine_that_the_user_has_not_described_is_reported_with_its_place() -> None:
     with pytest.raises(ConfigError) as refused:
         _two("", 'default = "gpu1"\n').sandbox()
     assert str(refused.value) == (

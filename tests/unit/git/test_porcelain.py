@@ -123,7 +123,7 @@ def test_a_refusal_has_its_kind_items_and_hint() -> None:
     assert caught.value.hint == "do that"
 
 
-def test_a_failure_without_a_reason_is_told_in_its_own_words() -> None:
+def test_a_failure_without_a_reason_is_reported_in_its_own_words() -> None:
     with pytest.raises(RefusedError, match="cannot look: sh: cut: not found"):
         script_replies.of(ended(stderr="sh: cut: not found\n", exit_code=127), "look")
     with pytest.raises(RefusedError, match="it printed nothing"):

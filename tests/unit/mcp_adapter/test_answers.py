@@ -159,7 +159,7 @@ def test_a_long_output_is_head_and_tail_with_the_call_that_reads_the_rest(
     assert shown[at - 1] == f"line {at}"  # so the next line is line at + 1
 
 
-def test_an_output_that_was_not_fetched_whole_has_its_gap_told() -> None:
+def test_an_output_that_was_not_fetched_whole_has_its_gap_reported() -> None:
     found = result()
     stdout = Output(head=b"a\n" * 50_000, tail=b"z\n" * 50_000, size_bytes=10 << 20)
     shown = said(dataclasses.replace(found, stdout=stdout))

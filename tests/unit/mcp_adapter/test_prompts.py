@@ -34,7 +34,7 @@ def test_what_is_given_is_not_read_as_a_hole() -> None:
     assert "use {command} here" in said
 
 
-def test_an_unknown_prompt_or_argument_is_told_with_the_known_ones() -> None:
+def test_an_unknown_prompt_or_argument_is_reported_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match="There are: change_and_run, long_training"):
         filled("nope", {})
     with pytest.raises(UsageError, match="It takes: command, name"):

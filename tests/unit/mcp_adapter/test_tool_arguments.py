@@ -28,7 +28,7 @@ def test_a_truth_may_come_as_text(sent: object) -> None:
     assert given["run_in_background"] is True
 
 
-def test_zero_and_absence_are_told_apart() -> None:
+def test_zero_and_absence_are_distinguished() -> None:
     read, file = catalog.RemoteFileRead.read, {"file_path": "/x"}
     assert dict(read(file))["offset"] is None
     assert dict(read(file | {"offset": "0"}))["offset"] == 0

@@ -220,7 +220,7 @@ def test_unknown_tokens_and_unset_variables_stay_to_be_seen() -> None:
     )
 
 
-def test_files_are_told_apart_where_ssh_prints_them_without_quotes() -> None:
+def test_files_are_distinguished_where_ssh_prints_them_without_quotes() -> None:
     split = tokens.split_files
     assert split("/home/me/my known /etc/b") == ("/home/me/my known", "/etc/b")
     assert split("known other") == ("known", "other")

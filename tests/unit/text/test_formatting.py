@@ -58,7 +58,7 @@ def test_every_number_of_seconds_has_words(seconds: float) -> None:
         (2000 * 1024**4, "2000.0 TiB"),
     ],
 )
-def test_bytes_are_told_in_the_unit_that_suits_them(
+def test_bytes_are_reported_in_the_unit_that_suits_them(
     n_bytes: int | None, words: str
 ) -> None:
     assert formatting.size(n_bytes) == words
@@ -108,7 +108,7 @@ def test_a_plain_exit_needs_no_words() -> None:
     assert not formatting.end_lines(ended(EndKind.EXITED, state=JobState.FAILED))
 
 
-def test_the_other_ends_of_a_command_are_told_apart() -> None:
+def test_the_other_ends_of_a_command_are_distinguished() -> None:
     killed = ended(
         EndKind.SIGNALLED,
         state=JobState.FAILED,

@@ -107,7 +107,7 @@ def test_a_loss_that_recovered_is_no_warning() -> None:
     assert progress.read("loss=nan\nloss=0.5").warnings == ()
 
 
-def test_a_traceback_is_told_by_its_last_line() -> None:
+def test_a_traceback_is_reported_by_its_last_line() -> None:
     text = (
         "Traceback (most recent call last):\n"
         '  File "train.py", line 1, in <module>\n'
@@ -134,7 +134,7 @@ def test_a_traceback_that_is_still_being_written_is_one() -> None:
     assert progress.read(text).warnings == ("traceback: its end is not in the log yet",)
 
 
-def test_exhausted_gpu_memory_is_said_so() -> None:
+def test_exhausted_gpu_memory_is_reported() -> None:
     text = (
         "Traceback (most recent call last):\n  File\n"
         "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB"
@@ -277,7 +277,7 @@ def test_the_rate_of_a_resumed_run_counts_from_where_it_went_on() -> None:
     assert read.rate_per_s == 10.0
 
 
-def test_a_rate_that_cannot_be_known_is_not_told() -> None:
+def test_a_rate_that_cannot_be_known_is_not_reported() -> None:
     source = progress.Source(head="Resuming from checkpoint last.pt\n")
     assert progress.read("step 51000/60000", 100.0, source).rate_per_s is None
 

@@ -168,7 +168,7 @@ def test_a_secret_split_anywhere_in_a_stream_is_masked_as_in_one_piece(
 
 
 @pytest.mark.parametrize("token", TOKENS.values(), ids=TOKENS)
-def test_a_token_cut_at_any_byte_is_never_told(token: str) -> None:
+def test_a_token_cut_at_any_byte_is_never_shown(token: str) -> None:
     data = f"x {token} y".encode()
     for cut in range(len(data)):
         stream = RedactingStream(Redactor())
@@ -177,7 +177,7 @@ def test_a_token_cut_at_any_byte_is_never_told(token: str) -> None:
         assert told == Redactor().mask(data)
 
 
-def test_ordinary_output_is_told_at_once() -> None:
+def test_ordinary_output_is_reported_at_once() -> None:
     stream = RedactingStream(Redactor({"API_KEY": SECRET}))
     assert stream.feed(b"loading 10 %") == b"loading 10 %"
 

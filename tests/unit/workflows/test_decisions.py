@@ -154,13 +154,13 @@ def test_a_machine_without_gpus_needs_none() -> None:
         (Disk(path="/w", free_bytes=50 * GIB, total_bytes=60 * GIB, free_inodes=0), "no inodes"),
     ],
 )  # fmt: skip
-def test_a_low_disk_is_told(disk: Disk | None, words: str) -> None:
+def test_a_low_disk_is_reported(disk: Disk | None, words: str) -> None:
     said = preflight.disk_low(disk)
     assert said.startswith(words)
     assert bool(said) == bool(words)
 
 
-def test_code_there_that_is_not_the_code_here_is_told() -> None:
+def test_code_there_that_is_not_the_code_here_is_reported() -> None:
     there = Tree(path="/w/x", head="a" * 40)
     here = LocalTree(root="/x", branch="main", commit="a" * 40, checked_out="main")
     assert train_objections.code_objections(there, here) == ()
@@ -321,7 +321,7 @@ def test_an_idle_gpu_warns_once_its_job_is_warm() -> None:
         assert bool(report.warnings) == warned
 
 
-def test_memory_that_others_hold_is_told() -> None:
+def test_memory_that_others_hold_is_reported() -> None:
     held = gpu(processes=(GpuProcess(pid=9, name="python", memory_used_mib=700),))
     stranger = ForeignProcess(pid=9, user="bob", age_s=5, command="python train.py")
     report = monitor.report("x", MachineStatus(gpus=(held,), foreign=(stranger,)))

@@ -29,7 +29,7 @@ def test_a_setup_that_failed_has_the_whole_detail() -> None:
     )
 
 
-def test_a_machine_that_does_not_answer_is_told_with_the_reason() -> None:
+def test_a_machine_that_does_not_answer_is_reported_with_the_reason() -> None:
     report = MonitorReport(sandbox="gpu1", reachable=False, warnings=("no route",))
     assert text(report_lines.monitor(report)) == (
         "gpu1: not reachable; what runs there is unknown\nwarning: no route"
