@@ -94,13 +94,13 @@ def test_every_command_that_is_named_exists_with_its_options(page: Path) -> None
         shlex.split(each.partition("#")[0].strip().rstrip(".,:")) for each in commands
     ]
     assert named
-    for verb, *words in named:
+    for verb, *arguments in named:
         assert verb in ns.tasks, (page.name, verb)
         flags = {
             f"--{(argument.name or '').strip('_').replace('_', '-')}"
             for argument in ns.tasks[verb].get_arguments()
         }
-        ours = words[: words.index("--")] if "--" in words else words
+        ours = arguments[: arguments.index("--")] if "--" in arguments else arguments
         used = {word for word in ours if word.startswith("--")}
         assert used <= flags, (page.name, verb, used - flags)
 

@@ -57,9 +57,9 @@ def run(
     to, out, err = client.exec_command(command, timeout=30)
     feeder = threading.Thread(target=feed, args=(to, stdin))
     feeder.start()
-    said, complained = out.read(), err.read()
+    output, complained = out.read(), err.read()
     feeder.join()
-    return out.channel.recv_exit_status(), said, complained
+    return out.channel.recv_exit_status(), output, complained
 
 
 def feed(stdin: paramiko.channel.ChannelStdinFile, data: bytes) -> None:
@@ -222,8 +222,8 @@ with embedded_sandbox(Path(sys.argv[1])) as box:
 
 
 def test_a_killed_parent_takes_the_server_with_it(tmp_path: Path) -> None:
-    words = [sys.executable, "-c", _PARENT, str(tmp_path)]
-    with Child(words, stdout=subprocess.PIPE) as parent:
+    items = [sys.executable, "-c", _PARENT, str(tmp_path)]
+    with Child(items, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         assert int(parent.stdout.readline()) > 0
         config = tmp_path / "ssh_config"

@@ -268,12 +268,12 @@ def test_ids_are_not_reused_after_pruning(make_sshd: Callable[..., SshServer]) -
 def test_one_look_has_jobs_tails_disk_and_load(sandbox: Sandbox) -> None:
     job = sandbox.start("echo step 1/2 loss 0.5; sleep 7211")
     wait_until(lambda: jobs.output(sandbox, job.id).data)
-    found = jobs.status(sandbox, path=sandbox.config.workspace)
-    assert found.jobs[0].id == job.id
-    assert found.digests[job.id].tail == b"step 1/2 loss 0.5\n"
-    assert found.disk is not None
-    assert found.disk.free_bytes > 0
-    assert found.cpus == os.cpu_count()
+    status = jobs.status(sandbox, path=sandbox.config.workspace)
+    assert status.jobs[0].id == job.id
+    assert status.digests[job.id].tail == b"step 1/2 loss 0.5\n"
+    assert status.disk is not None
+    assert status.disk.free_bytes > 0
+    assert status.cpus == os.cpu_count()
     jobs.stop(sandbox, job.id, grace_s=0)
 
 

@@ -118,15 +118,15 @@ def test_the_limit_holds_for_a_job_that_ends_at_once(sandbox: Sandbox) -> None:
 
 def _counters() -> dict[str, tuple[str, str]]:
     """Return where the kernel counts what it killed in our cgroup, and how it says so."""
-    found = {}
+    values = {}
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         number, controllers, path = line.split(":", 2)
         if number == "0":
-            found["v2"] = (f"{path[1:]}/memory.events", "oom 0\noom_kill {}\n")
+            values["v2"] = (f"{path[1:]}/memory.events", "oom 0\noom_kill {}\n")
         elif controllers == "memory":
             file = f"memory{path}/memory.oom_control"
-            found["v1"] = (file, "under_oom 0\noom_kill {}\n")
-    return found
+            values["v1"] = (file, "under_oom 0\noom_kill {}\n")
+    return values
 
 
 COUNTERS = _counters()

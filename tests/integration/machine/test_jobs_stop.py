@@ -110,8 +110,8 @@ def test_a_reused_pid_is_not_taken_for_the_job(
 
 def rewrite(job: Job, values: dict[str, int], phase: str) -> None:
     state = Path(job.log_path).with_name("state")
-    words = state.read_text().split()[1:-2]
-    fields = dict(word.split("=", 1) for word in words)
+    arguments = state.read_text().split()[1:-2]
+    fields = dict(word.split("=", 1) for word in arguments)
     fields |= {name: str(value) for name, value in values.items()}
     text = " ".join(f"{name}={value}" for name, value in fields.items())
     state.write_text(f"{f'{phase} {text} {phase}':<510}.\n")

@@ -333,10 +333,10 @@ def test_no_variable_of_ours_hides_one_of_the_users(
     (server.home / ".bash_profile").write_text(f"{exports}\n")
     assert {"ROOT", "BASE", "STATE", "dir", "cwd", "shell"} <= set(LIBRARY_NAMES)
     with Sandbox(server.config()) as sandbox:
-        found = sandbox.run("env", env={"cwd": "given"}).stdout.text.splitlines()
+        output = sandbox.run("env", env={"cwd": "given"}).stdout.text.splitlines()
     wanted = {f"{name}=mine" for name in LIBRARY_NAMES if name != "cwd"}
-    assert wanted - set(found) == set()
-    assert "cwd=given" in found
+    assert wanted - set(output) == set()
+    assert "cwd=given" in output
 
 
 def test_the_functions_of_the_login_shell_are_there(

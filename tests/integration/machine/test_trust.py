@@ -252,14 +252,14 @@ def test_the_command_line_trusts_a_chain_a_fingerprint_at_a_time(
         assert "Traceback" not in done.stderr
         return done.stderr
 
-    said = step("run", "--", "true")
+    output = step("run", "--", "true")
     for server in servers:
-        assert "sandbox-ops trust --sandbox default" in said
+        assert "sandbox-ops trust --sandbox default" in output
         shown = step("trust")
         (fingerprint,) = fingerprints(server.folder, "host_key")
         assert f"--fingerprint {fingerprint}" in shown
-        said = step("trust", "--fingerprint", fingerprint)
-    assert said == ""
+        output = step("trust", "--fingerprint", fingerprint)
+    assert output == ""
     assert cli("run", "--", "echo", "in", cwd=tmp_path, env=env).stdout == "in\n"
 
 

@@ -16,8 +16,8 @@ from sandbox_ops.ssh import certificates
 Make = Callable[..., SshServer]
 
 
-def keygen(*words: object) -> None:
-    subprocess.run(["ssh-keygen", "-q", *map(str, words)], check=True)
+def keygen(*arguments: object) -> None:
+    subprocess.run(["ssh-keygen", "-q", *map(str, arguments)], check=True)
 
 
 def authority(

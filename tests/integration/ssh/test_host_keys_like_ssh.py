@@ -23,7 +23,7 @@ WORDS = (
 def _ssh_says(server: SshServer, known_hosts: Path) -> Trust:
     strict = ("StrictHostKeyChecking=yes", f"UserKnownHostsFile={known_hosts}")
     options = [f"-o{option}" for option in (*strict, "GlobalKnownHostsFile=none")]
-    said = subprocess.run(
+    output = subprocess.run(
         ("ssh", *options, "-F", str(server.ssh_config), "box", "true"),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -31,8 +31,8 @@ def _ssh_says(server: SshServer, known_hosts: Path) -> Trust:
         timeout=30,
         check=False,
     )
-    verdicts = (trust for words, trust in WORDS if words in said.stderr)
-    return next(verdicts, Trust.UNKNOWN if said.returncode else Trust.TRUSTED)
+    verdicts = (trust for arguments, trust in WORDS if arguments in output.stderr)
+    return next(verdicts, Trust.UNKNOWN if output.returncode else Trust.TRUSTED)
 
 
 @pytest.mark.parametrize(

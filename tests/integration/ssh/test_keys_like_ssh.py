@@ -359,13 +359,13 @@ def test_what_cannot_be_offered_is_named_with_the_way_out(
         *(f"IdentityFile {keys}/{name}" for name in names),
     )  # fmt: skip
     with caplog.at_level(logging.WARNING):
-        said = refusal(how).message
-    assert f"{keys}/fido: stands for a security key (FIDO)" in said
-    assert f"ssh-add {keys}/fido" in said
-    assert f"ssh-keygen -p -f {keys}/pkcs8" in said
-    assert f"{keys}/rubbish: is in no format" in said
-    assert f"{keys}/absent: no such file" in said
-    assert "PKCS11Provider: only ssh and ssh-agent can ask a smart card" in said
+        message = refusal(how).message
+    assert f"{keys}/fido: stands for a security key (FIDO)" in message
+    assert f"ssh-add {keys}/fido" in message
+    assert f"ssh-keygen -p -f {keys}/pkcs8" in message
+    assert f"{keys}/rubbish: is in no format" in message
+    assert f"{keys}/absent: no such file" in message
+    assert "PKCS11Provider: only ssh and ssh-agent can ask a smart card" in message
     assert "PKCS11Provider of ssh_config is not honoured" in caplog.text
 
 

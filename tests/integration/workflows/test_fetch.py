@@ -47,8 +47,10 @@ def project(place: Place) -> Project:
 def test_declared_outputs_come_to_the_same_places(
     place: Place, project: Project
 ) -> None:
-    told: list[tuple[str, int, int]] = []
-    report = fetch(place.sandbox, project, on_progress=lambda *seen: told.append(seen))
+    reports: list[tuple[str, int, int]] = []
+    report = fetch(
+        place.sandbox, project, on_progress=lambda *seen: reports.append(seen)
+    )
     assert report.ok
     assert report.into == str(place.git.clone)
     paths = ["models/deep/x.json", "models/policy 1.pt", "results/a.csv"]
@@ -58,8 +60,8 @@ def test_declared_outputs_come_to_the_same_places(
         assert data == (place.clone / file.path).read_bytes()
         assert file.sha256 == hashlib.sha256(data).hexdigest()
         assert file.size_bytes == len(data)
-    assert told[-1][0] == "results/a.csv"
-    assert {(path, done) for path, done, total in told if done == total} == {
+    assert reports[-1][0] == "results/a.csv"
+    assert {(path, done) for path, done, total in reports if done == total} == {
         (file.path, file.size_bytes) for file in report.files
     }
     assert not list(place.git.clone.rglob("*.part"))

@@ -90,10 +90,10 @@ def test_the_summary_of_a_run_that_ended_is_made_once(sandbox: Sandbox) -> None:
     wait_until(
         lambda: (monitor.monitor(sandbox), _summary(job_id, sandbox).exists())[1]
     )
-    made = _summary(job_id, sandbox).stat().st_mtime_ns
+    created = _summary(job_id, sandbox).stat().st_mtime_ns
     assert _summary(job_id, sandbox).stat().st_size < 8192
     assert _view(sandbox, job_id).progress.total == 9
-    assert _summary(job_id, sandbox).stat().st_mtime_ns == made
+    assert _summary(job_id, sandbox).stat().st_mtime_ns == created
 
 
 def test_no_summary_is_kept_while_processes_write_to_the_log(sandbox: Sandbox) -> None:

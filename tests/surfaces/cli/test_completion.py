@@ -164,7 +164,7 @@ def test_tab_completes_at_a_real_prompt(
 
 
 def test_an_unknown_shell_is_a_usage_error(tmp_path: Path) -> None:
-    for words in (("completion", "tcsh"), ("completion",)):
-        done = cli(*words, cwd=tmp_path)
+    for arguments in (("completion", "tcsh"), ("completion",)):
+        done = cli(*arguments, cwd=tmp_path)
         assert done.returncode == 2
         assert "bash, zsh or fish" in done.stderr

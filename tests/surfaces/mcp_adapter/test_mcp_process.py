@@ -160,10 +160,10 @@ def test_nothing_but_the_protocol_reaches_stdout(tmp_path: Path) -> None:
         assert server.leave() == 0
         assert server.process.stdout
         assert server.process.stdout.read() == b""
-    said = (tmp_path / "stderr").read_text("utf-8")
-    assert "a library prints" in said
-    assert "and a C library" in said
-    assert "and a child" in said
+    text = (tmp_path / "stderr").read_text("utf-8")
+    assert "a library prints" in text
+    assert "and a C library" in text
+    assert "and a child" in text
 
 
 def test_a_line_that_is_no_message_does_not_end_it(tmp_path: Path) -> None:

@@ -85,8 +85,8 @@ def test_our_own_names_are_read_too() -> None:
 
 def test_the_environment_wins_name_by_name() -> None:
     text = _text(a=_entry({"SSH_HOST": "me@gpu1:1", "SSH_PORT": "2"}))
-    found = _sandbox(text, {"SSH_HOST": "you@gpu2:3"})
-    assert (found.host, found.user, found.port) == ("gpu2", "you", 3)
+    result = _sandbox(text, {"SSH_HOST": "you@gpu2:3"})
+    assert (result.host, result.user, result.port) == ("gpu2", "you", 3)
 
 
 def test_home_and_user_expand_and_nothing_else_of_the_environment() -> None:

@@ -192,8 +192,8 @@ def test_what_is_not_understood_is_quoted() -> None:
 
 
 def test_passwords_in_urls_are_not_repeated() -> None:
-    said = "fatal: unable to access 'https://me:s3cret@host/x.git/': refused"
-    assert "s3cret" not in explanations.explain(said).message
+    output = "fatal: unable to access 'https://me:s3cret@host/x.git/': refused"
+    assert "s3cret" not in explanations.explain(output).message
     assert explanations.has_password("https://me:s3cret@host/x")
     assert explanations.has_password("https://ghp_token@host/x")
     assert not explanations.has_password("ssh://git@host/x")

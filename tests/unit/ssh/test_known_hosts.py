@@ -102,9 +102,9 @@ def test_a_line_names_the_hosts_that_ssh_keygen_finds_in_it(
     file.write_text(f"{marker}{hosts} {ed25519.text} a comment\n")
     for host, port in (("gpu1", 22), ("gpu1", 2222), ("10.0.0.1", 22), ("::1", 2222)):
         name = known_hosts.lookup_name(host, port)
-        found = "# Host" in _keygen("-F", name, "-f", str(file))
+        result = "# Host" in _keygen("-F", name, "-f", str(file))
         entries = known_hosts.read(file.read_text(), "known_hosts")
-        assert any(known_hosts.names(entry, name) for entry in entries) is found
+        assert any(known_hosts.names(entry, name) for entry in entries) is result
 
 
 @pytest.mark.parametrize("port", [22, 2222])

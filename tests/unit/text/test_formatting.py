@@ -180,5 +180,5 @@ def test_an_error_ends_with_the_next_step_on_its_own_line() -> None:
 
 def test_what_json_cannot_say_becomes_null() -> None:
     value = {"loss": math.nan, "all": [1.5, math.inf, ("x", -math.inf)]}
-    said = json.dumps(formatting.finite(value), allow_nan=False)
-    assert json.loads(said) == {"loss": None, "all": [1.5, None, ["x", None]]}
+    output = json.dumps(formatting.finite(value), allow_nan=False)
+    assert json.loads(output) == {"loss": None, "all": [1.5, None, ["x", None]]}

@@ -155,21 +155,21 @@ def test_a_machine_without_gpus_needs_none() -> None:
     ],
 )  # fmt: skip
 def test_a_low_disk_is_reported(disk: Disk | None, words: str) -> None:
-    said = preflight.disk_low(disk)
-    assert said.startswith(words)
-    assert bool(said) == bool(words)
+    output = preflight.disk_low(disk)
+    assert output.startswith(words)
+    assert bool(output) == bool(words)
 
 
 def test_code_there_that_is_not_the_code_here_is_reported() -> None:
     there = Tree(path="/w/x", head="a" * 40)
-    here = LocalTree(root="/x", branch="main", commit="a" * 40, checked_out="main")
-    assert train_objections.code_objections(there, here) == ()
+    local = LocalTree(root="/x", branch="main", commit="a" * 40, checked_out="main")
+    assert train_objections.code_objections(there, local) == ()
     assert train_objections.code_objections(there, None) == ()
     behind = LocalTree(root="/x", branch="main", commit="b" * 40, checked_out="main")
     (objection,) = train_objections.code_objections(there, behind)
     assert objection.message == "/w/x is at aaaaaaaaaa, main here at bbbbbbbbbb"
     edited = Tree(path="/w/x", head="a" * 40, edits=(" M t.py",), unpushed=("abc x",))
-    assert [o.force for o in train_objections.code_objections(edited, here)] == [
+    assert [o.force for o in train_objections.code_objections(edited, local)] == [
         "stale-code",
         "unpushed",
     ]
@@ -369,5 +369,5 @@ def test_what_is_missing_to_install_it_is_named(declared: str) -> None:
 
 def test_files_that_a_command_names_are_part_of_the_fingerprint() -> None:
     commands = ("bash scripts/setup.sh --fast", "uv sync", "echo 'open")
-    found = environment.named_files(commands)
-    assert found == ("bash", "scripts/setup.sh", "sync", "uv")
+    result = environment.named_files(commands)
+    assert result == ("bash", "scripts/setup.sh", "sync", "uv")

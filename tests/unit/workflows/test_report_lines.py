@@ -64,11 +64,11 @@ def test_long_lists_are_cut_and_say_so() -> None:
         FetchedFile(path=f"models/{n}", size_bytes=1000, sha256="", kept=n > 30)
         for n in range(40)
     )
-    told = text(report_lines.fetch(FetchReport(files=files, into="/home/me/b")))
-    assert told.startswith(
+    reported = text(report_lines.fetch(FetchReport(files=files, into="/home/me/b")))
+    assert reported.startswith(
         "31 files, 30.3 KiB, came, checked, to /home/me/b; 9 files here already\n"
     )
-    assert told.endswith("\n  ... and 11 more")
+    assert reported.endswith("\n  ... and 11 more")
 
 
 def test_what_a_stop_could_not_end_is_listed() -> None:
