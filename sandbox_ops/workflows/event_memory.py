@@ -212,7 +212,7 @@ def _event(sandbox: str, job: Job, at: float, kind: EventKind, message: str) -> 
 
 
 def _command(job: Job) -> str:
-    return formatting.one_line(formatting.what(job), 200)
+    return formatting.one_line(formatting.job_summary(job), 200)
 
 
 def _ending(change: JobChange) -> str:
