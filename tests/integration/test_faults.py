@@ -21,6 +21,7 @@ from sandbox_ops.machine import jobs
 
 NOTICED_S = 15
 ANSWERED_S = 15 + 2  # after it was noticed; a busy machine may be late by so much
+TOLD_S = 20.5  # 20, and what a crowded machine takes to say it
 Make = Callable[..., SshServer]
 
 
@@ -44,11 +45,10 @@ def notice(sandbox: Sandbox, fault: str) -> float:
     return measured(f"{fault}: noticed", time.monotonic() - started)
 
 
-def answer(call: Call, fault: str) -> CommandResult:
-    """Wait for the answer, from the moment when the fault was noticed."""
-    started = time.monotonic()
+def answer(call: Call, fault: str, since: float) -> CommandResult:
+    """Wait for the answer; `since` is when the fault began. It took 23 s."""
     result = call.future.result(ANSWERED_S)
-    measured(f"{fault}: answered after that", time.monotonic() - started)
+    assert measured(f"{fault}: answered", time.monotonic() - since) < TOLD_S
     return result
 
 
@@ -66,12 +66,13 @@ def test_a_black_holed_link_is_noticed_and_the_job_named(
         call = in_mid_command(sandbox, "echo partial; sleep 7301")
         wait_until(lambda: jobs.output(sandbox, str(call.job_id)).data)
         black_hole(server.port)
+        fault_at = time.monotonic()
         notice(sandbox, "black hole")
         started = time.monotonic()
         more = [
             sandbox.submit("true") for _ in range(16)
         ]  # more than there are workers
-        result = answer(call, "black hole")
+        result = answer(call, "black hole", fault_at)
         for each in more:
             error = each.future.exception(ANSWERED_S)
             assert isinstance(error, ConnectError)
@@ -113,9 +114,10 @@ def test_a_frozen_host_is_noticed_although_its_kernel_answers(
         frozen = {server.listener_pid, *below, *server.leftovers()}  # the job as well
         for pid in frozen:
             os.kill(pid, signal.SIGSTOP)
+        fault_at = time.monotonic()
         try:
             notice(sandbox, "frozen host")
-            result = answer(call, "frozen host")
+            result = answer(call, "frozen host", fault_at)
         finally:
             for pid in frozen:
                 os.kill(pid, signal.SIGCONT)

@@ -337,9 +337,7 @@ def test_a_lost_connection_is_an_answer_that_says_how_to_go_on(
     record_property("connection lost: said after, ms", round(took))
     assert took < 30_000
     first, *_, note = answers[0].split("\n")
-    named = re.fullmatch(
-        r"connection lost: it is not known how (remote-\d+) ended", first
-    )
+    named = re.fullmatch(r"connection lost: it is not known how (cmd-\d+) ended", first)
     assert named, answers
     assert "do not start it again" in note
     assert f'remote_bash_output(bash_id="{named[1]}")' in note

@@ -1,0 +1,66 @@
+"""Many jobs at once: the newest, and all that one look at a machine shows."""
+
+import dataclasses
+import heapq
+from collections.abc import Iterable
+
+from sandbox_ops.machine import readings
+from sandbox_ops.models import Job, MachineStatus, job_ids
+from sandbox_ops.remote import job_replies
+from sandbox_ops.sandbox import Sandbox
+
+
+def recent(
+    sandbox: Sandbox, limit: int = 50, *, include_commands: bool = False
+) -> tuple[Job, ...]:
+    """Return the newest jobs, newest first, and every older one that has not ended.
+
+    Args:
+        sandbox: Where they are.
+        limit: At most so many of those that ended.
+        include_commands: Also what somebody waited for (`run`, `remote_bash`), and our
+            own recorded steps. Without it those alone that still run, or left processes
+            that live: they use the machine as a job does.
+    """
+    reply = sandbox.request("look", "all" if include_commands else "jobs", str(limit))
+    replies = job_replies.jobs(reply, sandbox.base).values()
+    return newest_first((reply.job for reply in replies), limit)
+
+
+def newest_first(jobs: Iterable[Job], limit: int) -> tuple[Job, ...]:
+    """Sort by start; keep the newest `limit`, and all that live or left processes.
+
+    Of one kind the number decides: clocks of a machine differ by up to a second.
+    """
+    by_number = sorted(jobs, key=lambda job: job_ids.number(job.id), reverse=True)
+    merged = heapq.merge(
+        (job for job in by_number if not job_ids.is_command(job.id)),
+        (job for job in by_number if job_ids.is_command(job.id)),
+        key=lambda job: -(job.started_at or 0),
+    )
+    return tuple(
+        job
+        for place, job in enumerate(merged)
+        if place < limit or not job.state.ended or job.survivors
+    )
+
+
+def status(sandbox: Sandbox, *, path: str, tails: int = 8192) -> MachineStatus:
+    """Look at everything in one round trip.
+
+    Args:
+        sandbox: Which machine.
+        path: The disk that matters holds this path.
+        tails: How many bytes of the end of each job's log its digest holds; of one
+            that ended 4096 are kept. 0: there are no digests.
+    """
+    which = ("digests", str(tails)) if tails else ("jobs", "50")
+    reply = sandbox.request(
+        "look", *which, "gpu", "-", "disk", path, "load", "-", "foreign", "-"
+    )
+    replies = job_replies.jobs(reply, sandbox.base)
+    return dataclasses.replace(
+        readings.status(reply),
+        jobs=tuple(each.job for each in replies.values()),
+        digests=dict(readings.digests(reply)),
+    )
