@@ -111,7 +111,7 @@ def wrong_value(
 def not_for_projects(setting: SettingValue, key: Key, user_file: str) -> ConfigError:
     """Return the error for a key that touches this computer, set by a project."""
     return ConfigError(
-        f"{setting.where} is not for a project to say: it touches this computer",
+        f"{setting.where} is not for a project to say: it touches this computer, or says what may be done",
         f"Move it to your own {user_file or '~/.config/sandbox-ops/config.toml'}, below "
         f"[sandboxes.NAME], or set it in the environment: {key.variable}",
     )

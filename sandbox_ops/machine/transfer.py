@@ -63,8 +63,21 @@ def download(
         CancelledError: It was cancelled; call again to go on.
         ProtocolError: It changed on the machine while it was sent.
         RefusedError: The disk here is full, or another fetch brings the same file.
-        DeniedError: We may not write there.
+        DeniedError: We may not write there; or what may be read on the machine, or its
+            mode, forbids it.
     """
+    replaces = local.exists()
+    with sandbox.acting("download", f"{remote} to {local}", destroys=replaces) as view:
+        return _download(view, remote, local, size_bytes, on_progress)
+
+
+def _download(
+    sandbox: Sandbox,
+    remote: str,
+    local: Path,
+    size_bytes: int,
+    on_progress: Callable[[int, int], None] | None,
+) -> str:
     part = part_of(local)
     try:
         local.parent.mkdir(parents=True, exist_ok=True)
@@ -258,6 +271,16 @@ def upload(
     """
     if not local.is_file():
         raise NotFoundError(f"no such file here: {local}")
+    with sandbox.acting("upload", f"{local} to {remote}") as view:
+        return _upload(view, local, remote, on_progress)
+
+
+def _upload(
+    sandbox: Sandbox,
+    local: Path,
+    remote: str,
+    on_progress: Callable[[int, int], None] | None,
+) -> RemoteFile:
     size, digest = local.stat().st_size, sha256(local)
     mark = secrets.token_hex(16)
     sent = 0

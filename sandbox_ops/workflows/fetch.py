@@ -5,7 +5,7 @@ declared here, and the room is checked, before the first byte comes.
 """
 
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -26,6 +26,7 @@ from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.text import formatting
+from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.outputs import is_declared, left_out, patterns
 
 OnProgress = Callable[[str, int, int], None]
@@ -86,6 +87,13 @@ class FetchReport:
         }
 
 
+def _action(options: Mapping[str, Any]) -> str:
+    if options.get("dry_run"):
+        return "fetch --dry-run"
+    return "fetch --overwrite" if options.get("overwrite") else "fetch"
+
+
+@acts_as(_action)
 def fetch(
     sandbox: Sandbox,
     project: Project,

@@ -15,6 +15,7 @@ from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import outputs, preflight, record, template
+from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.preflight import FORCE_NAMES
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -51,6 +52,7 @@ class Objection:
     hint: NextStep
 
 
+@acts_as(lambda options: "train --" if options.get("command") else "train")
 def train(  # noqa: PLR0913  # each is one fact of a training
     sandbox: Sandbox,
     project: Project,
