@@ -186,7 +186,7 @@ def fetch(
 
 @verb()
 def doctor(context: Context, *, sandbox: str = "", json: bool = False) -> Answer:
-    """Check everything that a training needs, and say how to mend it."""
+    """Check everything that a training needs, and say how to fix it."""
     from sandbox_ops.cli import terminal, views
     from sandbox_ops.workflows.doctor import doctor as work
 

@@ -1,5 +1,6 @@
 """Fixtures: a real sshd, a sandbox on it, a git project. No mocks, no skips."""
 
+import contextlib
 import itertools
 import os
 import secrets
@@ -39,9 +40,9 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         yield
 
 
-@pytest.fixture(autouse=True)
+@contextlib.contextmanager
 def _same_configuration_afterwards() -> Iterator[None]:
-    """Put the user's own configuration back to what it was before the test."""
+    """Put the user's own configuration back to what it was before."""
     file = Path(os.environ["XDG_CONFIG_HOME"]) / "sandbox-ops" / "config.toml"
     before = file.read_bytes() if file.exists() else None
     yield
@@ -49,6 +50,20 @@ def _same_configuration_afterwards() -> Iterator[None]:
         file.write_bytes(before)
     else:
         file.unlink(missing_ok=True)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_configuration_of_another_file(_own_environment: None) -> Iterator[None]:
+    """Keep what the fixtures of one file configure from the tests of the next."""
+    with _same_configuration_afterwards():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _no_configuration_of_another_test() -> Iterator[None]:
+    """Keep what a test configures from the next."""
+    with _same_configuration_afterwards():
+        yield
 
 
 @pytest.fixture

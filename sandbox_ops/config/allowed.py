@@ -5,10 +5,8 @@ the user says so once, by `sandbox-ops allow`.
 """
 
 import contextlib
-import hashlib
 import json
 import os
-import secrets
 import time
 from pathlib import Path
 
@@ -32,6 +30,8 @@ def allow(state: Path, project: str, address: str) -> Path:
     Raises:
         RefusedError: It cannot be written.
     """
+    import secrets
+
     file = _file(state, project, address)
     entry = {"project": project, "host": address, "time": int(time.time())}
     part = file.with_name(f".{secrets.token_hex(8)}")
@@ -64,5 +64,7 @@ def forget(state: Path, project: str, address: str) -> bool:
 
 
 def _file(state: Path, project: str, address: str) -> Path:
+    import hashlib  # only where a project names a machine
+
     digest = hashlib.sha256(f"{project}\0{address}".encode("utf-8", "surrogateescape"))
     return state / _FOLDER / f"{digest.hexdigest()[:32]}.json"

@@ -22,7 +22,6 @@ from sandbox_ops.config import (
     from_environment,
     from_registration,
     from_toml,
-    local_clone,
     project_name,
 )
 from sandbox_ops.errors import ConfigError, NextStep, RefusedError
@@ -122,6 +121,8 @@ class Settings:
         Raises:
             ConfigError: Git refuses to answer, or the URL gives the project no name.
         """
+        from sandbox_ops.config import local_clone
+
         configured = self.config.project
         clone = local_clone.look(self.cwd, self.environ)
         repo = configured.repo or clone.origin

@@ -5,10 +5,8 @@ environment, arguments) may say everything. A project (its sandbox.toml, its .mc
 lies in a repository that anybody may have written: it may not touch this computer.
 """
 
-import difflib
 import json
 import posixpath
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -127,6 +125,8 @@ def shown(value: object) -> str:
 
 def near_match(name: str, full_names: Mapping[str, str]) -> str:
     """Return "Did you mean ...?" for the nearest of some names, or ""."""
+    import difflib  # only for errors: every start would pay for it
+
     tidy = name.lower().replace("-", "_")
     near = difflib.get_close_matches(tidy, list(full_names), n=1)
     return f"Did you mean `{full_names[near[0]]}`?" if near else ""
@@ -138,6 +138,8 @@ def _line(text: str, path: KeyPath) -> int:
     The text is parsed up to ever later lines: the key begins behind the last such part
     that is whole TOML and lacks it. Only asked for messages, so its time does not count.
     """
+    import tomllib
+
     lines = text.split("\n")
     if len(lines) > _SEARCHED_LINES:
         return 0

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import re
 import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,13 +10,11 @@ from typing import Any
 from sandbox_ops.errors import BY_KIND, ProtocolError, SandboxError
 from sandbox_ops.models import Job, JobState, job_ids
 from sandbox_ops.remote.frames import Segment
+from sandbox_ops.remote.job_states import job_state, number
 from sandbox_ops.remote.stream import Range
 
 RECORD_FORMAT = 1
 _SIGNALS = range(129, 193)
-_START_WINDOW_CS = 3000
-"""How long a record may say `starting`: the supervisor that was launched may be on its
-way. It begins nothing once half of that is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +108,9 @@ def _range(segment: Segment) -> Range:
     fields = segment.fields
     return Range(
         data=segment.data,
-        offset=_number(fields, "offset") or 0,
-        size_bytes=_number(fields, "size"),
-        inode=_number(fields, "inode"),
+        offset=number(fields, "offset") or 0,
+        size_bytes=number(fields, "size"),
+        inode=number(fields, "inode"),
         gone="gone" in fields,
     )
 
@@ -131,7 +128,7 @@ def _job(
     if "removed" in fields:
         reason = "its folder was removed"
     ended = phase == "ended"
-    code = _number(fields, "code") if ended else None
+    code = number(fields, "code") if ended else None
     signalled = code in _SIGNALS and fields.get("sure") == "0"
     return Job(
         id=job_id,
@@ -148,69 +145,14 @@ def _job(
         elapsed_s=_elapsed_s(state, fields),
         log_path=job_ids.log_path(base, job_id),
         stderr_path=job_ids.stderr_path(base, job_id) if spec.get("foreground") else "",
-        survivors=_number(fields, "alive") or 0
+        survivors=number(fields, "alive") or 0
         if "alive" in fields
-        else _number(fields, "survivors") or 0,
+        else number(fields, "survivors") or 0,
         log_incomplete="incomplete" in fields or "removed" in fields,
         foreground=bool(spec.get("foreground")),
         gpus=() if fields.get("life") == "elsewhere" else tuple(spec.get("gpus", ())),
         project_path=str(spec.get("project_path", "")),
     )
-
-
-def job_state(phase: str, fields: dict[str, str]) -> tuple[JobState, str]:
-    """Decide a job's state from its record and from what lives; return the reason too.
-
-    Args:
-        phase: `starting`, `running` or `ended`, as the record says.
-        fields: The record's other words; `life` is what the machine found when it
-            looked for the processes of the record.
-    """
-    life = fields.get("life", "gone")
-    if phase == "ended":
-        return _ended(fields)
-    if life == "restarted":
-        return JobState.LOST, _end_of_machine(phase, fields)
-    if phase == "running":
-        where = f"on {fields.get('host', '')}" if life == "elsewhere" else ""
-        return _RUNNING.get(life, (JobState.RUNNING, where))
-    if phase == "starting":
-        return _starting(fields)
-    return JobState.UNKNOWN, "its record cannot be read"
-
-
-def _end_of_machine(phase: str, fields: dict[str, str]) -> str:
-    if "departed" in fields:
-        return f"its machine {fields.get('host', '')} is gone"
-    if "over" not in fields:
-        return "reboot"
-    return "killed" if phase == "running" else "never started"
-
-
-def _starting(fields: dict[str, str]) -> tuple[JobState, str]:
-    age = (_number(fields, "now") or 0) - (_number(fields, "up0") or 0)
-    if age > _START_WINDOW_CS:
-        return JobState.LOST, "never started"
-    return JobState.STARTING, ""
-
-
-_RUNNING = {
-    "gone": (JobState.LOST, "killed"),
-    "orphaned": (JobState.RUNNING, "unsupervised"),
-}
-
-
-def _ended(fields: dict[str, str]) -> tuple[JobState, str]:
-    reason = fields.get("reason", "exited")
-    if reason == "stopped":
-        return JobState.STOPPED, ""
-    if reason == "timed-out":
-        return JobState.TIMED_OUT, ""
-    if reason == "late":
-        return JobState.LOST, "never started"
-    if fields.get("code") == "0":
-        return JobState.SUCCEEDED, ""
-    return JobState.FAILED, "out of memory" if "oom" in fields else ""
 
 
 def _stopping(job: Job, segment: Segment, reports: dict[str, Any]) -> Job:
@@ -219,7 +161,7 @@ def _stopping(job: Job, segment: Segment, reports: dict[str, Any]) -> Job:
     own_end = job.state in (JobState.SUCCEEDED, JobState.FAILED)
     if "stopping" not in fields or "stopped" in reports or own_end:
         return job
-    since = (_number(fields, "now") or 0) - (_number(fields, "stopping") or 0)
+    since = (number(fields, "now") or 0) - (number(fields, "stopping") or 0)
     given_up = job.state is not JobState.RUNNING and since > _STOPPER_WINDOW_CS
     if given_up or job.reason == "reboot":
         return job
@@ -240,18 +182,9 @@ def _elapsed_s(state: JobState, fields: dict[str, str]) -> float | None:
     return None if end is None or begin is None else round(max(0.0, end - begin), 2)
 
 
-def _number(fields: dict[str, str], name: str) -> int | None:
-    """Return a field as a number; None where a broken record does not hold one."""
-    text = fields.get(name, "")
-    return int(text) if _NUMBER.fullmatch(text) else None
-
-
 def _seconds(fields: dict[str, str], name: str) -> float | None:
-    centiseconds = _number(fields, name)
+    centiseconds = number(fields, name)
     return None if centiseconds is None else centiseconds / 100
-
-
-_NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
 def _signal_name(code: int) -> str:

@@ -106,8 +106,9 @@ def sync(
     try:
         commit, backup = _move(sandbox, project, tree, target)
     except SandboxError as error:
-        pushed = f"{target.branch} was pushed before that" if target.push else ""
-        raise type(error)(error.message, *error.hints, pushed) from error
+        if target.push is not None:
+            error.hints = (*error.hints, f"{target.branch} was pushed before that.")
+        raise
     return SyncReport(
         sandbox=sandbox.config.name,
         branch=target.branch,

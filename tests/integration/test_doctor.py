@@ -56,7 +56,7 @@ def test_every_fault_has_a_fix(
     assert found["repository"].result == "fail"
     assert found["clone"].fix == "sandbox-ops setup"
     assert found["gpu"].result == "fail"
-    assert found["leftovers"].fix.startswith("sandbox-ops stop remote-")
+    assert found["leftovers"].fix.startswith("sandbox-ops stop cmd-")
     assert all(check.fix for check in report.checks if check.result != "ok")
 
 

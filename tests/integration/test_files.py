@@ -533,7 +533,7 @@ def test_a_piece_is_the_same_with_or_without_a_dd_that_counts_bytes(
     usual = os.environ["PATH"]
     for path in (usual, f"{old}:{usual}", f"{busy}:{usual}"):
         for start, most in [(0, 9), (3, 70_001), (1, 10**9), (200_000, 5), (10**9, 5)]:
-            text = f"{READ_SH.read_text()}\npiece '{tmp_path}/a b' {start} {most}"
+            text = f"{READ_SH.read_text()}\nsend_range '{tmp_path}/a b' {start} {most}"
             assert printed(shell, text, path) == data[start : start + most]
 
 

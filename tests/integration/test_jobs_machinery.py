@@ -133,7 +133,9 @@ def test_a_supervisor_killed_before_its_first_word_does_not_hold_up_the_answer(
 def test_a_job_is_not_listed_before_its_claims_are_granted(tmp_path: Path) -> None:
     words = StartRequest(command="true", interpreter="sh", cwd="/", gpus=(0,)).words()
     answer = answered(
-        tmp_path, words, "claim_all() { look_jobs 5; no refused taken; return 1; }"
+        tmp_path,
+        words,
+        "claim_all() { look_jobs 5; answer_error refused taken; return 1; }",
     )
     assert b"abc error refused" in answer
     assert b"job remote-1" not in answer

@@ -111,15 +111,15 @@ class SshServer:
         values = dataclasses.asdict(self.config(**changes))
         name, workspace = values.pop("name"), values.pop("workspace")
         del values["ssh_options"]  # for programs: no file says them
-        own = (config_home or Path(os.environ["XDG_CONFIG_HOME"])) / "sandbox-ops"
-        own.mkdir(parents=True, exist_ok=True)
+        own = own_config(config_home)
+        own.parent.mkdir(parents=True, exist_ok=True)
         entries = [
             f"{key} = {json.dumps(value)}"
             for key, value in values.items()
             if value is not None
         ]
         lines = [f"[sandboxes.{name}]", *entries, ""]
-        (own / "config.toml").write_text("\n".join(lines), "utf-8")
+        own.write_text("\n".join(lines), "utf-8")
         lines = [
             f'default = "{name}"',
             f"[sandboxes.{name}]",
@@ -252,6 +252,12 @@ class SshServer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def own_config(config_home: Path | None = None) -> Path:
+    """Return the user's own configuration file; without a folder that of the tests."""
+    folder = config_home or Path(os.environ["XDG_CONFIG_HOME"])
+    return folder / "sandbox-ops" / "config.toml"
 
 
 def start_sshd(

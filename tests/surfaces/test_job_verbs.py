@@ -12,7 +12,7 @@ import pytest
 import records
 from command_line import PROGRAM, cli
 from machines import fake_gpus
-from sshd import SshServer
+from sshd import SshServer, own_config
 from waiting import wait_until
 
 from sandbox_ops import Job, Sandbox
@@ -312,10 +312,11 @@ def test_a_pinned_job_says_so_until_it_is_let_go(
 
 
 def test_another_sandbox_is_taken_by_its_name(sshd: SshServer, tmp_path: Path) -> None:
-    toml = sshd.write_toml(tmp_path)
-    text = toml.read_text("utf-8").replace("[sandboxes.test]", "[sandboxes.other]")
+    toml, own = sshd.write_toml(tmp_path), own_config()
+    toml.write_text('default = "nowhere"\n', "utf-8")
+    text = own.read_text("utf-8").replace("[sandboxes.test]", "[sandboxes.other]")
     nowhere = '[sandboxes.nowhere]\nhost = "127.0.0.1"\nport = 1\n'
-    toml.write_text(text.replace('"test"', '"nowhere"') + nowhere, "utf-8")
+    own.write_text(f"{text}\n{nowhere}", "utf-8")
     good = cli("jobs", "--json", "--sandbox", "other", cwd=tmp_path)
     assert good.returncode == 0
     assert cli("jobs", cwd=tmp_path).returncode == 255
@@ -331,9 +332,9 @@ def test_a_fabric_context_brings_its_own_machine(place: Path, sshd: SshServer) -
         "ns = Collection()\n"
         "ns.add_collection(Collection.from_module(tasks, name='gpu'))\n"
     )
-    toml = place / "sandbox.toml"
-    toml.write_text(
-        toml.read_text("utf-8").replace(f"port = {sshd.port}", "port = 1"), "utf-8"
+    own = own_config()
+    own.write_text(
+        own.read_text("utf-8").replace(f"port = {sshd.port}", "port = 1"), "utf-8"
     )
     host = f"{sshd.user}@{sshd.host}:{sshd.port}"
     fab = str(Path(sys.executable).with_name("fab"))

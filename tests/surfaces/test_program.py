@@ -11,7 +11,7 @@ from command_line import INV, PROGRAM, cli
 from processes import Child
 
 VERBS = {
-    "demo", "doctor", "fetch", "jobs", "logs", "monitor", "mcp-install", "pin", "reset", "run",
+    "allow", "demo", "doctor", "fetch", "jobs", "logs", "monitor", "mcp-install", "pin", "reset", "run",
     "setup", "shell", "stop", "sync", "train", "trust",
 }  # fmt: skip
 REPOSITORY = Path(__file__).parents[2]

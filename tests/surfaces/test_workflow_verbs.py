@@ -131,7 +131,7 @@ def test_fetch_brings_the_outputs_and_says_what(clone: Path, tmp_path: Path) -> 
     listed = cli("fetch", "--dry-run", cwd=clone)
     assert "models/model.pt  7 B" in listed.stdout
     found = answer("fetch", "--into", str(tmp_path), cwd=clone)
-    assert set(found) == {"files", "into"}
+    assert set(found) == {"sandbox", "files", "into", "warnings"}
     assert set(found["files"][0]) == {"path", "size_bytes", "sha256"}
     assert (tmp_path / "models" / "model.pt").read_text() == "weights"
     again = cli("fetch", "--into", str(tmp_path), cwd=clone)

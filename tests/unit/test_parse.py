@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sandbox_ops.errors import NotFoundError, ProtocolError
 from sandbox_ops.models import JobState
-from sandbox_ops.remote import job_replies
+from sandbox_ops.remote import job_replies, job_states
 from sandbox_ops.remote.frames import Segment
 
 STATES = [
@@ -34,6 +34,13 @@ STATES = [
         "never started",
     ),
     ("starting", {"life": "restarted"}, JobState.LOST, "reboot"),
+    ("running", {"life": "elsewhere", "host": "a"}, JobState.RUNNING, "on a"),
+    (
+        "running",
+        {"life": "restarted", "departed": "1", "host": "a"},
+        JobState.LOST,
+        "its machine a is gone",
+    ),
     ("none", {}, JobState.UNKNOWN, "its record cannot be read"),
 ]
 
@@ -42,7 +49,7 @@ STATES = [
 def test_a_state_follows_from_the_record_and_from_what_lives(
     phase: str, fields: dict[str, str], state: JobState, reason: str
 ) -> None:
-    assert job_replies.job_state(phase, fields) == (state, reason)
+    assert job_states.job_state(phase, fields) == (state, reason)
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Z", "C"]), min_size=1)))
@@ -57,7 +64,7 @@ def test_any_record_of_a_job_is_read(words: list[str]) -> None:
     ),
 )
 def test_any_record_is_given_a_state(phase: str, fields: dict[str, str]) -> None:
-    assert isinstance(job_replies.job_state(phase, fields)[0], JobState)
+    assert isinstance(job_states.job_state(phase, fields)[0], JobState)
 
 
 def job(

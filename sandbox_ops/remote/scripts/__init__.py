@@ -14,8 +14,8 @@ from importlib import resources
 from sandbox_ops.errors import UsageError
 
 _LIBRARY = (
-    "common", "boot", "worker", "start", "supervise", "watch", "limit", "stop", "look",
-    "digest", "read", "prune", "main",
+    "common", "ids", "boot", "worker", "start", "supervise", "restore", "watch", "limit",
+    "stop", "look", "machine", "digest", "read", "prune", "main",
 )  # fmt: skip
 
 _FILLER = "#\n" * 7

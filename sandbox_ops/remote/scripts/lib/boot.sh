@@ -5,12 +5,13 @@
 # the channel to a worker inside the login environment (what `bash -lc` gives).
 boot() {
   UMASK=$(umask)
-  prepare
+  prepare_folders
   # shellcheck disable=SC2154 # the bootstrap's variable: our hash
   LIBRARY=$ROOT/lib/$h.sh
-  if [ -z "$UNREADY" ] && [ ! -s "$LIBRARY" ]; then
-    # shellcheck disable=SC2154 # and this text
-    { printf '%s\n' "$l" >"$LIBRARY.$$" && mv -f "$LIBRARY.$$" "$LIBRARY"; } 2>/dev/null ||
+  # shellcheck disable=SC2154 # and its text, where what is on disk is none of ours
+  if [ -z "$UNREADY" ] && [ -n "$l" ]; then
+    rm -f "$LIBRARY.$$"
+    { printf '%s' "$l" >"$LIBRARY.$$" && mv -f "$LIBRARY.$$" "$LIBRARY"; } 2>/dev/null ||
       UNREADY="refused cannot write $LIBRARY: is the disk full, or read-only?"
   fi
   LOGIN=none
@@ -60,8 +61,8 @@ keep_functions() {
   fi
 }
 
-# prepare: ROOT BASE, our folders under $HOME, and why they cannot be used: UNREADY
-prepare() {
+# prepare_folders: ROOT BASE, our folders under $HOME, and why they cannot be used: UNREADY
+prepare_folders() {
   UNREADY=''
   umask 077
   ROOT=$HOME/.sandbox-ops
@@ -70,19 +71,23 @@ prepare() {
     command -v $_tool >/dev/null 2>&1 ||
       { UNREADY="refused $_tool is missing on this machine: install it"; return; }
   done
-  find_store
   [ -d "$HOME" ] || {
     UNREADY="not-found the home directory $HOME is not there: make it, or correct it in /etc/passwd"
     return
   }
-  [ ! -h "$ROOT" ] || { UNREADY="denied $ROOT is a symbolic link: make it a folder of yours"; return; }
+  for _d in "$ROOT" "$ROOT/lib" "$ROOT/v1"; do # before anything is made or written there
+    [ ! -h "$_d" ] || { UNREADY="denied $_d is a symbolic link: make it a folder of yours"; return; }
+  done
+  find_store
   for _d in "$ROOT" "$ROOT/lib" "$ROOT/v1" "$BASE" "$BASE/jobs" "$BASE/tokens" "$BASE/claims" \
     "$BASE/live" "$BASE/names" "$BASE/limits"; do
     [ -d "$_d" ] || mkdir "$_d" 2>/dev/null || [ -d "$_d" ] ||
       { UNREADY="refused cannot make $_d: is the disk full, or read-only?"; return; }
   done
-  # shellcheck disable=SC3067 # dash, bash and busybox all have it
-  [ -O "$ROOT" ] && [ -O "$BASE" ] || { UNREADY="denied $ROOT belongs to another user"; return; }
+  for _d in "$ROOT" "$ROOT/lib" "$ROOT/v1" "$BASE" "$BASE/jobs"; do
+    # shellcheck disable=SC3067 # dash, bash and busybox all have it
+    [ -O "$_d" ] || { UNREADY="denied $_d belongs to another user"; return; }
+  done
   [ "${1-}" = again ] || chmod 700 "$ROOT"
   [ -s "$BASE/full" ] || { printf '%-99s\n' 0 >"$BASE/full"; } 2>/dev/null
   [ -s "$BASE/ballast" ] || { printf '%65536s' . >"$BASE/ballast"; } 2>/dev/null ||
@@ -118,9 +123,9 @@ adopt_store() {
   [ "${_n:-0}" -ge "$_most" ] || { printf '%s\n' "$_most" >"$BASE/floor"; } 2>/dev/null
 }
 
-# adopters: ADOPTERS = those above us, one of whom adopts who loses its parent: PID 1, or
+# find_adopters: ADOPTERS = those above us, one of whom adopts who loses its parent: PID 1, or
 # a nearer subreaper (prctl(2))
-adopters() {
+find_adopters() {
   ADOPTERS=' 1 ' PARENT=$$
-  while proc "$PARENT" && [ "$PARENT" -gt 1 ]; do ADOPTERS="$ADOPTERS$PARENT "; done
+  while read_stat "$PARENT" && [ "$PARENT" -gt 1 ]; do ADOPTERS="$ADOPTERS$PARENT "; done
 }

@@ -43,9 +43,9 @@ decimal() {
   done
 }
 
-# proc PID: ITS STATE PARENT SID TICKS of a process (ITS: its pid, for `self`), as proc(5)
+# read_stat PID: ITS STATE PARENT SID TICKS of a process (ITS: its pid, for `self`), as proc(5)
 # has them; fails if it is gone
-proc() {
+read_stat() {
   _stat=
   while IFS= read -r _line; do _stat="$_stat $_line"; done 2>/dev/null <"/proc/$1/stat" || return 1
   ITS=${_stat%% (*}
@@ -59,9 +59,9 @@ proc() {
   STATE=$1 PARENT=$2 SID=$4 TICKS=${20}
 }
 
-# alive PID TICKS: that very process lives (a zombie does not)
-alive() {
-  [ -n "$1" ] && proc "$1" && [ "$TICKS" = "$2" ] && [ "$STATE" != Z ] && [ "$STATE" != X ]
+# is_alive PID TICKS: that very process lives (a zombie does not)
+is_alive() {
+  [ -n "$1" ] && read_stat "$1" && [ "$TICKS" = "$2" ] && [ "$STATE" != Z ] && [ "$STATE" != X ]
 }
 
 # node: NODE = what this machine calls itself: for people, and it may change
@@ -75,7 +75,7 @@ node() {
 machine_id() {
   node
   read -r _boot 2>/dev/null </proc/sys/kernel/random/boot_id || _boot=none
-  proc 1 || TICKS=0
+  read_stat 1 || TICKS=0
   _ns=$(readlink /proc/self/ns/pid 2>/dev/null) || _ns=none
   _ns=${_ns#pid:[}
   MACHINE=$_boot.$TICKS.${_ns%]}
@@ -87,14 +87,14 @@ machine_id() {
 put_state() {
   { printf '%s\n%511s' "$2 ${2%% *}" '' 1<>"$1/state"; } 2>/dev/null && return 0
   [ -w "$1/state" ] || return 1 # removed, or closed to us: the disk is not full for that
-  was_full "${1%/jobs/*}"
+  note_disk_full "${1%/jobs/*}"
   rm -f "${1%/jobs/*}/ballast" # a copy-on-write file system needs room even for this
   { printf '%s\n%511s' "$2 ${2%% *}" '' 1<>"$1/state"; } 2>/dev/null
 }
 
-# was_full BASE: note when, in the reserved bytes of `full`. Before the ballast goes: the
+# note_disk_full BASE: note when, in the reserved bytes of `full`. Before the ballast goes: the
 # room that it makes hides from other jobs that their logs lack something, too.
-was_full() {
+note_disk_full() {
   now
   { printf '%-99s\n' "$UP $MACHINE" 1<>"$1/full"; } 2>/dev/null
 }
@@ -132,24 +132,24 @@ get_state() {
   [ "$PHASE" != none ]
 }
 
-# live DIR: LIFE = supervised | orphaned (its supervisor is gone) | gone | restarted (its
+# find_life DIR: LIFE = supervised | orphaned (its supervisor is gone) | gone | restarted (its
 # machine is over) | elsewhere (on another machine that shares this home); call it after
 # get_state
-live() {
+find_life() {
   LIFE=gone
   if [ "$WHERE" != "$MACHINE" ]; then
     LIFE=restarted
-    [ "${ON:-$NODE}" = "$NODE" ] || ! beats "$1" || LIFE=elsewhere
-  elif alive "$PID" "$PTICKS"; then
+    [ "${ON:-$NODE}" = "$NODE" ] || ! has_heartbeat "$1" || LIFE=elsewhere
+  elif is_alive "$PID" "$PTICKS"; then
     LIFE=supervised
-  elif alive "$LEADER" "$LTICKS"; then
+  elif is_alive "$LEADER" "$LTICKS"; then
     LIFE=orphaned
   fi
 }
 
-# beats DIR: somebody wrote into that record in the last half minute, as the watcher of a
+# has_heartbeat DIR: somebody wrote into that record in the last half minute, as the watcher of a
 # job does every 5 s. By the clock of the file system, which is one for all who share it.
-beats() {
+has_heartbeat() {
   printf '%s\n' "$NODE" >"${1%/jobs/*}/beat"
   # shellcheck disable=SC2046 # numbers
   set -- $(stat -c %Y "${1%/jobs/*}/beat" "$1/state" "$1/probe" 2>/dev/null)
@@ -157,107 +157,62 @@ beats() {
   [ $(($1 - $2)) -le 30 ] || [ $(($1 - ${3:-0})) -le 30 ]
 }
 
-# series KIND: SERIES = what the ids of background jobs (bg) or commands (fg) begin with;
-# LAST FLOOR = the files that hold its highest numbers
-series() {
-  SERIES=remote LAST=$BASE/last FLOOR=$BASE/floor
-  [ "$1" != fg ] || SERIES=cmd LAST=$BASE/last-cmd FLOOR=$BASE/floor-cmd
-}
-
-# hint: _n = the last number of the series, or near it; a full disk may have cost the note
-hint() {
-  _n=
-  { read -r _n <"$LAST"; } 2>/dev/null
-  case $_n in '' | *[!0-9]*) newest && _n=${_n:-0} ;; esac
-}
-
-# newest: _n = the highest number of the series among the folders
-newest() {
-  # shellcheck disable=SC2012 # our own names
-  _n=$(ls -f "$JOBS" | sed -n "s/^$SERIES-\([0-9]*\)\$/\1/p" | sort -n | tail -n 1)
-}
-
-# highest: _n = the last number of the series
-highest() {
-  hint
-  while [ -d "$JOBS/$SERIES-$((_n + 1))" ]; do _n=$((_n + 1)); done
-}
-
-# resolve REFERENCE: _id = the job meant by an id, `last` (the newest background job) or
-# `name=KEY` (the newest of that name, which is still there or not)
-resolve() {
-  _id=$1
-  case $1 in
-    last)
-      series bg
-      highest
-      while [ "$_n" -gt 0 ] && [ -e "$JOBS/remote-$_n/stderr" ]; do _n=$((_n - 1)); done
-      _id=remote-$_n
-      ;;
-    name=*)
-      _id=none
-      { read -r _id <"$BASE/names/${1#name=}"; } 2>/dev/null
-      _id=${_id:-none}
-      ;;
-  esac
-}
-
-# busy DIR: the job there has not ended, or its stopper is still at work
-busy() {
+# is_active DIR: the job there has not ended, or its stopper is still at work
+is_active() {
   get_state "$1" || return 1
-  live "$1"
+  find_life "$1"
   case $PHASE.$LIFE in
     ended.restarted | *.elsewhere) false ;;
-    ended.*) stopping "$1" ;;
+    ended.*) is_stopping "$1" ;;
     *.supervised | *.orphaned) ;;
     *) false ;;
   esac
 }
 
-# stopping DIR: a stopper began there, has not reported, and may be alive (parse.py)
-stopping() {
+# is_stopping DIR: a stopper began there, has not reported, and may be alive (parse.py)
+is_stopping() {
   [ -e "$1/stopping" ] && [ ! -e "$1/stopped" ] || return 1
   read -r _why _when <"$1/stopping" && now && [ $((UP - ${_when:-0})) -lt 12000 ]
 }
 
-# members DIR: PIDS = live processes that carry the job's marker or are in its leader's
+# find_members DIR: PIDS = live processes that carry the job's marker or are in its leader's
 # session. Only what we may read. Call it after get_state.
-members() {
+find_members() {
   PIDS=
   # shellcheck disable=SC2046 # paths without blanks
-  marked "$1" /proc/[0-9]*/environ
+  find_marked "$1" /proc/[0-9]*/environ
   for _file in $FILES; do
     _p=${_file#/proc/}
     _p=${_p%/environ}
-    proc "$_p" && [ "$STATE" != Z ] && PIDS="$PIDS $_p"
+    read_stat "$_p" && [ "$STATE" != Z ] && PIDS="$PIDS $_p"
   done
-  [ -z "$LEADER" ] || kin
+  [ -z "$LEADER" ] || add_session_members
 }
 
-# kin: adds those in the leader's session. After its end that number may be a stranger's:
+# add_session_members: adds those in the leader's session. After its end that number may be a stranger's:
 # while one member is as old as the leader's end, the kernel gives it to nobody.
-kin() {
+add_session_members() {
   _kin='' _ours=''
-  if proc "$LEADER"; then
+  if read_stat "$LEADER"; then
     [ "$TICKS" = "$LTICKS" ] || return 0
     _ours=1
     now
     SEEN=$UP # who is as old as that can only be ours
-  elif [ "$PHASE" = running ] && alive "$PID" "$PTICKS"; then
+  elif [ "$PHASE" = running ] && is_alive "$PID" "$PTICKS"; then
     _ours=1
   fi
   for _file in /proc/[0-9]*/stat; do
     _p=${_file#/proc/}
     _p=${_p%/stat}
-    proc "$_p" && [ "$SID" = "$LEADER" ] && [ "$STATE" != Z ] || continue
+    read_stat "$_p" && [ "$SID" = "$LEADER" ] && [ "$STATE" != Z ] || continue
     [ "$TICKS" -gt "${UP1:-${SEEN:-0}}" ] || _ours=1
     case " $PIDS " in *" $_p "*) ;; *) _kin="$_kin $_p" ;; esac
   done
   [ -z "$_ours" ] || PIDS="$PIDS$_kin"
 }
 
-# marked DIR FILE...: FILES = those environments that hold the job's marker
-marked() {
+# find_marked DIR FILE...: FILES = those environments that hold the job's marker
+find_marked() {
   _mark=SANDBOX_JOB=$1
   shift
   [ -n "${GREP_Z-}" ] || { GREP_Z=no; printf 'a\0b\0' | grep -qzxF b 2>/dev/null && GREP_Z=yes; }
@@ -272,8 +227,8 @@ marked() {
   return 0
 }
 
-# nap CENTISECONDS: sleep as a child, SLEEP, so that a trapped signal ends the wait at once
-nap() {
+# pause CENTISECONDS: sleep as a child, SLEEP, so that a trapped signal ends the wait at once
+pause() {
   _cs=$(($1 % 100))
   [ "$_cs" -gt 9 ] || _cs=0$_cs
   # shellcheck disable=SC2217 # or it would hold open what its parent reads from
@@ -283,8 +238,8 @@ nap() {
   wait $SLEEP
 }
 
-# apart LIFE ARGUMENT...: a process of its own that leads another life of this library
-apart() {
+# run_detached LIFE ARGUMENT...: a process of its own that leads another life of this library
+run_detached() {
   # shellcheck disable=SC2086 # "setsid" or "busybox setsid", "busybox sh"
   SANDBOX_OPS_SH=$SH $SETSID $SH "$LIBRARY" "$@" </dev/null >/dev/null 2>&1 6>&- 7>&- 9<&- &
 }

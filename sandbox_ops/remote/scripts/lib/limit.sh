@@ -10,7 +10,7 @@ limit_logs() {
   _base=${dir%/jobs/*} _pid='' _born=''
   [ -e "$_base/limits/${dir##*/}" ] || printf '%s\n' "$cap" >"$_base/limits/${dir##*/}"
   read -r _pid _born <"$_base/limiting.$MACHINE"
-  alive "$_pid" "$_born" || apart limiter "$_base"
+  is_alive "$_pid" "$_born" || run_detached limiter "$_base"
 }
 
 # limiter BASE: files in BASE/limits are named after the jobs and hold their limits
@@ -18,29 +18,29 @@ limiter() {
   trap '' HUP PIPE
   BASE=$1 idle=0 round=0
   machine_id
-  proc $$
+  read_stat $$
   self="$$ $TICKS"
   printf '%s\n' "$self" >"$BASE/limiting.$MACHINE"
   while read -r _who <"$BASE/limiting.$MACHINE" && [ "$_who" = "$self" ]; do
-    if ! limited; then
+    if ! list_limited; then
       idle=$((idle + 1))
       if [ $idle -gt 20 ]; then # two seconds: the next job may come at once
         rm -f "$BASE/limiting.$MACHINE"
-        limited || return 0 # who comes after this starts another
+        list_limited || return 0 # who comes after this starts another
         printf '%s\n' "$self" >"$BASE/limiting.$MACHINE"
       fi
-      nap 10
+      pause 10
       continue
     fi
     idle=0 round=$((round + 1))
-    look_at_streams
+    check_streams
     [ $((round % 50)) != 0 ] || forget_ended
-    nap "$pace"
+    pause "$pace"
   done
 }
 
-# limited: JOBS_LIMITED = those jobs, if there are any
-limited() {
+# list_limited: JOBS_LIMITED = those jobs, if there are any
+list_limited() {
   JOBS_LIMITED=
   for _mark in "$BASE/limits"/*; do
     [ ! -e "$_mark" ] || JOBS_LIMITED="$JOBS_LIMITED ${_mark##*/}"
@@ -48,10 +48,10 @@ limited() {
   [ -n "$JOBS_LIMITED" ]
 }
 
-# look_at_streams: at those that were written to since the last look; pace = when to look
+# check_streams: at those that were written to since the last look; pace = when to look
 # again, sooner where something is beyond its limit
 # shellcheck disable=SC3013 # dash, bash and busybox all have -nt
-look_at_streams() {
+check_streams() {
   _grown='' pace=10
   for _id in $JOBS_LIMITED; do
     for _file in "$BASE/jobs/$_id/log" "$BASE/jobs/$_id/stderr"; do
@@ -72,10 +72,10 @@ forget_ended() {
   for _id in $JOBS_LIMITED; do
     if get_state "$BASE/jobs/$_id"; then
       if [ "$PHASE" = ended ] && [ "$WHERE" = "$MACHINE" ]; then
-        [ "$SURVIVORS" = 0 ] || members "$BASE/jobs/$_id"
+        [ "$SURVIVORS" = 0 ] || find_members "$BASE/jobs/$_id"
         [ "$SURVIVORS" = 0 ] || [ -z "$PIDS" ] || continue
       else
-        live "$BASE/jobs/$_id"
+        find_life "$BASE/jobs/$_id"
         case $LIFE in supervised | orphaned | elsewhere) continue ;; esac
       fi
     fi

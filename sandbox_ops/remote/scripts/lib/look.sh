@@ -11,20 +11,20 @@ emit_job() {
   shift
   set -- "$_id" "$@"
   _dir=$JOBS/$1
-  if ! there "$_dir" || ! get_state "$_dir" || [ "$PHASE" = claiming ]; then
+  if ! find_record "$_dir" || ! get_state "$_dir" || [ "$PHASE" = claiming ]; then
     trailer "missing $_asked"
     return
   fi
   now
   LIFE=gone # of an ended job it is not asked: reading /proc costs more than all the rest
-  [ "$PHASE" = ended ] || live "$_dir"
+  [ "$PHASE" = ended ] || find_life "$_dir"
   if [ "$LIFE" = gone ] && [ "$PHASE" != ended ]; then
     get_state "$_dir" # it wrote its end between our two looks
   fi
   _said="life=$LIFE $LINE"
   _flags=
-  [ ! -e "$_dir/incomplete" ] || _flags=' incomplete=1'
-  given_up
+  [ ! -e "$_dir/incomplete" ] || lacks_output
+  keep_lost
   [ "$PHASE" = ended ] || [ ! -e "$_dir/incomplete" ] || _flags=" incomplete=1$_flags"
   { read -r _why _when <"$_dir/stopping"; } 2>/dev/null && _flags="$_flags stopping=$_when"
   for _report in stopped swept; do
@@ -33,7 +33,7 @@ emit_job() {
     trailer "$_report $1"
   done
   if [ "$PHASE" = ended ] && [ "$SURVIVORS" -gt 0 ]; then
-    survivors
+    count_survivors
     _flags="$_flags alive=$_alive"
   fi
   case $2 in *j*)
@@ -54,8 +54,17 @@ emit_job() {
   trailer "job $1 now=$UP$_flags $_said"
 }
 
-# given_up: who was once seen to be lost stays so for the same reason, also after a restart
-given_up() {
+# lacks_output: said of a job that lives, or left processes that may write on. What is said
+# of others stays as their end said it.
+lacks_output() {
+  case $PHASE.$LIFE.$SURVIVORS in
+    ended.*.0) ;;
+    ended.* | *.supervised.* | *.orphaned.* | *.elsewhere.*) _flags=' incomplete=1' ;;
+  esac
+}
+
+# keep_lost: who was once seen to be lost stays so for the same reason, also after a restart
+keep_lost() {
   case $PHASE.$LIFE in
     running.gone) ;;
     starting.gone) [ $((UP - ${UP0:-0})) -gt $START_WINDOW ] || return 0 ;;
@@ -65,8 +74,8 @@ given_up() {
   [ -e "$_dir/stopping" ] || printf '' >"$_dir/over"
 }
 
-# survivors: _alive = how many of an ended job live; once none, `quiet` says so for good
-survivors() {
+# count_survivors: _alive = how many of an ended job live; once none, `quiet` says so for good
+count_survivors() {
   _alive=0
   [ ! -e "$_dir/quiet" ] && [ "$WHERE" = "$MACHINE" ] || return 0
   # just counted: who is becoming a program would hide from a second look
@@ -74,7 +83,7 @@ survivors() {
     _alive=$SURVIVORS
     return 0
   fi
-  members "$_dir"
+  find_members "$_dir"
   for _p in $PIDS; do _alive=$((_alive + 1)); done
   [ $_alive -gt 0 ] || printf '' >"$_dir/quiet"
 }
@@ -90,7 +99,7 @@ emit_range() {
     [ "$_from" -ge 0 ] || _from=0
     ;;
   esac
-  [ "$4" = 0 ] || [ ! -s "$_file" ] || piece "$_file" "$_from" "$4"
+  [ "$4" = 0 ] || [ ! -s "$_file" ] || send_range "$_file" "$_from" "$4"
   trailer "range $1 $2 offset=$_from size=$_size inode=$_inode"
 }
 
@@ -105,25 +114,25 @@ do_look() {
 # look_jobs N: the newest N background jobs, newest first; then everything older, and
 # every command, that lives or left processes which live
 look_jobs() {
-  listed bg "$1"
-  still_there j 0 0 left
+  emit_newest bg "$1"
+  emit_unlisted j 0 0 left
 }
 
 # look_all N: the newest N jobs, then as many commands; then every older one as above
 look_all() {
-  listed bg "$1"
+  emit_newest bg "$1"
   _jobs=$_newest
-  listed fg "$1"
+  emit_newest fg "$1"
   _newest=$_jobs$_newest
-  still_there j 0 0 left
+  emit_unlisted j 0 0 left
 }
 
-# listed KIND N [MODE MAX]: says the newest N, newest first, their ids in _newest. Before
+# emit_newest KIND N [MODE MAX]: says the newest N, newest first, their ids in _newest. Before
 # jobs and commands were counted apart, commands had jobs' ids: they are no jobs.
-listed() {
+emit_newest() {
   _count=0 _missed=0 _newest=' '
-  series "$1"
-  highest
+  select_series "$1"
+  highest_number
   while [ "$_n" -gt 0 ] && [ $_count -lt "$2" ] && [ $_missed -lt 5000 ]; do
     _id=$SERIES-$_n _n=$((_n - 1))
     if [ -d "$JOBS/$_id" ] && { [ "$1" = fg ] || [ ! -e "$JOBS/$_id/stderr" ]; }; then
@@ -136,109 +145,37 @@ listed() {
   done
 }
 
-# still_there MODE OFFSET MAX [left]: says those beside _newest that live, with those bytes
+# emit_unlisted MODE OFFSET MAX [left]: says those beside _newest that live, with those bytes
 # of their logs; with `left` also those that ended and left processes
-still_there() {
+emit_unlisted() {
   for _mark in "$BASE/live"/*-*; do
     _id=${_mark##*/}
     case $_newest in
       *" $_id "*) ;;
-      *) ! lives "$_id" "${4-}" || emit_job "$_id" "$1" "$2" "$3" 0 0 ;;
+      *) ! has_living "$_id" "${4-}" || emit_job "$_id" "$1" "$2" "$3" 0 0 ;;
     esac
   done
 }
 
-# lives ID [left]: it has not ended, or processes that it left live; forgets the mark of
+# has_living ID [left]: it has not ended, or processes that it left live; forgets the mark of
 # one of which nothing lives
-lives() {
+has_living() {
   _dir=$JOBS/$1
   get_state "$_dir" || return 1
   if [ "$PHASE" = ended ]; then
     [ "$WHERE" = "$MACHINE" ] || return 1 # whether it left processes is for that one to say
     _alive=0
-    [ "$SURVIVORS" = 0 ] || [ -e "$_dir/quiet" ] || { [ -n "$2" ] || return 1; now; survivors; }
+    [ "$SURVIVORS" = 0 ] || [ -e "$_dir/quiet" ] || { [ -n "$2" ] || return 1; now; count_survivors; }
     [ "$_alive" = 0 ] || return 0
     rm -f "$BASE/live/$1"
     return 1
   fi
-  live "$_dir"
+  find_life "$_dir"
   case $LIFE in supervised | orphaned | elsewhere) ;; *) return 1 ;; esac
 }
 
 # look_digests BYTES: the newest jobs as look_jobs has them, each with its digest
 look_digests() {
-  listed bg 50 jd "$1"
-  still_there jd 0 "$1" left
-}
-
-# look_gpu _: nvidia-smi as CSV, `gpus` and `gpu-processes`; or `no-gpu` and why
-look_gpu() {
-  if ! command -v nvidia-smi >/dev/null; then
-    printf 'nvidia-smi is not installed'
-    trailer no-gpu
-    return
-  fi
-  _out=$(timeout 5 nvidia-smi --format=csv,noheader,nounits \
-    --query-gpu=index,name,uuid,utilization.gpu,memory.used,memory.total,temperature.gpu,driver_version)
-  _code=$?
-  [ $_code = 0 ] || [ -n "$_out" ] || [ $_code = 124 ] ||
-    _out=$(timeout 5 nvidia-smi 2>&1 >/dev/null | head -c 500)
-  printf '%s' "$_out"
-  if [ $_code != 0 ]; then
-    [ $_code != 124 ] || printf 'nvidia-smi did not answer within 5 s'
-    trailer no-gpu
-    return
-  fi
-  trailer gpus
-  timeout 5 nvidia-smi --format=csv,noheader,nounits \
-    --query-compute-apps=gpu_uuid,pid,used_memory,process_name
-  trailer gpu-processes
-}
-
-# look_disk PATH: of the nearest folder that exists
-look_disk() {
-  _path=$1
-  while [ ! -d "$_path" ] && [ -n "$_path" ]; do _path=${_path%/*}; done
-  df -Pk "${_path:-/}"
-  printf '\n'
-  df -Pi "${_path:-/}"
-  trailer disk
-}
-
-# look_stat PATH: type and mode in hex, size, owner, mtime; where a link leads. Of the
-# link itself, not of what it leads to.
-look_stat() {
-  if stat -c '%f %s %u %Y' "$1"; then
-    readlink "$1"
-    trailer stat
-  elif [ -x "${1%/*}/" ]; then
-    no not-found "no such file: $1"
-  else
-    no denied "cannot look into ${1%/*}/: it is not there, or permission is denied"
-  fi
-}
-
-look_load() {
-  cat /proc/loadavg
-  grep -c '^processor' /proc/cpuinfo
-  trailer load
-}
-
-# look_clock _: the machine's seconds since 1970
-look_clock() {
-  date +%s
-  trailer clock
-}
-
-# look_foreign _: `PID USER AGE_S COMMAND` of what looks like training and is not ours
-look_foreign() {
-  # shellcheck disable=SC2009 # pgrep prints no user and no age
-  ps -eo pid=,user=,etimes=,args= 2>/dev/null |
-    grep -E '(python[0-9.]*|torchrun|accelerate|deepspeed) .*(train|finetune|torch\.distributed|launch)|tmux( |: server)|torchrun' |
-    head -n 40 | while read -r _pid _user _age _args; do
-    grep -qzs '^SANDBOX_JOB=' "/proc/$_pid/environ" 2>/dev/null && continue
-    case $_args in grep\ *) continue ;; esac
-    printf '%s %s %s %s\n' "$_pid" "$_user" "$_age" "$_args"
-  done
-  trailer foreign
+  emit_newest bg 50 jd "$1"
+  emit_unlisted jd 0 "$1" left
 }

@@ -9,7 +9,7 @@ prune() {
   BASE=$1 JOBS=$1/jobs
   trap '' HUP PIPE
   machine_id
-  alone || exit 0
+  only_pruner || exit 0
   newest=200 fg_days=7 fg_mib=2048 days=30 count=5000 mib=20480
   while IFS='= ' read -r _name _value; do
     case $_value in '' | *[!0-9]*) continue ;; esac
@@ -21,11 +21,11 @@ prune() {
     esac
   done 2>/dev/null <"$BASE/keep"
   today=$(($(date +%s) / 86400))
-  put_floor bg && last_job=$_n && put_floor fg && last_command=$_n || exit 0
+  raise_floor bg && last_job=$_n && raise_floor fg && last_command=$_n || exit 0
   du -kd1 "$JOBS" 2>/dev/null |
-    sed -En 's#^([0-9]*)[^0-9].*/(remote|cmd)-([0-9]*)$#\3 \1 \2#p' | sort -rn | sift |
+    sed -En 's#^([0-9]*)[^0-9].*/(remote|cmd)-([0-9]*)$#\3 \1 \2#p' | sort -rn | select_records |
     (cd "$JOBS" && xargs rm -rf)
-  release
+  release_claims
   find "$BASE/tokens" -type f -mtime +7 -exec rm -f {} +
   find "$BASE" -maxdepth 1 -mtime +1 -type f \
     \( -name 'alarm.*' -o -name 'limiting.*' -o -name 'errors.*' \) -exec rm -f {} +
@@ -33,18 +33,18 @@ prune() {
   rm -f "$BASE/pruning"
 }
 
-# alone: no other pruner is at work
-alone() {
-  { read -r _pid _ticks <"$BASE/pruning"; } 2>/dev/null && alive "$_pid" "$_ticks" && return 1
-  proc $$
+# only_pruner: no other pruner is at work
+only_pruner() {
+  { read -r _pid _ticks <"$BASE/pruning"; } 2>/dev/null && is_alive "$_pid" "$_ticks" && return 1
+  read_stat $$
   { printf '%s\n' "$$ $TICKS" >"$BASE/pruning"; } 2>/dev/null || rm -f "$BASE/pruning"
 }
 
-# put_floor KIND: before a folder goes, its number is out of use for good; _n = the last
+# raise_floor KIND: before a folder goes, its number is out of use for good; _n = the last
 # number of that series
-put_floor() {
+raise_floor() {
   _n=0
-  series "$1"
+  select_series "$1"
   { read -r _n <"$LAST"; } 2>/dev/null
   [ "${_n:-0}" -gt 20 ] || { _n=0; return 0; } # none of them is to go
   for _try in 1 2; do
@@ -55,8 +55,8 @@ put_floor() {
   return 1
 }
 
-# sift: reads `NUMBER KIB SERIES` lines, newest first; says the names of those that go
-sift() {
+# select_records: reads `NUMBER KIB SERIES` lines, newest first; says the names of those that go
+select_records() {
   _fg_kib=0 _kib_all=0 _n_all=0
   while read -r _n _kib _series; do
     _d=$JOBS/$_series-$_n last=$last_job
@@ -67,10 +67,10 @@ sift() {
       continue
     fi
     if [ "$PHASE" != ended ]; then
-      live "$_d"
+      find_life "$_d"
       case $LIFE in gone | restarted) ;; *) continue ;; esac
     elif [ "$SURVIVORS" -gt 0 ] && [ ! -e "$_d/quiet" ] && [ "$WHERE" = "$MACHINE" ]; then
-      members "$_d"
+      find_members "$_d"
       [ -z "$PIDS" ] || continue
     fi
     _age=$((today - ${T0:-0} / 8640000))
@@ -93,8 +93,8 @@ bg_stays() {
     [ $_n_all -le $((count * _times)) ] && [ "$_age" -le $((days * _times)) ]
 }
 
-# release: claims of jobs that are over, names of jobs whose records are gone
-release() {
+# release_claims: claims of jobs that are over, names of jobs whose records are gone
+release_claims() {
   for _file in "$BASE/names"/*; do
     { read -r _id <"$_file"; } 2>/dev/null && [ ! -d "$JOBS/$_id" ] && rm -f "$_file"
   done
@@ -102,6 +102,6 @@ release() {
     [ -d "$JOBS/${_mark##*/}" ] || rm -f "$_mark"
   done
   for _mark in "$BASE/claims"/*.remote-*; do
-    busy "$JOBS/${_mark##*.}" || [ "$LIFE" = elsewhere ] || rm -f "$_mark"
+    is_active "$JOBS/${_mark##*.}" || [ "$LIFE" = elsewhere ] || rm -f "$_mark"
   done
 }

@@ -5,12 +5,12 @@
 # where it is negative), one more than asked if there is one; from byte FROM on, where it
 # is known. `lines size= inode= total= at=`, the last where in bytes they begin, if known
 do_read() {
-  readable "$1" || return
+  check_readable "$1" || return
   _named=$1
   shift
   set -- "$FILE" "$@"
   if [ -z "$5" ] && head -c 8192 "$1" | tr -dc '\000' | grep -q ''; then
-    no refused "$_named is a binary file ($SIZE bytes)"
+    answer_error refused "$_named is a binary file ($SIZE bytes)"
     [ -z "$COPY" ] || rm -f "$COPY"
     return
   fi
@@ -28,19 +28,19 @@ do_read() {
     _at=$5
     tail -c "+$(($5 + 1))" "$1" | head -n "$(($3 + 1))" | head -c "$4"
   else
-    from_line "$2" "$3" "$4" 3<"$1"
+    send_from_line "$2" "$3" "$4" 3<"$1"
   fi
   trailer "lines size=$SIZE inode=$INODE total=$_total at=$_at"
   [ -z "$COPY" ] || rm -f "$COPY"
 }
 
-# from_line OFFSET LIMIT MAX_BYTES: lines of fd 3; _at = where they begin, if known.
+# send_from_line OFFSET LIMIT MAX_BYTES: lines of fd 3; _at = where they begin, if known.
 # GNU grep leaves a file where the last line that it counted ends, as soon as `tail`.
-from_line() {
+send_from_line() {
   if [ "$1" -lt 2 ]; then
     _at=0
-  elif skips; then
-    _n=$(skip "$(($1 - 1))" <&3)
+  elif can_skip_lines; then
+    _n=$(skip_lines "$(($1 - 1))" <&3)
     read -r _ _at </proc/self/fdinfo/3
   else
     tail -n "+$1" <&3 | head -n "$(($2 + 1))" | head -c "$3"
@@ -49,18 +49,18 @@ from_line() {
   head -n "$(($2 + 1))" <&3 | head -c "$3"
 }
 
-# skip LINES: move the offset of stdin so many lines on. No line has what is searched for
+# skip_lines LINES: move the offset of stdin so many lines on. No line has what is searched for
 # (`^` in its middle), so that grep does no more than to count newlines.
-skip() {
+skip_lines() {
   LC_ALL=C grep -aEvc -m "$1" 'a line begins after me:^'
 }
 
-# skips: whether `skip` does so here (tried once, on our library)
-skips() {
+# can_skip_lines: whether `skip_lines` does so here (tried once, on our library)
+can_skip_lines() {
   if [ -z "${SKIPS-}" ]; then
     SKIPS=no _line='' _pos=''
     IFS= read -r _line <"$LIBRARY"
-    { _n=$(skip 1 <&3) && read -r _ _pos </proc/self/fdinfo/3; } 3<"$LIBRARY"
+    { _n=$(skip_lines 1 <&3) && read -r _ _pos </proc/self/fdinfo/3; } 3<"$LIBRARY"
     [ "$_n.$_pos" != "1.$((${#_line} + 1))" ] || SKIPS=yes
   fi
   [ "$SKIPS" = yes ]
@@ -68,42 +68,42 @@ skips() {
 
 # do_bytes PATH OFFSET MAX: `bytes offset= size= inode=`; a negative OFFSET counts from the end
 do_bytes() {
-  readable "$1" || return
+  check_readable "$1" || return
   _from=$2
   [ "$_from" -ge 0 ] || _from=$((SIZE + _from))
   [ "$_from" -ge 0 ] || _from=0
-  piece "$FILE" "$_from" "$3"
+  send_range "$FILE" "$_from" "$3"
   trailer "bytes offset=$_from size=$SIZE inode=$INODE"
   [ -z "$COPY" ] || rm -f "$COPY"
 }
 
-# readable PATH: a regular file with an end, ours to read; says why not. SIZE INODE. FILE =
+# check_readable PATH: a regular file with an end, ours to read; says why not. SIZE INODE. FILE =
 # what is to be read: the path itself, or COPY, if there is one
-readable() {
+check_readable() {
   FILE=$1 COPY=
-  case $1 in /*) ;; *) no refused "the path must be absolute: $1"; return 1 ;; esac
+  case $1 in /*) ;; *) answer_error refused "the path must be absolute: $1"; return 1 ;; esac
   if [ ! -e "$1" ]; then
     _up=$1
     while [ -n "$_up" ] && [ ! -d "$_up" ]; do _up=${_up%/*}; done
     if [ -h "$1" ]; then
-      no not-found "$1 is a symbolic link to nothing"
+      answer_error not-found "$1 is a symbolic link to nothing"
     elif [ ! -x "${_up:-/}" ]; then
-      no denied "cannot look into ${_up:-/}: permission denied"
+      answer_error denied "cannot look into ${_up:-/}: permission denied"
     else
-      no not-found "no such file: $1
+      answer_error not-found "no such file: $1
 the nearest directory that exists is ${_up:-/}"
     fi
     return 1
   fi
-  [ ! -d "$1" ] || { no refused "$1 is a directory"; return 1; }
-  [ -f "$1" ] || { no refused "$1 is not a regular file (a pipe, a socket or a device)"; return 1; }
-  real "$1"
+  [ ! -d "$1" ] || { answer_error refused "$1 is a directory"; return 1; }
+  [ -f "$1" ] || { answer_error refused "$1 is not a regular file (a pipe, a socket or a device)"; return 1; }
+  resolve_links "$1"
   case $REAL in
     /dev/shm/*) ;; # memory, but files like others
     /proc/* | /sys/*) kernel_file "$1" || return 1 ;;
-    /dev/*) no refused "$1 is made up by the kernel and may have no end"; return 1 ;;
+    /dev/*) answer_error refused "$1 is made up by the kernel and may have no end"; return 1 ;;
   esac
-  [ -r "$1" ] || { no denied "cannot read $1: permission denied"; return 1; }
+  [ -r "$1" ] || { answer_error denied "cannot read $1: permission denied"; return 1; }
   INODE=$(stat -Lc '%i %s' "$FILE")
   SIZE=${INODE#* } INODE=${INODE% *}
 }
@@ -111,21 +111,21 @@ the nearest directory that exists is ${_up:-/}"
 # kernel_file PATH: a file that the kernel makes up has no size: it is read to its end,
 # within a second and a megabyte, and what was read is shown, from a copy
 kernel_file() {
-  [ -r "$1" ] || { no denied "cannot read $1: permission denied"; return 1; }
+  [ -r "$1" ] || { answer_error denied "cannot read $1: permission denied"; return 1; }
   FILE=$BASE/read.$$ COPY=$BASE/read.$$
   timeout 1 head -c 1048577 <"$1" >"$COPY"
   case $?.$(wc -c <"$COPY" | tr -d ' ') in
-    124.* | 137.* | 143.*) no refused "$1 is made up by the kernel, and did not end within a second" ;;
-    *.1048577) no refused "$1 is made up by the kernel, and longer than 1 MiB: it may have no end" ;;
+    124.* | 137.* | 143.*) answer_error refused "$1 is made up by the kernel, and did not end within a second" ;;
+    *.1048577) answer_error refused "$1 is made up by the kernel, and longer than 1 MiB: it may have no end" ;;
     0.*) return 0 ;;
-    *) no denied "cannot read $1: the kernel refuses it" ;;
+    *) answer_error denied "cannot read $1: the kernel refuses it" ;;
   esac
   rm -f "$COPY"
   return 1
 }
 
-# real PATH: REAL = the same without symbolic links; a fork only where the last is one
-real() {
+# resolve_links PATH: REAL = the same without symbolic links; a fork only where the last is one
+resolve_links() {
   if [ ! -h "$1" ] && _was=$PWD && cd -P "${1%/*}/"; then
     REAL=$PWD/${1##*/}
     cd "$_was" || cd /
@@ -134,8 +134,8 @@ real() {
   fi
 }
 
-# piece FILE OFFSET MAX: those bytes of it; by one process where `dd` counts in bytes
-piece() {
+# send_range FILE OFFSET MAX: those bytes of it; by one process where `dd` counts in bytes
+send_range() {
   [ -n "${DD_BYTES-}" ] ||
     DD_BYTES=$(printf abc | dd bs=9 iflag=fullblock,skip_bytes,count_bytes skip=1 count=1 2>/dev/null)
   if [ "$DD_BYTES" = b ]; then

@@ -6,24 +6,24 @@
 # One job a token, however often it is asked. Everything is on disk before the process
 # is; a write that fails takes the folder away again.
 do_start() {
-  [ -z "$UNREADY" ] || { no "${UNREADY%% *}" "${UNREADY#* }"; return; }
+  [ -z "$UNREADY" ] || { answer_error "${UNREADY%% *}" "${UNREADY#* }"; return; }
   [ -s "$LIBRARY" ] && [ -d "$JOBS" ] && [ -d "$BASE/live" ] || exit 81 # removed: anew
   start_fields "$@" || return
   if { read -r _id <"$BASE/tokens/$_token"; } && [ -n "$_id" ]; then
     emit_job "$_id" j 0 "$_max" 0 "$_max"
     return
   fi
-  [ -d "$_cwd" ] || { no not-found "no such directory: $_cwd"; return; }
-  [ -x "$_cwd" ] || { no denied "cannot enter $_cwd"; return; }
+  [ -d "$_cwd" ] || { answer_error not-found "no such directory: $_cwd"; return; }
+  [ -x "$_cwd" ] || { answer_error denied "cannot enter $_cwd"; return; }
   [ "$_shell" != bash ] || command -v bash >/dev/null || _shell='any'
-  new_id || { no refused "cannot make a folder under $JOBS: is the disk full, or read-only?"; return; }
+  new_id || { answer_error refused "cannot make a folder under $JOBS: is the disk full, or read-only?"; return; }
   _d=$JOBS/$_id
   now
   _t0=$((EPOCH * 100 + UP - EPOCH_UP)) _up0=$UP
-  if ! fill "$_d" "$@"; then
-    was_full "$BASE"
+  if ! write_record "$_d" "$@"; then
+    note_disk_full "$BASE"
     rm -rf "$_d"
-    no refused "cannot write the job's record in $_d: the disk is full, or read-only"
+    answer_error refused "cannot write the job's record in $_d: the disk is full, or read-only"
     return
   fi
   if [ -n "$_claims" ] && ! claim_all "$_claims"; then
@@ -32,12 +32,12 @@ do_start() {
     return
   fi
   [ -z "$_claims" ] || put_state "$_d" "starting $SELF t0=$_t0 up0=$_up0"
-  if ! once "$BASE/tokens/$_token" "$_id"; then # the same request, sent again, was quicker
+  if ! create_exclusive "$BASE/tokens/$_token" "$_id"; then # the same request, sent again, was quicker
     rm -rf "$_d"
     if read -r _id <"$BASE/tokens/$_token" && [ -n "$_id" ]; then
       emit_job "$_id" j 0 "$_max" 0 "$_max"
     else
-      no refused "cannot write in $BASE/tokens: is the disk full, or read-only?"
+      answer_error refused "cannot write in $BASE/tokens: is the disk full, or read-only?"
     fi
     return
   fi
@@ -52,7 +52,7 @@ do_start() {
   _supervisor=$!
   while read -r _who _what <&7 && [ "$_who" != "$_id" ]; do :; done
   [ "$_what" != ended ] || REAP=$_supervisor # it is about to go: once we have answered
-  [ -d "$_d" ] || there "$_d"
+  [ -d "$_d" ] || find_record "$_d"
   emit_job "$_id" j 0 "$_max" 0 "$_max"
 }
 
@@ -80,11 +80,11 @@ start_fields() {
       claims=*) _claims=${_field#*=} ;;
       name=*) _name=${_field#*=} ;;
       file.*) ;;
-      *) no protocol "unknown field of a start: ${_field%%=*}"; return 1 ;;
+      *) answer_error protocol "unknown field of a start: ${_field%%=*}"; return 1 ;;
     esac
   done
   [ -n "$_token" ] && [ -n "$_command" ] ||
-    { no protocol 'a start without its token or its command'; return 1; }
+    { answer_error protocol 'a start without its token or its command'; return 1; }
   _cwd=${_cwd:-$HOME}
 }
 
@@ -95,14 +95,14 @@ set_alarm() {
   printf '%s\n' "$((UP + _late)) $_timeout $_grace $_cap $_wait $_d" >&6
 }
 
-# new_id: _id, claimed by mkdir. Jobs and commands are counted apart (series). LAST is a
+# new_id: _id, claimed by mkdir. Jobs and commands are counted apart (select_series). LAST is a
 # hint that may lag or be lost (written first, so that others who start now try the next: a
 # mkdir in vain costs a process); FLOOR is not: no number up to it is given again, for a
 # record of that number may be pruned.
 new_id() {
   _floor=0
-  series "$_kind"
-  hint
+  select_series "$_kind"
+  read_last_number
   read -r _floor <"$FLOOR"
   [ "${_floor:-0}" -le "$_n" ] || _n=$_floor
   _taken=0
@@ -115,15 +115,15 @@ new_id() {
       [ -d "$JOBS/$_id" ] || return 1
     fi
     _taken=$((_taken + 1))
-    [ $_taken != 50 ] || newest # far behind: from the highest that there is
+    [ $_taken != 50 ] || highest_folder # far behind: from the highest that there is
   done
   if [ $((_n % 200)) = 0 ]; then
-    apart prune "$BASE"
+    run_detached prune "$BASE"
   fi
 }
 
-# once FILE LINE: make it; of those who try at once one succeeds. Without a fork.
-once() {
+# create_exclusive FILE LINE: make it; of those who try at once one succeeds. Without a fork.
+create_exclusive() {
   set -C
   printf '%s\n' "$2" >"$1"
   _made=$?
@@ -131,8 +131,8 @@ once() {
   return $_made
 }
 
-# fill DIR NAME=VALUE...: the record, each write checked
-fill() {
+# write_record DIR NAME=VALUE...: the record, each write checked
+write_record() {
   _f=$1 _phase=${_claims:+claiming} # not to be seen before its claims are granted
   _phase=${_phase:-starting}
   printf '%s\n' "$_spec" >"$_f/spec.json" && [ -s "$_f/spec.json" ] &&
@@ -154,15 +154,15 @@ fill() {
 claim_all() {
   for _key in $1; do
     printf '' >"$BASE/claims/$_key.$_id" && continue
-    no refused "cannot write in $BASE/claims: is the disk full, or read-only?"
+    answer_error refused "cannot write in $BASE/claims: is the disk full, or read-only?"
     return 1
   done
   for _key in $1; do
     for _mark in "$BASE/claims/$_key".remote-*; do
       _other=${_mark##*.}
       [ "$_other" != "$_id" ] || continue
-      if busy "$JOBS/$_other"; then
-        no refused "$_key is held by $_other, which has not ended"
+      if is_active "$JOBS/$_other"; then
+        answer_error refused "$_key is held by $_other, which has not ended"
         return 1
       fi
       [ "$LIFE" = elsewhere ] || rm -f "$_mark"

@@ -10,56 +10,56 @@ stop() {
   trap '' HUP PIPE TERM INT
   machine_id
   get_state "$dir" || exit 70
-  announce
+  mark_stopping
   [ "$WHERE" = "$MACHINE" ] || { report; exit 0; }
   now
   end=$((UP + grace * 100))
-  if alive "$LEADER" "$LTICKS"; then
-    members "$dir"
-    note
+  if is_alive "$LEADER" "$LTICKS"; then
+    find_members "$dir"
+    remember_names
     kill -s TERM -- "-$LEADER" 2>/dev/null || kill -s TERM "$LEADER" 2>/dev/null
   fi
-  while look_again && [ -n "$PIDS" ]; do
-    note
+  while refresh_members && [ -n "$PIDS" ]; do
+    remember_names
     now
     [ "$UP" -lt "$end" ] || break
-    alive "$LEADER" "$LTICKS" || tell_rest
-    nap 5
+    is_alive "$LEADER" "$LTICKS" || terminate_rest
+    pause 5
   done
   _round=0
   while [ -n "$PIDS" ] && [ $_round -lt 40 ]; do
     # shellcheck disable=SC2086 # pids
     kill -s KILL $PIDS 2>/dev/null
-    nap 5
-    look_again
-    note
+    pause 5
+    refresh_members
+    remember_names
     _round=$((_round + 1))
   done
-  settle
+  write_stopped_end
   [ "$answer" = swept ] || [ -e "$dir/stderr" ] || await_gpus
   report
 }
 
-# announce: `stopping` stands before anything is killed. Not for a job that is over: lost
+# mark_stopping: `stopping` stands before anything is killed. Not for a job that is over: lost
 # stays lost.
-announce() {
-  [ "$PHASE" != ended ] && ! over || return 0
+mark_stopping() {
+  [ "$PHASE" != ended ] && ! is_over || return 0
   set -C
   now
   { printf '%s\n' "$reason $UP" >"$dir/stopping"; } 2>/dev/null # the first reason stands
   set +C
   [ "$PHASE" != starting ] || await_start
   get_state "$dir"
-  if over; then
+  if is_over; then
     rm -f "$dir/stopping"
     return 0
   fi
   answer=stopped
 }
 
-# over: nobody is left to write an end, or to begin
-over() {
-  live "$dir"
+# is_over: nobody is left to write an end, or to begin
+is_over() {
+  find_life "$dir"
   case $PHASE.$LIFE in
     running.gone | running.restarted | starting.restarted) ;;
     starting.*) now && [ $((UP - ${UP0:-0})) -gt $START_WINDOW ] ;;
@@ -67,23 +67,23 @@ over() {
   esac
 }
 
-look_again() {
+refresh_members() {
   get_state "$dir"
-  members "$dir"
+  find_members "$dir"
 }
 
 # await_start: its supervisor is on the way; give it a second
 await_start() {
   _i=0
   while [ "$PHASE" = starting ] && [ $_i -lt 50 ]; do
-    nap 2
+    pause 2
     get_state "$dir"
     _i=$((_i + 1))
   done
 }
 
-# note: remember the names of the members, before they are gone
-note() {
+# remember_names: remember the names of the members, before they are gone
+remember_names() {
   for _p in $PIDS; do
     case "$seen" in *" $_p:"*) continue ;; esac
     _name='?'
@@ -92,8 +92,8 @@ note() {
   done
 }
 
-# tell_rest: TERM, once each, to members that outlived their leader
-tell_rest() {
+# terminate_rest: TERM, once each, to members that outlived their leader
+terminate_rest() {
   for _p in $PIDS; do
     case "$told" in *" $_p "*) continue ;; esac
     told="$told $_p "
@@ -101,15 +101,15 @@ tell_rest() {
   done
 }
 
-# settle: the supervisor writes the end; where it is gone itself, we do
-settle() {
+# write_stopped_end: the supervisor writes the end; where it is gone itself, we do
+write_stopped_end() {
   _i=0
-  while get_state "$dir" && [ "$PHASE" != ended ] && alive "$PID" "$PTICKS" && [ $_i -lt 100 ]; do
-    nap 2
+  while get_state "$dir" && [ "$PHASE" != ended ] && is_alive "$PID" "$PTICKS" && [ $_i -lt 100 ]; do
+    pause 2
     _i=$((_i + 1))
   done
   get_state "$dir"
-  [ "$answer" = stopped ] && over || return 0
+  [ "$answer" = stopped ] && is_over || return 0
   now
   # shellcheck disable=SC2086 # its words, without the padding
   set -- $LINE
@@ -132,13 +132,13 @@ await_gpus() {
 $_apps
 EOF
     [ -n "$HELD" ] || return 0
-    nap 50
+    pause 50
   done
 }
 
 # report: what we ended and what is left, and what another stopper said of itself
 report() {
-  members "$dir"
+  find_members "$dir"
   while read -r _verb _p _name _; do
     case "$seen $_p" in *" $_p:"* | *:) ;; *) seen="$seen $_p:${_name%,}" ;; esac
   done 2>/dev/null <"$dir/$answer"

@@ -10,34 +10,34 @@ supervise() {
   id=${dir##*/} poked=
   trap '' HUP PIPE
   trap 'poked=1' TERM INT USR1
-  trap 'say ended' EXIT # whatever goes wrong here, nobody is to wait for ever
+  trap 'tell_worker ended' EXIT # whatever goes wrong here, nobody is to wait for ever
   command exec 8<"$dir/state" # by which our record is known, if its folder is removed
-  proc self && self="pid=$ITS ticks=$TICKS machine=$MACHINE host=$NODE t0=$t0"
-  oom_kills
+  read_stat self && self="pid=$ITS ticks=$TICKS machine=$MACHINE host=$NODE t0=$t0"
+  count_oom_kills
   ooms=$OOMS
   may_begin || exit 0
   up0=$UP
   if [ "$kind" = fg ]; then
-    lead >>"$dir/log" 2>>"$dir/stderr" 7>&- 8<&- &
+    exec_command >>"$dir/log" 2>>"$dir/stderr" 7>&- 8<&- &
   else
-    lead >>"$dir/log" 2>&1 7>&- 8<&- &
+    exec_command >>"$dir/log" 2>&1 7>&- 8<&- &
   fi
   leader=$!
-  proc "$leader" || TICKS=0
+  read_stat "$leader" || TICKS=0
   lticks=$TICKS
   self="$self leader=$leader lticks=$TICKS up0=$up0"
   put_state "$dir" "running $self"
-  [ "$wait" != 0 ] || say started
+  [ "$wait" != 0 ] || tell_worker started
   while :; do
     poked=
     wait "$leader"
     code=$?
     # a signal to us may have ended the wait: then the leader is still to be waited for
-    if [ -z "$poked" ] || ! proc "$leader"; then break; fi
+    if [ -z "$poked" ] || ! read_stat "$leader"; then break; fi
   done
   finish
   _mark=${dir%/jobs/*}/live/$id
-  [ "$wait" = 0 ] || [ -e "$_mark" ] || say ended # else it waits no more
+  [ "$wait" = 0 ] || [ -e "$_mark" ] || tell_worker ended # else it waits no more
   trap - EXIT
   clear_up
 }
@@ -55,8 +55,8 @@ may_begin() {
   return 1
 }
 
-# lead: becomes the user's command, leader of a session of its own
-lead() {
+# exec_command: becomes the user's command, leader of a session of its own
+exec_command() {
   trap - HUP PIPE TERM INT USR1
   # from here on any variable may be the user's
   set -- "$dir" "$cwd" "$shell" "$SETSID" "$FUNCTIONS" "$SH"
@@ -85,13 +85,13 @@ finish() {
   reason=exited sure=1 left=0 extra=
   if [ "$code" -gt 128 ] && [ "$code" -le 192 ]; then
     sure=0
-    oom_kills
+    count_oom_kills
     [ "$code" != 137 ] || [ "${OOMS:-0}" -le "${ooms:-0}" ] || extra="$extra oom=1"
   fi
   if [ -e "$dir/stopping" ]; then
     read -r reason _ <"$dir/stopping"
   else
-    leftovers
+    count_leftovers
   fi
   ran=$((UP - up0))
   # what lasted so short a time fills no large cap, and to look costs a process
@@ -103,39 +103,8 @@ finish() {
     [ -d "$dir" ] || _tries=$((_tries + 59))
     _tries=$((_tries + 1))
     [ $_tries -lt 720 ] || break
-    if [ $_tries -lt 5 ]; then nap 20; else nap 500; fi
+    if [ $_tries -lt 5 ]; then pause 20; else pause 500; fi
   done
-}
-
-# write_end WORDS: the last state. Where the folder was removed, into one that is made
-# anew; where its name is another job's by now, nowhere.
-write_end() {
-  if [ "$dir/state" -ef /proc/self/fd/8 ]; then
-    put_state "$dir" "$1"
-  elif [ ! -d "$dir" ]; then
-    restore_record "$dir" "$kind" "$1"
-  elif get_state "$dir"; then
-    # restored by the watcher, or the whole store is another
-    case $PHASE.$LEADER.$LTICKS in
-      running.. | *".$leader.$lticks") put_state "$dir" "$1 removed=1" ;;
-    esac
-  else
-    false # another is restoring it
-  fi
-}
-
-# restore_record DIR KIND WORDS: the folder of a job was removed: a record again, of what
-# is known. Of several who try, one makes it.
-restore_record() {
-  mkdir "$1" 2>/dev/null || return 1
-  _fg=false
-  [ "$2" = bg ] || { _fg=true && printf '' >"$1/stderr"; }
-  printf '{"format": 1, "command": "", "description": "%s", "foreground": %s}\n' \
-    'its folder was removed while it ran' $_fg >"$1/spec.json"
-  printf '' >"$1/command"
-  printf '' >"$1/incomplete"
-  printf '' >"$1/log"
-  put_state "$1" "$3 removed=1"
 }
 
 # has_all: the log lacks nothing: it can still grow (tried on a file that is there already:
@@ -151,7 +120,7 @@ has_all() {
 # who wrote much makes room for others.
 clear_up() {
   if { read -r _who _born <"$_mark"; } 2>/dev/null; then
-    alive "$_who" "$_born" && kill -s USR1 "$_who"
+    is_alive "$_who" "$_born" && kill -s USR1 "$_who"
     set -- "$dir/probe" "$_mark"
     [ "$left" != 0 ] || set -- "$@" "${dir%/jobs/*}/limits/$id" # else it may write on
     rm -f "$@"
@@ -159,51 +128,24 @@ clear_up() {
   [ "$left" = 0 ] || printf '' >"$_mark"
   [ "$ran" -gt 100 ] || return 0
   [ -z "$(find "$dir" -type f -size +131072)" ] || # 64 MiB
-    apart prune "${dir%/jobs/*}"
+    run_detached prune "${dir%/jobs/*}"
 }
 
-# find_again DIR: its folder was removed while it runs. Its leader carries the marker, and
-# its leader's parent, the supervisor, does not: a record again.
-find_again() {
-  LEADER=''
-  members "$1"
-  [ -n "$PIDS" ] || return 1
-  now
-  _words="t0=$((EPOCH * 100 + UP - EPOCH_UP)) up0=$UP" _kind=bg
-  for _p in $PIDS; do
-    proc "$_p" && [ "$SID" = "$_p" ] || continue
-    case "$PIDS $ADOPTERS" in *" $PARENT "*) continue ;; esac
-    _words="t0=$((EPOCH * 100 + TICKS - EPOCH_UP)) leader=$_p lticks=$TICKS up0=$TICKS"
-    proc "$PARENT" && _words="pid=$ITS ticks=$TICKS $_words"
-    case $(readlink "/proc/$_p/fd/2") in */stderr*) _kind='fg' ;; esac
-    break
-  done
-  restore_record "$1" $_kind "running machine=$MACHINE host=$NODE $_words" || [ -d "$1" ]
-}
-
-# there DIR: the job's folder is there; removed while it runs, it is made anew
-there() {
-  [ -d "$1" ] || find_again "$1" && return 0
-  case $1 in *-[1-9]*) ;; *) return 1 ;; esac
-  nap 20 # it may just have ended: then its supervisor makes it anew
-  [ -d "$1" ]
-}
-
-# say WORD: to whoever started the job, if there still is one
-say() {
+# tell_worker WORD: to whoever started the job, if there still is one
+tell_worker() {
   printf '%s %s\n' "$id" "$1" >&7
 }
 
-# oom_kills: OOMS = how often the kernel killed for memory in our cgroup, or ''
-oom_kills() {
+# count_oom_kills: OOMS = how often the kernel killed for memory in our cgroup, or ''
+count_oom_kills() {
   OOMS=
   while read -r _key _value; do
     [ "$_key" != oom_kill ] || OOMS=$_value
   done 2>/dev/null <"$OOM_FILE"
 }
 
-# oom_file: OOM_FILE = where the kernel counts them for us
-oom_file() {
+# find_oom_file: OOM_FILE = where the kernel counts them for us
+find_oom_file() {
   OOM_FILE=/dev/null
   while IFS=: read -r _n _c _path; do
     case $_n:$_c in
@@ -215,16 +157,16 @@ oom_file() {
   done 2>/dev/null </proc/self/cgroup
 }
 
-# leftovers: left = how many processes of the job outlive the leader. They were all
+# count_leftovers: left = how many processes of the job outlive the leader. They were all
 # born after it; where few pids were given out since, only those are looked at. One may
 # fork and go while we look, or just become a program: then we look again, a few times,
 # not for as long as the machine is busy with other jobs.
-leftovers() {
+count_leftovers() {
   for _round in 1 2 3 4 5 6; do
     left=0 _born='' _orphans='' _p=$leader _last=0
-    if ! newborn; then
+    if ! list_newborn; then
       LEADER=$leader LTICKS=$lticks PHASE=ended UP1=$UP
-      members "$dir"
+      find_members "$dir"
       for _p in $PIDS; do left=$((left + 1)); done
       return 0
     fi
@@ -232,16 +174,16 @@ leftovers() {
     _environs=
     for _p in $_born; do _environs="$_environs /proc/$_p/environ"; done
     # shellcheck disable=SC2086 # paths without blanks
-    marked "$dir" $_environs
+    find_marked "$dir" $_environs
     for _p in $FILES; do left=$((left + 1)); done
-    unsure || return 0
-    nap 1
+    is_unsure || return 0
+    pause 1
   done
 }
 
-# unsure: an orphan went while we looked, or all are unmarked and one has no environment:
+# is_unsure: an orphan went while we looked, or all are unmarked and one has no environment:
 # who is just becoming a program has none yet
-unsure() {
+is_unsure() {
   for _p in $_orphans; do
     [ -e "/proc/$_p" ] || return 0
     [ "$left" = 0 ] || continue
@@ -252,16 +194,16 @@ unsure() {
   return 1
 }
 
-# newborn: _born = who was born since the leader, but for those of its session, who are
+# list_newborn: _born = who was born since the leader, but for those of its session, who are
 # counted in `left`; _orphans = those of them that lost their parent, as the leader's own
 # children did: without one, nobody is left. Fails where it would be too many to look at.
-newborn() {
+list_newborn() {
   while read -r _ _ _ _ _now </proc/loadavg && [ "$_now" != "$_last" ]; do
     _last=$_now
     [ "$_last" -ge "$leader" ] && [ $((_last - leader)) -le 300 ] || return 1
     while [ "$_p" -lt "$_last" ]; do
       _p=$((_p + 1))
-      [ -r "/proc/$_p/environ" ] && proc "$_p" && [ "$STATE" != Z ] || continue
+      [ -r "/proc/$_p/environ" ] && read_stat "$_p" && [ "$STATE" != Z ] || continue
       if [ "$SID" = "$leader" ]; then
         left=$((left + 1)) # marked or not, or just becoming a program
         continue

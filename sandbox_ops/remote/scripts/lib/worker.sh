@@ -15,11 +15,11 @@ worker() {
   IFS= read -r NONCE || exit 81
   NONCE=${NONCE#?}
   exec 9<&0 </dev/null 2>/dev/null
-  prepare again
+  prepare_folders again
   keep_errors
   machine_id
   JOBS=$BASE/jobs
-  proc self && SELF="pid=$ITS ticks=$TICKS machine=$MACHINE host=$NODE"
+  read_stat self && SELF="pid=$ITS ticks=$TICKS machine=$MACHINE host=$NODE"
   EPOCH=$(date +%s)
   now
   EPOCH_UP=$UP
@@ -27,9 +27,9 @@ worker() {
     UNREADY="refused setsid is missing on this machine: install util-linux"
   elif [ -z "$UNREADY" ]; then
     keep_functions
-    adopters
+    find_adopters
     listen
-    oom_file
+    find_oom_file
   fi
   trailer noise # whatever a start-up file printed before us
   printf '%s' "$BASE"
@@ -91,7 +91,7 @@ listen() {
     printf '' >"$BASE/alarm.$$.$MACHINE.now"
     _n=0 # a second process, which starts the clock anew where it is killed
     while [ $_n -lt 100 ]; do
-      (alarms "$BASE/alarm.$$.$MACHINE.now")
+      (clock "$BASE/alarm.$$.$MACHINE.now")
       [ $? -gt 128 ] || break
       _n=$((_n + 1))
     done
@@ -105,8 +105,8 @@ trailer() {
   printf '\n%s %s\n' "$NONCE" "$1"
 }
 
-# no KIND MESSAGE: the answer is that error; kinds as in errors.py
-no() {
+# answer_error KIND MESSAGE: the answer is that error; kinds as in errors.py
+answer_error() {
   printf '%s' "$2"
   trailer "error $1"
 }
@@ -116,11 +116,11 @@ do_pin() {
   resolve "$1"
   shift
   set -- "$_id" "$@"
-  there "$JOBS/$1" || { no not-found "no job $1"; return; }
+  find_record "$JOBS/$1" || { answer_error not-found "no job $1"; return; }
   if [ "$2" = 0 ]; then
     rm -f "$JOBS/$1/pinned"
   elif ! printf '' >"$JOBS/$1/pinned"; then
-    no refused "cannot write in $JOBS/$1: is the disk full, or read-only?"
+    answer_error refused "cannot write in $JOBS/$1: is the disk full, or read-only?"
   fi
 }
 
@@ -137,15 +137,15 @@ do_stop() {
   resolve "$1"
   shift
   set -- "$_id" "$@"
-  there "$JOBS/$1" || { no not-found "no job $1"; return; }
-  get_state "$JOBS/$1" && live "$JOBS/$1"
+  find_record "$JOBS/$1" || { answer_error not-found "no job $1"; return; }
+  get_state "$JOBS/$1" && find_life "$JOBS/$1"
   [ "$PHASE.$LIFE" != ended.elsewhere ] || LIFE=gone
   if [ "$LIFE" = elsewhere ]; then
-    no refused "$1 runs on $ON, another machine with this home: stop it there"
+    answer_error refused "$1 runs on $ON, another machine with this home: stop it there"
     return
   fi
   rm -f "$JOBS/$1/swept"
-  apart stop "$JOBS/$1" "$2" stopped
+  run_detached stop "$JOBS/$1" "$2" stopped
   get_state "$JOBS/$1"
   trailer "stopping $1 phase=$PHASE"
 }

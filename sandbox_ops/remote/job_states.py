@@ -1,0 +1,73 @@
+"""Which state a job is in, from its record and from what lives. Pure."""
+
+import re
+
+from sandbox_ops.models import JobState
+
+_START_WINDOW_CS = 3000
+"""How long a record may say `starting`: the supervisor that was launched may be on its
+way. It begins nothing once half of that is over."""
+
+
+def job_state(phase: str, fields: dict[str, str]) -> tuple[JobState, str]:
+    """Decide a job's state from its record and from what lives; return the reason too.
+
+    Args:
+        phase: `starting`, `running` or `ended`, as the record says.
+        fields: The record's other words; `life` is what the machine found when it
+            looked for the processes of the record.
+    """
+    life = fields.get("life", "gone")
+    if phase == "ended":
+        return _ended(fields)
+    if life == "restarted":
+        return JobState.LOST, _end_of_machine(phase, fields)
+    if phase == "running":
+        where = f"on {fields.get('host', '')}" if life == "elsewhere" else ""
+        return _RUNNING.get(life, (JobState.RUNNING, where))
+    if phase == "starting":
+        return _starting(fields)
+    return JobState.UNKNOWN, "its record cannot be read"
+
+
+def _end_of_machine(phase: str, fields: dict[str, str]) -> str:
+    if "departed" in fields:
+        return f"its machine {fields.get('host', '')} is gone"
+    if "over" not in fields:
+        return "reboot"
+    return "killed" if phase == "running" else "never started"
+
+
+def _starting(fields: dict[str, str]) -> tuple[JobState, str]:
+    age = (number(fields, "now") or 0) - (number(fields, "up0") or 0)
+    if age > _START_WINDOW_CS:
+        return JobState.LOST, "never started"
+    return JobState.STARTING, ""
+
+
+_RUNNING = {
+    "gone": (JobState.LOST, "killed"),
+    "orphaned": (JobState.RUNNING, "unsupervised"),
+}
+
+
+def _ended(fields: dict[str, str]) -> tuple[JobState, str]:
+    reason = fields.get("reason", "exited")
+    if reason == "stopped":
+        return JobState.STOPPED, ""
+    if reason == "timed-out":
+        return JobState.TIMED_OUT, ""
+    if reason == "late":
+        return JobState.LOST, "never started"
+    if fields.get("code") == "0":
+        return JobState.SUCCEEDED, ""
+    return JobState.FAILED, "out of memory" if "oom" in fields else ""
+
+
+def number(fields: dict[str, str], name: str) -> int | None:
+    """Return a field as a number; None where a broken record does not hold one."""
+    text = fields.get(name, "")
+    return int(text) if _NUMBER.fullmatch(text) else None
+
+
+_NUMBER = re.compile(r"-?[0-9]{1,18}")

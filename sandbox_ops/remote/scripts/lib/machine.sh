@@ -1,0 +1,74 @@
+# shellcheck shell=sh
+# Looking at the machine itself: GPUs, disk, load, clock, processes that are not ours.
+
+# look_gpu _: nvidia-smi as CSV, `gpus` and `gpu-processes`; or `no-gpu` and why
+look_gpu() {
+  if ! command -v nvidia-smi >/dev/null; then
+    printf 'nvidia-smi is not installed'
+    trailer no-gpu
+    return
+  fi
+  _out=$(timeout 5 nvidia-smi --format=csv,noheader,nounits \
+    --query-gpu=index,name,uuid,utilization.gpu,memory.used,memory.total,temperature.gpu,driver_version)
+  _code=$?
+  [ $_code = 0 ] || [ -n "$_out" ] || [ $_code = 124 ] ||
+    _out=$(timeout 5 nvidia-smi 2>&1 >/dev/null | head -c 500)
+  printf '%s' "$_out"
+  if [ $_code != 0 ]; then
+    [ $_code != 124 ] || printf 'nvidia-smi did not answer within 5 s'
+    trailer no-gpu
+    return
+  fi
+  trailer gpus
+  timeout 5 nvidia-smi --format=csv,noheader,nounits \
+    --query-compute-apps=gpu_uuid,pid,used_memory,process_name
+  trailer gpu-processes
+}
+
+# look_disk PATH: of the nearest folder that exists
+look_disk() {
+  _path=$1
+  while [ ! -d "$_path" ] && [ -n "$_path" ]; do _path=${_path%/*}; done
+  df -Pk "${_path:-/}"
+  printf '\n'
+  df -Pi "${_path:-/}"
+  trailer disk
+}
+
+# look_stat PATH: type and mode in hex, size, owner, mtime; where a link leads. Of the
+# link itself, not of what it leads to.
+look_stat() {
+  if stat -c '%f %s %u %Y' "$1"; then
+    readlink "$1"
+    trailer stat
+  elif [ -x "${1%/*}/" ]; then
+    answer_error not-found "no such file: $1"
+  else
+    answer_error denied "cannot look into ${1%/*}/: it is not there, or permission is denied"
+  fi
+}
+
+look_load() {
+  cat /proc/loadavg
+  grep -c '^processor' /proc/cpuinfo
+  trailer load
+}
+
+# look_clock _: the machine's seconds since 1970
+look_clock() {
+  date +%s
+  trailer clock
+}
+
+# look_foreign _: `PID USER AGE_S COMMAND` of what looks like training and is not ours
+look_foreign() {
+  # shellcheck disable=SC2009 # pgrep prints no user and no age
+  ps -eo pid=,user=,etimes=,args= 2>/dev/null |
+    grep -E '(python[0-9.]*|torchrun|accelerate|deepspeed) .*(train|finetune|torch\.distributed|launch)|tmux( |: server)|torchrun' |
+    head -n 40 | while read -r _pid _user _age _args; do
+    grep -qzs '^SANDBOX_JOB=' "/proc/$_pid/environ" 2>/dev/null && continue
+    case $_args in grep\ *) continue ;; esac
+    printf '%s %s %s %s\n' "$_pid" "$_user" "$_age" "$_args"
+  done
+  trailer foreign
+}

@@ -1,0 +1,61 @@
+# shellcheck shell=sh
+# A job whose folder was removed while it runs gets a record again: its supervisor, its
+# watcher, or who looks for it, makes it of what is still known.
+
+# write_end WORDS: the last state. Where the folder was removed, into one that is made
+# anew; where its name is another job's by now, nowhere.
+write_end() {
+  if [ "$dir/state" -ef /proc/self/fd/8 ]; then
+    put_state "$dir" "$1"
+  elif [ ! -d "$dir" ]; then
+    restore_record "$dir" "$kind" "$1"
+  elif get_state "$dir"; then
+    # restored by the watcher, or the whole store is another
+    case $PHASE.$LEADER.$LTICKS in
+      running.. | *".$leader.$lticks") put_state "$dir" "$1 removed=1" ;;
+    esac
+  else
+    false # another is restoring it
+  fi
+}
+
+# restore_record DIR KIND WORDS: the folder of a job was removed: a record again, of what
+# is known. Of several who try, one makes it.
+restore_record() {
+  mkdir "$1" 2>/dev/null || return 1
+  _fg=false
+  [ "$2" = bg ] || { _fg=true && printf '' >"$1/stderr"; }
+  printf '{"format": 1, "command": "", "description": "%s", "foreground": %s}\n' \
+    'its folder was removed while it ran' $_fg >"$1/spec.json"
+  printf '' >"$1/command"
+  printf '' >"$1/incomplete"
+  printf '' >"$1/log"
+  put_state "$1" "$3 removed=1"
+}
+
+# find_again DIR: its folder was removed while it runs. Its leader carries the marker, and
+# its leader's parent, the supervisor, does not: a record again.
+find_again() {
+  LEADER=''
+  find_members "$1"
+  [ -n "$PIDS" ] || return 1
+  now
+  _words="t0=$((EPOCH * 100 + UP - EPOCH_UP)) up0=$UP" _kind=bg
+  for _p in $PIDS; do
+    read_stat "$_p" && [ "$SID" = "$_p" ] || continue
+    case "$PIDS $ADOPTERS" in *" $PARENT "*) continue ;; esac
+    _words="t0=$((EPOCH * 100 + TICKS - EPOCH_UP)) leader=$_p lticks=$TICKS up0=$TICKS"
+    read_stat "$PARENT" && _words="pid=$ITS ticks=$TICKS $_words"
+    case $(readlink "/proc/$_p/fd/2") in */stderr*) _kind='fg' ;; esac
+    break
+  done
+  restore_record "$1" $_kind "running machine=$MACHINE host=$NODE $_words" || [ -d "$1" ]
+}
+
+# find_record DIR: the job's folder is there; removed while it runs, it is made anew
+find_record() {
+  [ -d "$1" ] || find_again "$1" && return 0
+  case $1 in *-[1-9]*) ;; *) return 1 ;; esac
+  pause 20 # it may just have ended: then its supervisor makes it anew
+  [ -d "$1" ]
+}
