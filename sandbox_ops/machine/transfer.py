@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox_ops.errors import (
-    BY_KIND,
     ConnectionLostError,
     DeniedError,
     NotFoundError,
@@ -24,6 +23,7 @@ from sandbox_ops.errors import (
 from sandbox_ops.links import Link, LinkEnd, LinkError, SessionLimitError
 from sandbox_ops.models import RemoteFile
 from sandbox_ops.remote import scripts
+from sandbox_ops.remote.machine_errors import machine_error
 from sandbox_ops.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 1 << 18
 _STALL_S = 30.0
+_LONGEST_PREAMBLE_BYTES = 16 << 20
 _SLOWEST_SUM_BYTES_S = 20e6
 """The last bytes of a resumed file come long before the checksum of all of it does."""
 
@@ -217,6 +218,7 @@ def _after_mark(link: Link, mark: str) -> bytes:
     seen = b""
     line = f"\n{mark}\n".encode()
     while line not in seen:
+        _refuse_endless(seen)
         piece = link.receive(_STALL_S, _CHUNK_BYTES)
         if not piece and link.end() is LinkEnd.DIED:
             raise LinkError("the session for a file ended before it began")
@@ -231,11 +233,17 @@ def _after_mark(link: Link, mark: str) -> bytes:
 def _line(link: Link, seen: bytes, patience_s: float = _STALL_S) -> bytes:
     """Return what has come, at least a line of it."""
     while b"\n" not in seen:
+        _refuse_endless(seen)
         piece = link.receive(patience_s)
         if not piece:
             raise LinkError("the session for a file ended before it answered")
         seen += piece
     return seen
+
+
+def _refuse_endless(seen: bytes) -> None:
+    if len(seen) > _LONGEST_PREAMBLE_BYTES:
+        raise ProtocolError("the session for a file sends no end of something else")
 
 
 def _lost(remote: str, have: int, size_bytes: int) -> ConnectionLostError:
@@ -317,7 +325,7 @@ def _refuse(answer: bytes) -> None:
     """Raise the error that a script answered with, if it did."""
     if answer.startswith(b"error="):
         kind, _, message = answer[6:].decode(errors="replace").strip().partition(" ")
-        raise BY_KIND.get(kind, ProtocolError)(message)
+        raise machine_error(kind, message)
 
 
 def sha256(path: Path) -> str:

@@ -105,10 +105,11 @@ trailer() {
   printf '\n%s %s\n' "$NONCE" "$1"
 }
 
-# answer_error KIND MESSAGE: the answer is that error; kinds as in errors.py
+# answer_error KIND MESSAGE [HINT]: the answer is that error; kinds as in errors.py, and HINT
+# a word of machine_errors.py, where the words of the hints are
 answer_error() {
   printf '%s' "$2"
-  trailer "error $1"
+  trailer "error $1 ${3-}"
 }
 
 # do_pin REFERENCE YES: whether its record stays whatever its age (1) or not (0)
