@@ -1,0 +1,70 @@
+"""The table of attacks and guards: each row stands at the test that tries the attack.
+
+`python tests/support/guards.py` writes the page anew; a test checks that it was done.
+"""
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "reference" / "attacks.md"
+FOLDERS = ("unit", "integration", "surfaces")
+F = TypeVar("F", bound=Callable[..., object])
+
+_HEAD = """\
+# Attacks, and what happens
+
+Each row was written at the test that tries the attack, and this page by
+`python tests/support/guards.py`. All of them run with `make test`. How the guards work, and
+what they are not for: [security](../explanation/security.md).
+
+| if ... | then | tried by |
+|---|---|---|
+"""
+
+
+def guard(attack: str, outcome: str) -> Callable[[F], F]:
+    """Mark a test as the proof of a row of the table.
+
+    Args:
+        attack: Completes "what happens if".
+        outcome: What the test asserts, in the user's words.
+    """
+
+    def mark(test: F) -> F:
+        rows: list[tuple[str, str]] = [(attack, outcome), *getattr(test, "guards", [])]
+        test.guards = rows  # type: ignore[attr-defined]
+        return test
+
+    return mark
+
+
+def page() -> str:
+    """Return the page as the tests have it now."""
+    lines = []
+    for folder in FOLDERS:
+        for file in sorted((ROOT / "tests" / folder).glob("test_*.py")):
+            if "from guards import" not in file.read_text("utf-8"):
+                continue
+            module = importlib.import_module(f"{folder}.{file.stem}")
+            for name, test in inspect.getmembers(module, inspect.isfunction):
+                for attack, outcome in getattr(test, "guards", []):
+                    at = inspect.getsourcelines(inspect.unwrap(test))[1]
+                    proof = f"[{name}](../../tests/{folder}/{file.name})"
+                    lines.append((folder, file.name, at, attack, outcome, proof))
+    table = "".join(
+        f"| {attack} | {outcome} | {proof} |\n"
+        for *_, attack, outcome, proof in sorted(lines)
+    )
+    return _HEAD + table
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT / "tests"))
+    from guards import page as its_page  # the module that the tests mark
+
+    PAGE.write_text(its_page(), "utf-8")
