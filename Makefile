@@ -53,7 +53,7 @@ lint: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/shellcheck .ci/* $(SCRIPTS)/*.sh $(SCRIPTS)/boot/*.sh
+	$(BIN)/shellcheck .ci/* $(SCRIPTS)/*.sh sandbox_ops/cli/completions/*.bash $(SCRIPTS)/boot/*.sh
 	cat $(LIBRARY) | $(BIN)/shellcheck --shell=sh -
 	$(BIN)/codespell
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
@@ -88,7 +88,7 @@ $(VENV)/ready: requirements.lock pyproject.toml
 lock:
 	$(PYTHON) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/pip --quiet install uv
-	$(LOCK) pyproject.toml --group dev --output-file requirements.lock
+	$(LOCK) pyproject.toml --all-extras --group dev --output-file requirements.lock
 	$(LOCK) pyproject.toml --constraint requirements.lock --output-file packaging/bundle.lock
 	for name in v1 fastmcp; do \
 	  $(LOCK) tests/gates/$$name-client.in --output-file tests/gates/$$name-client.txt || exit; \

@@ -14,7 +14,7 @@ from mcp_adapter.tool_arguments import (
     ToolArguments,
     Truth,
 )
-from sandbox_ops.workflows.preflight import FORCE_NAMES
+from sandbox_ops.models.objections import FORCE_NAMES
 
 
 class RemoteSetup(ToolArguments):

@@ -1,7 +1,7 @@
 """The program `sandbox-ops`: Invoke's, with the command line that people expect.
 
-Optional positionals, `--` as a list of words, usage errors that end with 2, and one
-place where whatever goes wrong gets its words and its exit code.
+Optional positionals, `--` as a list of words, usage errors that end with 2, completion,
+and one place where whatever goes wrong gets its words and its exit code.
 """
 
 import inspect
@@ -37,12 +37,18 @@ _CORE = {
     "version",
     "write-pyc",
 }
+_INVOKES_OWN = {"complete", "print-completion-script"}  # asked for by its parser alone
 
 
 def main() -> None:
     """Run the verbs of the command line, and exit with their code."""
+    program = SandboxProgram(
+        name=_NAME, binary=_NAME, binary_names=[_NAME], namespace=ns
+    )
+    if sys.argv[1:3] == ["--complete", "--"]:  # a shell asks, before threads are begun
+        sys.exit(program.complete(sys.argv[3:]))
     interrupts.reach_main_thread()
-    SandboxProgram(name=_NAME, binary=_NAME, binary_names=[_NAME], namespace=ns).run()
+    program.run()
 
 
 class SandboxProgram(Program):
@@ -56,6 +62,7 @@ class SandboxProgram(Program):
             sys.exit(code)
 
     def _outcome(self, words: list[str]) -> int:
+        output.accept_any_text()
         as_json = wants_json(words[1:])
         try:
             ended = self._steps(words)
@@ -64,12 +71,21 @@ class SandboxProgram(Program):
             usage = UsageError(str(error), f"see: {_NAME} --help")
             ended = face.failure(usage, as_json=as_json)
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last net
-            if "--complete" in words:  # half a line cannot always be read
-                return 0
             ended = face.failure(error, as_json=as_json)
         if ended.message:
             face.say(ended.message)
         return ended.code
+
+    def complete(self, words: list[str]) -> int:
+        """Print what may stand in the place of the last of these words."""
+        from sandbox_ops.cli import completion
+
+        output.accept_any_text()
+        grammar = grammar_of(_NAME, self.initial_context, ns)
+        helps = {name: task.__doc__ or "" for name, task in ns.tasks.items()}
+        for candidate in completion.candidates(words, grammar, helps):
+            output.write(f"{candidate}\n")
+        return 0
 
     def _steps(self, words: list[str]) -> Exit:
         try:
@@ -142,7 +158,7 @@ class SandboxProgram(Program):
         output.write(f"Usage: {_NAME} VERB [JOB] [--options] [-- COMMAND...]\n\n")
         self.list_tasks()
         output.write("Options:\n\n")
-        self.print_columns(self.initial_context.help_tuples())
+        self.print_columns(_core_help(self.initial_context))
         output.write(f"The options of a verb: {_NAME} VERB --help\n")
 
     def print_task_help(self, name: str) -> None:
@@ -188,5 +204,16 @@ def _options(
     )
 
 
+def _core_help(core: ParserContext) -> list[tuple[str, str | None]]:
+    hidden = tuple(f"--{name}" for name in _INVOKES_OWN)
+    return [each for each in core.help_tuples() if not each[0].startswith(hidden)]
+
+
 def _flag_names(context: ParserContext) -> Sequence[str]:
-    return [flag for flag in context.flag_names() if flag in context.flags]
+    hidden = {f"--{name}" for name in _INVOKES_OWN}
+    return [
+        name
+        for name in context.flag_names()
+        if name in context.flags
+        if name not in hidden
+    ]

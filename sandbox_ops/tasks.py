@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Collection, Context
 
-from sandbox_ops.cli import option_values
+from sandbox_ops.cli import next_steps, option_values, output
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
 from sandbox_ops.cli.install_tasks import mcp_install
 from sandbox_ops.cli.job_tasks import jobs, logs, pin, run, stop
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sandbox_ops.workflows.monitor import MonitorReport
 
 
-@verb()
+@verb("changes")
 def setup(context: Context, *, sandbox: str = "", json: bool = False) -> Answer:
     """Clone the project there, install its environment, check both."""
     from sandbox_ops.cli import views
@@ -35,7 +35,7 @@ def setup(context: Context, *, sandbox: str = "", json: bool = False) -> Answer:
     return Answer.of(report, lambda: views.setup(report))
 
 
-@verb(push="Push the local branch first, if it needs that.")
+@verb("changes", push="Push the local branch first, if it needs that.")
 def sync(
     context: Context, *, push: bool = False, sandbox: str = "", json: bool = False
 ) -> Answer:
@@ -49,6 +49,7 @@ def sync(
 
 
 @verb(
+    "changes",
     repeated=("set_", "force"),
     rest="--command",
     command="What to run, as a shell line; without it what sandbox.toml says.",
@@ -101,7 +102,8 @@ def train(  # noqa: PLR0913 - one for each option
 
 
 @verb(
-    watch="Look again and again, until Ctrl-C.",
+    "reads",
+    watch="Look again and again, until q or Ctrl-C.",
     interval="Seconds between two looks.",
 )
 def monitor(
@@ -113,7 +115,7 @@ def monitor(
     json: bool = False,
 ) -> Answer:
     """Show jobs with their progress, GPUs, disk, and what looks wrong."""
-    from sandbox_ops.cli import dashboard, terminal
+    from sandbox_ops.cli import dashboard, watching
     from sandbox_ops.workflows.monitor import monitor as work
 
     if watch and json:
@@ -126,18 +128,22 @@ def monitor(
             return work(here.sandbox, here.known_project)
 
         if watch:
-            terminal.watch(lambda: dashboard.view(look()), interval)
-            say("jobs go on; see them again: sandbox-ops monitor --watch")
-            return Answer(value={}, exit_code=INTERRUPTED)
+            ended_by_key = watching.watch(
+                look, machine=here.sandbox.config.label, interval_s=interval
+            )
+            again = next_steps.command("monitor", watch=True)
+            say(f"jobs go on; see them again: {again}")
+            return Answer(value={}, exit_code=0 if ended_by_key else INTERRUPTED)
         report = look()
+        machine = here.sandbox.config.label
     return Answer(
         value=report.as_json(),
-        show=lambda: dashboard.monitor(report),
+        show=lambda: dashboard.monitor(report, machine),
         exit_code=0 if report.reachable else ConnectError.exit_code,
     )
 
 
-@verb(dry_run="Only show what would be done.")
+@verb("changes", dry_run="Only show what would be done.")
 def reset(
     context: Context, *, dry_run: bool = False, sandbox: str = "", json: bool = False
 ) -> Answer:
@@ -151,8 +157,9 @@ def reset(
 
 
 @verb(
+    "changes",
     operand="[JOB]",
-    job="Only what this job wrote: remote-1.",
+    job="Also the log and the run record of this job: remote-1.",
     into="A local folder; without it the same paths in the local clone.",
     dry_run="Only list the files and their sizes.",
     overwrite="Replace local files that differ.",
@@ -184,7 +191,7 @@ def fetch(
     return Answer.of(report, lambda: views.fetch(report))
 
 
-@verb()
+@verb("reads")
 def doctor(context: Context, *, sandbox: str = "", json: bool = False) -> Answer:
     """Check everything that a training needs, and say how to fix it."""
     from sandbox_ops.cli import terminal, views
@@ -196,7 +203,7 @@ def doctor(context: Context, *, sandbox: str = "", json: bool = False) -> Answer
     return Answer.of(report, lambda: views.doctor(report))
 
 
-@verb(fingerprint="Add the key that has it, without a question: SHA256:...")
+@verb("changes", fingerprint="Add the key that has it, without a question: SHA256:...")
 def trust(
     context: Context, *, fingerprint: str = "", sandbox: str = "", json: bool = False
 ) -> Answer:
@@ -213,7 +220,7 @@ def trust(
     return Answer(value=report.as_json(), show=lambda: views.trust(report))
 
 
-@verb(forget="Take it back.")
+@verb("changes", forget="Take it back.")
 def allow(
     context: Context,  # noqa: ARG001 - Invoke's
     *,
@@ -237,7 +244,7 @@ def allow(
     return Answer(value=value, show=lambda: views.allow(value))
 
 
-@verb()
+@verb("changes")
 def shell(context: Context, *, sandbox: str = "") -> Answer:
     """Open a terminal on the machine, in the project's folder."""
     from sandbox_ops.ssh import interactive
@@ -247,17 +254,41 @@ def shell(context: Context, *, sandbox: str = "") -> Answer:
     return Answer(value={}, exit_code=code)
 
 
-@verb(keep="A folder to play in that stays; without it nothing is left behind.")
+@verb(
+    "changes", keep="A folder to play in that stays; without it nothing is left behind."
+)
 def demo(context: Context, *, keep: str = "") -> Answer:  # noqa: ARG001 - Invoke's
     """Show it all on this computer: no machine, no account, one minute."""
+    from sandbox_ops.demo import extras
+
+    extras.require()
     from sandbox_ops.demo.story import tell
 
     return Answer(value={}, exit_code=tell(Path(keep) if keep else None))
+
+
+@verb(  # noqa: S604 - the help of an option of that name
+    "reads",
+    operand="SHELL",
+    shell="bash, zsh or fish.",
+)
+def completion(context: Context, *, shell: str = "") -> Answer:  # noqa: ARG001 - Invoke's
+    """Print the script that completes verbs, options, jobs and names in a shell."""
+    from sandbox_ops.cli import completion as completing
+
+    if shell not in completing.SHELLS:
+        problem = f"there is no completion for `{shell}`" if shell else "name a shell"
+        raise UsageError(
+            f"{problem}: bash, zsh or fish",
+            'for example, in ~/.bashrc: eval "$(sandbox-ops completion bash)"',
+        )
+    script = completing.script(shell)
+    return Answer(value={}, show=lambda: output.write(script))
 
 
 ns = Collection(
     *(setup, sync, train, monitor, reset, fetch),
     *(jobs, logs, stop, pin, run),
     *(doctor, trust, allow, shell, demo),
-    mcp_install,
+    *(mcp_install, completion),
 )

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sandbox_ops.errors import UsageError
+from sandbox_ops.errors import NextStep, UsageError
 
 _HELP = ("--help", "-h")
 
@@ -55,8 +55,6 @@ def rewrite(argv: Sequence[str], grammar: Grammar) -> list[str]:
         UsageError: What is wrong, with the nearest right word as hint.
     """
     body, rest = _halves(argv)
-    if "--complete" in body:
-        return list(argv)
     reader = _Reader(grammar, _verb_first(body))
     reader.read()
     if reader.help_for:
@@ -92,8 +90,8 @@ def _verb_first(words: list[str]) -> list[str]:
 def _near(word: str, known: Iterable[str]) -> str:
     import difflib  # only a mistake pays for it
 
-    found = difflib.get_close_matches(word, sorted(known), n=1)
-    return f"did you mean `{found[0]}`? " if found else ""
+    nearest = difflib.get_close_matches(word, sorted(known), n=1)
+    return f"did you mean `{nearest[0]}`? " if nearest else ""
 
 
 class _Reader:
@@ -144,7 +142,7 @@ class _Reader:
         if not rest:
             raise UsageError(
                 f"there is no command after `{verb.name} --`",
-                f"for example: {self.grammar.program} {verb.name} -- nvidia-smi -L",
+                NextStep(verb.name, {"command": "nvidia-smi -L"}, "For example"),
             )
         self.out += [verb.rest, shlex.join(rest)]
 
@@ -152,12 +150,22 @@ class _Reader:
         near = _near(word, self.grammar.verbs)
         if not self.verb.name:
             raise UsageError(f"there is no verb `{word}`", near + self.help)
+        if self.verb.rest and not self.verb.operand:
+            raise self._command_without_dashes(word)
         if not self.verb.operand or self.verb.operand in self.taken:
             raise UsageError(
                 f"`{self.verb.name}` does not take `{word}`", near + self.help
             )
         self.taken.add(self.verb.operand)
         self.out += [self.verb.operand, word]
+
+    def _command_without_dashes(self, word: str) -> UsageError:
+        """`run echo hi` was meant as `run -- echo hi`: say that, not the nearest verb."""
+        command = shlex.join([word, *self.words])
+        return UsageError(
+            f"`{self.verb.name}` takes a command after `--`, not `{word}`",
+            NextStep(self.verb.name, {"command": command}, "Write"),
+        )
 
     def _option(self, word: str) -> None:
         name, value = _parted(word)

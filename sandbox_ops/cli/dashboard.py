@@ -3,90 +3,88 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from sandbox_ops.cli import next_steps
+from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import cell, draw, table
 from sandbox_ops.text import formatting
+from sandbox_ops.workflows.rows import JobRow, MonitorRows, monitor_rows
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from sandbox_ops.text.progress import Progress
-    from sandbox_ops.workflows.monitor import JobView, MonitorReport
+    from sandbox_ops.workflows.monitor import MonitorReport
 
-_METRICS = 3
-_TALKING = 3  # so many live jobs show the end of their log
-_LAST_LINES = 3
+COLUMNS = (
+    Column(name="JOB"),
+    Column(name="NAME", least=16, most=24, wraps=True),
+    Column(name="STATE", least=12, most=24, wraps=True),
+    Column(name="DONE"),
+    Column(name="ETA", optional=True),
+    Column(name="METRICS", least=12, optional=True),
+    Column(name="STEP", optional=True),
+    Column(name="TIME", optional=True),
+    Column(name="COMMAND", least=10, optional=True),
+)
 
 
-def monitor(report: "MonitorReport") -> None:
-    """The whole machine at one look, printed."""
-    draw(view(report))
-
-
-def view(report: "MonitorReport") -> "RenderableType":
-    """The whole machine at one look."""
+def monitor(report: "MonitorReport", machine: str) -> None:
+    """The whole machine at one look, printed; what is wrong stands at the end."""
     from rich.console import Group
 
-    return Group(*_parts(report))
+    facts = monitor_rows(report, machine)
+    draw(Group(cell(facts.headline), *_machine(facts), *_warnings(facts)))
 
 
-def _parts(report: "MonitorReport") -> "Iterator[RenderableType]":
-    yield cell(headline(report))
-    if report.jobs:
-        yield table(
-            ("JOB", "NAME", "STATE", "TIME", "PROGRESS", "ETA", "METRICS", "COMMAND"),
-            map(_row, report.jobs),
-        )
-    elif report.reachable:
-        yield cell("no jobs; start one: sandbox-ops train")
-    live = [each for each in report.jobs if not each.job.state.ended]
-    for each in live[:_TALKING]:
-        for line in each.last_lines[-_LAST_LINES:]:
-            yield cell(f"{each.job.id} | {line}")
-    for gpu in report.gpus:
-        yield cell(formatting.gpu_line(gpu))
-    for process in report.foreign:
-        yield cell(f"not ours: {formatting.foreign_line(process)}")
-    warned = (f"warning: {warning}" for warning in report.warnings)
-    yield from map(cell, (*warned, *map(str, report.next_steps)))
+def view(report: "MonitorReport", machine: str) -> "RenderableType":
+    """The same for a screen, which is cut at its end: what is wrong stands first."""
+    from rich.console import Group
+
+    facts = monitor_rows(report, machine)
+    return Group(cell(facts.headline), *_warnings(facts), *_machine(facts))
 
 
-def headline(report: "MonitorReport") -> str:
-    """The machine in one line: `gpu1: 3.2 GiB free of 9.8 GiB at /, load 0.5 of 8`."""
-    if not report.reachable:
-        return f"{report.sandbox}: not reachable; what runs there is unknown"
-    facts = [formatting.disk_line(report.disk)] if report.disk else []
-    if report.load_1min is not None:
-        of = f" of {report.cpus}" if report.cpus else ""
-        facts.append(f"load {report.load_1min:.1f}{of}")
-    return f"{report.sandbox}: {', '.join(facts) or 'reachable'}"
+def _machine(facts: MonitorRows) -> "Iterator[RenderableType]":
+    for line in facts.gpus:
+        yield cell(line)
+    if facts.jobs:
+        yield table(COLUMNS, map(row, facts.jobs))
+    elif facts.reachable:
+        yield cell(f"no jobs; start one: {next_steps.command('train')}")
+    for line in facts.last_lines:
+        yield cell(line)
+    for line in facts.foreign:
+        yield cell(f"not ours: {line}")
 
 
-def _row(each: "JobView") -> tuple[str, ...]:
-    job, found = each.job, each.progress
+def _warnings(facts: MonitorRows) -> "Iterator[RenderableType]":
+    for warning in facts.warnings:
+        yield cell(f"warning: {warning}")
+    for step in facts.next_steps:
+        yield cell(next_steps.on_chosen_sandbox(step))
+
+
+def row(job: JobRow) -> tuple[str, ...]:
+    """The cells of a job, under `COLUMNS`."""
     return (
         job.id,
-        formatting.one_line(job.name, 24),
-        job.words,
-        formatting.duration(job.elapsed_s),
-        steps(found),
-        ""
-        if job.state.ended or found.eta_s is None
-        else formatting.duration(found.eta_s),
-        metrics(found),
-        formatting.one_line(formatting.what(job), 200),
+        job.name,
+        job.short_state,
+        done(job),
+        "" if job.remaining_s is None else short_duration(job.remaining_s),
+        ", ".join(job.metrics),
+        f"{job.step}/{job.total}" if job.percent is not None else "",
+        short_duration(job.elapsed_s),
+        formatting.one_line(job.activity, 200),
     )
 
 
-def steps(found: "Progress") -> str:
-    """How far it is: `1200/5000 24 %`, `1200`, or nothing where it does not say."""
-    if found.step is None:
-        return ""
-    if not found.total:
-        return str(found.step)
-    return f"{found.step}/{found.total} {100 * found.step // found.total} %"
+def short_duration(seconds: float | None) -> str:
+    """A span of time in a column: `0.4s`, `3m05s`, `2d03h`."""
+    return formatting.duration(seconds).replace("min", "m").replace(" ", "")
 
 
-def metrics(found: "Progress") -> str:
-    """The first few metrics: `loss 0.123, lr 0.0003`."""
-    shown = list(found.metrics.items())[:_METRICS]
-    return ", ".join(f"{name} {formatting.figure(value)}" for name, value in shown)
+def done(job: JobRow) -> str:
+    """How far it is: `24%`, or the step, or nothing where it does not say."""
+    if job.percent is not None:
+        return f"{job.percent}%"
+    return "" if job.step is None else str(job.step)

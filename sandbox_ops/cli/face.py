@@ -11,16 +11,19 @@ import inspect
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from invoke import Argument, Exit
 from invoke.tasks import Task
 
-from sandbox_ops.cli import output
-from sandbox_ops.errors import SandboxError
+from sandbox_ops.cli import next_steps, output
+from sandbox_ops.errors import NextStep, SandboxError, UsageError
 
 INTERRUPTED = 130
 _READER_GONE = 141  # 128 + SIGPIPE, as a shell would show it
+
+Effect = Literal["reads", "changes"]
+"""Whether a verb only looks, or changes something here or on the machine."""
 
 
 def _nothing() -> None:
@@ -94,9 +97,9 @@ class Verb(Task[Any]):
         taken_names: set[str],
     ) -> dict[str, Any]:
         """One option, with its one-letter form if it has one."""
-        found = super().arg_opts(name, default, taken_names)
-        found["names"] = [*found["names"], *self.shorts.get(name, "")]
-        return found
+        declared = super().arg_opts(name, default, taken_names)
+        declared["names"] = [*declared["names"], *self.shorts.get(name, "")]
+        return declared
 
 
 _COMMON = {
@@ -106,6 +109,8 @@ _COMMON = {
 
 
 def verb(
+    effect: Effect,
+    /,
     *,
     repeated: Sequence[str] = (),
     operand: str = "",
@@ -121,7 +126,7 @@ def verb(
     def declare(body: Body) -> Verb:
         common = inspect.signature(body).parameters.keys() & _COMMON.keys()
         task = Verb(
-            _answering(body),
+            _answering(body, effect),
             positional=(),
             iterable=repeated,
             auto_shortflags=False,
@@ -133,11 +138,15 @@ def verb(
     return declare
 
 
-def _answering(body: Body) -> Callable[..., Answer]:
+def _answering(body: Body, effect: Effect) -> Callable[..., Answer]:
     @functools.wraps(body)
     def answering(context: Any, /, *args: Any, **options: Any) -> Answer:  # noqa: ANN401 - as Invoke calls it
         as_json = bool(options.get("json"))
+        output.accept_any_text()
+        next_steps.forget_sandbox()
         try:
+            if effect == "changes" and _is_dry(context):
+                options["dry_run"] = _rehearsed(body)
             answer = body(context, *args, **options)
             if as_json:
                 output.write_json(answer.value)
@@ -154,6 +163,27 @@ def _answering(body: Body) -> Callable[..., Answer]:
     return answering
 
 
+def _is_dry(context: Any) -> bool:  # noqa: ANN401 - Invoke's or Fabric's context
+    """Whether Invoke was told to run nothing: `inv --dry VERB`."""
+    return bool(context.config.run.dry)
+
+
+def _rehearsed(body: Body) -> Literal[True]:
+    """The `dry_run` of a verb that has one.
+
+    Raises:
+        UsageError: It has none; nothing is done then.
+    """
+    if "dry_run" in inspect.signature(body).parameters:
+        return True
+    name = str(getattr(body, "__name__", "this verb")).replace("_", "-")
+    raise UsageError(
+        f"`{name}` has no dry run, and --dry was given; nothing was done",
+        "leave out --dry. With it go the verbs that only look, and those that have "
+        "--dry-run: reset, fetch, mcp-install",
+    )
+
+
 def say(words: str) -> None:
     """Tell people something that is not the answer: on stderr, also with --json."""
     with contextlib.suppress(BrokenPipeError):
@@ -167,21 +197,38 @@ def failure(error: BaseException, *, as_json: bool) -> Exit:
     if isinstance(error, BrokenPipeError) and output.reader_gone():
         output.silence_stdout()
         return Exit(code=_READER_GONE)
-    kind, code = "internal", SandboxError.exit_code
     if isinstance(error, KeyboardInterrupt):
-        hint = "what was begun there may go on; see it: sandbox-ops jobs"
-        told = SandboxError("interrupted", hint)
-        kind, code = "interrupted", INTERRUPTED
-    elif isinstance(error, SandboxError) and error.kind != "internal":
-        told = error
-        kind, code = error.kind, error.exit_code
+        look = NextStep("jobs", purpose="What was begun there may go on; see it")
+        shown, kind = SandboxError("interrupted", look), "interrupted"
+        code = INTERRUPTED
     else:
-        say("".join(traceback.format_exception(error)).rstrip())
-        told = SandboxError(
-            f"{type(error).__name__}: {error}",
-            "this is a bug of sandbox-ops: report it with the traceback above",
-        )
+        shown = error if isinstance(error, SandboxError) else _our_bug(error)
+        kind, code = shown.kind, shown.exit_code
+    shown.hints = tuple(map(next_steps.on_chosen_sandbox, shown.hints))
     if as_json:
-        output.write_json(formatting.error_json(kind, told.message, told.hint))
+        output.write_json(_as_json(kind, shown))
     # made safe here too: under plain `inv` it is Invoke that prints it
-    return Exit(remote_text.safe(formatting.error_text(told)), code)
+    return Exit(remote_text.safe(formatting.error_text(shown)), code)
+
+
+def _our_bug(error: BaseException) -> SandboxError:
+    say("".join(traceback.format_exception(error)).rstrip())
+    return SandboxError(
+        f"{type(error).__name__}: {error}",
+        "this is a bug of sandbox-ops: report it with the traceback above",
+    )
+
+
+def _as_json(kind: str, error: SandboxError) -> dict[str, Any]:
+    """An error for programs: the hint in words, and its steps as values."""
+    return {
+        "error": {
+            "kind": kind,
+            "message": error.message,
+            "hint": error.hint,
+            "next": [
+                {"verb": step.verb, "arguments": dict(step.arguments)}
+                for step in error.next_steps
+            ],
+        }
+    }

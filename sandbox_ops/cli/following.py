@@ -221,7 +221,12 @@ def to_the_end(
 def onwards(sandbox: "Sandbox", tail: logtail.Tail, *, pattern: str) -> Answer:
     """Show a tail, then what the job writes after it, until it ends."""
     feeds = {
-        each.stream: logtail.Feed(each.stream, pattern, each.page.open_line)
+        each.stream: logtail.Feed(
+            each.stream,
+            pattern,
+            b"" if tail.raw else each.page.open_line,
+            raw=tail.raw,
+        )
         for each in tail.streams
     }
     last, interrupted = _follow(sandbox, tail.job, feeds, tail)
@@ -253,10 +258,10 @@ def _follow(
         ConnectionLostError: What became of it is unknown.
         NotFoundError: Its record was removed.
     """
-    from sandbox_ops.machine import logs
-
     lines = _Lines(job.id, feeds)
     try:
+        from sandbox_ops.machine import logs  # takes a while: Ctrl-C may come meanwhile
+
         if tail:
             tail.show_whole_lines()
         watch = logs.follow(

@@ -4,11 +4,15 @@ from invoke import Context
 
 from sandbox_ops.cli.face import Answer, verb
 
-HOSTS = ("claude", "codex", "cursor", "vscode", "gemini")
+HOSTS = (
+    "claude", "codex", "cursor", "vscode", "gemini", "opencode", "copilot", "windsurf",
+    "zed", "cline", "goose",
+)  # fmt: skip
 """Said again here, because --list does not wait for what knows all about them."""
 
 
 @verb(
+    "changes",
     host=f"Which agent: {', '.join(HOSTS)}.",
     scope="project or user; without it what is usual for the host.",
     toolsets="remote, or remote,workflow: setup, sync, train, ... as tools too.",

@@ -3,26 +3,19 @@
 Nothing here needs the server or its protocol: a registration is a few lines of text.
 """
 
-import contextlib
 import difflib
 import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from sandbox_ops.cli import config_edit, mcp_hosts
+from sandbox_ops.cli import entry_edit, mcp_hosts, mcp_start, replacing
 from sandbox_ops.cli.face import Answer, say
 from sandbox_ops.cli.mcp_hosts import HOSTS, NAME, Host, Scope
 from sandbox_ops.cli.terminal import tell
-from sandbox_ops.errors import ConfigError, RefusedError, UsageError
-
-_PROGRAM = "sandbox-ops-mcp"
-_HANDED_ON = ("SSH_HOST", "SSH_PORT", "SSH_KEY_PATH")
-_CONFIG = "SANDBOX_OPS_CONFIG"
+from sandbox_ops.errors import ConfigError, NextStep, RefusedError, UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,19 +78,18 @@ def install(
     change = planned(host, scope, toolsets=toolsets, sandbox=sandbox)
     if change.before == change.after or dry_run:
         written, backup = False, None
-        shown = change.diff or f"{change.file} has it already"
-        tell_what = [shown]
+        lines = [change.diff or f"{change.file} has it already"]
     else:
         if not yes:
             _agree(change, ask=ask)
-        written, backup = True, write(change.file, change.after)
+        written, backup = True, replacing.write(change.file, change.after)
         kept = [f"what was there: {backup}"] if backup else []
-        shown = change.diff if yes else ""
-        tell_what = [*([shown] if shown else []), f"wrote {change.file}", *kept]
+        shown = [change.diff] if yes else []
+        lines = [*shown, f"wrote {change.file}", *kept]
     notes = [f"next: {note}" for note in change.notes]
     return Answer(
         value=change.as_json(written=written, backup=backup),
-        show=lambda: tell(*tell_what, *notes),
+        show=lambda: tell(*lines, *notes),
     )
 
 
@@ -108,184 +100,87 @@ def planned(name: str, scope: str, *, toolsets: str, sandbox: str) -> Change:
         UsageError: There is no such host, scope or toolset.
         ConfigError: The host's file cannot be read or edited; says what to paste.
     """
-    if name not in HOSTS:
-        known = ", ".join(HOSTS)
-        raise UsageError(
-            f"there is no host {name!r}" if name else "`mcp-install` needs a host",
-            f"for example: sandbox-ops mcp-install --host claude   (known: {known})",
-        )
-    host = HOSTS[name]
-    where = scope or next(iter(host.files))
-    if where not in {"project", "user"}:
-        raise UsageError(f"--scope takes project or user, not {scope!r}")
-    place = cast("Scope", where)
-    environment, notes = _environment()
-    new = mcp_hosts.entry(host, place, _command(place, toolsets, sandbox), environment)
-    file = _file(name, place)
-    before = _read(file)
+    host, place = _host(name, scope)
+    command, command_notes = mcp_start.command(place, toolsets, sandbox)
+    environment, environment_notes = mcp_start.environment(place)
+    file = _file(host, place)
+    before = replacing.read(file)
+    new = mcp_hosts.entry(host, place, command, environment)
     entry, after = _edited(host, file, before, new)
+    project_notes = host.project_notes if place == "project" else ()
     return Change(
         host=name,
         file=file,
         before=before,
         after=after,
         entry=entry,
-        notes=(*host.words, *notes),
+        notes=(*host.notes, *project_notes, *command_notes, *environment_notes),
     )
+
+
+def _host(name: str, scope: str) -> tuple[Host, Scope]:
+    if name not in HOSTS:
+        raise UsageError(
+            f"there is no host {name!r}" if name else "`mcp-install` needs a host",
+            NextStep("mcp-install", {"host": "claude"}, "For example"),
+            f"known hosts: {', '.join(HOSTS)}",
+        )
+    host = HOSTS[name]
+    place = scope or next(iter(host.files))
+    if place not in {"project", "user"}:
+        raise UsageError(f"--scope takes project or user, not {scope!r}")
+    if place not in host.files:
+        raise UsageError(
+            f"{host.title} has no file for a single project that is known here",
+            NextStep("mcp-install", {"host": name, "scope": "user"}),
+        )
+    return host, cast("Scope", place)
 
 
 def _edited(
     host: Host, file: Path, before: str, new: Mapping[str, Any]
 ) -> tuple[dict[str, Any], str]:
-    path = (host.key, NAME)
+    path, file_format = (host.key, NAME), entry_edit.of_file(file.name)
     try:
-        if host.is_toml:
-            old = _started_by_command(file, config_edit.toml_entry(before, path))
-            entry = mcp_hosts.merged(old, new)
-            return entry, _same_or(before, old, entry, config_edit.toml_with, path)
-        old = _started_by_command(file, config_edit.json_entry(before, path))
-        entry = mcp_hosts.merged(old, new)
-        return entry, _same_or(before, old, entry, config_edit.json_with, path)
-    except (ValueError, IndexError) as error:
-        by_hand = config_edit.toml_with if host.is_toml else config_edit.json_with
+        old = entry_edit.entry(before, path, file_format)
+        if address := old.get("url") or old.get("httpUrl") or old.get("serverUrl"):
+            raise RefusedError(
+                f"{NAME} in {file} is a server that is reached at {address}",
+                "Take that entry out first, if this is to be one that the host starts.",
+            )
+        entry = mcp_hosts.merged(host, old, new)
+        if old == entry:
+            return entry, before
+        return entry, entry_edit.edited(before, path, entry, file_format)
+    except ValueError as error:
         raise ConfigError(
             f"{file} cannot be edited: {error}",
-            f"Put this into it yourself:\n{by_hand('', path, new)}",
+            "Put this into it yourself:\n"
+            f"{entry_edit.edited('', path, new, file_format)}",
         ) from error
 
 
-def _started_by_command(file: Path, old: dict[str, Any]) -> dict[str, Any]:
-    """Refuse an entry that reaches a server by its address: the two do not mix."""
-    address = old.get("url") or old.get("httpUrl")
-    if address:
-        raise RefusedError(
-            f"{NAME} in {file} is a server that is reached at {address}",
-            "Take that entry out first, if this is to be one that the host starts.",
-        )
-    return old
-
-
-def _same_or(
-    before: str,
-    old: Mapping[str, Any],
-    entry: Mapping[str, Any],
-    edit: Any,  # noqa: ANN401 - one of the two edits
-    path: Sequence[str],
-) -> str:
-    return before if old == entry else str(edit(before, path, entry))
-
-
-def _command(scope: Scope, toolsets: str, sandbox: str) -> list[str]:
-    """Return how the server is started: by name where a project's file is shared."""
-    unknown = {word.strip() for word in toolsets.split(",")} - {
-        "remote",
-        "workflow",
-        "",
-    }
-    if unknown:
-        raise UsageError(
-            f"there is no toolset {min(unknown)!r}", "There are: remote, workflow."
-        )
-    beside = Path(sys.executable).with_name(_PROGRAM)
-    if scope == "project" and shutil.which(_PROGRAM):
-        program = [_PROGRAM]
-    elif beside.exists():
-        program = [str(beside)]
+def _file(host: Host, scope: Scope) -> Path:
+    if scope == "user":
+        file = mcp_hosts.user_file(host, Path.home(), sys.platform, os.environ)
     else:
-        program = [sys.executable, "-m", "mcp_adapter"]
-    options = ["--toolsets", toolsets] if toolsets else []
-    return [*program, *options, *(["--sandbox", sandbox] if sandbox else [])]
-
-
-def _environment() -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return the variables that say which machine, where no file of the project does."""
-    from sandbox_ops.config import discover
-
-    if named := os.environ.get(_CONFIG):
-        return {_CONFIG: str(Path(named).expanduser().absolute())}, ()
-    found = discover.settings(Path.cwd(), os.environ)
-    if found.file and found.sandbox_names:
-        return {}, ()
-    given = {name: os.environ[name] for name in _HANDED_ON if os.environ.get(name)}
-    if "SSH_HOST" in given or found.sandbox_names:
-        return given, ()
-    unknown = "no machine is configured here: write a sandbox.toml, or set SSH_HOST"
-    return given, (f"{unknown} and run this again",)
-
-
-def _file(name: str, scope: Scope) -> Path:
-    below = mcp_hosts.file_below(name, scope, sys.platform)
-    if scope == "project":
         from sandbox_ops.config import discover
 
         root = discover.settings(Path.cwd(), os.environ).project.root
-        return Path(root or Path.cwd()) / below
-    if name == "codex" and os.environ.get("CODEX_HOME"):
-        return Path(os.environ["CODEX_HOME"]) / "config.toml"
-    return Path.home() / below
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        return ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"cannot read {file}: {error}", f"Look at it: ls -l {file}"
-        ) from error
+        file = Path(root or Path.cwd()) / host.files[scope]
+    with_comments = file.with_suffix(".jsonc")
+    return with_comments if with_comments.exists() else file
 
 
 def _agree(change: Change, *, ask: bool) -> None:
     if not ask or not sys.stdin.isatty():
+        install_it = {"host": change.host}
         raise RefusedError(
             f"nothing was written to {change.file}: there is nobody to ask",
-            f"See the change: sandbox-ops mcp-install --host {change.host} --dry-run\n"
-            "Write it: the same with --yes",
+            NextStep("mcp-install", {**install_it, "dry_run": True}, "See the change"),
+            NextStep("mcp-install", {**install_it, "yes": True}, "Write it"),
         )
     say(change.diff)
     say("Write this? Write yes:")
     if sys.stdin.readline().strip() not in {"yes", "y"}:
         raise RefusedError(f"nothing was written to {change.file}: you said no")
-
-
-def write(file: Path, content: str) -> Path | None:
-    """Replace a file whole or not at all; return the copy of what was there, if any.
-
-    Raises:
-        ConfigError: It cannot be written. What was there is there.
-    """
-    real = file.resolve()  # whoever links to a file elsewhere keeps the link
-    try:
-        real.parent.mkdir(parents=True, exist_ok=True)
-        backup = _backed_up(real) if real.exists() else None
-        handle, new = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name}.")
-        try:
-            with os.fdopen(handle, "wb") as opened:
-                opened.write(content.encode())
-            mode = real.stat().st_mode & 0o777 if real.exists() else 0o644
-            Path(new).chmod(mode)
-            Path(new).replace(real)
-        except OSError:
-            with contextlib.suppress(OSError):
-                Path(new).unlink()
-            raise
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write {file}: {error.strerror}",
-            f"Look at it: ls -ld {real.parent}",
-        ) from error
-    return backup
-
-
-def _backed_up(file: Path) -> Path:
-    """Copy a file beside itself, over no copy of something else."""
-    names = ("", *(f".{number}" for number in range(1, 1000)))
-    places = (file.with_name(f"{file.name}.bak{name}") for name in names)
-    place = next(
-        each
-        for each in places
-        if not each.exists() or each.read_bytes() == file.read_bytes()
-    )
-    shutil.copy2(file, place)
-    return place

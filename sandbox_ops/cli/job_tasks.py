@@ -5,34 +5,45 @@ from invoke import Context
 from sandbox_ops.cli import option_values
 from sandbox_ops.cli.face import Answer, verb
 from sandbox_ops.cli.session import opened
-from sandbox_ops.errors import NotFoundError, UsageError
+from sandbox_ops.errors import NextStep, NotFoundError, UsageError
 
 _LEFT = 1  # the exit code of a stop that left the job, or a process of it
 
 
-@verb(limit="How many, newest first.")
+@verb(
+    "reads",
+    limit="How many, newest first.",
+    all_="Also the commands that somebody waited for, and our own recorded steps.",
+)
 def jobs(
-    context: Context, *, limit: int = 50, sandbox: str = "", json: bool = False
+    context: Context,
+    *,
+    limit: int = 50,
+    all_: bool = False,
+    sandbox: str = "",
+    json: bool = False,
 ) -> Answer:
     """List the jobs of the machine, newest first."""
     from sandbox_ops.cli import terminal, views
     from sandbox_ops.machine import jobs as nouns
 
     with opened(context, sandbox) as here, terminal.busy("asking", quiet=json):
-        found = nouns.recent(here.sandbox, limit=limit)
+        newest = nouns.recent(here.sandbox, limit, include_commands=all_)
     return Answer(
-        value={"jobs": [job.as_json() for job in found]},
-        show=lambda: views.jobs(found),
+        value={"jobs": [job.as_json() for job in newest]},
+        show=lambda: views.jobs(newest),
     )
 
 
 @verb(
+    "reads",
     operand="JOB",
     shorts={"follow": "f"},
-    job="The job: remote-1.",
+    job="The job: its id, its number, its name (the newest of it), or last.",
     follow="Go on with what it writes, to its end; Ctrl-C leaves it, twice ends it.",
     filter_="Only lines that match this pattern (RE2).",
     lines="How many of the last lines; 0 for all.",
+    raw="Escape sequences as they are, on a terminal too.",
 )
 def logs(
     context: Context,
@@ -41,6 +52,7 @@ def logs(
     follow: bool = False,
     filter_: str = "",
     lines: int = 100,
+    raw: bool = False,
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
@@ -50,16 +62,23 @@ def logs(
     if follow and json:
         raise UsageError("--json is one answer, --follow is a stream", "leave out one")
     wanted = option_values.needed(job, "logs")
+    option_values.line_count(lines)
+    if raw and filter_:
+        raise UsageError(
+            "--raw shows bytes as they are, --filter reads them as lines",
+            "leave out one",
+        )
     with opened(context, sandbox) as here:
-        tail = logtail.read(here.sandbox, wanted, pattern=filter_, lines=lines)
+        tail = logtail.read(here.sandbox, wanted, pattern=filter_, lines=lines, raw=raw)
         if not follow:
             return Answer(value=tail.as_json(), show=tail.show)
         return following.onwards(here.sandbox, tail, pattern=filter_)
 
 
 @verb(
+    "changes",
     operand="JOB",
-    job="The job: remote-1.",
+    job="The job: its id, its number, its name, or last.",
     grace="Seconds between asking its processes to end and killing them.",
 )
 def stop(
@@ -85,8 +104,9 @@ def stop(
 
 
 @verb(
+    "changes",
     operand="JOB",
-    job="The job: remote-1.",
+    job="The job: its id, its number, its name, or last.",
     off="Let it go with the others of its age again.",
 )
 def pin(
@@ -104,18 +124,20 @@ def pin(
     wanted = option_values.needed(job, "pin")
     with opened(context, sandbox) as here, terminal.busy("asking", quiet=json):
         nouns.pin(here.sandbox, wanted, pinned=not off)
-        found = nouns.get(here.sandbox, wanted)
+        kept = nouns.get(here.sandbox, wanted)
     return Answer(
-        value={"job": found.as_json(), "pinned": not off},
-        show=lambda: views.pin(found, pinned=not off),
+        value={"job": kept.as_json(), "pinned": not off},
+        show=lambda: views.pin(kept, pinned=not off),
     )
 
 
 @verb(
+    "changes",
     rest="--command",
     command="What to run, as a shell line.",
     cwd="Where; without it the project there, or the home outside of one.",
     timeout="End it after 90, 90s, 30m, 8h, 2d or 1:30:00.",
+    raw="Its bytes as they are, on a terminal too: escape sequences take effect.",
 )
 def run(
     context: Context,
@@ -123,6 +145,7 @@ def run(
     command: str = "",
     cwd: str = "",
     timeout: str = "",
+    raw: bool = False,
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
@@ -131,17 +154,24 @@ def run(
 
     if not command.strip():
         raise UsageError(
-            "`run` needs a command", "for example: sandbox-ops run -- nvidia-smi -L"
+            "`run` needs a command",
+            NextStep("run", {"command": "nvidia-smi -L"}, "For example"),
         )
     timeout_s = option_values.seconds(timeout, "--timeout")
     with opened(context, sandbox) as here:
         folder = here.folder(cwd)
         try:
             return following.command(
-                here.sandbox, command, cwd=folder, timeout_s=timeout_s, quiet=json
+                here.sandbox,
+                command,
+                cwd=folder,
+                timeout_s=timeout_s,
+                quiet=json,
+                raw=raw,
             )
         except NotFoundError as error:
-            where = f"{folder} is not on {here.sandbox.config.name}"
-            look = error.hint or "see what is there: sandbox-ops run --cwd / -- ls"
-            hint = look if cwd else "clone the project there: sandbox-ops setup"
-            raise NotFoundError(where, hint) from error
+            where = f"{folder} is not on {here.sandbox.config.label}"
+            look = NextStep("run", {"cwd": "/", "command": "ls"}, "See what is there")
+            clone = NextStep("setup", purpose="Clone the project there")
+            hints = error.hints or (look,) if cwd else (clone,)
+            raise NotFoundError(where, *hints) from error

@@ -37,6 +37,13 @@ class StreamTail:
         return (*self.page.lines, *paging.filtered(self.page.open_line, self.pattern))
 
     @property
+    def exact(self) -> bytes:
+        """The bytes of the lines, as the job wrote them."""
+        piece = self.reading.piece
+        begin, end = self.page.offset, self.page.next_offset
+        return piece.data[begin - piece.offset : end - piece.offset]
+
+    @property
     def skipped_bytes(self) -> int:
         """How much lies before the lines; 0 where they were filtered."""
         return 0 if self.page.complete or self.pattern else self.page.offset
@@ -48,6 +55,7 @@ class Tail:
 
     job: "Job"
     streams: tuple[StreamTail, ...]
+    raw: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The tail as `logs --json` shows it."""
@@ -64,10 +72,16 @@ class Tail:
         """Print the lines, and on stderr what they are not."""
         self._say_skipped()
         for tail in self.streams:
-            _print(tail.stream, tail.lines)
+            if self.raw:
+                output.write_exact(tail.exact, tail.stream)
+            else:
+                _print(tail.stream, tail.lines)
 
     def show_whole_lines(self) -> None:
         """Print the lines that have ended: who follows the job gets the last one whole."""
+        if self.raw:
+            self.show()
+            return
         self._say_skipped()
         for tail in self.streams:
             _print(tail.stream, tail.page.lines)
@@ -97,7 +111,9 @@ def _print(stream: "Stream", lines: Sequence[str]) -> None:
         say(line)
 
 
-def read(sandbox: "Sandbox", job_id: str, *, pattern: str, lines: int) -> Tail:
+def read(
+    sandbox: "Sandbox", job_id: str, *, pattern: str, lines: int, raw: bool = False
+) -> Tail:
     """Return the last `lines` lines, of those that match; 0 for all in the last 8 MiB.
 
     Raises:
@@ -115,7 +131,8 @@ def read(sandbox: "Sandbox", job_id: str, *, pattern: str, lines: int) -> Tail:
 
     log = tail("stdout")
     job = log.reading.piece.job
-    return Tail(job=job, streams=(log, tail("stderr")) if job.foreground else (log,))
+    streams = (log, tail("stderr")) if job.foreground else (log,)
+    return Tail(job=job, streams=streams, raw=raw)
 
 
 class Feed:
@@ -125,10 +142,19 @@ class Feed:
         stream: Our own stdout or stderr, where it is printed.
         pattern: Only lines that match; "": all.
         open_line: The beginning of the first line.
+        raw: The bytes are printed as they come.
     """
 
-    def __init__(self, stream: "Stream", pattern: str, open_line: bytes = b"") -> None:
+    def __init__(
+        self,
+        stream: "Stream",
+        pattern: str,
+        open_line: bytes = b"",
+        *,
+        raw: bool = False,
+    ) -> None:
         self._stream = stream
+        self._raw = raw
         self._pattern = pattern
         # where somebody watches, progress bars move; else their last state counts
         self._live = output.is_terminal(stream) and not pattern
@@ -136,6 +162,9 @@ class Feed:
 
     def take(self, data: bytes) -> None:
         """Print the lines that the data completes."""
+        if self._raw:
+            output.write_exact(data, self._stream)
+            return
         data = self._rest + data
         end = data.rfind(b"\n") + 1
         if self._live:

@@ -1,11 +1,13 @@
 """How each agent host is told of our MCP server: files, keys, limits, words. Pure.
 
 What a host does not do for us is told: a host that cuts calls short, or strips the
-environment, or wants to be asked before it starts a project's server.
+environment, or wants to be asked before it starts a project's server. Where each format
+is from: docs/how-to/register-mcp.md.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 Scope = Literal["project", "user"]
@@ -17,6 +19,10 @@ TIMEOUT_MS = 3_700_000
 _RUN_LONG = (
     "has no setting for how long a call may take: run what lasts in the background"
 )
+_NO_AGENT = (
+    "does not hand SSH_AUTH_SOCK on: for a key in an agent, name the agent's socket "
+    "with IdentityAgent in ~/.ssh/config"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,59 +33,67 @@ class Host:
         title: As people know it.
         files: Where it reads them, by scope: below the project, or below the home.
             The first scope is the usual one.
+        mac_file: The user's file on macOS, where it is another one.
+        variable: What overrides the user's file: a variable, and the file's name in the
+            folder that it names ("" where it names the file).
         key: Of the table of servers in that file.
+        command: The setting for the program; its arguments are in `args`.
+        joined: Whether program and arguments are one list.
+        env: The setting for variables.
         timeout: The setting for the longest call; {} where there is none.
         ssh_agent: The entry that hands SSH_AUTH_SOCK on. The socket's path changes
             with each login, so the host has to fill it in.
-        here: Arguments that tell the server where the project is, where the host
-            starts it elsewhere.
+        project_words: Arguments that tell the server where the project is, where the
+            host starts it elsewhere.
         extra: What else its entries have.
-        words: What to do afterwards.
+        notes: What to do afterwards.
+        project_notes: What else, for a project's file.
     """
 
     title: str
     files: Mapping[Scope, str]
-    key: str
+    mac_file: str = ""
+    variable: tuple[str, str] | None = None
+    key: str = "mcpServers"
+    command: str = "command"
+    joined: bool = False
+    env: str = "env"
     timeout: Mapping[str, int] = field(default_factory=dict)
-    ssh_agent: Mapping[str, Any]
-    here: Sequence[str] = ()
+    ssh_agent: Mapping[str, Any] = field(default_factory=dict)
+    project_words: Sequence[str] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
-    words: Sequence[str]
-
-    @property
-    def is_toml(self) -> bool:
-        """Whether its file is TOML; else it is JSON."""
-        return self.files["user"].endswith(".toml")
+    notes: Sequence[str]
+    project_notes: Sequence[str] = ()
 
 
 HOSTS: Mapping[str, Host] = {
     "claude": Host(
         title="Claude Code",
         files={"project": ".mcp.json", "user": ".claude.json"},
-        key="mcpServers",
+        variable=("CLAUDE_CONFIG_DIR", ".claude.json"),
         timeout={"timeout": TIMEOUT_MS},
-        ssh_agent={"env": {"SSH_AUTH_SOCK": "${SSH_AUTH_SOCK:-}"}},
+        ssh_agent={"SSH_AUTH_SOCK": "${SSH_AUTH_SOCK:-}"},
         extra={"type": "stdio"},
-        words=(
-            "restart Claude Code; it asks once whether a project's server may be used",
-        ),
+        notes=("restart Claude Code",),
+        project_notes=("Claude Code asks once whether the server may be used",),
     ),
     "codex": Host(
         title="Codex",
         files={"user": ".codex/config.toml", "project": ".codex/config.toml"},
+        variable=("CODEX_HOME", "config.toml"),
         key="mcp_servers",
         timeout={"tool_timeout_sec": TIMEOUT_MS // 1000},
-        ssh_agent={"env_vars": ["SSH_AUTH_SOCK"]},
-        words=("restart Codex; a project's file is read where you trust the project",),
+        extra={"env_vars": ["SSH_AUTH_SOCK"]},
+        notes=("restart Codex",),
+        project_notes=("Codex reads this file where you trust the project",),
     ),
     "cursor": Host(
         title="Cursor",
         files={"project": ".cursor/mcp.json", "user": ".cursor/mcp.json"},
-        key="mcpServers",
-        ssh_agent={"env": {"SSH_AUTH_SOCK": "${env:SSH_AUTH_SOCK}"}},
-        here=("--project", "${workspaceFolder}"),
+        ssh_agent={"SSH_AUTH_SOCK": "${env:SSH_AUTH_SOCK}"},
+        project_words=("--project", "${workspaceFolder}"),
         extra={"type": "stdio"},
-        words=(
+        notes=(
             "restart Cursor, and switch the server on in its settings",
             f"Cursor {_RUN_LONG}",
         ),
@@ -90,11 +104,12 @@ HOSTS: Mapping[str, Host] = {
             "project": ".vscode/mcp.json",
             "user": ".config/Code/User/mcp.json",
         },
+        mac_file="Library/Application Support/Code/User/mcp.json",
         key="servers",
-        ssh_agent={"env": {"SSH_AUTH_SOCK": "${env:SSH_AUTH_SOCK}"}},
-        here=("--project", "${workspaceFolder}"),
+        ssh_agent={"SSH_AUTH_SOCK": "${env:SSH_AUTH_SOCK}"},
+        project_words=("--project", "${workspaceFolder}"),
         extra={"type": "stdio"},
-        words=(
+        notes=(
             "restart VS Code; it asks once whether you trust the server",
             f"VS Code {_RUN_LONG}",
         ),
@@ -102,20 +117,82 @@ HOSTS: Mapping[str, Host] = {
     "gemini": Host(
         title="Gemini CLI",
         files={"project": ".gemini/settings.json", "user": ".gemini/settings.json"},
-        key="mcpServers",
         timeout={"timeout": TIMEOUT_MS},
-        ssh_agent={"env": {"SSH_AUTH_SOCK": "$SSH_AUTH_SOCK"}},
-        words=("restart Gemini CLI, in a folder that it trusts",),
+        ssh_agent={"SSH_AUTH_SOCK": "$SSH_AUTH_SOCK"},
+        notes=("restart Gemini CLI",),
+        project_notes=("Gemini CLI reads this file in a folder that it trusts",),
+    ),
+    "opencode": Host(
+        title="opencode",
+        files={"project": "opencode.json", "user": ".config/opencode/opencode.json"},
+        key="mcp",
+        joined=True,
+        env="environment",
+        ssh_agent={"SSH_AUTH_SOCK": "{env:SSH_AUTH_SOCK}"},
+        extra={"type": "local", "enabled": True},
+        notes=("restart opencode", f"opencode {_RUN_LONG}"),
+        project_notes=("opencode may ask whether the project's server is approved",),
+    ),
+    "copilot": Host(
+        title="Copilot CLI",
+        files={"user": ".copilot/mcp-config.json", "project": ".github/mcp.json"},
+        variable=("COPILOT_HOME", "mcp-config.json"),
+        timeout={"timeout": TIMEOUT_MS},
+        ssh_agent={"SSH_AUTH_SOCK": "${SSH_AUTH_SOCK}"},
+        extra={"type": "local", "tools": ["*"]},
+        notes=("restart Copilot CLI",),
+        project_notes=("Copilot CLI reads this file in a folder that it trusts",),
+    ),
+    "windsurf": Host(
+        title="Windsurf",
+        files={"user": ".codeium/windsurf/mcp_config.json"},
+        ssh_agent={"SSH_AUTH_SOCK": "${env:SSH_AUTH_SOCK}"},
+        notes=("refresh Windsurf's list of MCP servers", f"Windsurf {_RUN_LONG}"),
+    ),
+    "zed": Host(
+        title="Zed",
+        files={"user": ".config/zed/settings.json"},
+        key="context_servers",
+        timeout={"timeout": TIMEOUT_MS // 1000},
+        notes=("look for the server in Zed's agent settings", f"Zed {_NO_AGENT}"),
+    ),
+    "cline": Host(
+        title="Cline",
+        files={"user": ".cline/data/settings/cline_mcp_settings.json"},
+        variable=("CLINE_MCP_SETTINGS_PATH", ""),
+        timeout={"timeout": 3600},
+        extra={"disabled": False},
+        notes=(
+            "restart Cline; its editor extension has its own file: Configure MCP Servers",
+            "Cline lets a call take an hour at most: run what lasts in the background",
+            f"Cline {_NO_AGENT}",
+        ),
+    ),
+    "goose": Host(
+        title="Goose",
+        files={"user": ".config/goose/config.yaml"},
+        key="extensions",
+        command="cmd",
+        env="envs",
+        timeout={"timeout": TIMEOUT_MS // 1000},
+        extra={"enabled": True, "type": "stdio", "name": NAME},
+        notes=("start a new Goose session", f"Goose {_NO_AGENT}"),
     ),
 }
-_MAC_USER_FILES = {"vscode": "Library/Application Support/Code/User/mcp.json"}
 
 
-def file_below(name: str, scope: Scope, platform: str) -> str:
-    """Return a host's file, relative to the home or to the project."""
-    if scope == "user" and platform == "darwin" and name in _MAC_USER_FILES:
-        return _MAC_USER_FILES[name]
-    return HOSTS[name].files[scope]
+def user_file(
+    host: Host, home: Path, platform: str, environ: Mapping[str, str]
+) -> Path:
+    """Return the user's file of a host. Pure."""
+    if host.variable and (named := environ.get(host.variable[0])):
+        return Path(named) / host.variable[1]
+    if platform == "darwin" and host.mac_file:
+        return home / host.mac_file
+    below, configs = host.files["user"], environ.get("XDG_CONFIG_HOME")
+    if configs and below.startswith(".config/") and platform != "darwin":
+        return Path(configs) / below.removeprefix(".config/")
+    return home / below
 
 
 def entry(
@@ -132,28 +209,35 @@ def entry(
         command: Program and arguments that start the server.
         environment: Variables that it needs, beside the agent's socket.
     """
-    program, *arguments = command
-    here = host.here if scope == "project" else ()
-    made: dict[str, Any] = {
+    words = [*command, *(host.project_words if scope == "project" else ())]
+    start = (
+        {host.command: words}
+        if host.joined
+        else {
+            host.command: words[0],
+            "args": words[1:],
+        }
+    )
+    variables = {**environment, **host.ssh_agent}
+    return {
         **host.extra,
-        "command": program,
-        "args": [*arguments, *here],
-        **host.ssh_agent,
+        **start,
+        **({host.env: variables} if variables else {}),
         **host.timeout,
     }
-    variables = {**environment, **made.get("env", {})}
-    return made | ({"env": variables} if variables else {})
 
 
-def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+def merged(
+    host: Host, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return the new entry with what people added to the old one.
 
-    Their variables and a longer patience stay; how the server is started is ours.
+    Their variables and a longer timeout stay; how the server is started is ours.
     """
     kept = {**old, **new}
-    for name in ("timeout", "tool_timeout_sec"):
-        if isinstance(old.get(name), (int, float)) and name in new:
+    for name in host.timeout:
+        if isinstance(old.get(name), (int, float)):
             kept[name] = max(old[name], new[name])
-    if isinstance(old.get("env"), dict):
-        kept["env"] = {**new.get("env", {}), **old["env"]}
+    if isinstance(old.get(host.env), dict):
+        kept[host.env] = {**new.get(host.env, {}), **old[host.env]}
     return kept

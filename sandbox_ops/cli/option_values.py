@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from sandbox_ops.errors import UsageError
+from sandbox_ops.errors import NextStep, UsageError
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _CLOCK = re.compile(r"(\d+):([0-5]\d):([0-5]\d)", re.ASCII)
@@ -44,7 +44,7 @@ def assignments(words: Sequence[str], option: str) -> dict[str, str]:
     Raises:
         UsageError: There is no `=`, no name, or one name twice.
     """
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or not name.strip():
@@ -52,12 +52,12 @@ def assignments(words: Sequence[str], option: str) -> dict[str, str]:
                 f"{option} takes NAME=VALUE, not `{word}`",
                 f"for example: {option} steps=500000",
             )
-        if name in found:
+        if name in values:
             raise UsageError(
                 f"{option} was given `{name}` twice", "leave out one of the two"
             )
-        found[name] = value
-    return found
+        values[name] = value
+    return values
 
 
 def needed(job: str, verb: str) -> str:
@@ -69,9 +69,24 @@ def needed(job: str, verb: str) -> str:
     if not job:
         raise UsageError(
             f"`{verb}` needs a job",
-            f"for example: sandbox-ops {verb} remote-1   (sandbox-ops jobs lists them)",
+            NextStep(verb, {"job": "remote-1"}, "For example"),
+            NextStep("jobs", purpose="They are listed by"),
         )
     return job
+
+
+def line_count(lines: int) -> int:
+    """How many of the last lines to show.
+
+    Raises:
+        UsageError: It is less than none.
+    """
+    if lines < 0:
+        raise UsageError(
+            f"--lines takes how many of the last lines, not {lines}",
+            "for example: --lines 100; 0 is all of them",
+        )
+    return lines
 
 
 def gpu_count(words: str) -> int | None:

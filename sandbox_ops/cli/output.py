@@ -15,6 +15,8 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
+from sandbox_ops.cli import encoding
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -27,10 +29,25 @@ def _stream(name: Stream) -> TextIO:
 
 
 def _put(stream: TextIO, text: str) -> None:
-    """Write text; what the stream's encoding lacks (LANG=C) becomes an escape."""
-    coding = stream.encoding or "utf-8"
-    stream.write(text.encode(coding, "backslashreplace").decode(coding))
+    """Write text; what the stream's encoding lacks (LANG=C), `encoding` replaces."""
+    stream.write(text)
     stream.flush()
+
+
+def accept_any_text() -> None:
+    """Have stdout and stderr replace what their encoding cannot hold."""
+    errors = encoding.register()
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors=errors)
+
+
+def terminal_size() -> tuple[int, int]:
+    """Columns and lines of the terminal that stdout is; zeros where it is none."""
+    with contextlib.suppress(OSError, ValueError):
+        columns, lines = os.get_terminal_size(sys.stdout.fileno())
+        return columns, lines
+    return 0, 0
 
 
 def is_terminal(name: Stream = "stdout") -> bool:

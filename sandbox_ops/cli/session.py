@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox_ops.cli import fabric_context
+from sandbox_ops.cli import fabric_context, next_steps
 
 if TYPE_CHECKING:
     from sandbox_ops.config.discover import Settings
@@ -62,6 +62,8 @@ def opened(context: Any, name: str) -> Iterator[Session]:  # noqa: ANN401 - Invo
     from sandbox_ops.sandbox import Sandbox
 
     settings = settings_here()
+    if name and name != _default(settings):
+        next_steps.choose_sandbox(name)
     of_fabric = not name and fabric_context.host_of(context)
     config = (
         fabric_context.config_of(context, settings)
@@ -70,3 +72,8 @@ def opened(context: Any, name: str) -> Iterator[Session]:  # noqa: ANN401 - Invo
     )
     with Sandbox(config) as sandbox:
         yield Session(sandbox=sandbox, settings=settings)
+
+
+def _default(settings: "Settings") -> str:
+    default = settings.config.default
+    return str(default.value) if default else ""

@@ -5,11 +5,11 @@ the machine said is made safe by `output`, and is never read as markup.
 """
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sandbox_ops.cli import output
+from sandbox_ops.cli.layout import GAP, Column, fit
 from sandbox_ops.text import remote_text
 
 if TYPE_CHECKING:
@@ -35,28 +35,48 @@ _STYLES = {
 }
 
 
-def cell(words: object) -> "Text":
+def cell(text: object) -> "Text":
     """Words from anywhere, safe to draw; those of a state in its colour."""
     from rich.text import Text
 
-    line = remote_text.safe_line(str(words))
+    line = remote_text.safe_line(str(text))
     return Text(line, style=_STYLES.get(line.partition(" ")[0], ""))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> "Table":
-    """Columns under their names; the last one gives way where the room is short."""
+def table(
+    columns: Sequence[Column],
+    rows: Iterable[Sequence[object]],
+    width: int | None = None,
+) -> "Table":
+    """Values under their headings, as wide as `width` or the terminal allows."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     on_terminal = output.is_terminal()
+    cells = [[cell(value) for value in row] for row in rows]
+    natural = [
+        max(len(column.name), *(row[at].cell_len for row in cells), 0)
+        for at, column in enumerate(columns)
+    ]
+    widths = fit(columns, natural, width or output.console().width)
     drawn = Table(
-        box=SIMPLE_HEAD if on_terminal else None, pad_edge=False, header_style="bold"
+        box=SIMPLE_HEAD if on_terminal else None,
+        padding=(0, GAP - 1 if on_terminal else GAP, 0, 0),  # a box brings a blank
+        pad_edge=False,
+        show_edge=False,
+        header_style="bold",
     )
-    for name in columns:
-        last = name == columns[-1]
-        drawn.add_column(name, no_wrap=True, overflow="ellipsis" if last else "fold")
-    for row in rows:
-        drawn.add_row(*(cell(value) for value in row))
+    kept = [at for at, size in enumerate(widths) if size is not None]
+    for at in kept:
+        wraps = columns[at].wraps
+        drawn.add_column(
+            columns[at].name,
+            no_wrap=not wraps,
+            overflow="fold" if wraps else "ellipsis",
+            width=widths[at],
+        )
+    for row in cells:
+        drawn.add_row(*(row[at] for at in kept))
     return drawn
 
 
@@ -75,12 +95,12 @@ def draw(*things: "RenderableType") -> None:
 
 
 @contextlib.contextmanager
-def busy(words: str, *, quiet: bool) -> Iterator[None]:
+def busy(doing: str, *, quiet: bool) -> Iterator[None]:
     """Show that work is going on, where somebody looks at a terminal."""
     if quiet or not output.is_terminal("stderr"):
         yield
         return
-    with output.console("stderr").status(f"{words} ..."):
+    with output.console("stderr").status(f"{doing} ..."):
         yield
 
 
@@ -113,20 +133,3 @@ def transfers(*, quiet: bool) -> Iterator[Callable[[str, int, int], None] | None
             progress.update(bars[path], completed=done)
 
         yield advance
-
-
-def watch(look: Callable[[], "RenderableType"], interval_s: float) -> None:
-    """Draw what each look finds in the place of the one before, until Ctrl-C."""
-    from rich.live import Live
-
-    pause = threading.Event()
-    with contextlib.suppress(KeyboardInterrupt):
-        if not output.is_terminal():
-            while True:
-                draw(look(), "")
-                pause.wait(interval_s)
-        with Live(look(), console=output.console(), auto_refresh=False) as live:
-            while True:
-                live.refresh()
-                pause.wait(interval_s)
-                live.update(look())

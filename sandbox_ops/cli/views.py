@@ -4,11 +4,14 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sandbox_ops.cli import dashboard, next_steps
 from sandbox_ops.cli.face import say
+from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import draw, table, tell
 from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.models import Job, StopReport
 from sandbox_ops.text import formatting
+from sandbox_ops.workflows import rows
 
 if TYPE_CHECKING:
     from sandbox_ops.machine.trust import ShownKey, TrustReport
@@ -20,27 +23,34 @@ if TYPE_CHECKING:
     from sandbox_ops.workflows.train import TrainReport
 
 _SHOWN = 20
+JOB_COLUMNS = (
+    Column(name="ID"),
+    Column(name="NAME", least=16, most=24, wraps=True),
+    Column(name="STATE", least=12, most=24, wraps=True),
+    Column(name="TIME"),
+    Column(name="COMMAND", least=10, optional=True),
+)
+_CHECK_COLUMNS = (
+    Column(name="CHECK"),
+    Column(name="RESULT"),
+    Column(name="DETAIL", least=20, wraps=True),
+)
 
 
 def step(done: "Step") -> None:
     """One step of a setup, as it ends."""
-    first, *more = done.detail.splitlines() or [""]
-    took = formatting.duration(done.seconds)
-    tell(f"{done.result:<8} {done.name:<12} {took:>12}  {first}".rstrip())
+    facts = rows.step_row(done)
+    first, *more = facts.detail or ("",)
+    took = formatting.duration(facts.seconds)
+    tell(f"{facts.result:<8} {facts.name:<12} {took:>12}  {first}".rstrip())
     tell(*(f"    {line}" for line in more))
 
 
 def setup(report: "SetupReport") -> None:
     """How a setup ended; its steps were shown as they ended."""
-    failed = [step.name for step in report.steps if step.result == "failed"]
-    if failed:
-        tell(f"not ready: {', '.join(failed)} failed")
-        return
-    changed = sum(step.result == "changed" for step in report.steps)
-    what = (
-        f"{formatting.count(changed, 'step')} changed" if changed else "nothing to do"
-    )
-    tell(f"ready ({what}); next: sandbox-ops train")
+    facts = rows.setup_rows(report)
+    next_step = f"; next: {next_steps.command('train')}" if facts.ok else ""
+    tell(f"{facts.headline}{next_step}")
 
 
 def sync(report: "SyncReport") -> None:
@@ -63,30 +73,29 @@ def train(report: "TrainReport") -> None:
     tell(
         f"started {formatting.job_line(job)}",
         f"log: {job.log_path}",
-        f"see it: sandbox-ops logs {job.id} -f   sandbox-ops monitor --watch",
-        f"end it: sandbox-ops stop {job.id}",
+        f"follow it: {next_steps.command('logs', job=job.id, follow=True)}",
+        f"all jobs: {next_steps.command('monitor', watch=True)}",
+        f"end it: {next_steps.command('stop', job=job.id)}",
     )
 
 
-def jobs(found: Sequence[Job]) -> None:
+def jobs(newest: Sequence[Job]) -> None:
     """The jobs of a machine."""
-    if not found:
-        tell("no jobs yet; start one: sandbox-ops train")
+    if not newest:
+        tell(f"no jobs yet; start one: {next_steps.command('train')}")
         return
-    draw(
-        table(
-            ("ID", "NAME", "STATE", "TIME", "COMMAND"),
-            (
-                (
-                    job.id,
-                    formatting.one_line(job.name, 24),
-                    job.words,
-                    formatting.duration(job.elapsed_s),
-                    formatting.one_line(formatting.what(job), 200),
-                )
-                for job in found
-            ),
-        )
+    draw(table(JOB_COLUMNS, map(job_row, newest)))
+
+
+def job_row(job: Job) -> tuple[str, ...]:
+    """The cells of a job, under `JOB_COLUMNS`."""
+    facts = rows.job_row(job)
+    return (
+        facts.id,
+        facts.name,
+        facts.short_state,
+        dashboard.short_duration(facts.elapsed_s),
+        formatting.one_line(facts.activity, 1000),
     )
 
 
@@ -94,11 +103,11 @@ def pin(job: Job, *, pinned: bool) -> None:
     """What becomes of a job's record now."""
     if pinned:
         tell(
-            f"{job.id} stays, however old it gets: {job.log_path}",
-            f"let it go again: sandbox-ops pin {job.id} --off",
+            f"{job.id} is kept, however old it gets: {job.log_path}",
+            f"undo: {next_steps.command('pin', job=job.id, off=True)}",
         )
     else:
-        tell(f"{job.id} goes when it is old, like any other")
+        tell(f"{job.id} is no longer kept: it is removed when it is old, as others are")
 
 
 def stop(report: StopReport) -> None:
@@ -126,7 +135,7 @@ def reset(report: "ResetReport") -> None:
         tell(f"{would}reset: {before} -> {after}")
     else:
         tell(f"the commit stays {after}")
-    if report.restore:
+    if report.restore and not report.dry_run:
         tell(str(report.restore))
     _warn(report.warnings)
     _list("not ours, left alone", report.foreign)
@@ -135,9 +144,13 @@ def reset(report: "ResetReport") -> None:
 def fetch(report: "FetchReport") -> None:
     """The files that came home, or would."""
     new = [file for file in report.files if not file.kept]
-    rows = ((file.path, formatting.size(file.size_bytes)) for file in new)
+    files = ((file.path, formatting.size(file.size_bytes)) for file in new)
     if new:
-        draw(table(("FILE", "SIZE"), rows))
+        draw(
+            table(
+                (Column(name="FILE", least=20, wraps=True), Column(name="SIZE")), files
+            )
+        )
     total = formatting.size(sum(file.size_bytes for file in new))
     did = "would come" if report.dry_run else "came"
     tell(f"{formatting.count(len(new), 'file')}, {total}, {did} to {report.into}")
@@ -147,10 +160,10 @@ def fetch(report: "FetchReport") -> None:
 
 
 def doctor(report: "DoctorReport") -> None:
-    """Every check, with what mends it below."""
+    """Every check, with its fix below."""
     draw(
         table(
-            ("CHECK", "RESULT", "DETAIL"),
+            _CHECK_COLUMNS,
             ((check.name, check.result, check.detail) for check in report.checks),
         )
     )

@@ -14,6 +14,8 @@ from sandbox_ops.models import SandboxConfig
 NAME = "next-letter"
 _BOX = "demo-box"
 _FILES = {"train.py": "train.py", "README.md": "README.md", "gitignore": ".gitignore"}
+_ALLOWED = ("--config", "protocol.file.allow=always")
+"""The repository is a folder here, which a careful user's git refuses: CVE-2022-39253."""
 _AUTHOR = {
     "GIT_AUTHOR_NAME": "Demo",
     "GIT_AUTHOR_EMAIL": "demo@example.com",
@@ -22,6 +24,10 @@ _AUTHOR = {
     "GIT_CONFIG_GLOBAL": os.devnull,  # no signing, no hooks, no templates of the user's
     "GIT_CONFIG_NOSYSTEM": "1",
 }
+_GITCONFIG = """\
+[protocol "file"]
+	allow = always
+"""
 
 
 def build(root: Path, box: SandboxConfig) -> Path:
@@ -34,7 +40,7 @@ def build(root: Path, box: SandboxConfig) -> Path:
         raise NotFoundError("there is no git on this machine", "Install git.")
     github, clone = root / "github" / f"{NAME}.git", root / "laptop" / NAME
     _git(root, "init", "--quiet", "--bare", "--initial-branch=main", str(github))
-    _git(root, "clone", "--quiet", str(github), str(clone))
+    _git(root, "clone", "--quiet", *_ALLOWED, str(github), str(clone))
     _git(clone, "checkout", "--quiet", "-B", "main")
     source = resources.files("sandbox_ops.demo") / "project"
     for name, there in _FILES.items():
@@ -49,6 +55,9 @@ def build(root: Path, box: SandboxConfig) -> Path:
         f"ssh_config = {json.dumps(box.ssh_config)}\n",
         "utf-8",
     )
+    home = Path(box.workspace).parent / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    (home / ".gitconfig").write_text(_GITCONFIG, "utf-8")  # the same, on the machine
     commit(clone, "A model that guesses the next letter")
     _git(clone, "push", "--quiet", "--set-upstream", "origin", "main")
     return clone
@@ -91,5 +100,5 @@ def _git(cwd: Path, *words: str) -> None:
         check=False,
     )
     if done.returncode:
-        said = done.stderr.decode("utf-8", "backslashreplace").strip()
-        raise SandboxError(f"cannot run `git {' '.join(words)}` in {cwd}", said)
+        reason = done.stderr.decode("utf-8", "backslashreplace").strip()
+        raise SandboxError(f"cannot run `git {' '.join(words)}` in {cwd}", reason)

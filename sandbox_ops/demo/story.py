@@ -47,7 +47,7 @@ def tell(keep: Path | None = None, *, steps: int = 900) -> int:
     """
     screen = Screen()
     started = time.monotonic()
-    with _ending_on_signals(), _folder(keep) as root:
+    with _ending_on_signals(), _own_environment(), _folder(keep) as root:
         try:
             _play(screen, root, steps)
         except WentWrongError as error:
@@ -89,13 +89,22 @@ def _play(screen: Screen, root: Path, steps: int) -> None:
 
 
 def _environment(root: Path) -> dict[str, str]:
-    """Return ours without what points at the user's own machines and repositories."""
-    ours = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(_NOT_FOR_THE_DEMO)
+    """Return ours, with the demo's own configuration for the user's."""
+    return {**os.environ, "XDG_CONFIG_HOME": str(scenery.configuration(root))}
+
+
+@contextlib.contextmanager
+def _own_environment() -> Iterator[None]:
+    """Take away what points at the user's own machines, repositories and git settings."""
+    kept = {
+        name: os.environ.pop(name)
+        for name in tuple(os.environ)
+        if name.startswith(_NOT_FOR_THE_DEMO)
     }
-    return {**ours, "XDG_CONFIG_HOME": str(scenery.configuration(root))}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
 
 
 @contextlib.contextmanager

@@ -95,7 +95,7 @@ def look(
         *named_files(project.setup),
         doing=f"look at the environment of {path}",
     )
-    return environment(reply, project.setup, sandbox.config.name)
+    return environment(reply, project.setup, sandbox.config.label)
 
 
 def environment(
@@ -195,4 +195,4 @@ def _ask(
     timeout_s: float = _LOOK_S,
 ) -> script_replies.Reply:
     result = sandbox.script(script, *arguments, timeout_s=timeout_s, description=doing)
-    return script_replies.of(result, f"{doing} on {sandbox.config.name}")
+    return script_replies.of(result, f"{doing} on {sandbox.config.label}")

@@ -15,7 +15,7 @@ def query(sandbox: Sandbox) -> tuple[Gpu, ...]:
     found = readings.status(sandbox.request("look", "gpu", "-"))
     if found.gpus is None:
         raise NotFoundError(
-            f"no GPU figures from {sandbox.config.name}: {found.gpu_error}",
+            f"no GPU figures from {sandbox.config.label}: {found.gpu_error}",
             "Is this a GPU machine, and is its driver installed?",
         )
     return found.gpus

@@ -235,4 +235,4 @@ def _unknown(sandbox: Sandbox, job: str) -> NotFoundError:
     ]
     newest = f"The newest are {', '.join(known)}." if known else "There are none yet."
     shown = job if job_ids.is_id(job) else repr(job)
-    return NotFoundError(f"no job {shown} on {sandbox.config.name}", newest)
+    return NotFoundError(f"no job {shown} on {sandbox.config.label}", newest)

@@ -58,7 +58,7 @@ def look(sandbox: Sandbox, project: Project) -> Tree | None:
         return None
     if reply.get("clone") != "yes":
         raise RefusedError(
-            f"{path} on {sandbox.config.name} is not a git clone, and not empty",
+            f"{path} on {sandbox.config.label} is not a git clone, and not empty",
             NextStep("run", {"command": f"mv {path} {path}.old"}, "Move it away"),
         )
     return tree(path, reply)
@@ -89,7 +89,7 @@ def cloned(sandbox: Sandbox, project: Project) -> Tree:
     found = look(sandbox, project)
     if found is None:
         raise NotFoundError(
-            f"{project.name} is not on {sandbox.config.name}: "
+            f"{project.name} is not on {sandbox.config.label}: "
             f"there is no clone at {place(sandbox, project)}",
             NextStep("setup", purpose="Put it there"),
         )
@@ -122,9 +122,9 @@ def clone(sandbox: Sandbox, project: Project) -> str:
     if explanations.has_password(project.repo):
         raise RefusedError(
             f"the repository's URL {explanations.without_password(project.repo)} carries "
-            f"a secret, which every account on {sandbox.config.name} could read",
+            f"a secret, which every account on {sandbox.config.label} could read",
             "Use the ssh URL, or one without a password and a git credential helper "
-            f"on {sandbox.config.name}; set it as `repo` under [project].",
+            f"on {sandbox.config.label}; set it as `repo` under [project].",
         )
     if project.branch:
         explanations.check_branch(project.branch)
@@ -274,7 +274,7 @@ def _ask(
     )
     return script_replies.of(
         result,
-        f"{doing} on {sandbox.config.name}",
+        f"{doing} on {sandbox.config.label}",
         explanations.explain,
         sandbox.config.workspace,
     )

@@ -38,6 +38,7 @@ _TERMINAL = frozenset(
         JobState.LOST,
     }
 )
+_SHELLS_MEAN = {126: ": not executable", 127: ": command not found"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,11 +87,14 @@ class Job:
         """The state in words: `failed (exit code 3)`, `lost (reboot)`."""
         if self.reason:
             return f"{self.state} ({self.reason})"
+        failed = self.state is JobState.FAILED
         if self.signal:
             certain = "" if self.signal_certain else f", or exit code {self.exit_code}"
-            return f"{self.state} (signal {self.signal}{certain})"
-        if self.state is JobState.FAILED:
-            return f"{self.state} (exit code {self.exit_code})"
+            why = ": often out of memory" if failed and self.signal == "KILL" else ""
+            return f"{self.state} (signal {self.signal}{certain}{why})"
+        if failed:
+            why = _SHELLS_MEAN.get(self.exit_code or 0, "")
+            return f"{self.state} (exit code {self.exit_code}{why})"
         return str(self.state)
 
     def as_json(self) -> dict[str, Any]:

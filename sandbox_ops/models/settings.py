@@ -88,6 +88,11 @@ class SandboxConfig(_Checked):
     read_roots: tuple[str, ...] = ()
     deny_read: tuple[str, ...] = policy.DENY_READ
 
+    @property
+    def label(self) -> str:
+        """What sentences call it: its name; its host where `default` is all it has."""
+        return self.host if self.name == "default" else self.name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project(_Checked):

@@ -42,9 +42,11 @@ def machine_error(kind: str, words: str, code: str = "") -> SandboxError:
     Args:
         kind: What it says that it is.
         words: What it says; shown as its own words.
-        code: Which of our hints it asks for.
+        code: Its word for the case: which of our hints there is for it.
     """
     words = words[:_LONGEST]
     if kind not in _KINDS:
         return ProtocolError(f"the machine sent an unknown error, {kind[:40]!r}")
-    return BY_KIND[kind](f"{SAYS}{words}", hint(code))
+    error = BY_KIND[kind](f"{SAYS}{words}", hint(code))
+    error.reason = code
+    return error

@@ -215,7 +215,7 @@ def _look(sandbox: Sandbox) -> Reply:
         timeout_s=_LOOK_S,
         description="doctor: look at the machine",
     )
-    return script_replies.of(result, f"look at {sandbox.config.name}")
+    return script_replies.of(result, f"look at {sandbox.config.label}")
 
 
 def _project(sandbox: Sandbox, project: Project | None) -> Iterable[Check]:

@@ -163,7 +163,7 @@ def fetch(
 def _nothing(sandbox: Sandbox, project: Project) -> str:
     wanted = ", ".join(project.outputs) or "what is declared"
     return (
-        f"nothing to fetch from {sandbox.config.name}: no file there matches {wanted}"
+        f"nothing to fetch from {sandbox.config.label}: no file there matches {wanted}"
     )
 
 

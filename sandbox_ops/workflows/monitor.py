@@ -116,7 +116,7 @@ def monitor(
         status = jobs.status(sandbox, path=path or sandbox.config.workspace)
     except ConnectError as error:
         words = (hint for hint in error.hints if isinstance(hint, str))
-        why = f"{sandbox.config.name} cannot be reached: {error.message}"
+        why = f"{sandbox.config.label} cannot be reached: {error.message}"
         return MonitorReport(
             sandbox=sandbox.config.name,
             reachable=False,

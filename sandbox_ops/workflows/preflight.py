@@ -4,16 +4,6 @@ from collections.abc import Iterable, Sequence
 
 from sandbox_ops.models import Disk, Gpu, Job, MachineStatus
 
-FORCE_NAMES = (
-    "busy-gpu",
-    "disk-low",
-    "gpu-driver",
-    "same-name",
-    "stale-code",
-    "unpushed",
-)
-"""The objections to a start that `force` may override by name."""
-
 BUSY_PERCENT = 10
 BUSY_MIB = 500
 LEAST_FREE_BYTES = 1 << 30

@@ -84,7 +84,7 @@ def setup(
     path = repo.place(sandbox, project)
     tree = repo.look(sandbox, project)
     if tree is not None:
-        refuse_other(tree, project, sandbox.config.name)
+        refuse_other(tree, project, sandbox.config.label)
         if environment.look(sandbox, project, path).is_current:
             for name in ("clone", "logs", "environment", "verify"):
                 steps.take(name, lambda: ("ok", "unchanged"))

@@ -97,7 +97,7 @@ def sync(
         why = f"no local clone here: took what {branch} is upstream"
         target = _Target(branch=branch, warnings=(why,))
     status = jobs.status(sandbox, path=tree.path, tails=0)
-    refuse_changed(tree, project, sandbox.config.name)
+    refuse_changed(tree, project, sandbox.config.label)
     refuse_used(preflight.jobs_using(status.jobs, tree.path), tree.path)
 
     if target.push is not None:

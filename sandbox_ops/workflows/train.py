@@ -12,11 +12,11 @@ from sandbox_ops.machine import environment, jobs, repo
 from sandbox_ops.machine.repo import Tree
 from sandbox_ops.models import Gpu, Job, MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
+from sandbox_ops.models.objections import FORCE_NAMES
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import outputs, preflight, record, template
 from sandbox_ops.workflows.acting import acts_as
-from sandbox_ops.workflows.preflight import FORCE_NAMES
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -105,7 +105,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         environment=installed,
         command=command,
         settings=settings or {},
-        machine=sandbox.config.name,
+        machine=sandbox.config.label,
         gpus=chosen,
     )
     patch = repo.patch(sandbox, tree.path) if tree.edits else None

@@ -131,3 +131,18 @@ def test_a_bad_or_a_slow_filter_is_refused(shared_sandbox: Sandbox, job: Job) ->
         log.write((b"a" * 999 + b"\n") * 8000)
     with pytest.raises(TimedOutError, match="takes too long"):
         logs.last(shared_sandbox, job.id, 5, pattern="(a{0,30}){0,30}b")
+
+
+def test_output_beyond_the_limit_keeps_its_beginning_and_its_end(
+    sandbox: Sandbox,
+) -> None:
+    cap = 1 << 20
+    job = sandbox.start("seq 1000000 1999999; sleep 0.3; seq 9", log_max_bytes=cap)
+    ended = jobs.wait(sandbox, job.id, timeout_s=30)
+    assert ended.log_incomplete
+    data = Path(ended.log_path).read_bytes()
+    assert len(data) == pytest.approx(cap, rel=0.01)
+    assert data.startswith(b"1000000\n1000001\n")
+    assert data.endswith(
+        b"1999998\n1999999\n" + b"".join(b"%d\n" % n for n in range(1, 10))
+    )

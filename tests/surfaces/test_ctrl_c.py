@@ -135,8 +135,8 @@ def test_a_training_that_is_watched_goes_on_too(
     sshd: SshServer, sandbox: Sandbox, git_project: GitProject
 ) -> None:
     set_up(sandbox, git_project)
-    sshd.write_toml(git_project.clone.parent, workspace=sandbox.config.workspace)
-    words = ("train", "--watch", "--command", "echo begun; sleep 60")
+    sshd.write_toml(git_project.clone, workspace=sandbox.config.workspace)
+    words = ("train", "--watch", "--command", "echo be''gun; sleep 60")
     with Terminal(*words, cwd=git_project.clone) as terminal:
         terminal.shows("begun")
         terminal.types(CTRL_C)

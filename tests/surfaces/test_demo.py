@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import processes
@@ -18,7 +18,9 @@ from sandbox_ops.errors import RefusedError
 _TELL = """
 import sys
 from pathlib import Path
+from sandbox_ops.cli.output import accept_any_text
 from sandbox_ops.demo.story import tell
+accept_any_text()  # as the program does
 keep = Path(sys.argv[2]) if sys.argv[2:] else None
 sys.exit(tell(keep, steps=int(sys.argv[1])))
 """
@@ -34,10 +36,12 @@ def scratch(tmp_path: Path) -> Iterator[Path]:
     assert processes.carrying(f"{leftovers.MARK}={folder}") == {}
 
 
-def begin(scratch: Path, *words: str) -> subprocess.Popen[str]:
+def begin(
+    scratch: Path, *words: str, env: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", _TELL, *words],
-        env=os.environ | {"TMPDIR": str(scratch)},
+        env=os.environ | {"TMPDIR": str(scratch), **(env or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -45,8 +49,10 @@ def begin(scratch: Path, *words: str) -> subprocess.Popen[str]:
     )
 
 
-def tell(scratch: Path, *words: str) -> tuple[int, str]:
-    with begin(scratch, *words) as process:
+def tell(
+    scratch: Path, *words: str, env: Mapping[str, str] | None = None
+) -> tuple[int, str]:
+    with begin(scratch, *words, env=env) as process:
         said = process.communicate(timeout=55)[0]
         return process.returncode, said
 
@@ -126,3 +132,53 @@ def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="is not empty"):
         story.tell(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["precious"]
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"GIT_ALLOW_PROTOCOL": "https", "GIT_DIR": "/nowhere", "SSH_HOST": "elsewhere"},
+    ],
+)
+def test_the_demo_works_whatever_the_terminal_and_the_environment(
+    scratch: Path, env: dict[str, str]
+) -> None:
+    code, text = tell(scratch, "30", env=env)
+    assert code == 0, text
+    assert "No process and no file of it is left." in text
+
+
+def test_the_demo_works_where_git_refuses_repositories_that_are_folders(
+    scratch: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "careful"
+    home.mkdir()
+    (home / ".gitconfig").write_text('[protocol "file"]\n\tallow = never\n', "utf-8")
+    system = {"GIT_CONFIG_SYSTEM": str(home / ".gitconfig")}
+    code, text = tell(scratch, "30", env={"HOME": str(home), **system})
+    assert code == 0, text
+
+
+def test_a_demo_without_its_libraries_names_the_one_command_that_installs_them(
+    tmp_path: Path,
+) -> None:
+    """Hidden by a name that is no package, as if they were not installed."""
+    script = (
+        "import sys\n"
+        "sys.modules['asyncssh'] = None\n"
+        "from sandbox_ops.program import main\n"
+        "sys.argv = ['sandbox-ops', 'demo']\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 66
+    assert "the demo needs asyncssh, which is not installed" in done.stderr
+    assert "pip install" in done.stderr
+    assert "[demo]'" in done.stderr

@@ -173,7 +173,7 @@ def test_jobs_shows_the_newest_first_in_columns(
     head, *rows = done.stdout.splitlines()
     assert head.split() == ["ID", "NAME", "STATE", "TIME", "COMMAND"]
     assert rows[0].startswith(f"{second.id} ")
-    assert "failed (exit code 3)" in rows[0]
+    assert "failed (3)" in rows[0]
     assert rows[1].startswith(f"{first.id} ")
     assert rows[1].endswith("echo the first of two")
 
@@ -301,8 +301,8 @@ def test_a_pinned_job_says_so_until_it_is_let_go(
     mark = Path(job.log_path).with_name("pinned")
     pinned = cli("pin", job.id, cwd=place)
     assert pinned.stdout == (
-        f"{job.id} stays, however old it gets: {job.log_path}\n"
-        f"let it go again: sandbox-ops pin {job.id} --off\n"
+        f"{job.id} is kept, however old it gets: {job.log_path}\n"
+        f"undo: sandbox-ops pin {job.id} --off\n"
     )
     assert mark.exists()
     found = answer_of(cli("pin", job.id, "--off", "--json", cwd=place))

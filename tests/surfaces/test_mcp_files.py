@@ -1,5 +1,7 @@
 """remote_file_read against a real sshd, as an agent calls it."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,10 @@ def test_the_next_call_reads_on_where_the_answer_ended(ask: Ask, log: Path) -> N
     assert answer.split("\n")[1] == (
         f'next: remote_file_read(file_path="{log}", offset=2001)'
     )
+    answer, _ = ask("remote_file_read", file_path=str(log), offset=100, limit=3)
+    assert answer.split("\n")[1] == (
+        f'next: remote_file_read(file_path="{log}", offset=103, limit=3)'
+    )
 
 
 def test_a_relative_path_is_refused_with_the_absolute_one(
@@ -68,3 +74,28 @@ def test_no_lines_at_all_cannot_be_asked_for(ask: Ask, log: Path) -> None:
     answer, is_error = ask("remote_file_read", file_path=str(log), limit=0)
     assert is_error
     assert "`limit` must be at least 1" in answer
+
+
+def test_what_is_no_text_is_refused_with_the_call_that_shows_it(
+    ask: Ask, tmp_path: Path
+) -> None:
+    (tmp_path / "it's here").mkdir()
+    (tmp_path / "weights").write_bytes(b"a\0b")
+    answer, _ = ask("remote_file_read", file_path=str(tmp_path / "it's here"))
+    call = re.search(r'remote_bash\(command=(".*")\)$', answer)
+    assert call, answer
+    shown, is_error = ask("remote_bash", command=json.loads(call[1]))
+    assert not is_error
+    assert "total 0" in shown or " ." in shown
+    answer, _ = ask("remote_file_read", file_path=str(tmp_path / "weights"))
+    call = re.search(r'remote_bash\(command=(".*")\)$', answer)
+    assert call, answer
+    shown, _ = ask("remote_bash", command=json.loads(call[1]))
+    assert r"a  \0   b" in shown
+
+
+def test_a_refusal_quotes_no_more_than_a_line_of_what_was_sent(ask: Ask) -> None:
+    for path in ("x" * 100_000, "/" + "x" * 100_000, "/" + "x/" * 1500):
+        answer, is_error = ask("remote_file_read", file_path=path)
+        assert is_error
+        assert len(answer) < 8_000

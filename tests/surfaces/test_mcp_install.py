@@ -5,7 +5,6 @@ import os
 import pty
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from command_line import PROGRAM, cli
 from mcp_server import Wire, wire
 from processes import Child
 
-from sandbox_ops.cli import install_tasks
+from sandbox_ops.cli import entry_edit, install_tasks
 from sandbox_ops.cli.mcp_hosts import HOSTS
 
 FILES = {
@@ -23,7 +22,14 @@ FILES = {
     "cursor": (".cursor/mcp.json", "mcpServers"),
     "vscode": (".vscode/mcp.json", "servers"),
     "gemini": (".gemini/settings.json", "mcpServers"),
+    "opencode": ("opencode.json", "mcp"),
+    "copilot": (".copilot/mcp-config.json", "mcpServers"),
+    "windsurf": (".codeium/windsurf/mcp_config.json", "mcpServers"),
+    "zed": (".config/zed/settings.json", "context_servers"),
+    "cline": (".cline/data/settings/cline_mcp_settings.json", "mcpServers"),
+    "goose": (".config/goose/config.yaml", "extensions"),
 }
+IN_HOME = {"codex", "copilot", "windsurf", "zed", "cline", "goose"}  # by default
 
 
 @pytest.fixture
@@ -44,15 +50,23 @@ def project(tmp_path: Path) -> Path:
 def install(
     *words: str, home: Path, cwd: Path, **env: str
 ) -> subprocess.CompletedProcess[str]:
-    return cli("mcp-install", *words, cwd=cwd, env={"HOME": str(home), **env})
+    return cli(
+        "mcp-install",
+        *words,
+        cwd=cwd,
+        env={"HOME": str(home), "XDG_CONFIG_HOME": "", **env},
+    )
 
 
 def entry(path: Path, key: str) -> dict[str, Any]:
-    raw = path.read_text("utf-8")
-    read = tomllib.loads(raw) if path.suffix == ".toml" else json.loads(raw)
-    found = read[key]["sandbox-ops"]
-    assert isinstance(found, dict)
-    return found
+    file_format = entry_edit.of_file(path.name)
+    return entry_edit.entry(path.read_text("utf-8"), (key, "sandbox-ops"), file_format)
+
+
+def program_of(found: dict[str, Any]) -> str:
+    """What the host starts, by whatever name its settings have for it."""
+    command = found.get("command") or found["cmd"]
+    return str(command[0] if isinstance(command, list) else command)
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -62,11 +76,10 @@ def test_each_host_finds_the_server_in_its_own_file(
     done = install("--host", host, "--yes", home=home, cwd=project)
     assert done.returncode == 0, done
     name, key = FILES[host]
-    path = (home if host == "codex" else project) / name
-    found = entry(path, key)
-    assert Path(found["command"]).name == "sandbox-ops-mcp"
+    path = (home if host in IN_HOME else project) / name
+    assert Path(program_of(entry(path, key))).name == "sandbox-ops-mcp"
     assert str(path) in done.stdout
-    assert "restart" in done.stdout
+    assert "next: " in done.stdout
     assert f"+++ {path}" in done.stdout
     with_it = install("--host", host, "--yes", home=home, cwd=project)
     assert f"{path} has it already" in with_it.stdout
@@ -79,22 +92,22 @@ def test_an_hours_call_survives_or_the_user_is_told(
 ) -> None:
     done = install("--host", host, "--yes", "--json", home=home, cwd=project)
     found = json.loads(done.stdout)
-    patience = {
-        "timeout": found["entry"].get("timeout", 0),
-        "tool_timeout_sec": found["entry"].get("tool_timeout_sec", 0) * 1000,
-    }
+    in_seconds = host in {"codex", "zed", "cline", "goose"}
+    times = [value for name, value in found["entry"].items() if "timeout" in name]
     told = any("run what lasts in the background" in note for note in found["notes"])
-    assert told or max(patience.values()) >= 3_700_000
+    assert told or max(times) * (1000 if in_seconds else 1) >= 3_700_000
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_the_agents_socket_is_handed_on_by_the_host(
+def test_the_agents_socket_is_handed_on_by_the_host_or_the_user_is_told(
     host: str, home: Path, project: Path
 ) -> None:
-    install("--host", host, "--yes", home=home, cwd=project, SSH_AUTH_SOCK="/tmp/a.7")
+    words = ("--host", host, "--yes")
+    done = install(*words, home=home, cwd=project, SSH_AUTH_SOCK="/tmp/a.7")
     name, _ = FILES[host]
-    raw = ((home if host == "codex" else project) / name).read_text("utf-8")
-    assert "SSH_AUTH_SOCK" in raw
+    raw = ((home if host in IN_HOME else project) / name).read_text("utf-8")
+    told = f"{HOSTS[host].title} does not hand SSH_AUTH_SOCK on" in done.stdout
+    assert "SSH_AUTH_SOCK" in raw or told
     assert "/tmp/a.7" not in raw  # another one after the next login
 
 
@@ -171,10 +184,11 @@ def test_without_a_file_the_variables_that_name_the_machine_are_handed_on(
 ) -> None:
     (project / "sandbox.toml").unlink()
     done = install("--host", "codex", "--yes", home=home, cwd=project)
-    assert "no machine is configured here" in done.stdout
-    install("--host", "codex", "--yes", home=home, cwd=project, SSH_HOST="gpu7")
+    assert "each project's sandbox.toml says which machine is used" in done.stdout
+    env = {"SSH_HOST": "gpu7", "SSH_KEY_PATH": "/home/me/key"}
+    install("--host", "codex", "--yes", home=home, cwd=project, **env)
     found = entry(home / ".codex/config.toml", "mcp_servers")
-    assert found["env"] == {"SSH_HOST": "gpu7"}
+    assert found["env"] == env
     assert found["env_vars"] == ["SSH_AUTH_SOCK"]
 
 
@@ -198,8 +212,8 @@ def test_words_that_make_no_sense_are_refused(
 @pytest.mark.parametrize(
     ("host", "name", "text"),
     [
-        ("vscode", ".vscode/mcp.json", '{\n  // mine\n  "servers": {}\n}\n'),
-        ("claude", ".mcp.json", '{"mcpServers": []}'),
+        ("vscode", ".vscode/mcp.json", '{\n  "servers": {}\n'),
+        ("claude", ".mcp.json", '{"mcpServers": [1]}'),
     ],
 )
 def test_a_file_that_cannot_be_edited_is_left_and_the_lines_to_paste_are_told(
@@ -224,6 +238,83 @@ def test_an_entry_that_is_reached_by_its_address_is_not_mixed_with_ours(
     assert done.returncode == 75
     assert "http://127.0.0.1:8931/mcp" in done.stderr
     assert (project / ".mcp.json").read_text("utf-8") == old
+
+
+def test_comments_of_the_file_stay(home: Path, project: Path) -> None:
+    path = project / ".vscode/mcp.json"
+    path.parent.mkdir()
+    path.write_text('{\n  // mine\n  "servers": {}, // none yet\n}\n', "utf-8")
+    done = install("--host", "vscode", "--yes", home=home, cwd=project)
+    assert done.returncode == 0, done
+    assert "// mine\n" in path.read_text("utf-8")
+    assert "// none yet\n" in path.read_text("utf-8")
+    assert entry(path, "servers")["type"] == "stdio"
+
+
+def test_a_projects_file_names_no_path_and_no_key_of_this_computer(
+    home: Path, project: Path
+) -> None:
+    (project / "sandbox.toml").unlink()
+    env = {"SSH_HOST": "gpu7", "SSH_KEY_PATH": "/home/me/key"}
+    words = ("--host", "claude", "--yes")
+    done = install(*words, home=home, cwd=project, **env, PATH="/usr/bin:/bin")
+    found = entry(project / ".mcp.json", "mcpServers")
+    assert found["command"] == "sandbox-ops-mcp"
+    assert found["env"]["SSH_HOST"] == "gpu7"
+    assert "/" not in json.dumps({**found, "env": {"SSH_HOST": "gpu7"}})
+    assert "SSH_KEY_PATH is a path of this computer" in done.stdout
+    assert "sandbox-ops-mcp is not on the PATH here" in done.stdout
+    assert "/home/me/key" not in (project / ".mcp.json").read_text("utf-8")
+
+
+def test_the_users_file_says_nothing_of_the_project_around(
+    home: Path, project: Path
+) -> None:
+    words = ("--host", "claude", "--scope", "user", "--yes")
+    done = install(*words, home=home, cwd=project)
+    found = entry(home / ".claude.json", "mcpServers")
+    assert set(found["env"]) == {"SSH_AUTH_SOCK"}
+    assert "asks once whether the server may be used" not in done.stdout
+    assert str(project) not in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("host", "variable", "value", "name"),
+    [
+        ("claude", "CLAUDE_CONFIG_DIR", "claude", "claude/.claude.json"),
+        ("codex", "CODEX_HOME", "codex", "codex/config.toml"),
+        ("copilot", "COPILOT_HOME", "copilot", "copilot/mcp-config.json"),
+        ("cline", "CLINE_MCP_SETTINGS_PATH", "cline.json", "cline.json"),
+        ("zed", "XDG_CONFIG_HOME", "configs", "configs/zed/settings.json"),
+    ],
+)
+def test_a_variable_that_moves_the_users_file_is_honoured(
+    host: str, variable: str, value: str, name: str, home: Path, project: Path
+) -> None:
+    env = {variable: str(home / value)}
+    words = ("--host", host, "--scope", "user", "--yes")
+    assert install(*words, home=home, cwd=project, **env).returncode == 0
+    assert entry(home / name, HOSTS[host].key)
+
+
+def test_a_host_without_files_of_a_project_refuses_that_scope(
+    home: Path, project: Path
+) -> None:
+    words = ("--host", "zed", "--scope", "project", "--yes")
+    done = install(*words, home=home, cwd=project)
+    assert done.returncode == 2
+    assert "mcp-install --host zed --scope user" in done.stderr
+
+
+def test_an_existing_file_with_comments_in_its_name_is_taken(
+    home: Path, project: Path
+) -> None:
+    (project / "opencode.jsonc").write_text("// mine\n{}\n", "utf-8")
+    install("--host", "opencode", "--yes", home=home, cwd=project)
+    found = entry(project / "opencode.jsonc", "mcp")
+    assert Path(found["command"][0]).name == "sandbox-ops-mcp"
+    assert found["environment"] == {"SSH_AUTH_SOCK": "{env:SSH_AUTH_SOCK}"}
+    assert not (project / "opencode.json").exists()
 
 
 def test_a_link_to_the_file_stays_a_link(home: Path, project: Path) -> None:

@@ -128,8 +128,13 @@ def test_it_ends_when_nobody_reads_its_answers(tmp_path: Path) -> None:
         assert server.process.wait(5) == 0
 
 
+def nobody(folder: Path) -> dict[str, str]:
+    """Return the variables of a user who has configured no machine."""
+    return {"XDG_CONFIG_HOME": str(folder / "config")}
+
+
 def test_what_was_asked_before_the_end_of_stdin_is_answered(tmp_path: Path) -> None:
-    with wire({}, tmp_path) as server:
+    with wire(nobody(tmp_path), tmp_path) as server:
         server.begin()
         server.send("tools/list", 2)
         server.call(3, "remote_bash", command="true")
@@ -153,7 +158,7 @@ def test_nothing_but_the_protocol_reaches_stdout(tmp_path: Path) -> None:
         "d.settings = loud\n",
         "utf-8",
     )
-    with wire({"PYTHONPATH": str(tmp_path)}, tmp_path) as server:
+    with wire(nobody(tmp_path) | {"PYTHONPATH": str(tmp_path)}, tmp_path) as server:
         server.begin()
         server.call(2, "remote_bash", command="true")
         assert server.answer(2)["result"]["isError"]
@@ -191,7 +196,7 @@ def test_help_is_there_without_the_protocol_library(tmp_path: Path) -> None:
 
 def test_what_happens_is_logged_to_a_file_on_request(tmp_path: Path) -> None:
     path = tmp_path / "server.log"
-    with wire({}, tmp_path, "--log-file", str(path)) as server:
+    with wire(nobody(tmp_path), tmp_path, "--log-file", str(path)) as server:
         server.begin()
         server.call(2, "remote_bash", command="true")
         server.answer(2)
@@ -201,8 +206,9 @@ def test_what_happens_is_logged_to_a_file_on_request(tmp_path: Path) -> None:
 
 
 def test_a_log_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "absent/server.log"
     done = subprocess.run(
-        [*COMMAND, "--log-file", "/nowhere/x.log"],
+        [*COMMAND, "--log-file", str(path)],
         capture_output=True,
         text=True,
         check=False,
@@ -210,7 +216,7 @@ def test_a_log_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stderr == (
-        "sandbox-ops-mcp: cannot log to /nowhere/x.log: No such file or directory\n"
+        f"sandbox-ops-mcp: cannot log to {path}: No such file or directory\n"
     )
 
 

@@ -5,24 +5,25 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import INV, PROGRAM, cli
 from processes import Child
 
 VERBS = {
-    "allow", "demo", "doctor", "fetch", "jobs", "logs", "monitor", "mcp-install", "pin", "reset", "run",
+    "allow", "completion", "demo", "doctor", "fetch", "jobs", "logs", "monitor", "mcp-install", "pin", "reset", "run",
     "setup", "shell", "stop", "sync", "train", "trust",
 }  # fmt: skip
 REPOSITORY = Path(__file__).parents[2]
 
 
-def error_of(stdout: str) -> dict[str, str]:
+def error_of(stdout: str) -> dict[str, Any]:
     """The error in what must be exactly one JSON object."""
     assert stdout.count("\n") == 1
     found = json.loads(stdout)
     assert list(found) == ["error"]
-    assert list(found["error"]) == ["kind", "message", "hint"]
+    assert list(found["error"]) == ["kind", "message", "hint", "next"]
     return dict(found["error"])
 
 
@@ -182,21 +183,13 @@ def test_the_list_of_the_verbs_loads_none_of_their_work(tmp_path: Path) -> None:
     assert not loaded & {f"sandbox_ops.{name}" for name in work}
 
 
-def test_the_completion_script_calls_us_and_gets_candidates(tmp_path: Path) -> None:
-    script = cli("--print-completion-script", "bash", cwd=tmp_path)
-    assert "sandbox-ops --complete -- " in script.stdout
-    verbs = cli("--complete", "--", "sandbox-ops", cwd=tmp_path)
-    assert set(verbs.stdout.split()) == VERBS
-    options = cli("--complete", "--", "sandbox-ops logs remote-1 --", cwd=tmp_path)
-    assert {"--follow", "--filter", "--json"} <= set(options.stdout.split())
-    half = cli("--complete", "--", "sandbox-ops run -- 'half", cwd=tmp_path)
-    assert (half.returncode, half.stderr) == (0, "")
-
-
-def test_an_unknown_shell_is_a_usage_error(tmp_path: Path) -> None:
-    done = cli("--print-completion-script", "tcsh", cwd=tmp_path)
-    assert done.returncode == 2
-    assert 'error: Completion for shell "tcsh" not supported' in done.stderr
+def test_next_steps_are_values_beside_the_hint(tmp_path: Path) -> None:
+    error = error_of(cli("logs", "--json", cwd=tmp_path).stdout)
+    assert error["next"] == [
+        {"verb": "logs", "arguments": {"job": "remote-1"}},
+        {"verb": "jobs", "arguments": {}},
+    ]
+    assert "sandbox-ops logs remote-1" in error["hint"]
 
 
 def test_an_unknown_list_format_is_a_usage_error(tmp_path: Path) -> None:
@@ -228,7 +221,7 @@ def test_a_bug_of_ours_is_internal_with_a_traceback(tmp_path: Path) -> None:
         "def broken(context, *, sandbox='', json=False):\n"
         "    'Break.'\n"
         "    raise ValueError('a bug')\n"
-        "program.ns = Collection(verb()(broken))\n"
+        "program.ns = Collection(verb('reads')(broken))\n"
         "sys.argv = ['sandbox-ops', 'broken', '--json']\n"
         "program.main()\n"
     )
@@ -244,6 +237,7 @@ def test_a_bug_of_ours_is_internal_with_a_traceback(tmp_path: Path) -> None:
         "kind": "internal",
         "message": "ValueError: a bug",
         "hint": "this is a bug of sandbox-ops: report it with the traceback above",
+        "next": [],
     }
     assert done.stderr.startswith("Traceback (most recent call last):")
     assert "error: ValueError: a bug\nhint: " in done.stderr

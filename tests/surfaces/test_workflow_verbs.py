@@ -181,7 +181,8 @@ def test_an_unknown_host_key_is_trusted_by_its_fingerprint_only(
     server.known_hosts.write_text("")
     refused = cli("trust", cwd=tmp_path)
     assert refused.returncode == 75
-    command = refused.stderr.splitlines()[-1].split()
+    *_, hint = refused.stderr.partition("sandbox-ops trust")
+    command = ["sandbox-ops", "trust", *hint.split()]
     assert command[:5] == ["sandbox-ops", "trust", "--sandbox", "test", "--fingerprint"]
     wrong = cli("trust", "--fingerprint", "SHA256:wrong", "--json", cwd=tmp_path)
     assert (wrong.returncode, server.known_hosts.read_text()) == (255, "")

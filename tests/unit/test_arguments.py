@@ -68,7 +68,7 @@ def test_a_verb_that_needs_a_job_says_how_to_name_one() -> None:
         option_values.needed("", "stop")
     assert str(caught.value) == (
         "`stop` needs a job\n"
-        "for example: sandbox-ops stop remote-1   (sandbox-ops jobs lists them)"
+        "For example: sandbox-ops stop remote-1\nThey are listed by: sandbox-ops jobs"
     )
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import shlex
 
 import pytest
@@ -57,11 +58,21 @@ def read(line: str) -> list[str]:
         ("train --set a=1 --set b=2", ["train", "--set", "a=1", "--set", "b=2"]),
         ("--list", ["--list"]),
         ("--list-format json --list", ["--list-format", "json", "--list"]),
-        ("--complete -- sandbox-ops l", ["--complete", "--", "sandbox-ops", "l"]),
     ],
 )
 def test_words_become_those_that_invoke_can_read(line: str, words: list[str]) -> None:
     assert read(line) == words
+
+
+@pytest.mark.parametrize("verb", ["run", "train"])
+def test_a_command_without_dashes_is_told_where_they_belong(verb: str) -> None:
+    grammar = dataclasses.replace(
+        GRAMMAR, verbs={**GRAMMAR.verbs, "run": Options(name="run", rest="--command")}
+    )
+    with pytest.raises(UsageError) as caught:
+        rewrite([verb, "echo", "a  b"], grammar)
+    assert caught.value.message == f"`{verb}` takes a command after `--`, not `echo`"
+    assert caught.value.hint == f"Write: sandbox-ops {verb} -- echo 'a  b'"
 
 
 @pytest.mark.parametrize(
@@ -147,7 +158,7 @@ def test_any_line_is_read_or_refused(words: list[str]) -> None:
         (
             "train --",
             "there is no command after `train --`",
-            "for example: sandbox-ops train -- nvidia-smi -L",
+            "For example: sandbox-ops train -- nvidia-smi -L",
         ),
         (
             "train --command a -- b",

@@ -119,10 +119,15 @@ def test_one_that_begins_at_a_place_hears_what_comes_after_it() -> None:
     assert bytes(heard) == b"ef"
 
 
-def test_a_file_that_our_own_limit_cut_is_not_told_again() -> None:
+def test_of_a_file_that_outgrew_its_limit_the_end_is_told_and_nothing_again() -> None:
     heard, restarts = bytearray(), []
     collector = Collector(8, heard.extend, on_restart=lambda: restarts.append(1))
-    follow(collector, b"x" * 1000)
-    asked = collector.next_range(ended=False)
-    collector.take(serve(b"x" * 900, asked), ended=False, cut_by_us=True)
-    assert (len(heard), restarts, collector.truncated) == (1000, [], True)
+    begin = b"".join(b"%07d\n" % n for n in range(1000))
+    follow(collector, begin)
+    end = b"".join(b"%07d\n" % n for n in range(700, 2000))
+    cut = begin[:1600] + end  # what was between is gone
+    for _ in range(3):
+        asked = collector.next_range(ended=True)
+        collector.take(serve(cut, asked), ended=True, cut_by_us=True)
+    assert bytes(heard) == begin + end[300 * 8 :]
+    assert (collector.done, collector.truncated, restarts) == (True, True, [])

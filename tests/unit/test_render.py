@@ -116,7 +116,9 @@ def test_the_other_ends_of_a_command_are_told_apart() -> None:
         signal="KILL",
         signal_certain=True,
     )
-    assert formatting.end_lines(killed) == ("remote-2 failed (signal KILL)",)
+    assert formatting.end_lines(killed) == (
+        "remote-2 failed (signal KILL: often out of memory)",
+    )
     late = ended(EndKind.TIMED_OUT, state=JobState.TIMED_OUT, exit_code=124)
     assert formatting.end_lines(late) == (
         "remote-2 timed out; no process of it can be found any more",

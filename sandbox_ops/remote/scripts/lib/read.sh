@@ -16,7 +16,7 @@ read_opened() {
   shift
   set -- "$FILE" "$@"
   if [ -z "$5" ] && head -c 8192 "$1" | tr -dc '\000' | grep -q ''; then
-    answer_error refused "$_named is a binary file ($SIZE bytes)"
+    answer_error "refused binary" "$_named is a binary file ($SIZE bytes)"
     [ -z "$COPY" ] || rm -f "$COPY"
     return
   fi
@@ -105,7 +105,7 @@ the nearest directory that exists is ${_up:-/}"
     fi
     return 1
   fi
-  [ ! -d "$1" ] || { answer_error refused "$1 is a directory"; return 1; }
+  [ ! -d "$1" ] || { answer_error "refused directory" "$1 is a directory"; return 1; }
   [ -f "$1" ] || { answer_error refused "$1 is not a regular file (a pipe, a socket or a device)"; return 1; }
   [ -r "$1" ] || { answer_error denied "cannot read $1: permission denied"; return 1; }
 }
@@ -151,7 +151,7 @@ may_read() {
   set +f
   unset IFS
   [ -n "$_why" ] || return 0
-  answer_error denied "$1 is not to be read${REAL:+, which is $REAL}: $_why" policy
+  answer_error "denied policy" "$1 is not to be read${REAL:+, which is $REAL}: $_why"
   return 1
 }
 

@@ -105,11 +105,12 @@ trailer() {
   printf '\n%s %s\n' "$NONCE" "$1"
 }
 
-# answer_error KIND MESSAGE [HINT]: the answer is that error; kinds as in errors.py, and HINT
-# a word of machine_errors.py, where the words of the hints are
+# answer_error KIND MESSAGE: the answer is that error; kinds as in errors.py, with a word for
+# the case behind it where there is more to say of it ("refused directory"): the words of
+# hints are in machine_errors.py
 answer_error() {
   printf '%s' "$2"
-  trailer "error $1 ${3-}"
+  trailer "error $1"
 }
 
 # do_pin REFERENCE YES: whether its record stays whatever its age (1) or not (0)

@@ -1,5 +1,6 @@
 """One entry set in a file of somebody else's: all the rest stays as it was written."""
 
+import difflib
 import json
 import tomllib
 from typing import Any
@@ -8,7 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox_ops.cli.config_edit import json_entry, json_with, toml_entry, toml_with
+from sandbox_ops.cli import entry_edit
+
+JSON_FILE, TOML_FILE, YAML_FILE = map(
+    entry_edit.of_file, ("mcp.json", "config.toml", "config.yaml")
+)
+
+
+def json_with(text: str, path: tuple[str, ...], value: dict[str, Any]) -> str:
+    return entry_edit.edited(text, path, value, JSON_FILE)
+
+
+def toml_with(text: str, path: tuple[str, ...], value: dict[str, Any]) -> str:
+    return entry_edit.edited(text, path, value, TOML_FILE)
+
+
+def yaml_with(text: str, path: tuple[str, ...], value: dict[str, Any]) -> str:
+    return entry_edit.edited(text, path, value, YAML_FILE)
+
 
 PATH = ("mcpServers", "ours")
 VALUE = {"command": "x", "args": ["--a", "ü"], "env": {"A": "1"}}
@@ -37,7 +55,7 @@ def test_an_old_entry_is_replaced_in_its_place() -> None:
     once = json_with(SPACED, PATH, {"command": "old"})
     twice = json_with(once, PATH, VALUE)
     assert twice == json_with(SPACED, PATH, VALUE)
-    assert json_entry(twice, PATH) == VALUE
+    assert entry_edit.entry(twice, PATH, JSON_FILE) == VALUE
 
 
 @pytest.mark.parametrize(
@@ -56,11 +74,42 @@ def test_the_entry_finds_its_place_in_any_object(text: str, after: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["[1]", "{", '{"m": [1]}', '{"m": {"o": 1}}', '// why\n{"a": 1}', "nonsense"],
+    ["[1]", "{", '{"m": [1]}', '{"m": {"o": 1}}', "/* open\n{}", "nonsense"],
 )
-def test_what_is_no_plain_json_object_is_refused(text: str) -> None:
-    with pytest.raises((ValueError, IndexError)):
+def test_what_is_no_json_object_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
         json_with(text, ("m", "o"), {})
+
+
+COMMENTED = """\
+// Settings of mine, "quoted" and { braced }
+{
+  "theme": "http://one", // dark, not light
+  "m": {
+    /* first, of mine */
+    "a": {"command": "x",}, // trailing commas
+  },
+  "list": [1, 2, /* three */ 3,],
+}
+"""
+
+
+@pytest.mark.parametrize("path", [("m", "o"), ("n", "o")])
+def test_comments_and_trailing_commas_stay_where_they_are(
+    path: tuple[str, str],
+) -> None:
+    after = json_with(COMMENTED, path, VALUE)
+    changes = difflib.ndiff(COMMENTED.splitlines(), after.splitlines())
+    assert not [line for line in changes if line.startswith("- ")]
+    assert entry_edit.entry(after, path, JSON_FILE) == VALUE
+    assert json_with(after, path, VALUE) == after
+
+
+def test_comments_in_our_own_old_entry_go_with_it() -> None:
+    old = '{"m": {\n  // ours\n  "o": {"a": 1 /* old */}}} // end'
+    assert json_with(old, ("m", "o"), {"b": 2}) == (
+        '{"m": {\n  // ours\n  "o": {\n      "b": 2\n    }}} // end'
+    )
 
 
 JSON = st.recursive(
@@ -101,7 +150,7 @@ TABLE = ("mcp_servers", "sandbox-ops")
 def test_a_new_table_is_appended_and_nothing_else_changes() -> None:
     after = toml_with(TOML, TABLE, VALUE)
     assert after.startswith(TOML)
-    assert toml_entry(after, TABLE) == VALUE
+    assert entry_edit.entry(after, TABLE, TOML_FILE) == VALUE
     assert after.endswith('\n[mcp_servers.sandbox-ops.env]\nA = "1"\n')
 
 
@@ -125,12 +174,62 @@ def test_an_old_table_is_replaced_with_its_children(header: str) -> None:
         'mcp_servers = { other = { command = "y" } }\n',
         'mcp_servers.sandbox-ops.command = "x"\n',
         'x = """\n[mcp_servers.sandbox-ops]\n"""\n',
-        "nonsense",
     ],
 )
-def test_toml_that_cannot_be_edited_safely_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"safely|Expected|expected|Invalid"):
+def test_toml_of_any_style_gets_the_entry(text: str) -> None:
+    after = toml_with(text, TABLE, VALUE)
+    assert entry_edit.entry(after, TABLE, TOML_FILE) == VALUE
+
+
+@pytest.mark.parametrize(
+    "text", ["nonsense", "mcp_servers = 1", "mcp_servers = []\n[["]
+)
+def test_toml_that_holds_no_such_table_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"table|xpected|Invalid"):
         toml_with(text, TABLE, VALUE)
+
+
+def test_a_comment_on_our_table_and_what_is_right_already_stay() -> None:
+    old = '[mcp_servers.sandbox-ops] # mine\ncommand = "x" # why\nargs = []\n'
+    after = toml_with(old, TABLE, VALUE)
+    assert after.startswith('[mcp_servers.sandbox-ops] # mine\ncommand = "x" # why\n')
+
+
+YAML = """\
+# Goose, as I like it
+GOOSE_PROVIDER: anthropic   # mine
+extensions:
+  developer:
+    enabled: true
+    args:
+{lists}- "a"
+{lists}- b
+"""
+
+
+@pytest.mark.parametrize("lists", ["    ", "      "])
+def test_yaml_keeps_its_lines_and_its_layout(lists: str) -> None:
+    before = YAML.format(lists=lists)
+    after = yaml_with(before, ("extensions", "sandbox-ops"), VALUE)
+    assert after.startswith(before)
+    assert f"    args:\n{lists}- --a\n" in after
+
+
+def test_yaml_whose_layout_would_change_is_refused() -> None:
+    with pytest.raises(ValueError, match="cannot be edited safely"):
+        yaml_with("a:    {b:   1}\n", ("extensions", "sandbox-ops"), VALUE)
+
+
+@pytest.mark.parametrize("text", ["- a\n", "extensions: [1]\n", "a: [\n"])
+def test_yaml_that_holds_no_such_table_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        yaml_with(text, ("extensions", "sandbox-ops"), VALUE)
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n"])
+def test_an_empty_yaml_file_gets_the_entry_alone(text: str) -> None:
+    after = yaml_with(text, ("extensions", "o"), {"cmd": "x"})
+    assert after == f"{text}extensions:\n  o:\n    cmd: x\n"
 
 
 def test_an_empty_file_becomes_the_table_alone() -> None:
