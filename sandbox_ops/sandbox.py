@@ -158,6 +158,7 @@ class Sandbox:
 
         A cancel lets it finish: half a step of git is worth less than a whole one.
         """
+        self._check(f"script {name}")
         shown = f"{name}.sh {scripts.words(*arguments)}"
         options.setdefault("description", name.replace("_", " "))
         text = scripts.script(name, *arguments)
@@ -245,7 +246,7 @@ class Sandbox:
         if verb == "pin":
             self._check("pin")
         elif verb in _READING:
-            arguments = (*arguments, *self._readable)
+            arguments = (*arguments, *self.readable)
         reply = self._stack.workers.submit(verb, arguments, answer_s=answer_s).result()
         error = job_replies.error(reply)
         if error is not None:
@@ -253,8 +254,11 @@ class Sandbox:
         return reply
 
     @property
-    def _readable(self) -> tuple[str, str]:
-        """What may be read there, as the machine holds the opened file against it."""
+    def readable(self) -> tuple[str, str]:
+        """What may be read there: roots and denied patterns, one a line.
+
+        For our own scripts, which hold the file that they opened against it.
+        """
         return "\n".join(self.config.read_roots), "\n".join(self.config.deny_read)
 
     @property

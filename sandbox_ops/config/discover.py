@@ -23,6 +23,7 @@ from sandbox_ops.config import (
     from_registration,
     from_toml,
     project_name,
+    secret_values,
 )
 from sandbox_ops.errors import ConfigError, NextStep, RefusedError
 from sandbox_ops.models import Project, SandboxConfig
@@ -177,6 +178,12 @@ def settings(cwd: Path, environ: Mapping[str, str]) -> Settings:
         environ, ssh_names=alone, folder=str(cwd), home=str(home)
     )
     ssh_layers = (*registered, *variables[:-1])
+    said = [layer.secrets for layer in (user_layer, *ssh_layers, *variables)]
+    secret_values.protect(
+        tuple(each["secrets"] for each in said if "secrets" in each),
+        tuple(each["secret_files"] for each in said if "secret_files" in each),
+        environ,
+    )
     described = [str(own)] * bool(user_layer.sandboxes) + [str(file)] * (not alone)
     place = f"{file} describes none" if file else f"no {_FILE} in {cwd} or above it"
     return Settings(

@@ -89,6 +89,26 @@ KEYS: tuple[Key, ...] = (
         help="The sandbox that is used when none is named.",
     ),
     Key(
+        path="secrets",
+        variable="SANDBOX_OPS_SECRETS",
+        kind=tuple,
+        expects="a list of names of environment variables",
+        example='["WANDB_API_KEY"]',
+        check=value_checks.variable_name,
+        help="Variables whose values are never shown.",
+        user_only=True,
+    ),
+    Key(
+        path="secret_files",
+        variable="SANDBOX_OPS_SECRET_FILES",
+        kind=tuple,
+        expects="a list of paths of files of NAME=VALUE lines",
+        example='["~/.config/training.env"]',
+        check=value_checks.one_line,
+        help="Files whose values are never shown.",
+        user_only=True,
+    ),
+    Key(
         path="sandboxes.NAME.host",
         variable="SANDBOX_OPS_HOST",
         kind=str,
@@ -262,6 +282,7 @@ KEYS: tuple[Key, ...] = (
     ),
 )
 
+SECRETS = ("secrets", "secret_files")
 BY_PATH: dict[str, Key] = {key.path: key for key in KEYS}
 
 # The names of the original guide. They make a sandbox where no file describes one.

@@ -84,12 +84,14 @@ class Layer:
         default: The default sandbox's name.
         machine: What it says of the default sandbox without naming it.
         sandboxes: What it says of sandboxes by name.
+        secrets: What it says of what is never shown: `secrets` and `secret_files`.
     """
 
     default: SettingValue | None = None
     machine: Mapping[str, SettingValue] = field(default_factory=dict)
     sandboxes: Mapping[str, Mapping[str, SettingValue]] = field(default_factory=dict)
     project: Mapping[str, SettingValue] = field(default_factory=dict)
+    secrets: Mapping[str, SettingValue] = field(default_factory=dict)
 
 
 ENVIRONMENT = "environment variable"
@@ -111,7 +113,7 @@ def not_for_projects(setting: SettingValue, key: Key, user_file: str) -> ConfigE
     return ConfigError(
         f"{setting.where} is not for a project to say: it touches this computer, or says what may be done",
         f"Move it to your own {user_file or '~/.config/sandbox-ops/config.toml'}, below "
-        f"[sandboxes.NAME], or set it in the environment: {key.variable}",
+        f"{'[sandboxes.NAME], ' if 'NAME' in key.path else 'no table, '}or set it in the environment: {key.variable}",
     )
 
 

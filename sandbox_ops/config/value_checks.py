@@ -92,6 +92,13 @@ def workspace(value: str) -> str:
     return value.rstrip("/") or "/"
 
 
+def variable_name(value: str) -> str:
+    """Check the name of an environment variable."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        raise ValueError("is not the name of a variable")
+    return value
+
+
 def mode(value: str) -> str:
     """Check a mode; the refusal needs no words, for those there are are expected."""
     if value not in policy.MODES:

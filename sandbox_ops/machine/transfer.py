@@ -22,8 +22,7 @@ from sandbox_ops.errors import (
 )
 from sandbox_ops.links import Link, LinkEnd, LinkError, SessionLimitError
 from sandbox_ops.models import RemoteFile
-from sandbox_ops.remote import scripts
-from sandbox_ops.remote.machine_errors import machine_error
+from sandbox_ops.remote import machine_errors, scripts
 from sandbox_ops.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -140,7 +139,7 @@ def _receive(
     try:
         with _opened(part, size_bytes) as file, _session(sandbox) as link:
             have = os.fstat(file.fileno()).st_size
-            words = (mark, str(have), str(size_bytes), remote)
+            words = (mark, str(have), str(size_bytes), remote, *sandbox.readable)
             link.send(scripts.streamed("file_send", *words))
             digest = hashlib.file_digest(file, "sha256")  # and so to its end
             data = _after_mark(link, mark)
@@ -218,6 +217,10 @@ def _after_mark(link: Link, mark: str) -> bytes:
     seen = b""
     line = f"\n{mark}\n".encode()
     while line not in seen:
+        if f"\n{mark} denied\n".encode() in seen:
+            raise DeniedError(
+                "the file is not to be read", machine_errors.hint("policy")
+            )
         _refuse_endless(seen)
         piece = link.receive(_STALL_S, _CHUNK_BYTES)
         if not piece and link.end() is LinkEnd.DIED:
@@ -325,7 +328,7 @@ def _refuse(answer: bytes) -> None:
     """Raise the error that a script answered with, if it did."""
     if answer.startswith(b"error="):
         kind, _, message = answer[6:].decode(errors="replace").strip().partition(" ")
-        raise machine_error(kind, message)
+        raise machine_errors.machine_error(kind, message)
 
 
 def sha256(path: Path) -> str:

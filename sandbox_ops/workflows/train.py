@@ -63,6 +63,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     time_s: float | None = None,
     gpus: int | None = None,
     force: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
     cancel: CancelToken | None = None,
 ) -> TrainReport:
     """Start a training in the background and return it at once.
@@ -76,6 +77,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         time_s: The job's deadline.
         gpus: How many free GPUs it takes; None: one, where the machine has any.
         force: Objections that only warn, by their names.
+        env: Variables for it; their values are in no argument list, record or log.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
@@ -107,6 +109,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         settings=settings or {},
         machine=sandbox.config.label,
         gpus=chosen,
+        env_names=tuple(env or ()),
     )
     patch = repo.patch(sandbox, tree.path) if tree.edits else None
     job = sandbox.start(
@@ -114,6 +117,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         name=name,
         description=f"train {project.name}",
         cwd=tree.path,
+        env=env,
         timeout_s=time_s,
         unique_name="same-name" not in force,
         gpus=[gpu.index for gpu in chosen],
