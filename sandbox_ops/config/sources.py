@@ -109,11 +109,13 @@ def wrong_value(
 
 
 def not_for_projects(setting: SettingValue, key: Key, user_file: str) -> ConfigError:
-    """Return the error for a key that touches this computer, set by a project."""
+    """Return the error for a key that is the user's alone, set by a project."""
+    why = "it touches this computer" if key.is_path else "only you may say it"
+    table = "below [sandboxes.NAME]" if "NAME" in key.path else "at the top"
     return ConfigError(
-        f"{setting.where} is not for a project to say: it touches this computer, or says what may be done",
-        f"Move it to your own {user_file or '~/.config/sandbox-ops/config.toml'}, below "
-        f"{'[sandboxes.NAME], ' if 'NAME' in key.path else 'no table, '}or set it in the environment: {key.variable}",
+        f"{setting.where} is not for a project to say: {why}",
+        f"Move it to your own {user_file or '~/.config/sandbox-ops/config.toml'}, "
+        f"{table}, or set it in the environment: {key.variable}",
     )
 
 
