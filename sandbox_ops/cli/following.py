@@ -138,7 +138,7 @@ def command(
     *,
     cwd: str,
     timeout_s: float | None,
-    env: Mapping[str, str],
+    env: "Mapping[str, str]",
     quiet: bool,
     raw: bool = False,
 ) -> Answer:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference" / "attacks.md"
+SECRETS_PAGE = ROOT / "docs" / "reference" / "secrets.md"
 FOLDERS = ("unit", "integration", "surfaces")
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -43,6 +44,29 @@ def guard(attack: str, outcome: str) -> Callable[[F], F]:
     return mark
 
 
+_SECRETS_HEAD = """\
+# Where forty secrets end
+
+Twenty values of variables that the user names (`secrets`), ten of a file (`secret_files`) and ten
+tokens of known kinds are printed by a job, stand in its command and in names of files, and are
+asked for. Each way out was tried by
+[test_no_secret_leaves_by_any_way](../../tests/surfaces/test_secrets.py); this page was written from
+the test by `python tests/support/guards.py`. No way shows one of them; what stands in their place
+is counted. The log on the machine holds what the command wrote.
+
+| way out | secrets shown | masks shown, at least |
+|---|---|---|
+"""
+
+
+def secrets_page() -> str:
+    """Return the page about the ways out of a secret."""
+    ways = importlib.import_module("surfaces.test_secrets").WAYS
+    return _SECRETS_HEAD + "".join(
+        f"| {way} | 0 of 40 | {least} |\n" for way, (least, _) in ways.items()
+    )
+
+
 def page() -> str:
     """Return the page as the tests have it now."""
     lines = []
@@ -65,6 +89,7 @@ def page() -> str:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT / "tests"))
-    from guards import page as its_page  # the module that the tests mark
+    import guards  # the module that the tests mark
 
-    PAGE.write_text(its_page(), "utf-8")
+    PAGE.write_text(guards.page(), "utf-8")
+    SECRETS_PAGE.write_text(guards.secrets_page(), "utf-8")
