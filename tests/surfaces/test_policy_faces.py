@@ -69,11 +69,10 @@ def test_only_tools_that_the_mode_allows_are_offered(
 def test_a_hidden_tool_is_refused_too(folder: Path, sshd: SshServer) -> None:
     with in_mode(folder, sshd, "read-only") as machines:
         ask = asker(machines, "auto", ("remote", "workflow"))
-        for tool, arguments in {
-            "remote_bash": {"command": "true"},
-            "remote_stop": {"bash_id": "1", "confirm": True},
-        }.items():
-            said, is_error = ask(tool, **arguments)
+        for said, is_error in (
+            ask("remote_bash", command="true"),
+            ask("remote_stop", bash_id="1", confirm=True),
+        ):
             assert is_error
             assert "test is in read-only mode" in said
             assert "`sandboxes.test.mode`" in said
@@ -107,7 +106,7 @@ def test_another_name_for_the_machine_does_not_loosen_its_mode(
 
 
 def test_the_audit_log_says_who_did_what(folder: Path) -> None:
-    assert cli("run", "--", "exit 3", cwd=folder).returncode == 3
+    assert cli("run", "--command", "exit 3", cwd=folder).returncode == 3
     with Sandboxes(folder, dict(os.environ)) as machines:
         acts.identify("mcp")
         try:
@@ -149,7 +148,7 @@ def test_a_changed_log_is_told(folder: Path) -> None:
 def test_without_a_log_the_command_goes_on_with_one_warning(folder: Path) -> None:
     state = Path(os.environ["XDG_STATE_HOME"])
     state.write_text("no folder")
-    done = cli("run", "--", "echo on", cwd=folder)
+    done = cli("run", "--command", "echo on", cwd=folder)
     assert (done.returncode, done.stdout) == (0, "on\n")
     assert done.stderr.count("cannot be written") == 1
     stopped = cli("stop", "1", cwd=folder)
