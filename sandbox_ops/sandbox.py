@@ -21,7 +21,7 @@ from sandbox_ops.links import Links
 from sandbox_ops.models import CommandResult, Job, JobState, Project, SandboxConfig
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.options import CommandOptions, JobOptions
-from sandbox_ops.remote import job_replies, scripts
+from sandbox_ops.remote import job_replies, scripts, this_user
 from sandbox_ops.remote.follower import Watch
 from sandbox_ops.remote.pool import ANSWER_TIMEOUT_S
 from sandbox_ops.remote.worker import Hello, Reply
@@ -43,15 +43,28 @@ class Sandbox:
         config: How it is reached.
         links: What carries our bytes there, in place of an SSH connection to
             `config.host`. The sandbox closes it.
+        started_by: Who starts jobs through it, as their records say it: without it this
+            user, on this computer.
     """
 
-    def __init__(self, config: SandboxConfig, links: Links | None = None) -> None:
+    def __init__(
+        self,
+        config: SandboxConfig,
+        links: Links | None = None,
+        *,
+        started_by: str = "",
+    ) -> None:
         self.config = config
         self.cancel_token = CancelToken()
-        self._action = (
-            ""  # what this view of it carries out; its steps are part of that
+        self._action = ""  # what this view carries out; its steps are part of that
+        self._stack = Stack(
+            lambda: links or _connection(config), started_by or this_user.name()
         )
-        self._stack = Stack(lambda: links or _connection(config))
+
+    @property
+    def started_by(self) -> str:
+        """Who starts jobs through it, as their records say it."""
+        return self._stack.started_by
 
     @property
     def links(self) -> Links:
@@ -189,6 +202,7 @@ class Sandbox:
             command,
             options,
             interpreter=interpreter,
+            started_by=stack.started_by,
             shown=shown,
             wait_s=0 if stack.workers.crowded and not stack.was_brief else _WAIT_S,
         )
@@ -225,7 +239,7 @@ class Sandbox:
         """
         self.cancel_token.check()
         self._check("start")
-        request = job_request(command, options)
+        request = job_request(command, options, started_by=self.started_by)
         with acts.noted(self.config, "start", command) as outcome:
             job = self.engine.start(request).result().job
             outcome.append(job.id)
@@ -267,6 +281,11 @@ class Sandbox:
         return self._hello.base
 
     @property
+    def home(self) -> str:
+        """The user's home on the machine, absolute. Connects if need be."""
+        return self.base.split("/.sandbox-ops/")[0]
+
+    @property
     def login(self) -> str:
         """How the login environment was read there; see `Hello`."""
         return self._hello.login
@@ -274,6 +293,11 @@ class Sandbox:
     def follow(self, watch: Watch) -> None:
         """Poll for a job, with all the others, until the watch's future resolves."""
         self._stack.follower.follow(watch)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed: nothing is answered any more."""
+        return self._stack.is_closed
 
     def close(self) -> None:
         """Close the connection. Jobs go on, background and foreground."""

@@ -69,6 +69,8 @@ class SandboxConfig(_Checked):
         mode_set_in: Where the mode is set, for messages.
         read_roots: Folders there below which files may be read; empty: all of them.
         deny_read: Patterns of paths there that are not read, as `case` of sh has them.
+        fetch_into: Folders on this computer, beside the local clone, that an agent may
+            fetch into.
 
     Raises:
         ConfigError: A field of another type; names it.
@@ -87,6 +89,7 @@ class SandboxConfig(_Checked):
     mode_set_in: str = ""
     read_roots: tuple[str, ...] = ()
     deny_read: tuple[str, ...] = policy.DENY_READ
+    fetch_into: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:

@@ -12,7 +12,7 @@ from sandbox_ops.errors import ProtocolError
 
 RECORD_FORMAT = 1
 _MOST_GPUS = 1024
-_TEXTS = ("name", "command", "description", "cwd", "project_path")
+_TEXTS = ("name", "command", "description", "cwd", "project_path", "started_by")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,7 @@ class JobRecord:
     description: str = ""
     cwd: str = ""
     project_path: str = ""
+    started_by: str = ""
     foreground: bool = False
     gpus: tuple[int, ...] = field(default=())
     problem: str = ""

@@ -144,6 +144,7 @@ def _job(
         foreground=record.foreground,
         gpus=() if fields.get("life") == "elsewhere" else record.gpus,
         project_path=record.project_path,
+        started_by=record.started_by,
     )
 
 

@@ -67,18 +67,22 @@ def secrets_page() -> str:
     )
 
 
+def _module(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT / "tests").with_suffix("").parts)
+
+
 def page() -> str:
     """Return the page as the tests have it now."""
     lines = []
     for folder in FOLDERS:
-        for file in sorted((ROOT / "tests" / folder).glob("test_*.py")):
+        for file in sorted((ROOT / "tests" / folder).rglob("test_*.py")):
             if "from guards import" not in file.read_text("utf-8"):
                 continue
-            module = importlib.import_module(f"{folder}.{file.stem}")
+            module = importlib.import_module(_module(file))
             for name, test in inspect.getmembers(module, inspect.isfunction):
                 for attack, outcome in getattr(test, "guards", []):
                     at = inspect.getsourcelines(inspect.unwrap(test))[1]
-                    proof = f"[{name}](../../tests/{folder}/{file.name})"
+                    proof = f"[{name}](../../{file.relative_to(ROOT)})"
                     lines.append((folder, file.name, at, attack, outcome, proof))
     table = "".join(
         f"| {attack} | {outcome} | {proof} |\n"
