@@ -58,6 +58,8 @@ ACTIONS: dict[str, Action] = {
     # what people and agents ask for
     "jobs": _READS,
     "logs": _READS,
+    "wait": _READS,
+    "events": _READS,
     "read": _READS,
     "monitor": _READS,
     "doctor": _READS,
@@ -88,6 +90,7 @@ ACTIONS: dict[str, Action] = {
     "script env_look": _READS,
     "script files_list": _READS,
     "script files_sum": _READS,
+    "script files_nearest": _READS,
     "script repo_access": _READS,
     "script repo_facts": _READS,
     "script repo_patch": _READS,
