@@ -3,11 +3,12 @@
 `python tests/support/guards.py` writes the page anew; a test checks that it was done.
 """
 
-import importlib
+import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import TypeVar
 
 ROOT = Path(__file__).parents[2]
@@ -61,14 +62,20 @@ is counted. The log on the machine holds what the command wrote.
 
 def secrets_page() -> str:
     """Return the page about the ways out of a secret."""
-    ways = importlib.import_module("surfaces.test_secrets").WAYS
+    ways = _load(ROOT / "tests/surfaces/test_secrets.py").WAYS
     return _SECRETS_HEAD + "".join(
         f"| {way} | 0 of 40 | {least} |\n" for way, (least, _) in ways.items()
     )
 
 
-def _module(file: Path) -> str:
-    return ".".join(file.relative_to(ROOT / "tests").with_suffix("").parts)
+def _load(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"guards_of_{file.stem}", file)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # a dataclass looks its module up
+    spec.loader.exec_module(module)
+    return module
 
 
 def page() -> str:
@@ -78,7 +85,7 @@ def page() -> str:
         for file in sorted((ROOT / "tests" / folder).rglob("test_*.py")):
             if "from guards import" not in file.read_text("utf-8"):
                 continue
-            module = importlib.import_module(_module(file))
+            module = _load(file)
             for name, test in inspect.getmembers(module, inspect.isfunction):
                 for attack, outcome in getattr(test, "guards", []):
                     at = inspect.getsourcelines(inspect.unwrap(test))[1]
@@ -92,7 +99,6 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT / "tests"))
     import guards  # the module that the tests mark
 
     PAGE.write_text(guards.page(), "utf-8")
