@@ -79,8 +79,12 @@ class Client:
         answer, _ = process.communicate()
         bound.cancel()
         code = process.returncode
-        self.cost.add(command, answer, failed=code not in expect)
+        self._count(command, answer, failed=code not in expect)
         return answer, code
+
+    def _count(self, asked: str, answer: str, *, failed: bool) -> None:
+        """Count a call, its paths as long as they are on a user's machines."""
+        self.cost.add(self.world.plain(asked), self.world.plain(answer), failed=failed)
 
     def learn(self, name: str, pattern: str, text: str) -> None:
         """Keep what a pattern's first group says, where the text has it."""
@@ -114,8 +118,8 @@ class Ssh(Client):
     def colleague(self, command: str) -> None:
         started = (
             f"ssh box 'mkdir -p ~/colleague && cd {self.world.project_path} &&"
-            f' nohup setsid sh -c "{command}; echo \\$? >~/colleague/exit"'
-            " >~/colleague/log 2>&1 </dev/null & sleep 0.2'"
+            f' (nohup setsid sh -c "{command}; echo \\$? >~/colleague/exit"'
+            " >~/colleague/log 2>&1 </dev/null &)'"
         )
         other = Client(self.world)
         other.shell(started)
@@ -156,7 +160,7 @@ class Tools(Client):
             answer, failed = f"the server ended: {error}", True
         else:
             answer, failed = _text(result)
-        self.cost.add(f"{tool}({named})", answer, failed=failed and not may_fail)
+        self._count(f"{tool}({named})", answer, failed=failed and not may_fail)
         return answer
 
     def open(self) -> None:

@@ -85,7 +85,7 @@ def bad_day(world: World, client: Client) -> None:
         ("exit_code", wait(project, "once")),
         (
             "colleague_exit_code",
-            "while [ ! -s colleague/exit ]; do sleep 0.5; done; cat colleague/exit",
+            "while [ ! -s ~/colleague/exit ]; do sleep 0.5; done; cat ~/colleague/exit",
         ),
     ):
         answer, code = client.shell(_there(world, text))

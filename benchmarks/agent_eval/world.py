@@ -116,6 +116,17 @@ class World(Layout):
         self.said[name] = value
         self.answers.write_text(json.dumps(self.said), "utf-8")
 
+    def plain(self, text: str) -> str:
+        """Return text with the paths that a user's machines would have."""
+        for path, usual in (
+            (self.workspace, "/workspace"),
+            (self.home, "/home/you"),
+            (self.git.clone, "/home/you/code/bucket-brigade"),
+            (self.git.url, "git@github.com:you/bucket-brigade.git"),
+        ):
+            text = text.replace(str(path), usual)
+        return text
+
     def kill_client(self) -> None:
         """Kill every program that the client has started, as a crash does."""
         processes.end(self.client_processes(), grace_s=0)
