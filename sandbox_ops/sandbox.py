@@ -194,6 +194,11 @@ class Sandbox:
         """Poll for a job, with all the others, until the watch's future resolves."""
         self._stack.follower.follow(watch)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed: nothing is answered any more."""
+        return self._stack.is_closed
+
     def close(self) -> None:
         """Close the connection. Jobs go on, background and foreground."""
         self._stack.close()

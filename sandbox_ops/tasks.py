@@ -14,9 +14,10 @@ from invoke import Collection, Context
 
 from sandbox_ops.cli import next_steps, option_values, output
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
-from sandbox_ops.cli.install_tasks import mcp_install
+from sandbox_ops.cli.install_tasks import mcp_install, plugin_install
 from sandbox_ops.cli.job_tasks import jobs, logs, pin, run, stop
 from sandbox_ops.cli.session import opened
+from sandbox_ops.cli.waking_tasks import events, wait
 from sandbox_ops.errors import ConnectError, UsageError
 
 if TYPE_CHECKING:
@@ -288,7 +289,7 @@ def completion(context: Context, *, shell: str = "") -> Answer:  # noqa: ARG001 
 
 ns = Collection(
     *(setup, sync, train, monitor, reset, fetch),
-    *(jobs, logs, stop, pin, run),
+    *(jobs, logs, wait, events, stop, pin, run),
     *(doctor, trust, allow, shell, demo),
-    *(mcp_install, completion),
+    *(mcp_install, plugin_install, completion),
 )

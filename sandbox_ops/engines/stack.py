@@ -27,6 +27,7 @@ class Stack:
         # whether the last command ended while its start waited for that: in a crowd of
         # short commands the wait saves each a poll, in one of long ones it holds up all
         self.was_brief = False
+        self.is_closed = False
 
     @property
     def links(self) -> Links:
@@ -62,6 +63,7 @@ class Stack:
 
     def close(self) -> None:
         """Close what was opened."""
+        self.is_closed = True
         if self._workers is not None:
             self._workers.close()
         elif self._links is not None:

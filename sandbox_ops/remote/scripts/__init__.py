@@ -15,7 +15,7 @@ from sandbox_ops.errors import UsageError
 
 _LIBRARY = (
     "common", "ids", "boot", "worker", "start", "supervise", "restore", "watch", "limit",
-    "stop", "look", "machine", "digest", "read", "prune", "main",
+    "stop", "look", "machine", "digest", "changes", "read", "prune", "main",
 )  # fmt: skip
 
 _FILLER = "#\n" * 7
