@@ -159,8 +159,10 @@ def reset(
 
 @verb(
     "changes",
-    operand="[JOB]",
-    job="Also the log and the run record of this job: remote-1.",
+    operand="[JOB|PATH]",
+    repeated=["path"],
+    job="Also the log and run record of this job; with a slash in it, a path there.",
+    path="This file or folder there instead, * as in a shell; may come often.",
     into="A local folder; without it the same paths in the local clone.",
     dry_run="Only list the files and their sizes.",
     overwrite="Replace local files that differ.",
@@ -169,21 +171,25 @@ def fetch(
     context: Context,
     *,
     job: str = "",
+    path: Sequence[str] = (),
     into: str = "",
     dry_run: bool = False,
     overwrite: bool = False,
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
-    """Bring the declared outputs home, each with its checksum checked."""
+    """Bring the declared outputs, or what is named, home, each checksum checked."""
     from sandbox_ops.cli import terminal, views
     from sandbox_ops.workflows.fetch import fetch as work
+
+    paths = [*path, job] if "/" in job else path
 
     with opened(context, sandbox) as here, terminal.transfers(quiet=json) as progress:
         report = work(
             here.sandbox,
             here.project,
-            job=job,
+            paths=paths,
+            job="" if paths else job,
             into=into,
             dry_run=dry_run,
             overwrite=overwrite,

@@ -15,9 +15,11 @@ class Stack:
 
     Args:
         open_links: Makes the links; nothing is connected by that.
+        started_by: Who starts jobs through it.
     """
 
-    def __init__(self, open_links: Callable[[], Links]) -> None:
+    def __init__(self, open_links: Callable[[], Links], started_by: str) -> None:
+        self.started_by = started_by
         self._open_links = open_links
         self._lock = threading.RLock()
         self._links: Links | None = None

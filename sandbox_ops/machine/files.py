@@ -171,11 +171,10 @@ def _absolute(sandbox: Sandbox, path: str) -> str:
     """Refuse a relative path with the absolute one that was probably meant."""
     if path.startswith("/"):
         return path
-    home = sandbox.base.split("/.sandbox-ops/")[0]
     meant = path.removeprefix("~/") if path.startswith("~/") else path
     raise RefusedError(
         f"the path must be absolute: {path}",
-        f"In the home directory that is {home}/{meant}",
+        f"In the home directory that is {sandbox.home}/{meant}",
     )
 
 

@@ -154,6 +154,7 @@ def _job(
         foreground=bool(spec.get("foreground")),
         gpus=() if fields.get("life") == "elsewhere" else tuple(spec.get("gpus", ())),
         project_path=str(spec.get("project_path", "")),
+        started_by=str(spec.get("started_by", "")),
     )
 
 

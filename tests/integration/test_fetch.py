@@ -272,3 +272,52 @@ def test_a_link_or_a_folder_is_not_replaced_by_a_file(tmp_path: Path) -> None:
     for name in ("link", "folder"):
         with pytest.raises(RefusedError):
             destination(tmp_path, name)
+
+
+def test_a_file_that_was_named_comes_from_anywhere_below_workspace_and_home(
+    place: Place, project: Project
+) -> None:
+    place.write("runs/3/m.csv", "1\n")
+    place.write("runs/4/m.csv", "2\n")
+    (place.clone.parent / "else.bin").write_bytes(b"\0" * 5000)
+    report = fetch(
+        place.sandbox,
+        project,
+        paths=["runs/*/m.csv", f"{place.clone.parent}/else.bin", "models/deep"],
+    )
+    came = {file.path: file.sha256 for file in report.files}
+    assert came.keys() == {
+        "fetched/3/m.csv",
+        "fetched/4/m.csv",
+        "fetched/else.bin",
+        "models/deep/x.json",
+    }
+    assert came["fetched/else.bin"] == hashlib.sha256(b"\0" * 5000).hexdigest()
+    assert (place.git.clone / "fetched/4/m.csv").read_text() == "2\n"
+
+
+def test_a_name_that_matches_nothing_is_answered_with_what_is_there(
+    place: Place, project: Project
+) -> None:
+    place.write("runs/final.pt", "x")
+    place.write("runs/old/x.pt", "x")
+    with pytest.raises(NotFoundError) as caught:
+        fetch(place.sandbox, project, paths=["runs/finl.pt"])
+    there = f"{place.clone}/runs has:\n  final.pt\n  old/"
+    assert caught.value.message.endswith(there)
+    with pytest.raises(NotFoundError, match="results/"):
+        fetch(place.sandbox, project, paths=["nowhere/at/all"])
+
+
+def test_a_file_that_programs_read_unasked_does_not_come_by_its_name(
+    place: Place, project: Project
+) -> None:
+    place.write("models/.envrc", "echo pwned")
+    place.write("models/deep/.vscode/tasks.json", "{}")
+    report = fetch(place.sandbox, project, paths=["models/deep"])
+    assert [file.path for file in report.files] == ["models/deep/x.json"]
+    assert "models/deep/.vscode/tasks.json: its name begins with a dot" in str(
+        report.warnings
+    )
+    with pytest.raises(NotFoundError, match="begins with a dot"):
+        fetch(place.sandbox, project, paths=["models/.envrc"])

@@ -20,7 +20,7 @@ from sandbox_ops.machine import jobs
 
 JOB_KEYS = {
     "id", "name", "state", "exit_code", "signal", "signal_certain", "command",
-    "description", "started_at", "elapsed_s", "log_path",
+    "description", "started_at", "elapsed_s", "log_path", "started_by",
 }  # fmt: skip
 
 
