@@ -21,6 +21,7 @@ from agent_eval.world import World
 from sandbox_ops import Sandbox
 
 CALL_TIMEOUT_S = 90.0
+SERVER_ENDED = "the server ended"
 
 
 @dataclass
@@ -101,9 +102,7 @@ class Client:
         with Sandbox(
             self.world.server.config(workspace=str(self.world.workspace))
         ) as far:
-            far.start(
-                f"cd {self.world.project_path} && exec {command}", name="ablation"
-            )
+            far.start(command, cwd=self.world.project_path, name="ablation")
 
     def open(self) -> None:
         """Begin; what a host does before the conversation is not timed."""
@@ -157,7 +156,7 @@ class Tools(Client):
                 result = wire.answer(self._last)
         except (OSError, ValueError) as error:  # the server is dead
             self._wire = None
-            answer, failed = f"the server ended: {error}", True
+            answer, failed, may_fail = f"{SERVER_ENDED}: {error}", True, False
         else:
             answer, failed = _text(result)
         self._count(f"{tool}({named})", answer, failed=failed and not may_fail)

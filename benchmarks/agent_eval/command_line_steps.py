@@ -7,7 +7,7 @@ from agent_eval.scenarios import BIG_FILE
 from agent_eval.world import World
 
 _FIX = "sed -i 's/2 \\* 2 + 1/2 + 2/' check.py && git commit -qam 'Fix the sum'"
-_TRAIN = "sandbox-ops train --name {name} -- {command}"
+_TRAIN = "sandbox-ops train --name {name}{force} -- {command}"
 _LOST = 255
 _KILLED = -9
 
@@ -39,7 +39,8 @@ def _step(world: World) -> str:
 
 def bad_day(world: World, client: Client) -> None:
     client.shell(
-        _TRAIN.format(name="once", command=_step(world)) + " && sandbox-ops jobs"
+        _TRAIN.format(name="once", command=_step(world), force="")
+        + " && sandbox-ops jobs"
     )
     for job, name in (("once", "exit_code"), ("ablation", "colleague_exit_code")):
         answer, _ = client.shell(f"sandbox-ops wait {job}", expect=(3, 7))
@@ -58,14 +59,18 @@ def foreground(world: World, client: Client) -> None:
     world.answer("exit_code", str(code))
 
 
-def background(world: World, client: Client) -> None:
-    client.shell(_TRAIN.format(name="once", command=_step(world)))
+def background(world: World, client: Client, force: str = "") -> None:
+    client.shell(_TRAIN.format(name="once", command=_step(world), force=force))
     _, code = client.shell("sandbox-ops wait once", expect=(3,))
     world.answer("exit_code", str(code))
 
 
+def disk_full(world: World, client: Client) -> None:
+    background(world, client, force=" --force disk-low")  # the disk is a small one
+
+
 def takeover(world: World, client: Client) -> None:
-    answer, _ = client.shell(_TRAIN.format(name="once", command=_step(world)))
+    answer, _ = client.shell(_TRAIN.format(name="once", command=_step(world), force=""))
     client.learn("job", r"\b(remote-\d+)\b", answer)
     second = client.another()
     _, code = second.shell(
@@ -102,5 +107,5 @@ STEPS: Mapping[str, Callable[[World, Client], None]] = {
     "client-killed": foreground,
     "takeover": takeover,
     "huge-log": huge_log,
-    "disk-full": background,
+    "disk-full": disk_full,
 }

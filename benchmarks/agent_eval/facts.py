@@ -6,6 +6,7 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import processes
 from agent_eval.world import Layout
@@ -83,11 +84,14 @@ def nothing_left(place: Layout) -> Fact:
 
 
 def home_alike(path: str) -> Check:
-    """A file is home, byte for byte, at the same path in the clone."""
+    """A file of the project there is home, byte for byte, somewhere in the clone."""
 
     def check(place: Layout) -> Fact:
-        there, here = (_sha256(root, path, place) for root in ("there", "here"))
-        return Fact(f"{path} is home", there == here, f"there {there}, here {here}")
+        there = _sha256(place.remote_clone / path)
+        copies = place.git.clone.rglob(Path(path).name)
+        here = {str(copy): _sha256(copy) for copy in copies}
+        holds = there is not None and there in here.values()
+        return Fact(f"{path} is home", holds, f"there {there}, here {here or 'none'}")
 
     return check
 
@@ -134,13 +138,10 @@ def _running(place: Layout) -> dict[int, str]:
     return {pid: words for pid, words in there.items() if _PROGRAMS.search(words)}
 
 
-def _sha256(root: str, path: str, place: Layout) -> str:
-    file = (place.remote_clone if root == "there" else place.git.clone) / path
-    try:
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()[:10]
-    except FileNotFoundError:
-        return f"no {root}"
+def _sha256(file: Path) -> str | None:
+    with contextlib.suppress(FileNotFoundError), file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+    return None
 
 
 def _git(place: Layout, *words: str) -> str:

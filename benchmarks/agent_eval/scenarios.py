@@ -58,7 +58,8 @@ def _old_log(world: World, _client: Client) -> None:
 
 def _huge_log(world: World, _client: Client) -> None:
     with (world.workspace / "old-run.log").open("wb") as log:
-        log.truncate(2_000_000_000)  # sparse: only the end has lines
+        log.write(_BLOCK)
+        log.truncate(2_000_000_000)  # sparse: only both ends have lines
         log.seek(0, 2)
         log.write(b"\n" + _BLOCK + f"final accuracy {ACCURACY}\n".encode())
 
@@ -92,7 +93,7 @@ def scenarios(step_s: float = 10.0) -> dict[str, Scenario]:
             task="In the project there, run `python3 step.py once {step_s:g} 3`. It must run"
             " exactly once. Answer its `exit_code`. A colleague runs `python3 step.py"
             " colleague ...` there: wait for its end and answer `colleague_exit_code`."
-            f" Bring {BIG_FILE} of the project there home, to the same path here. The"
+            f" Bring {BIG_FILE} of the project there home, into the clone here. The"
             " link is bad today.",
             facts=(
                 *_step_facts(3),
@@ -182,7 +183,7 @@ _GOOD_DAY = Scenario(
     " `2 + 2`), push it, bring it there. Train with `--lr 0.1` and `--lr 9` side by side"
     " (`python3 train.py --lr LR`); one diverges: stop it, and wait for the other."
     " Meanwhile answer `accuracy`: what the last line of {workspace}/old-run.log says."
-    " Bring models/policy-0.1.bin home, to the same path here, and be sure that it is"
+    " Bring models/policy-0.1.bin home, into the clone here, and be sure that it is"
     " whole. At last somebody has edited the clone there: keep that in a ref there, and"
     " put the clone back to what is upstream.",
     facts=(

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 
-from agent_eval.clients import Client, Tools
+from agent_eval.clients import SERVER_ENDED, Client, Tools
 from agent_eval.scenarios import BIG_FILE
 from agent_eval.world import World
 
@@ -22,8 +22,13 @@ def _started(answer: str) -> str:
 
 
 def _background(tools: Tools, command: str, description: str) -> str:
+    """Start a job in the project; return its id."""
     answer = tools.call(
-        "remote_bash", command=command, description=description, run_in_background=True
+        "remote_bash",
+        command=command,
+        cwd=tools.world.project_path,
+        description=description,
+        run_in_background=True,
     )
     return _started(answer)
 
@@ -43,13 +48,10 @@ def good_day(world: World, client: Client) -> None:
     tools.shell(_FIX)
     good = _background(
         tools,
-        f"cd {project} && git pull -q --ff-only && python3 check.py &&"
-        " exec python3 train.py --lr 0.1",
+        "git pull -q --ff-only && python3 check.py && python3 train.py --lr 0.1",
         "fix, then train with lr 0.1",
     )
-    bad = _background(
-        tools, f"cd {project} && exec python3 train.py --lr 9", "train with lr 9"
-    )
+    bad = _background(tools, "python3 train.py --lr 9", "train with lr 9")
     answer = _wait(tools, f"{good},{bad}")
     if "nan" in answer.lower():
         tools.call("remote_bash_stop", bash_id=bad)
@@ -61,25 +63,21 @@ def good_day(world: World, client: Client) -> None:
     tools.call("remote_fetch", path=f"{project}/models")
     tools.call(
         "remote_bash",
-        command=f"cd {project} && git status --short && git stash push -q -u &&"
-        " git fetch -q && git reset -q --hard origin/main && git status -sb &&"
-        " git stash list",
+        cwd=project,
+        command="git status --short && git stash push -q -u && git fetch -q &&"
+        " git reset -q --hard origin/main && git status -sb && git stash list",
     )
 
 
 def _step(world: World) -> str:
-    return f"cd {world.project_path} && exec python3 step.py once {world.step_s:g} 3"
+    return f"python3 step.py once {world.step_s:g} 3"
 
 
 def bad_day(world: World, client: Client) -> None:
     tools = _hands(client)
     step = _background(tools, _step(world), "the step that runs once")
-    answer = tools.call("remote_bash_output")
-    line = re.search(r"^.*\b(remote-\d+)\b.*colleague", answer, re.MULTILINE)
-    for job, name in (
-        (step, "exit_code"),
-        (line[1] if line else "last", "colleague_exit_code"),
-    ):
+    colleague = _other_job(tools.call("remote_bash_output"), than=step)
+    for job, name in ((step, "exit_code"), (colleague, "colleague_exit_code")):
         answer = _wait(tools, job)
         tools.learn(name, r"exit code (\d+)", answer)
     tools.call("remote_fetch", path=f"{world.project_path}/{BIG_FILE}")
@@ -87,15 +85,18 @@ def bad_day(world: World, client: Client) -> None:
 
 def foreground(world: World, client: Client) -> None:
     tools = _hands(client)
-    answer = tools.call("remote_bash", command=_step(world), may_fail=True)
-    if answer.startswith("the server ended"):
-        tools.cost.failed += 1
-        answer = tools.call("remote_bash_output")
-        found = re.search(
-            r"^.*?\b((?:cmd|remote)-\d+)\b.*step\.py once", answer, re.MULTILINE
-        )
-        answer = _wait(tools, found[1] if found else "last")
+    answer = tools.call(
+        "remote_bash", command=_step(world), cwd=world.project_path, may_fail=True
+    )
+    if answer.startswith(SERVER_ENDED):  # it goes on there, on record
+        answer = _wait(tools, _other_job(tools.call("remote_bash_output")))
     tools.learn("exit_code", r"exit code (\d+)", answer)
+
+
+def _other_job(listing: str, than: str = "") -> str:
+    """Return the job of a list that runs and is not ours."""
+    running = re.findall(r"^((?:cmd|remote)-\d+)\b.* running", listing, re.MULTILINE)
+    return next((job for job in running if job != than), "last")
 
 
 def background(world: World, client: Client) -> None:
@@ -113,7 +114,7 @@ def takeover(world: World, client: Client) -> None:
 
 def reboot(world: World, client: Client) -> None:
     tools = _hands(client)
-    train = f"cd {world.project_path} && exec python3 train.py --lr 0.1"
+    train = "python3 train.py --lr 0.1"
     answer = _wait(tools, _background(tools, train, "train"))
     lost = "lost" in answer
     world.answer("first_end", "lost" if lost else "finished")

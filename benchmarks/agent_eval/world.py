@@ -9,6 +9,7 @@ import functools
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -129,7 +130,9 @@ class World(Layout):
 
     def kill_client(self) -> None:
         """Kill every program that the client has started, as a crash does."""
-        processes.end(self.client_processes(), grace_s=0)
+        for pid in self.client_processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def client_processes(self) -> dict[int, str]:
         return processes.carrying(f"{MARKER}={self.folder}")
