@@ -6,11 +6,8 @@ Bounds of time are wide, for busy machines; what is measured goes into the test 
 """
 
 import json
-import math
 import re
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -88,28 +85,6 @@ def timed(work: Callable[[], object]) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def test_it_is_ready_about_as_fast_as_the_protocol_library_can_be(
-    tmp_path: Path, record_property: Record
-) -> None:
-    bare = "import mcp.server, mcp.server.stdio, mcp.types"
-
-    def ready() -> None:
-        with wire({}, tmp_path) as server:
-            server.begin()
-
-    def import_alone() -> None:
-        subprocess.run([sys.executable, "-c", bare], check=True)
-
-    ours = theirs = math.inf  # of several tries the best: a busy machine delays either
-    for _ in range(10):
-        ours, theirs = min(ours, timed(ready)), min(theirs, timed(import_alone))
-        if ours / theirs < 1.2:  # the promise
-            break
-    record_property("start, ms", round(ours))
-    record_property("start / bare import", round(ours / theirs, 2))
-    assert ours / theirs < 1.2
-
-
 def test_it_holds_little_memory_while_it_waits(
     tmp_path: Path, record_property: Record
 ) -> None:
@@ -120,44 +95,22 @@ def test_it_holds_little_memory_while_it_waits(
     assert peak < 90
 
 
-def test_a_first_command_connects_at_once(
-    own: tuple[Agent, SshServer], record_property: Record
-) -> None:
-    agent, _ = own
-    took = timed(lambda: agent.bash("true"))
-    record_property("first command, ms", round(took))
-    assert took < 2_000
-
-
-def test_a_warm_command_costs_one_round_trip(
-    agent: Agent, record_property: Record
-) -> None:
-    assert agent.bash("echo x") == "x"
-    times = sorted(timed(lambda: agent.bash("true")) for _ in range(40))
-    record_property("warm true, median ms", round(statistics.median(times), 1))
-    record_property("warm true, p95 ms", round(times[37], 1))
-    assert statistics.median(times) < 150
-
-
 def test_ten_commands_at_once_do_not_wait_for_each_other(
-    agent: Agent, record_property: Record
+    agent: Agent, tmp_path: Path
 ) -> None:
+    """Each ends when all ten have begun: one after the other none ever would."""
     answers: dict[int, str] = {}
-
-    def ten() -> None:
-        sent = {
-            agent.send("remote_bash", command=f"sleep 0.2; echo {n}"): n
-            for n in range(10)
-        }
-        while len(answers) < len(sent):
-            message = agent.wire.receive()
-            answers[sent[message["id"]]] = said(message)
-
-    alone = timed(lambda: agent.bash("sleep 0.2"))
-    took = timed(ten)
-    record_property("10 x sleep 0.2 at once, ms", round(took))
+    all_begun = f'until [ "$(ls {tmp_path} | wc -l)" = 10 ]; do sleep 0.05; done'
+    sent = {
+        agent.send(
+            "remote_bash", command=f"touch {tmp_path}/{n}; {all_begun}; echo {n}"
+        ): n
+        for n in range(10)
+    }
+    while len(answers) < len(sent):
+        message = agent.wire.receive()
+        answers[sent[message["id"]]] = said(message)
     assert answers == {n: str(n) for n in range(10)}
-    assert took < 8 * alone  # one after the other it would be ten times as long
 
 
 def test_ten_megabytes_come_as_head_and_tail_in_little_memory(
@@ -260,7 +213,7 @@ def test_characters_are_whole_wherever_a_page_ends(agent: Agent) -> None:
         assert r"\x" not in shown
 
 
-def test_after_a_timeout_the_next_command_is_as_fast_as_ever(
+def test_after_a_timeout_the_tree_is_dead_and_the_next_command_works(
     agent: Agent, tmp_path: Path, record_property: Record
 ) -> None:
     pids = tmp_path / "pids"
@@ -268,10 +221,7 @@ def test_after_a_timeout_the_next_command_is_as_fast_as_ever(
     took = timed(lambda: agent.bash(command, timeout=2000))
     record_property("timeout 2 s: reply after, ms", round(took))
     assert not any(processes.alive(int(pid)) for pid in pids.read_text().split())
-    assert took < 5_000
-    again = timed(lambda: agent.bash("true"))
-    record_property("... next command, ms", round(again, 1))
-    assert again < 1_000
+    assert agent.bash("echo next") == "next"
 
 
 def test_a_cancelled_command_takes_its_children_along(

@@ -12,7 +12,7 @@ import pytest
 
 from sandbox_ops.text import progress
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LOGS = ROOT / "tests" / "data" / "logs"
 SAMPLES: dict[str, dict[str, Any]] = tomllib.loads(
     (LOGS / "samples.toml").read_text("utf-8")

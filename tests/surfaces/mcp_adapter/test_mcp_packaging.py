@@ -15,7 +15,7 @@ from mcp_adapter import catalog, prompts, workflow_catalog
 from mcp_adapter.__main__ import _parser
 from sandbox_ops.cli import mcp_hosts
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 

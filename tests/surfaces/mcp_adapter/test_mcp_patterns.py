@@ -1,6 +1,6 @@
 """The guide's patterns work through the tools, and the page that shows them is current.
 
-To write the page anew: UPDATE_DOCS=1 pytest tests/surfaces/test_mcp_patterns.py
+To write the page anew: UPDATE_DOCS=1 pytest tests/surfaces/mcp_adapter/test_mcp_patterns.py
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from mcp_adapter.protocol import build
 from mcp_adapter.tools import Tools
 from sandbox_ops.machine.sandboxes import Sandboxes
 
-PAGE = Path(__file__).parents[2] / "docs" / "tutorial" / "agent-patterns.md"
+PAGE = Path(__file__).parents[3] / "docs" / "tutorial" / "agent-patterns.md"
 IDLE = "0, NVIDIA H100, GPU-a, 0, 4, 81559, 30, 580.1"
 
 

@@ -1,7 +1,6 @@
 """setup, against a real sshd and real repositories."""
 
 import dataclasses
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,14 +46,12 @@ def test_a_first_setup_clones_installs_and_makes_the_logs_folder(
     assert [step["name"] for step in report.as_json()["steps"]] == list(results(report))
 
 
-def test_an_unchanged_setup_is_over_in_a_second(
+def test_an_unchanged_setup_installs_nothing_again(
     sandbox: Sandbox, git_project: GitProject
 ) -> None:
     project = git_project.project(setup=("echo x >> .env-made",))
     setup(sandbox, project)
-    begin = time.monotonic()
     report = setup(sandbox, project)
-    assert time.monotonic() - begin < 1
     assert set(results(report).values()) == {"ok"}
     assert (there(sandbox, git_project) / ".env-made").read_text() == "x\n"
 

@@ -1,6 +1,7 @@
 """A whole sandbox over a link that is a process here: no SSH, real shells and signals."""
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from sandbox_ops import EndKind, JobState, Sandbox, SandboxConfig
 from sandbox_ops.errors import ConfigError, ConnectError, ProtocolError
 from sandbox_ops.links import LinkEnd, LinkError
 from sandbox_ops.links.process import ProcessLinks
-from sandbox_ops.machine import jobs, transfer
+from sandbox_ops.machine import files, jobs, transfer
 
 Environment = dict[str, str]
 
@@ -203,22 +204,31 @@ def test_a_silent_link_times_out_and_a_closed_one_is_an_error() -> None:
         link.receive(1)
 
 
-def test_a_damaged_library_is_told_at_once_with_the_shells_own_words(
-    local: Sandbox, environment: Environment
-) -> None:
-    local.run("true")
-    local.close()
-    (library,) = Path(environment["HOME"]).glob(".sandbox-ops/lib/*.sh")
-    damaged = library.read_text().replace(
-        "machine_id() {", "machine_id() {\n: $((098))\n", 1
+def lying(environment: Environment, name: str) -> Path:
+    """Put a program first in PATH that says nonsense while a file of that name is there."""
+    folder = Path(environment["HOME"]) / "lying"
+    folder.mkdir(exist_ok=True)
+    program, switch = folder / name, folder / f"{name}.lies"
+    program.write_text(
+        f"#!/bin/sh\n[ ! -e {switch} ] || {{ echo 1x 1x; exit; }}\n"
+        f'exec {shutil.which(name)} "$@"\n'
     )
-    assert damaged != library.read_text()
-    library.write_text(damaged)
+    program.chmod(0o755)
+    profile = Path(environment["HOME"]) / ".profile"
+    profile.write_text(f'PATH="{folder}:$PATH"\n')
+    return switch
+
+
+def test_a_worker_that_an_error_ends_is_told_at_once_with_the_shells_own_words(
+    environment: Environment,
+) -> None:
+    """As where a program of the machine says what no shell can reckon with."""
+    lying(environment, "date").touch()
     started = time.monotonic()
     with (
         over("sh", "-c", env=environment) as sandbox,
         pytest.raises(
-            ProtocolError, match=r"ended by an error at `start`, twice: .*098"
+            ProtocolError, match=r"ended by an error at `start`, twice: .*1x"
         ),
     ):
         sandbox.run("true")
@@ -226,16 +236,15 @@ def test_a_damaged_library_is_told_at_once_with_the_shells_own_words(
 
 
 def test_an_error_in_a_later_request_is_told_with_its_reason(
-    environment: Environment,
+    environment: Environment, tmp_path: Path
 ) -> None:
-    with over("sh", "-c", env=environment) as sandbox:
-        sandbox.run("true")
-    (library,) = Path(environment["HOME"]).glob(".sandbox-ops/lib/*.sh")
-    library.write_text(
-        library.read_text().replace("look_load() {", "look_load() {\n: $((098))\n", 1)
-    )
+    switch = lying(environment, "stat")
+    file = tmp_path / "file"
+    file.write_text("some text\n")
     with over("sh", "-c", env=environment) as sandbox:
         assert sandbox.run("echo works").stdout.text == "works\n"
-        with pytest.raises(ProtocolError, match=r"at `look`, twice: .*098"):
-            sandbox.request("look", "load", "-")
+        switch.touch()
+        with pytest.raises(ProtocolError, match=r"at `bytes`, twice: .*1x"):
+            files.read_bytes(sandbox, str(file), offset=-4)
+        switch.unlink()
         assert sandbox.run("echo still").stdout.text == "still\n"

@@ -41,13 +41,8 @@ def test_long_calls_hold_no_thread_and_no_session_and_a_short_one_passes_them(
         calls = [sandbox.submit("exec sleep 7611", timeout_s=800) for _ in range(many)]
         wait_until(lambda: all(call.job_id for call in calls), 600)
         print(f"{many} started in {time.monotonic() - began:.1f} s")  # noqa: T201
-        spans = []
         for n in range(5):
-            started = time.monotonic()
             assert sandbox.run(f"echo {n}").stdout.text == f"{n}\n"
-            spans.append(time.monotonic() - started)
-        print(f"a short one beside {many}: {min(spans):.3f} to {max(spans):.3f} s")  # noqa: T201
-        assert sorted(spans)[2] < 1
         assert threading.active_count() - before < OURS_AT_MOST
         assert sessions(server) <= 4
         assert not any(call.future.done() for call in calls)

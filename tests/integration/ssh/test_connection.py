@@ -122,15 +122,13 @@ def test_lines_that_paramiko_cannot_read_do_not_lock_us_out(
         assert sandbox.run("true").ok
 
 
-def test_a_refused_connection_says_so_within_a_second() -> None:
+def test_a_refused_connection_says_so() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    started = time.monotonic()
     sandbox = Sandbox(SandboxConfig(name="t", host="127.0.0.1", port=port))
     with sandbox, pytest.raises(ConnectError, match=f":{port}: connection refused"):
         sandbox.run("true")
-    assert time.monotonic() - started < 1
 
 
 def test_a_server_that_never_answers_is_given_up_within_ten_seconds() -> None:

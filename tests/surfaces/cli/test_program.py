@@ -15,7 +15,7 @@ VERBS = {
     "allow", "completion", "demo", "doctor", "fetch", "jobs", "logs", "monitor", "mcp-install", "pin", "reset", "run",
     "setup", "shell", "stop", "sync", "train", "trust",
 }  # fmt: skip
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 def error_of(stdout: str) -> dict[str, Any]:

@@ -30,10 +30,16 @@ ESCAPES = {
 }
 
 
-NUMBERS = itertools.count(75001)
+NUMBERS = itertools.count(7500)
 
 
-def sleepers(number: int) -> list[int]:
+@pytest.fixture
+def number() -> str:
+    """So long a sleep that no other test, also of another run, has one like it."""
+    return f"{next(NUMBERS)}.{os.getpid()}"
+
+
+def sleepers(number: str) -> list[int]:
     done = subprocess.run(
         ["pgrep", "-f", f"^sleep {number}$"], capture_output=True, check=False
     )
@@ -47,9 +53,8 @@ def sleepers(number: int) -> list[int]:
 @pytest.mark.parametrize("escape", ESCAPES.values(), ids=ESCAPES.keys())
 @pytest.mark.parametrize("ended", [False, True], ids=["running", "ended"])
 def test_stop_reaches_what_tries_to_get_away(
-    shared_sandbox: Sandbox, escape: str, *, ended: bool
+    shared_sandbox: Sandbox, number: str, escape: str, *, ended: bool
 ) -> None:
-    number = next(NUMBERS)
     last = "true" if ended else f"sleep {number}"
     job = shared_sandbox.start(f"{escape.format(n=number)}\n{last}")
     if ended:
@@ -66,9 +71,11 @@ def test_stop_reaches_what_tries_to_get_away(
 
 
 @pytest.fixture
-def stranger() -> Iterator[subprocess.Popen[bytes]]:
+def stranger(number: str) -> Iterator[subprocess.Popen[bytes]]:
     """A session whose number a job's leader once had."""
-    with Child(["sh", "-c", "sleep 7511 & wait"], start_new_session=True) as process:
+    with Child(
+        ["sh", "-c", f"sleep {number} & wait"], start_new_session=True
+    ) as process:
         yield process
         process.kill()
         subprocess.run(["pkill", "-s", str(process.pid)], check=False)
@@ -80,6 +87,7 @@ def stranger() -> Iterator[subprocess.Popen[bytes]]:
 def test_a_reused_pid_is_not_taken_for_the_job(
     make_sshd: Make,
     stranger: subprocess.Popen[bytes],
+    number: str,
     phase: str,
     *,
     leader_is_dead: bool,
@@ -90,8 +98,8 @@ def test_a_reused_pid_is_not_taken_for_the_job(
         jobs.wait(sandbox, job.id, timeout_s=10)
         forged = {"pid": 1, "ticks": 1, "leader": stranger.pid, "lticks": 77}
         rewrite(job, forged | {"up1": 100, "survivors": 1}, phase)
-        wait_until(lambda: sleepers(7511))
-        child = sleepers(7511)[0]
+        wait_until(lambda: sleepers(number))
+        child = sleepers(number)[0]
         if leader_is_dead:
             stranger.kill()
             stranger.wait()
@@ -113,10 +121,12 @@ def rewrite(job: Job, values: dict[str, int], phase: str) -> None:
     "its supervisor is killed too",
     "it runs on, `unsupervised`; when it ends it is `lost (killed)`, and stays so",
 )
-def test_a_lost_job_stays_lost_whatever_is_done_to_it(sandbox: Sandbox) -> None:
-    job = sandbox.start("setsid sleep 7521 & sleep 7521", timeout_s=3)
+def test_a_lost_job_stays_lost_whatever_is_done_to_it(
+    sandbox: Sandbox, number: str
+) -> None:
+    job = sandbox.start(f"setsid sleep {number} & sleep {number}", timeout_s=3)
     supervisor, leader = pids(job)
-    wait_until(lambda: len(sleepers(7521)) == 2)
+    wait_until(lambda: len(sleepers(number)) == 2)
     os.kill(supervisor, 9)
     wait_until(lambda: jobs.get(sandbox, job.id).reason == "unsupervised")
     os.kill(leader, 9)
@@ -137,16 +147,18 @@ def test_a_lost_job_stays_lost_whatever_is_done_to_it(sandbox: Sandbox) -> None:
     assert report.job == lost
     assert set(states) == {lost}
     assert sum(line.endswith(" sleep") for line in report.killed) >= 1
-    assert sleepers(7521) == []
+    assert sleepers(number) == []
 
 
 @row("its supervisor is killed", "its deadline holds all the same")
-def test_the_deadline_holds_without_the_supervisor(sandbox: Sandbox) -> None:
-    job = sandbox.start("sleep 7531", timeout_s=0.6)
+def test_the_deadline_holds_without_the_supervisor(
+    sandbox: Sandbox, number: str
+) -> None:
+    job = sandbox.start(f"sleep {number}", timeout_s=0.6)
     os.kill(pids(job)[0], 9)
     ended = jobs.wait(sandbox, job.id, timeout_s=10)
     assert ended.state is JobState.TIMED_OUT
-    assert sleepers(7531) == []
+    assert sleepers(number) == []
 
 
 def test_nothing_of_ours_is_left_when_supervisor_and_leader_are_killed(
@@ -162,9 +174,9 @@ def test_nothing_of_ours_is_left_when_supervisor_and_leader_are_killed(
     wait_until(lambda: not alive(watcher), 5, what="the watcher")
 
 
-def test_two_stops_at_once_agree(sandbox: Sandbox) -> None:
-    job = sandbox.start("sleep 7551 & setsid sleep 7551 & sleep 7551")
-    wait_until(lambda: len(sleepers(7551)) == 3)
+def test_two_stops_at_once_agree(sandbox: Sandbox, number: str) -> None:
+    job = sandbox.start(f"sleep {number} & setsid sleep {number} & sleep {number}")
+    wait_until(lambda: len(sleepers(number)) == 3)
     reports = []
 
     def stop() -> None:
@@ -178,7 +190,7 @@ def test_two_stops_at_once_agree(sandbox: Sandbox) -> None:
     for report in reports:
         assert report.job.state is JobState.STOPPED
         assert report.left == ()
-    assert sleepers(7551) == []
+    assert sleepers(number) == []
     assert any(len(report.killed) >= 3 for report in reports)
 
 

@@ -73,7 +73,7 @@ def is_linear(action: Callable[[str], object], text: str) -> bool:
 
 
 @pytest.mark.parametrize("name", SHOWING)
-@settings(max_examples=25)
+@settings(max_examples=8)
 @given(ATOMS)
 @example("\x9d")
 @example("\x1b]")

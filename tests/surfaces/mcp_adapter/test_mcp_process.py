@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -103,19 +102,15 @@ def server(
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
 )
-def test_a_signal_ends_it_at_once_in_any_state(
+def test_a_signal_ends_it_in_any_state(
     number: signal.Signals, code: int, server: Wire
 ) -> None:
-    began = time.perf_counter()
     server.process.send_signal(number)
     assert server.process.wait(5) == code
-    assert time.perf_counter() - began < 1
 
 
-def test_the_end_of_stdin_ends_it_at_once_in_any_state(server: Wire) -> None:
-    began = time.perf_counter()
+def test_the_end_of_stdin_ends_it_in_any_state(server: Wire) -> None:
     assert server.leave() == 0
-    assert time.perf_counter() - began < 1
 
 
 def test_it_ends_when_nobody_reads_its_answers(tmp_path: Path) -> None:
