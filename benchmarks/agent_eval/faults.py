@@ -10,6 +10,7 @@ from collections.abc import Callable
 from threading import Event
 
 import processes
+
 from agent_eval.world import World
 
 Fault = Callable[[World, Event], None]
