@@ -4,7 +4,7 @@ The machine names the files, and is not believed: each name is held against what
 declared here, and the room is checked, before the first byte comes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from sandbox_ops.models import Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import fetch_candidates, fetch_places
+from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.fetch_candidates import FetchedFile
 
 OnProgress = Callable[[str, int, int], None]
@@ -60,6 +61,13 @@ class FetchReport:
         }
 
 
+def _action(options: Mapping[str, Any]) -> str:
+    if options.get("dry_run"):
+        return "fetch --dry-run"
+    return "fetch --overwrite" if options.get("overwrite") else "fetch"
+
+
+@acts_as(_action)
 def fetch(  # noqa: PLR0913  # each is one choice
     sandbox: Sandbox,
     project: Project,

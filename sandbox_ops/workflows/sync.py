@@ -13,6 +13,7 @@ from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import outputs, preflight, sync_refusals
+from sandbox_ops.workflows.acting import acts_as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,7 @@ class _Target:
     warnings: tuple[str, ...] = field(default=())
 
 
+@acts_as(lambda _options: "sync")
 def sync(
     sandbox: Sandbox,
     project: Project,
@@ -94,7 +96,8 @@ def sync(
     sync_refusals.refuse_used(preflight.jobs_using(status.jobs, tree.path), tree.path)
 
     if target.push is not None:
-        local.push(*target.push)
+        with sandbox.acting("push", f"{target.branch} to {target.push[1]}"):
+            local.push(*target.push)
     try:
         commit, backup = _move(sandbox, project, tree, target)
     except SandboxError as error:

@@ -68,7 +68,7 @@ def test_a_workspace_that_cannot_be_made_is_named_with_the_cure(
     (tmp_path / "file").touch()
     message = box.refuses("repo_clone", f"{tmp_path}/file/w/x", box.project.url, "main")
     assert f"error=denied root cannot create the workspace {tmp_path}/file/w" in message
-    assert "hint=On the machine: sudo mkdir -p" in message
+    assert "hint_code=make-workspace\n" in message
 
 
 def test_a_machine_without_git_is_reported(box: ScriptBox, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_machine_without_git_is_reported(box: ScriptBox, tmp_path: Path) -> No
     ):
         message = box.refuses(*script, before=f"PATH={tools}")
         assert message == (
-            "hint=Install it there: apt-get install git\n"
+            "hint_code=install-git\n"
             "error=not-found git is not installed on the machine\n"
         )
 
@@ -268,7 +268,7 @@ def test_a_large_file_that_stayed_a_pointer_is_named(
     )
     assert "item=models/a b.pt\n" in message
     assert "docs/lfs.md" not in message
-    assert "hint=Install git-lfs" in message
+    assert "hint_code=install-git-lfs\n" in message
 
 
 def test_a_tree_that_is_not_the_commit_is_not_called_so(box: ScriptBox) -> None:
