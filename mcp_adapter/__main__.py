@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from mcp_adapter import http_server, stdio_server
 from mcp_adapter.catalog import TOOLSETS, Toolset
+from sandbox_ops import acts
 from sandbox_ops.errors import SandboxError
 from sandbox_ops.loopback import bearer_token, serving
 from sandbox_ops.machine import safe_log
@@ -36,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         safe_log.begin(options.log_file, "mcp_adapter")
     except OSError as error:
         sys.exit(f"sandbox-ops-mcp: cannot log to {options.log_file}: {error.strerror}")
+    acts.identify("mcp")
     session = f"agent {secrets.token_hex(3)} of {this_user.name()}"
     sandboxes = Sandboxes(
         options.project, os.environ, options.sandbox, started_by=session

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from mcp_adapter.calls import Calls
 from sandbox_ops.errors import AuthenticationError, NextStep, SandboxError
 from sandbox_ops.models import CommandResult
-from sandbox_ops.text import clean, command_words, marks
+from sandbox_ops.text import clean, command_words, marks, remote_text
 from sandbox_ops.text.command_words import LIMIT
 
 KEEP_BYTES = 1 << 18
@@ -67,7 +67,7 @@ def _no_agent_words(calls: Calls) -> str:
 
 def bug(problem: Exception) -> ToolAnswer:
     """Say that it is our fault."""
-    what = f"{type(problem).__name__}: {problem}"[:500]
+    what = remote_text.masked(f"{type(problem).__name__}: {problem}")[:500]
     return ToolAnswer(
         f"internal error in sandbox-ops: {what}\nThe traceback is in the server's log.",
         is_error=True,

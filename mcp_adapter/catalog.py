@@ -36,6 +36,7 @@ def seconds(value_ms: int | None, name: str = "timeout") -> float | None:
 
 class RemoteBash(ToolArguments):
     tool_name = "remote_bash"
+    action = "run"
     title = "Run a command there"
     words = (
         "Run a bash command on the remote GPU machine. Answers stdout, then stderr;"
@@ -62,6 +63,7 @@ class RemoteBash(ToolArguments):
 
 class RemoteBashOutput(ToolArguments):
     tool_name = "remote_bash_output"
+    action = "logs"
     title = "Find, await, read jobs"
     words = (
         "State, exit code, elapsed time and the end of the log of a job. Without"
@@ -98,6 +100,7 @@ class RemoteBashOutput(ToolArguments):
 
 class RemoteFileRead(ToolArguments):
     tool_name = "remote_file_read"
+    action = "read"
     title = "Read a file there"
     words = (
         "Numbered lines of a text file on the machine, of any size."
@@ -115,6 +118,7 @@ class RemoteFileRead(ToolArguments):
 
 class RemoteBashStop(ToolArguments):
     tool_name = "remote_bash_stop"
+    action = "stop"
     title = "End a job"
     words = (
         "End a job with every process it started; what survives is named. One that"
@@ -129,6 +133,7 @@ class RemoteBashStop(ToolArguments):
 
 class RemoteFetch(ToolArguments):
     tool_name = "remote_fetch"
+    action = "fetch"
     title = "Bring files home"
     words = (
         "Copy files from the machine into the local project, resumable; answers size"

@@ -12,6 +12,7 @@ from mcp_adapter.answers import ToolAnswer
 from mcp_adapter.calls import Calls
 from mcp_adapter.catalog import Toolset
 from mcp_adapter.tool_arguments import ToolArguments
+from sandbox_ops import policy
 from sandbox_ops.errors import SandboxError, UsageError
 from sandbox_ops.machine.async_calls import (
     Heartbeat,
@@ -58,17 +59,26 @@ class Tools:
         self._commands = AsyncCommands(self._short, self.under_way)
 
     async def listed(self) -> tuple[type[ToolArguments], ...]:
-        """Return the tools as they can be called now, whatever the configuration."""
+        """Return the tools as they can be called now, whatever the configuration.
+
+        What no machine's mode allows is not among them; the library refuses it besides.
+        """
+        names: tuple[str, ...] = ()
+        modes: frozenset[str] = frozenset()
         with self.under_way.tracked():
             try:
                 names = await asyncio.wrap_future(self._choices())
+                looking = self._short.begin(_CONFIGURATION, self._sandboxes.modes)
+                modes = await asyncio.wrap_future(looking)
             except SandboxError as problem:  # every call will say it
                 log.info("tools/list: %s", problem)
-                names = ()
             except Exception:
                 log.exception("the configuration cannot be read")
-                names = ()
-        return tuple(tool.with_sandboxes(names) for tool in self._tools.values())
+        return tuple(
+            tool.with_sandboxes(names)
+            for tool in self._tools.values()
+            if not modes or any(policy.allows(mode, tool.action) for mode in modes)
+        )
 
     def surroundings(self) -> Surroundings | None:
         """Return where the default machine's work goes on; None where nobody can say."""

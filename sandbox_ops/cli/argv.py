@@ -24,6 +24,7 @@ class Options:
         values: Options that take a value, with the type that reads it.
         switches: Options that take none.
         operand: The option that a bare word stands for (`--job`), or "".
+        operand_repeats: Whether there may be several bare words.
         rest: The option that everything after `--` stands for (`--command`), or "".
     """
 
@@ -31,6 +32,7 @@ class Options:
     values: Mapping[str, Callable[[str], object]] = field(default_factory=dict)
     switches: frozenset[str] = frozenset()
     operand: str = ""
+    operand_repeats: bool = False
     rest: str = ""
 
 
@@ -70,21 +72,21 @@ def rewrite(argv: Sequence[str], grammar: Grammar) -> list[str]:
 
 
 def _halves(argv: Sequence[str]) -> tuple[list[str], list[str] | None]:
-    words = list(argv)
-    if "--" not in words:
-        return words, None
-    at = words.index("--")
-    return words[:at], words[at + 1 :]
+    arguments = list(argv)
+    if "--" not in arguments:
+        return arguments, None
+    at = arguments.index("--")
+    return arguments[:at], arguments[at + 1 :]
 
 
-def _verb_first(words: list[str]) -> list[str]:
+def _verb_first(arguments: list[str]) -> list[str]:
     """`--json jobs` says the same as `jobs --json`, and `--sandbox` likewise."""
     early: list[str] = []
-    while words and words[0].partition("=")[0] in {"--json", "--sandbox"}:
-        taken = 2 if words[0] == "--sandbox" else 1
-        early += words[:taken]
-        words = words[taken:]
-    return [*words[:1], *early, *words[1:]]
+    while arguments and arguments[0].partition("=")[0] in {"--json", "--sandbox"}:
+        taken = 2 if arguments[0] == "--sandbox" else 1
+        early += arguments[:taken]
+        arguments = arguments[taken:]
+    return [*arguments[:1], *early, *arguments[1:]]
 
 
 def _near(word: str, known: Iterable[str]) -> str:
@@ -97,9 +99,9 @@ def _near(word: str, known: Iterable[str]) -> str:
 class _Reader:
     """One walk over the words before `--`."""
 
-    def __init__(self, grammar: Grammar, words: Iterable[str]) -> None:
+    def __init__(self, grammar: Grammar, arguments: Iterable[str]) -> None:
         self.grammar = grammar
-        self.words = deque(words)
+        self.words = deque(arguments)
         self.verb = grammar.core
         self.names: list[str] = []
         self.taken: set[str] = set()
@@ -152,7 +154,8 @@ class _Reader:
             raise UsageError(f"there is no verb `{word}`", near + self.help)
         if self.verb.rest and not self.verb.operand:
             raise self._command_without_dashes(word)
-        if not self.verb.operand or self.verb.operand in self.taken:
+        is_taken = not self.verb.operand_repeats and self.verb.operand in self.taken
+        if not self.verb.operand or is_taken:
             raise UsageError(
                 f"`{self.verb.name}` does not take `{word}`", near + self.help
             )

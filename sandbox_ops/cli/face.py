@@ -35,12 +35,12 @@ class Answer:
     """What a task has to say at its end.
 
     Attributes:
-        value: The object that `--json` prints.
+        value: The object that `--json` prints; None where it printed lines already.
         show: Prints the same for people; does nothing where all was shown already.
         exit_code: Of the whole program.
     """
 
-    value: Mapping[str, Any]
+    value: Mapping[str, Any] | None
     show: Callable[[], None] = _nothing
     exit_code: int = 0
 
@@ -141,6 +141,9 @@ def verb(
 def _answering(body: Body, effect: Effect) -> Callable[..., Answer]:
     @functools.wraps(body)
     def answering(context: Any, /, *args: Any, **options: Any) -> Answer:  # noqa: ANN401 - as Invoke calls it
+        from sandbox_ops import acts
+
+        acts.identify("cli")
         as_json = bool(options.get("json"))
         output.accept_any_text()
         next_steps.forget_sandbox()
@@ -148,10 +151,10 @@ def _answering(body: Body, effect: Effect) -> Callable[..., Answer]:
             if effect == "changes" and _is_dry(context):
                 options["dry_run"] = _rehearsed(body)
             answer = body(context, *args, **options)
-            if as_json:
-                output.write_json(answer.value)
-            else:
+            if not as_json:
                 answer.show()
+            elif answer.value is not None:
+                output.write_json(answer.value)
         except Exit:
             raise
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - told, not hidden
@@ -184,10 +187,10 @@ def _rehearsed(body: Body) -> Literal[True]:
     )
 
 
-def say(words: str) -> None:
+def say(line: str) -> None:
     """Tell people something that is not the answer: on stderr, also with --json."""
     with contextlib.suppress(BrokenPipeError):
-        output.write(f"{words}\n", "stderr")
+        output.write(f"{line}\n", "stderr")
 
 
 def failure(error: BaseException, *, as_json: bool) -> Exit:

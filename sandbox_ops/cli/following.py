@@ -1,7 +1,8 @@
 """Output as it comes, and what Ctrl-C means meanwhile.
 
 In `run` somebody waits for the command: Ctrl-C ends it, there too. A job in the
-background is only watched: Ctrl-C lets it go on, and a second one ends it.
+background is only watched: Ctrl-C lets it go on, and a second one ends it. (One file over
+250 lines: what Ctrl-C means for each of them is read side by side.)
 """
 
 import sys
@@ -120,7 +121,9 @@ class _Lines(_Output):
         for name, feed in self._feeds.items():
             if name == stream and not self.muted:
                 feed.restart()
-                say(f"the log of {self._job_id} was truncated or replaced: anew")
+                say(
+                    f"the log of {self._job_id} was truncated or replaced: from its start"
+                )
 
     def finish(self) -> None:
         """Print the last lines, which have no end."""
@@ -137,6 +140,7 @@ def command(
     *,
     cwd: str,
     timeout_s: float | None,
+    env: "Mapping[str, str]",
     quiet: bool,
     raw: bool = False,
 ) -> Answer:
@@ -149,12 +153,17 @@ def command(
         line: The command.
         cwd: Where there.
         timeout_s: Its deadline.
+        env: Its variables beside those of the login.
         quiet: Show nothing as it comes.
         raw: Its bytes are exact on a terminal too, escape sequences and all.
     """
     passing = _Passing(raw=raw)
     call = sandbox.submit(
-        line, cwd=cwd, timeout_s=timeout_s, on_output=None if quiet else passing
+        line,
+        cwd=cwd,
+        timeout_s=timeout_s,
+        env=env,
+        on_output=None if quiet else passing,
     )
     interrupted = False
     try:
@@ -197,8 +206,8 @@ def _look(job_id: str) -> NextStep:
 
 
 def _how_it_ended(result: CommandResult, line: str) -> None:
-    for words in formatting.end_lines(result):
-        say(words)
+    for ending in formatting.end_lines(result):
+        say(ending)
     if result.exit_code == _NO_COMMAND and line.startswith("'") and line.endswith("'"):
         say(f"hint: that was one word; for a shell line: run --command {line}")
 

@@ -1,5 +1,8 @@
 """The verbs about single jobs and commands, as Invoke tasks."""
 
+import os
+from collections.abc import Sequence
+
 from invoke import Context
 
 from sandbox_ops.cli import option_values
@@ -27,8 +30,8 @@ def jobs(
     from sandbox_ops.cli import terminal, views
     from sandbox_ops.machine import jobs as nouns
 
-    with opened(context, sandbox) as here, terminal.busy("asking", quiet=json):
-        newest = nouns.recent(here.sandbox, limit, include_commands=all_)
+    with opened(context, sandbox) as machine, terminal.busy("asking", quiet=json):
+        newest = nouns.recent(machine.sandbox, limit, include_commands=all_)
     return Answer(
         value={"jobs": [job.as_json() for job in newest]},
         show=lambda: views.jobs(newest),
@@ -68,11 +71,13 @@ def logs(
             "--raw shows bytes as they are, --filter reads them as lines",
             "leave out one",
         )
-    with opened(context, sandbox) as here:
-        tail = logtail.read(here.sandbox, wanted, pattern=filter_, lines=lines, raw=raw)
+    with opened(context, sandbox) as machine:
+        tail = logtail.read(
+            machine.sandbox, wanted, pattern=filter_, lines=lines, raw=raw
+        )
         if not follow:
             return Answer(value=tail.as_json(), show=tail.show)
-        return following.onwards(here.sandbox, tail, pattern=filter_)
+        return following.onwards(machine.sandbox, tail, pattern=filter_)
 
 
 @verb(
@@ -94,8 +99,8 @@ def stop(
     from sandbox_ops.machine import jobs as nouns
 
     wanted = option_values.needed(job, "stop")
-    with opened(context, sandbox) as here, terminal.busy("stopping", quiet=json):
-        report = nouns.stop(here.sandbox, wanted, grace_s=grace)
+    with opened(context, sandbox) as machine, terminal.busy("stopping", quiet=json):
+        report = nouns.stop(machine.sandbox, wanted, grace_s=grace)
     return Answer(
         value=report.as_json(),
         show=lambda: views.stop(report),
@@ -122,9 +127,9 @@ def pin(
     from sandbox_ops.machine import jobs as nouns
 
     wanted = option_values.needed(job, "pin")
-    with opened(context, sandbox) as here, terminal.busy("asking", quiet=json):
-        nouns.pin(here.sandbox, wanted, pinned=not off)
-        kept = nouns.get(here.sandbox, wanted)
+    with opened(context, sandbox) as machine, terminal.busy("asking", quiet=json):
+        nouns.pin(machine.sandbox, wanted, pinned=not off)
+        kept = nouns.get(machine.sandbox, wanted)
     return Answer(
         value={"job": kept.as_json(), "pinned": not off},
         show=lambda: views.pin(kept, pinned=not off),
@@ -133,18 +138,23 @@ def pin(
 
 @verb(
     "changes",
+    repeated=("env",),
     rest="--command",
     command="What to run, as a shell line.",
+    env="Give it this variable of yours, by its name; may be repeated.",
+    env_file="Give it the variables of this file: NAME=VALUE lines.",
     cwd="Where; without it the project there, or the home outside of one.",
     timeout="End it after 90, 90s, 30m, 8h, 2d or 1:30:00.",
     raw="Its bytes as they are, on a terminal too: escape sequences take effect.",
 )
-def run(
+def run(  # noqa: PLR0913 - one for each option
     context: Context,
     *,
     command: str = "",
     cwd: str = "",
     timeout: str = "",
+    env: Sequence[str] | None = None,
+    env_file: str = "",
     raw: bool = False,
     sandbox: str = "",
     json: bool = False,
@@ -158,19 +168,21 @@ def run(
             NextStep("run", {"command": "nvidia-smi -L"}, "For example"),
         )
     timeout_s = option_values.seconds(timeout, "--timeout")
-    with opened(context, sandbox) as here:
-        folder = here.folder(cwd)
+    values = option_values.environment(env or (), env_file, os.environ)
+    with opened(context, sandbox) as machine:
+        folder = machine.folder(cwd)
         try:
             return following.command(
-                here.sandbox,
+                machine.sandbox,
                 command,
                 cwd=folder,
                 timeout_s=timeout_s,
+                env=values,
                 quiet=json,
                 raw=raw,
             )
         except NotFoundError as error:
-            where = f"{folder} is not on {here.sandbox.config.label}"
+            where = f"{folder} is not on {machine.sandbox.config.label}"
             look = NextStep("run", {"cwd": "/", "command": "ls"}, "See what is there")
             clone = NextStep("setup", purpose="Clone the project there")
             hints = error.hints or (look,) if cwd else (clone,)

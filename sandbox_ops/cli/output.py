@@ -73,8 +73,8 @@ def write_json(value: Mapping[str, Any]) -> None:
     """Write one JSON object on a line, each text in it made safe."""
     from sandbox_ops.text import formatting, remote_text
 
-    words = formatting.finite(remote_text.safe_value(value))
-    _put(sys.stdout, json.dumps(words, allow_nan=False) + "\n")
+    json_value = formatting.finite(remote_text.safe_value(value))
+    _put(sys.stdout, json.dumps(json_value, allow_nan=False) + "\n")
 
 
 def write_exact(data: bytes, name: Stream) -> None:
@@ -101,10 +101,10 @@ def console(name: Stream = "stdout") -> "Console":
     )
 
 
-def reader_gone() -> bool:
-    """Whether whoever read our stdout or stderr has left (`... | head`)."""
+def reader_gone(*names: Stream) -> bool:
+    """Whether whoever read one of these has left (`... | head`); of none given, any."""
     poll = select.poll()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in map(_stream, names or ("stdout", "stderr")):
         with contextlib.suppress(OSError, ValueError):
             poll.register(stream.fileno(), select.POLLOUT)
     gone = select.POLLERR | select.POLLHUP | select.POLLNVAL

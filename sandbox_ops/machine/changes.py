@@ -1,13 +1,15 @@
 """What is new of a machine's background jobs since somebody looked: one question."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sandbox_ops.errors import ProtocolError
+from sandbox_ops.errors import ProtocolError, SandboxError
 from sandbox_ops.machine import readings
 from sandbox_ops.models import Job, LogDigest, job_ids
 from sandbox_ops.remote import job_replies
 from sandbox_ops.remote.frames import Segment
+from sandbox_ops.remote.job_replies import JobReply
 from sandbox_ops.sandbox import Sandbox
 
 _DIGEST_BYTES = 8192
@@ -34,6 +36,7 @@ class Changes:
     Attributes:
         store: Which folder of records it is: another one has other jobs.
         newest: The highest number of a job in it.
+        upto: Up to which number it was looked; below `newest` there is more to ask for.
         jobs: Those that were asked for, and those that are newer, by their number.
         missing: Numbers of jobs that were asked for or are newer, and have no record:
             it is being made, or was removed.
@@ -41,6 +44,7 @@ class Changes:
 
     store: str
     newest: int
+    upto: int
     jobs: Mapping[int, JobChange]
     missing: frozenset[int]
 
@@ -83,16 +87,30 @@ def read(segments: Sequence[Segment], base: str) -> Changes:
     return Changes(
         store=store.get("inode", ""),
         newest=_number(store["top"]),
+        upto=_number(store.get("upto", "")),
         jobs={
             job_ids.number(job_id): JobChange(
                 job=reply.job,
                 written_bytes=written.get(job_id, 0),
                 digest=digests.get(job_id),
             )
-            for job_id, reply in job_replies.jobs(segments, base).items()
+            for job_id, reply in _replies(segments, base).items()
         },
         missing=frozenset(map(job_ids.number, job_replies.missing(segments))),
     )
+
+
+def _replies(segments: Sequence[Segment], base: str) -> dict[str, JobReply]:
+    """Return the jobs whose records can be read; one that a newer version wrote is left out."""
+    replies: dict[str, JobReply] = {}
+    part: list[Segment] = []
+    for segment in segments:
+        part.append(segment)
+        if segment.what in {"job", "missing"}:
+            with contextlib.suppress(SandboxError):
+                replies.update(job_replies.jobs(part, base))
+            part = []
+    return replies
 
 
 def _number(word: str) -> int:

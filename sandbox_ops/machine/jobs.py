@@ -123,7 +123,7 @@ def wait(
     timeout_s: float | None = None,
     on_output: Listener | None = None,
 ) -> Job:
-    """Wait for a job's end and return it; the link may die and heal meanwhile.
+    """Wait for a job's end and return it; the link may be lost and come back meanwhile.
 
     Args:
         sandbox: Where it is.
@@ -165,8 +165,14 @@ def stop(sandbox: Sandbox, job: str, *, grace_s: float = 10) -> StopReport:
         NotFoundError: There is no such job.
         TimedOutError: The machine has not finished stopping it in time.
         ConnectionLostError: Nobody could look whether it was stopped.
+        DeniedError: The machine's mode does not allow it.
     """
     wire = job_ids.reference(job).wire
+    with sandbox.acting("stop", job):
+        return _stop(sandbox, job, wire, grace_s)
+
+
+def _stop(sandbox: Sandbox, job: str, wire: str, grace_s: float) -> StopReport:
     try:
         accepted = sandbox.engine.stop(wire, max(0, round(grace_s))).result()
     except NotFoundError as error:
@@ -207,11 +213,14 @@ def pin(sandbox: Sandbox, job: str, *, pinned: bool = True) -> None:
 
     Raises:
         NotFoundError: There is no such job.
+        DeniedError: The machine's mode does not allow it.
     """
-    try:
-        sandbox.request("pin", job_ids.reference(job).wire, "1" if pinned else "0")
-    except NotFoundError as error:
-        raise _unknown(sandbox, job) from error
+    wire = job_ids.reference(job).wire
+    with sandbox.acting("pin", f"{job} {'on' if pinned else 'off'}") as view:
+        try:
+            view.request("pin", wire, "1" if pinned else "0")
+        except NotFoundError as error:
+            raise _unknown(sandbox, job) from error
 
 
 def _status(

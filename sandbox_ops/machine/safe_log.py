@@ -1,7 +1,9 @@
 """The log of a server of ours, made safe to read: errors quote what machines said."""
 
 import logging
+import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 
 from sandbox_ops.text import remote_text
@@ -20,13 +22,24 @@ def begin(path: Path | None, face: str) -> None:
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     handlers[0].setLevel(logging.WARNING)
     if path is not None:
-        handlers.append(logging.FileHandler(path, encoding="utf-8"))
+        handlers.append(_PrivateFile(path, encoding="utf-8"))
     words = _SafeFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     for handler in handlers:
         handler.setFormatter(words)
     logging.basicConfig(level=logging.WARNING, handlers=handlers)
     logging.getLogger(face).setLevel(logging.INFO)
     logging.getLogger("sandbox_ops").setLevel(logging.INFO)
+
+
+class _PrivateFile(logging.FileHandler):
+    """A log that its owner alone can read, from its creation on."""
+
+    def _open(self) -> TextIOWrapper:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        descriptor = os.open(self.baseFilename, flags, 0o600)
+        return TextIOWrapper(
+            os.fdopen(descriptor, "ab"), encoding=self.encoding, errors=self.errors
+        )
 
 
 class _SafeFormatter(logging.Formatter):

@@ -34,23 +34,24 @@ def look(sandbox: Sandbox) -> SessionFacts | None:
     Raises:
         ConnectError: The machine cannot be reached.
     """
-    resolved = sandbox.connection.route.resolved
+    resolved = sandbox.ssh.route.resolved
     agent = session_setup.forwarded_agent(resolved)
     names = [n for n in session_setup.variables(resolved) if _is_name(n)]
     if not names and not agent:
         return None
-    tests = " ".join(f'"${{{name}+{name}}}"' for name in (*names, _AGENT))
-    result = sandbox.run(
-        f"printf '%s\\n' {tests}",
+    result = sandbox.script(
+        "session_look",
+        *names,
+        _AGENT,
         timeout_s=_LOOK_S,
         description="doctor: look at the session's environment",
     )
-    found = set(result.stdout.text.split())
+    present = set(result.stdout.text.split())
     return SessionFacts(
         sent=tuple(names),
-        refused=tuple(name for name in names if name not in found),
+        refused=tuple(name for name in names if name not in present),
         agent=agent,
-        agent_refused=bool(agent) and _AGENT not in found,
+        agent_refused=bool(agent) and _AGENT not in present,
     )
 
 

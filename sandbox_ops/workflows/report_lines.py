@@ -126,11 +126,11 @@ def fetch(report: "FetchReport") -> Lines:
     kept = len(report.files) - len(new)
     total = formatting.size(sum(file.size_bytes for file in new))
     did = "would come" if report.dry_run else "came, checked,"
-    here = f"; {formatting.count(kept, 'file')} here already" if kept else ""
-    yield f"{formatting.count(len(new), 'file')}, {total}, {did} to {report.into}{here}"
+    present = f"; {formatting.count(kept, 'file')} here already" if kept else ""
+    yield f"{formatting.count(len(new), 'file')}, {total}, {did} to {report.into}{present}"
     for file in report.files[:_MOST_FILES]:
-        sum_ = f" sha256 {file.sha256}" if file.sha256 else ""
-        yield f"  {_short(file.path)}, {file.size_bytes} bytes{sum_}"
+        checksum = f" sha256 {file.sha256}" if file.sha256 else ""
+        yield f"  {_short(file.path)}, {file.size_bytes} bytes{checksum}"
     if len(report.files) > _MOST_FILES:
         yield f"  ... and {len(report.files) - _MOST_FILES} more"
     yield from _warnings(report.warnings)

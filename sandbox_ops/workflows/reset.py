@@ -11,7 +11,8 @@ from sandbox_ops.models import Job, MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import outputs, preflight
-from sandbox_ops.workflows.sync import refuse_other, remove_lock
+from sandbox_ops.workflows.acting import acts_as
+from sandbox_ops.workflows.sync_refusals import refuse_other, remove_lock
 
 NOT_MADE_YET = "refs/sandbox-ops/backup/..."
 
@@ -77,6 +78,7 @@ class ResetReport:
         }
 
 
+@acts_as(lambda options: "reset --dry-run" if options.get("dry_run") else "reset")
 def reset(
     sandbox: Sandbox,
     project: Project,
@@ -153,7 +155,7 @@ def foreign(status: MachineStatus) -> tuple[str, ...]:
             f"pid {p.pid} of {p.user}: {p.command}{f' in {p.cwd}' if p.cwd else ''}"
             for p in status.foreign
         ),
-        *(words for words in busy if words),
+        *(use for use in busy if use),
     )
 
 

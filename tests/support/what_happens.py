@@ -1,13 +1,13 @@
 """The table "what happens to my job if ...": each row stands at the test that proves it.
 
-`python tests/support/what_happens.py` writes the page anew; a test checks that it was done.
+`python tests/support/what_happens.py` rewrites the page; a test checks that it was done.
 """
 
-import importlib
+import importlib.util
 import inspect
-import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import TypeVar
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +42,7 @@ tried and from which seed. On 23 November 2026, on two cores that others used to
 ```
 The nine were in the run from seed 100100, which they ended after 62 schedules; the first in
 100161: jobs ran, and were missing from the list. It did not come back with those seeds. The likely
-cause is mended: the note of the last number given out could be lost on a full disk, and the list
+cause is fixed: the note of the last number given out could be lost on a full disk, and the list
 then ended at the first gap.
 
 A schedule is 4 to 7 steps on one machine: jobs started, commands run, jobs stopped, a clone
@@ -75,12 +75,13 @@ def row(cause: str, effect: str) -> Callable[[F], F]:
 def page() -> str:
     """Return the page as the tests have it now."""
     lines = []
-    for file in sorted((ROOT / "tests" / "integration").glob("test_*.py")):
-        module = importlib.import_module(f"integration.{file.stem}")
-        for name, test in inspect.getmembers(module, inspect.isfunction):
+    tests = ROOT / "tests"
+    for file in sorted(tests.glob("integration/**/test_*.py")):
+        path = file.relative_to(tests)
+        for name, test in inspect.getmembers(_load(file), inspect.isfunction):
             for cause, effect in getattr(test, "rows", []):
                 at = inspect.getsourcelines(test)[1]
-                proof = f"[{name}](../../tests/integration/{file.name})"
+                proof = f"[{name}](../../tests/{path})"
                 lines.append((file.name, at, cause, effect, proof))
     table = "".join(
         f"| {cause} | {effect} | {proof} |\n"
@@ -90,8 +91,16 @@ def page() -> str:
     return head + table + _FOOT.format(measured=_MEASURED)
 
 
+def _load(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"rows_of_{file.stem}", file)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT / "tests"))
     from what_happens import page as its_page  # the module that the tests mark
 
     PAGE.write_text(its_page(), "utf-8")

@@ -1,10 +1,10 @@
 # shellcheck shell=sh
 # What is new of the background jobs since somebody looked: costs what is new.
 
-# look_changes "SEEN BYTES [ID:SIZE]...": the jobs named, then those numbered above SEEN,
-# as `look_digests` has them, with a digest of BYTES bytes unless what they wrote still has
-# SIZE bytes, which `wrote ID SIZE` says. Last `store inode= top=`: which folder of
-# records it is, and the highest number in it.
+# look_changes "SEEN BYTES [ID:SIZE]...": the jobs named, then the oldest hundred of those
+# numbered above SEEN, as `look_digests` has them, with a digest of BYTES bytes unless what
+# they wrote still has SIZE bytes, which `wrote ID SIZE` says. Last `store inode= top=
+# upto=`: which folder of records it is, its highest number, and up to where it was looked.
 look_changes() {
   # shellcheck disable=SC2086 # words of our own: numbers and ids
   set -- $1
@@ -15,13 +15,15 @@ look_changes() {
   done
   select_series bg
   highest_number
-  _highest=$_n
-  [ $((_n - _since)) -le 500 ] || _since=$((_n - 500))
-  while [ "$_n" -gt "$_since" ]; do
-    _known=remote-$_n _n=$((_n - 1))
-    emit_change "$_known" -
+  # shellcheck disable=SC2154 # highest_number's
+  _highest=$_n _new=0
+  while [ "$_since" -lt "$_highest" ] && [ $_new -lt 100 ]; do
+    _since=$((_since + 1))
+    [ -d "$JOBS/remote-$_since" ] || continue # it was removed: claimed ones are there
+    _new=$((_new + 1))
+    emit_change "remote-$_since" -
   done
-  trailer "store inode=$(stat -c %i "$JOBS") top=$_highest"
+  trailer "store inode=$(stat -c %i "$JOBS") top=$_highest upto=$_since"
 }
 
 # emit_change ID SIZE: one job, with its digest unless it wrote SIZE bytes so far

@@ -73,7 +73,8 @@ crashed() {
   trap - EXIT
   [ "$1" != 81 ] && [ "$1" -le 128 ] && [ -n "$NONCE" ] || exit 81
   _why=
-  IFS= read -r _why </proc/self/fd/2
+  # the last words are those that it died of; before them others may have complained
+  while IFS= read -r _line; do _why=${_line:-$_why}; done </proc/self/fd/2
   printf '%s' "${_why:-status $1}"
   trailer "crashed $REQUEST"
   exit 81
@@ -89,7 +90,7 @@ listen() {
     exec <&4 >/dev/null 2>&1 4<&- 6>&- 9<&-
     trap '' TERM INT
     printf '' >"$BASE/alarm.$$.$MACHINE.now"
-    _n=0 # a second process, which starts the clock anew where it is killed
+    _n=0 # a second process, which restarts the clock where it is killed
     while [ $_n -lt 100 ]; do
       (clock "$BASE/alarm.$$.$MACHINE.now")
       [ $? -gt 128 ] || break
@@ -106,7 +107,8 @@ trailer() {
 }
 
 # answer_error KIND MESSAGE: the answer is that error; kinds as in errors.py, with a word for
-# the case behind it where somebody says more of it ("refused directory")
+# the case behind it where there is more to say of it ("refused directory"): the words of
+# hints are in machine_errors.py
 answer_error() {
   printf '%s' "$2"
   trailer "error $1"

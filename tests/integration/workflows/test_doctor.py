@@ -1,0 +1,92 @@
+"""doctor, against a real sshd: every check, with what fixes it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from gitproject import GitProject
+from machines import fake_gpus, set_up
+from sshd import SshServer
+
+from sandbox_ops import Sandbox
+from sandbox_ops.remote.script_replies import Reply
+from sandbox_ops.workflows.doctor import (
+    Check,
+    DoctorReport,
+    clock,
+    configuration,
+    doctor,
+    python,
+)
+
+MakeSshd = Callable[..., SshServer]
+
+
+def by_name(report: DoctorReport) -> dict[str, Check]:
+    return {check.name: check for check in report.checks}
+
+
+def test_a_good_machine_passes(make_sshd: MakeSshd, git_project: GitProject) -> None:
+    server = make_sshd()
+    fake_gpus(server.home, "0, H100, GPU-a, 0, 4, 81559, 30, 580.1")
+    with Sandbox(server.config()) as sandbox:
+        set_up(sandbox, git_project)
+        report = doctor(sandbox, git_project.project())
+    assert report.ok
+    result = by_name(report)
+    for name in ("connection", "login environment", "workspace", "git", "repository",
+                 "clone", "gpu", "clock", "leftovers"):  # fmt: skip
+        assert result[name].result == "ok", result[name]
+    assert result["gpu"].detail == "0: H100"
+    assert result["repository"].detail == f"main at {git_project.head[:10]}"
+    assert report.as_json()["checks"][0]["name"] == "connection"
+
+
+def test_every_fault_has_a_fix(
+    make_sshd: MakeSshd, git_project: GitProject, tmp_path: Path
+) -> None:
+    server = make_sshd()
+    fake_gpus(server.home)
+    with Sandbox(server.config(workspace=f"{tmp_path}/none")) as sandbox:
+        sandbox.run("setsid sleep 60 >/dev/null 2>&1 &")
+        project = git_project.project(repo="file:///nowhere/x.git", name="x")
+        report = doctor(sandbox, project)
+    assert not report.ok
+    result = by_name(report)
+    assert result["workspace"].result == "warn"
+    assert result["repository"].result == "fail"
+    assert result["clone"].fix == "sandbox-ops setup"
+    assert result["gpu"].result == "fail"
+    assert result["leftovers"].fix.startswith("sandbox-ops stop cmd-")
+    assert all(check.fix for check in report.checks if check.result != "ok")
+
+
+def test_where_there_is_no_python_a_machine_may_be_good_all_the_same() -> None:
+    bare = python(Reply(()))
+    assert (bare.result, bare.detail) == ("warn", "neither uv nor python3, no uv")
+    assert bare.fix.startswith("Install it: sandbox-ops run -- ")
+
+
+def test_where_each_setting_is_from_is_said() -> None:
+    (check,) = configuration({"host": "sandbox.toml:2: `sandboxes.a.host`"})
+    assert check.detail == "host from sandbox.toml:2: `sandboxes.a.host`"
+
+
+def test_without_a_project_the_machine_alone_is_checked(sandbox: Sandbox) -> None:
+    result = by_name(doctor(sandbox))
+    assert "clone" not in result
+    assert result["workspace"].result == "ok"
+
+
+def test_a_machine_that_cannot_be_reached_is_a_report(make_sshd: MakeSshd) -> None:
+    server = make_sshd()
+    config = server.config()
+    server.stop()
+    with Sandbox(config) as sandbox:
+        report = doctor(sandbox)
+    assert [check.result for check in report.checks] == ["fail"]
+    assert report.checks[0].fix
+
+
+def test_a_clock_that_is_off_warns() -> None:
+    assert clock(Reply((("now", "1000"),)), 1003.0).result == "ok"
+    assert clock(Reply((("now", "260200"),)), 1000.0).result == "warn"
