@@ -8,6 +8,9 @@ import inspect
 import sys
 from collections.abc import Sequence
 
+from sandbox_ops.cli import lean_invoke  # noqa: F401 - before Invoke, and what imports it
+
+# isort: split
 from invoke import (
     Argument,
     Collection,
