@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from invoke import Collection, Context
 
 from sandbox_ops.cli import next_steps, option_values, output
+from sandbox_ops.cli.agent_tasks import agent
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
 from sandbox_ops.cli.install_tasks import mcp_install
 from sandbox_ops.cli.job_tasks import jobs, logs, pin, run, stop
@@ -290,5 +291,5 @@ ns = Collection(
     *(setup, sync, train, monitor, reset, fetch),
     *(jobs, logs, stop, pin, run),
     *(doctor, trust, allow, shell, demo),
-    *(mcp_install, completion),
+    *(mcp_install, completion, agent),
 )

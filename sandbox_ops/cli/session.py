@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox_ops.cli import fabric_context, next_steps
+from sandbox_ops.cli import fabric_context, next_steps, shared_connection
 
 if TYPE_CHECKING:
     from sandbox_ops.config.discover import Settings
@@ -70,7 +70,8 @@ def opened(context: Any, name: str) -> Iterator[Session]:  # noqa: ANN401 - Invo
         if of_fabric
         else settings.sandbox(name)
     )
-    with Sandbox(config) as sandbox:
+    kept = shared_connection.links(config, os.environ)
+    with Sandbox(config, links=kept) as sandbox:
         yield Session(sandbox=sandbox, settings=settings)
 
 
