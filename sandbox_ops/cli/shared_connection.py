@@ -35,7 +35,7 @@ def links(config: SandboxConfig, environ: Mapping[str, str]) -> "Links | None":
     from sandbox_ops.links import agent_files
     from sandbox_ops.links.shared import SharedLinks
 
-    machine = dataclasses.replace(config, name=config.host, workspace="/workspace")
+    machine = dataclasses.replace(config, workspace="/workspace")
     identity = {"machine": dataclasses.asdict(machine), "version": _version()}
     place = agent_files.place(environ, identity, _MODULE, idle_s)
     return SharedLinks(place, config.host, lambda: _direct(config))

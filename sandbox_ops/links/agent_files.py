@@ -73,7 +73,7 @@ def place(
     told = json.dumps([identity, lasting, module, idle_s], sort_keys=True)
     return AgentPlace(
         folder=runtime_folder(environ),
-        name=hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:24],
+        name=hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:16],
         # -P: not what happens to lie in the working directory
         program=(sys.executable, "-P", "-m", module),
         message=json.dumps({"identity": identity, "idle_s": idle_s}),
