@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "support")]
 
 import command_rows  # noqa: E402
 import file_rows  # noqa: E402
 import output_rows  # noqa: E402
+import promise_rows  # noqa: E402
 import start_rows  # noqa: E402
 from bench import Bench  # noqa: E402
 from measure import Row, table  # noqa: E402
@@ -37,6 +38,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "download": file_rows.download,
     "list": start_rows.listed,
     "mcp": start_rows.mcp,
+    "promises": promise_rows.promises,
 }
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mcp_adapter import streams
 from mcp_adapter.calls import Calls
-from sandbox_ops.errors import AuthenticationError, SandboxError
+from sandbox_ops.errors import AuthenticationError, NextStep, SandboxError
 from sandbox_ops.models import CommandResult, EndKind, Job, JobState
 from sandbox_ops.text import clean, formatting, marks
 from sandbox_ops.text.log_pages import Page
@@ -24,11 +24,7 @@ KEEP_BYTES = 1 << 18
 """How much of each end of a command's output is worth bringing here."""
 
 _DEFAULT = Calls()
-_NO_AGENT = (
-    "SSH_AUTH_SOCK is not set for this server, as hosts strip it: a key in an ssh agent"
-    " is out of reach. `sandbox-ops mcp-install` has the host hand it on; restart the"
-    " host then, from a terminal that has it."
-)
+_ERROR_LINE = 2_000  # an error quotes what was sent, however long that is
 _BODY = LIMIT - 2_000  # the rest is room for our own words
 # A success begins with what the machine said. Where that looks like one of our first
 # lines, ours has to be there too.
@@ -69,17 +65,30 @@ def error(
         calls: How the next calls are written.
         no_agent: Whether we were started without the way to the user's ssh agent.
     """
-    said = marks.remote(calls.error_text(problem))
+    lines = calls.error_text(problem).split("\n")
     failed = isinstance(problem, AuthenticationError)
-    stripped = _NO_AGENT if no_agent and failed else ""
-    return ToolAnswer(marks.join(said, stripped), is_error=True)
+    return ToolAnswer(
+        marks.join(
+            *(marks.cut(line, _ERROR_LINE) for line in lines),
+            _no_agent_words(calls) if no_agent and failed else "",
+        ),
+        is_error=True,
+    )
+
+
+def _no_agent_words(calls: Calls) -> str:
+    return (
+        "SSH_AUTH_SOCK is not set for this server, as hosts strip it: a key in an ssh"
+        " agent is out of reach. The host hands it on after this, once it is restarted"
+        f" from a terminal that has it: {calls.of(NextStep('mcp-install'))}"
+    )
 
 
 def bug(problem: Exception) -> ToolAnswer:
     """Say that it is our fault."""
-    said = marks.remote(f"{type(problem).__name__}: {problem}"[:500])
+    what = f"{type(problem).__name__}: {problem}"[:500]
     return ToolAnswer(
-        f"internal error in sandbox-ops: {said}\nThe traceback is in the server's log.",
+        f"internal error in sandbox-ops: {what}\nThe traceback is in the server's log.",
         is_error=True,
     )
 
@@ -129,13 +138,13 @@ def _first_line(result: CommandResult, timeout_s: float) -> str:
         which = f"how {job.id} ended" if job.id else "whether the command was started"
         return f"connection lost: it is not known {which}"
     if result.end is EndKind.TIMED_OUT:
-        left = ", ".join(marks.remote(line) for line in result.left)
+        left = ", ".join(result.left)
         tree = (
             f"still alive: {left}" if left else "no process of it can be found any more"
         )
         return f"exit code {code} (timed out after {formatting.duration(timeout_s)}; {tree})"
     if job.exit_code is None:
-        return f"exit code unknown: {marks.remote(job.words)}"
+        return f"exit code unknown: {job.words}"
     stopped = "; stopped" if job.state is JobState.STOPPED else ""
     if not job.signal:
         return f"exit code {code}{stopped}"
@@ -158,8 +167,8 @@ def _notes(result: CommandResult, line: str, calls: Calls) -> tuple[str, ...]:
 
 def _lost_words(job: Job, calls: Calls) -> str:
     if not job.id:
-        return f"{marks.remote(job.reason)}; look before you run it again"
-    why = f"{marks.remote(job.reason)}; " if job.reason else ""
+        return f"{job.reason}; look before you run it again"
+    why = f"{job.reason}; " if job.reason else ""
     look = calls.read_job(job.id)
     return f"{why}it may still be running, do not start it again; see: {look}"
 
@@ -221,4 +230,4 @@ def state_line(job: Job) -> str:
     elif job.signal and job.exit_code is not None:
         words = f"{words} (exit code {job.exit_code})"
     tee = " (of tee)" if job.exit_code is not None and ends_in_tee(job.command) else ""
-    return f"{job.id}: {marks.remote(words)}{tee}, {formatting.duration(job.elapsed_s)}"
+    return f"{job.id}: {words}{tee}, {formatting.duration(job.elapsed_s)}"

@@ -147,7 +147,7 @@ class Calls:
 
     def stop_words(self, job: Job) -> str:
         """Return what a job left running and what ends it; "" if nothing."""
-        alive = formatting.survivors_line(job).partition("; ")[0]
+        alive = formatting.survivors_words(job)
         if not alive:
             return ""
         return f"{alive}; end: {self.of(NextStep('stop', {'job': job.id}))}"

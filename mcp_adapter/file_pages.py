@@ -78,5 +78,10 @@ def _before(piece: FileSlice, first: int, count: int, calls: Calls) -> str:
     return f"before: {call}"
 
 
+def _visible(line: str) -> str:
+    """Return a line safe and whole: what would redraw it is shown as it stands there."""
+    return remote_text.safe(line.removesuffix("\r")).replace("\r", r"\r")
+
+
 def _line(line: str) -> str:
-    return marks.cut(remote_text.safe(line.removesuffix("\r")), _LINE_LIMIT)
+    return marks.cut(_visible(line), _LINE_LIMIT)

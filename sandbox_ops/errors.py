@@ -78,6 +78,10 @@ class SandboxError(Exception):
     Args:
         message: What failed, and where, in the user's words.
         hints: What to do next, in words or as a `NextStep`; none where nothing helps.
+
+    Attributes:
+        reason: A machine's own word for the case (`directory`), for the caller that asked
+            to say more of it; "" if it gave none.
     """
 
     kind: ClassVar[str] = "internal"
@@ -87,6 +91,7 @@ class SandboxError(Exception):
         super().__init__(message)
         self.message = message
         self.hints = tuple(hint for hint in hints if hint)
+        self.reason = ""
 
     @property
     def hint(self) -> str:

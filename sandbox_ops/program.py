@@ -4,6 +4,7 @@ Optional positionals, `--` as a list of words, usage errors that end with 2, com
 and one place where whatever goes wrong gets its words and its exit code.
 """
 
+import dataclasses
 import inspect
 import os
 import sys
@@ -184,13 +185,16 @@ def grammar_of(program: str, core: ParserContext, collection: Collection) -> Gra
     verbs = {}
     for context in collection.to_contexts():
         task = collection[context.name]
-        operand = getattr(task, "operand", "").strip("[]").lower()
-        verbs[str(context.name)] = _options(
+        shown = getattr(task, "operand", "")
+        operand = shown.strip("[].").lower()
+        options = _options(
             context,
             name=str(context.name),
             operand=f"--{operand}" if operand else "",
             rest=getattr(task, "rest", ""),
         )
+        repeats = "..." in shown
+        verbs[options.name] = dataclasses.replace(options, operand_repeats=repeats)
     return Grammar(program=program, core=_options(core), verbs=verbs)
 
 

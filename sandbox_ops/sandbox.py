@@ -16,7 +16,7 @@ from sandbox_ops.links import Links
 from sandbox_ops.models import CommandResult, Job, JobState, Project, SandboxConfig
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.options import CommandOptions, JobOptions
-from sandbox_ops.remote import job_replies, scripts
+from sandbox_ops.remote import job_replies, scripts, this_user
 from sandbox_ops.remote.follower import Watch
 from sandbox_ops.remote.pool import ANSWER_TIMEOUT_S
 from sandbox_ops.remote.worker import Hello, Reply
@@ -37,12 +37,27 @@ class Sandbox:
         config: How it is reached.
         links: What carries our bytes there, in place of an SSH connection to
             `config.host`. The sandbox closes it.
+        started_by: Who starts jobs through it, as their records say it: without it this
+            user, on this computer.
     """
 
-    def __init__(self, config: SandboxConfig, links: Links | None = None) -> None:
+    def __init__(
+        self,
+        config: SandboxConfig,
+        links: Links | None = None,
+        *,
+        started_by: str = "",
+    ) -> None:
         self.config = config
         self.cancel_token = CancelToken()
-        self._stack = Stack(lambda: links or _connection(config))
+        self._stack = Stack(
+            lambda: links or _connection(config), started_by or this_user.name()
+        )
+
+    @property
+    def started_by(self) -> str:
+        """Who starts jobs through it, as their records say it."""
+        return self._stack.started_by
 
     @property
     def links(self) -> Links:
@@ -138,6 +153,7 @@ class Sandbox:
                 command,
                 options,
                 interpreter=interpreter,
+                started_by=stack.started_by,
                 shown=shown,
                 wait_s=0 if stack.workers.crowded and not stack.was_brief else _WAIT_S,
             ),
@@ -162,7 +178,8 @@ class Sandbox:
             CancelledError: It was cancelled before it was sent.
         """
         self.cancel_token.check()
-        return self.engine.start(job_request(command, options)).result().job
+        request = job_request(command, options, started_by=self.started_by)
+        return self.engine.start(request).result().job
 
     def request(
         self,
@@ -187,6 +204,11 @@ class Sandbox:
         return self._hello.base
 
     @property
+    def home(self) -> str:
+        """The user's home on the machine, absolute. Connects if need be."""
+        return self.base.split("/.sandbox-ops/")[0]
+
+    @property
     def login(self) -> str:
         """How the login environment was read there; see `Hello`."""
         return self._hello.login
@@ -194,6 +216,11 @@ class Sandbox:
     def follow(self, watch: Watch) -> None:
         """Poll for a job, with all the others, until the watch's future resolves."""
         self._stack.follower.follow(watch)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed: nothing is answered any more."""
+        return self._stack.is_closed
 
     def close(self) -> None:
         """Close the connection. Jobs go on, background and foreground."""

@@ -15,9 +15,10 @@ from invoke import Collection, Context
 from sandbox_ops.cli import next_steps, option_values, output
 from sandbox_ops.cli.agent_tasks import agent
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
-from sandbox_ops.cli.install_tasks import mcp_install
+from sandbox_ops.cli.install_tasks import mcp_install, plugin_install
 from sandbox_ops.cli.job_tasks import jobs, logs, pin, run, stop
 from sandbox_ops.cli.session import opened
+from sandbox_ops.cli.waking_tasks import events, wait
 from sandbox_ops.errors import ConnectError, UsageError
 
 if TYPE_CHECKING:
@@ -159,8 +160,10 @@ def reset(
 
 @verb(
     "changes",
-    operand="[JOB]",
-    job="Also the log and the run record of this job: remote-1.",
+    operand="[JOB|PATH]",
+    repeated=["path"],
+    job="Also the log and run record of this job; with a slash in it, a path there.",
+    path="This file or folder there instead, * as in a shell; may come often.",
     into="A local folder; without it the same paths in the local clone.",
     dry_run="Only list the files and their sizes.",
     overwrite="Replace local files that differ.",
@@ -169,21 +172,25 @@ def fetch(
     context: Context,
     *,
     job: str = "",
+    path: Sequence[str] = (),
     into: str = "",
     dry_run: bool = False,
     overwrite: bool = False,
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
-    """Bring the declared outputs home, each with its checksum checked."""
+    """Bring the declared outputs, or what is named, home, each checksum checked."""
     from sandbox_ops.cli import terminal, views
     from sandbox_ops.workflows.fetch import fetch as work
+
+    paths = [*path, job] if "/" in job else path
 
     with opened(context, sandbox) as here, terminal.transfers(quiet=json) as progress:
         report = work(
             here.sandbox,
             here.project,
-            job=job,
+            paths=paths,
+            job="" if paths else job,
             into=into,
             dry_run=dry_run,
             overwrite=overwrite,
@@ -289,7 +296,7 @@ def completion(context: Context, *, shell: str = "") -> Answer:  # noqa: ARG001 
 
 ns = Collection(
     *(setup, sync, train, monitor, reset, fetch),
-    *(jobs, logs, stop, pin, run),
+    *(jobs, logs, wait, events, stop, pin, run),
     *(doctor, trust, allow, shell, demo),
-    *(mcp_install, completion, agent),
+    *(mcp_install, plugin_install, completion, agent),
 )

@@ -24,6 +24,7 @@ class Options:
         values: Options that take a value, with the type that reads it.
         switches: Options that take none.
         operand: The option that a bare word stands for (`--job`), or "".
+        operand_repeats: Whether there may be several bare words.
         rest: The option that everything after `--` stands for (`--command`), or "".
     """
 
@@ -31,6 +32,7 @@ class Options:
     values: Mapping[str, Callable[[str], object]] = field(default_factory=dict)
     switches: frozenset[str] = frozenset()
     operand: str = ""
+    operand_repeats: bool = False
     rest: str = ""
 
 
@@ -152,7 +154,8 @@ class _Reader:
             raise UsageError(f"there is no verb `{word}`", near + self.help)
         if self.verb.rest and not self.verb.operand:
             raise self._command_without_dashes(word)
-        if not self.verb.operand or self.verb.operand in self.taken:
+        is_taken = not self.verb.operand_repeats and self.verb.operand in self.taken
+        if not self.verb.operand or is_taken:
             raise UsageError(
                 f"`{self.verb.name}` does not take `{word}`", near + self.help
             )

@@ -78,7 +78,7 @@ def locate(words: Sequence[str], grammar: Grammar) -> Cursor:
             verb, taken = grammar.verbs[word], set()
         elif word in verb.values:
             option = word
-        elif not word.startswith("-"):
+        elif not word.startswith("-") and not verb.operand_repeats:
             taken.add(verb.operand)
     last = words[-1].lstrip("=")
     name, equals, value = last.partition("=")

@@ -35,12 +35,12 @@ class Answer:
     """What a task has to say at its end.
 
     Attributes:
-        value: The object that `--json` prints.
+        value: The object that `--json` prints; None where it printed lines already.
         show: Prints the same for people; does nothing where all was shown already.
         exit_code: Of the whole program.
     """
 
-    value: Mapping[str, Any]
+    value: Mapping[str, Any] | None
     show: Callable[[], None] = _nothing
     exit_code: int = 0
 
@@ -148,10 +148,10 @@ def _answering(body: Body, effect: Effect) -> Callable[..., Answer]:
             if effect == "changes" and _is_dry(context):
                 options["dry_run"] = _rehearsed(body)
             answer = body(context, *args, **options)
-            if as_json:
-                output.write_json(answer.value)
-            else:
+            if not as_json:
                 answer.show()
+            elif answer.value is not None:
+                output.write_json(answer.value)
         except Exit:
             raise
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - told, not hidden

@@ -1,7 +1,8 @@
 """Output as it comes, and what Ctrl-C means meanwhile.
 
 In `run` somebody waits for the command: Ctrl-C ends it, there too. A job in the
-background is only watched: Ctrl-C lets it go on, and a second one ends it.
+background is only watched: Ctrl-C lets it go on, and a second one ends it. (One file over
+250 lines: what Ctrl-C means for each of them is read side by side.)
 """
 
 import sys
@@ -258,10 +259,10 @@ def _follow(
         ConnectionLostError: What became of it is unknown.
         NotFoundError: Its record was removed.
     """
-    from sandbox_ops.machine import logs
-
     lines = _Lines(job.id, feeds)
     try:
+        from sandbox_ops.machine import logs  # takes a while: Ctrl-C may come meanwhile
+
         if tail:
             tail.show_whole_lines()
         watch = logs.follow(

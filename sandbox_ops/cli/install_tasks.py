@@ -1,4 +1,4 @@
-"""The verb that registers our MCP server with an agent, as an Invoke task."""
+"""The verbs that bring our MCP server and our plugin to an agent, as Invoke tasks."""
 
 from invoke import Context
 
@@ -42,3 +42,23 @@ def mcp_install(
         yes=yes,
         ask=not json,
     )
+
+
+@verb(
+    "changes",
+    host="Which agent: claude, cursor, vscode, or agents: any host of Agent Plugins 1.0.",
+    into="The folder that the plugin's own is made in, in place of the host's.",
+    dry_run="Only show what would be written, and where.",
+)
+def plugin_install(
+    context: Context,  # noqa: ARG001 - Invoke's
+    *,
+    host: str = "",
+    into: str = "",
+    dry_run: bool = False,
+    json: bool = False,  # noqa: ARG001 - the face's
+) -> Answer:
+    """Install our plugin for an agent: a skill, the MCP server, and what wakes it."""
+    from sandbox_ops.cli.plugin_folder import install
+
+    return install(host, into, dry_run=dry_run)

@@ -101,10 +101,10 @@ def console(name: Stream = "stdout") -> "Console":
     )
 
 
-def reader_gone() -> bool:
-    """Whether whoever read our stdout or stderr has left (`... | head`)."""
+def reader_gone(*names: Stream) -> bool:
+    """Whether whoever read one of these has left (`... | head`); of none given, any."""
     poll = select.poll()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in map(_stream, names or ("stdout", "stderr")):
         with contextlib.suppress(OSError, ValueError):
             poll.register(stream.fileno(), select.POLLOUT)
     gone = select.POLLERR | select.POLLHUP | select.POLLNVAL

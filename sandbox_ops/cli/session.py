@@ -4,16 +4,22 @@ import contextlib
 import dataclasses
 import os
 import posixpath
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox_ops.cli import fabric_context, next_steps, shared_connection
+from sandbox_ops.cli.face import say
+from sandbox_ops.errors import RefusedError
 
 if TYPE_CHECKING:
     from sandbox_ops.config.discover import Settings
-    from sandbox_ops.models import Project
+    from sandbox_ops.models import Project, SandboxConfig
     from sandbox_ops.sandbox import Sandbox
+
+_CLOSE_S = 0.5
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +79,53 @@ def opened(context: Any, name: str) -> Iterator[Session]:  # noqa: ANN401 - Invo
     kept = shared_connection.links(config, os.environ)
     with Sandbox(config, links=kept) as sandbox:
         yield Session(sandbox=sandbox, settings=settings)
+
+
+@contextlib.contextmanager
+def opened_all(context: Any, name: str) -> Iterator[tuple["Sandbox", ...]]:  # noqa: ANN401 - Invoke's or Fabric's context
+    """Open every sandbox that is configured; the one called `name`, if one is named.
+
+    Nobody waits long for their closing: a machine that does not answer takes its time.
+
+    Raises:
+        ConfigError: There is no such sandbox, or none at all.
+        RefusedError: The user has not allowed it; of several, any of them.
+    """
+    from sandbox_ops.sandbox import Sandbox
+
+    settings = settings_here()
+    if not name and fabric_context.host_of(context):
+        configs = [fabric_context.config_of(context, settings)]
+    else:
+        names = [name] if name or not settings.sandbox_names else settings.sandbox_names
+        configs = list(_allowed(settings, names))
+    sandboxes = tuple(map(Sandbox, configs))
+    try:
+        yield sandboxes
+    finally:
+        closing = [threading.Thread(target=s.close, daemon=True) for s in sandboxes]
+        for thread in closing:
+            thread.start()
+        until = time.monotonic() + _CLOSE_S
+        for thread in closing:
+            thread.join(max(0.0, until - time.monotonic()))
+
+
+def _allowed(settings: "Settings", names: Sequence[str]) -> Iterator["SandboxConfig"]:
+    """Those that the user allows; which are left out is said, if any is left."""
+    refusals: list[RefusedError] = []
+    n_allowed = 0
+    for name in names:
+        try:
+            yield settings.sandbox(name)
+        except RefusedError as error:
+            refusals.append(error)
+        else:
+            n_allowed += 1
+    if refusals and not n_allowed:
+        raise refusals[0]
+    for refusal in refusals:
+        say(f"left out: {refusal}")
 
 
 def _default(settings: "Settings") -> str:

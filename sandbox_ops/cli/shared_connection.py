@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox_ops.errors import ConfigError
-from sandbox_ops.models import SandboxConfig
 
 if TYPE_CHECKING:
     from sandbox_ops.links import Links
+    from sandbox_ops.models import SandboxConfig
 
 VARIABLE = "SANDBOX_OPS_AGENT_IDLE_S"
 _IDLE_S = 600.0
@@ -23,7 +23,7 @@ _PACKAGE = Path(__file__).parents[1]
 _OF_VERSION = ("__init__.py", "links/shared.py", "ssh/connection_agent.py")
 
 
-def links(config: SandboxConfig, environ: Mapping[str, str]) -> "Links | None":
+def links(config: "SandboxConfig", environ: Mapping[str, str]) -> "Links | None":
     """Return links through the agent process; None where none is wanted.
 
     Raises:
@@ -41,7 +41,7 @@ def links(config: SandboxConfig, environ: Mapping[str, str]) -> "Links | None":
     return SharedLinks(place, config.host, lambda: _direct(config))
 
 
-def _direct(config: SandboxConfig) -> "Links":
+def _direct(config: "SandboxConfig") -> "Links":
     from sandbox_ops.ssh.connection import SandboxConnection
 
     return SandboxConnection(config)

@@ -11,6 +11,7 @@ from sandbox_ops.cli.terminal import draw, table, tell
 from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.models import Job, StopReport
 from sandbox_ops.text import formatting
+from sandbox_ops.workflows import rows
 
 if TYPE_CHECKING:
     from sandbox_ops.machine.trust import ShownKey, TrustReport
@@ -38,22 +39,18 @@ _CHECK_COLUMNS = (
 
 def step(done: "Step") -> None:
     """One step of a setup, as it ends."""
-    first, *more = done.detail.splitlines() or [""]
-    took = formatting.duration(done.seconds)
-    tell(f"{done.result:<8} {done.name:<12} {took:>12}  {first}".rstrip())
+    facts = rows.step_row(done)
+    first, *more = facts.detail or ("",)
+    took = formatting.duration(facts.seconds)
+    tell(f"{facts.result:<8} {facts.name:<12} {took:>12}  {first}".rstrip())
     tell(*(f"    {line}" for line in more))
 
 
 def setup(report: "SetupReport") -> None:
     """How a setup ended; its steps were shown as they ended."""
-    failed = [step.name for step in report.steps if step.result == "failed"]
-    if failed:
-        tell(f"not ready: {', '.join(failed)} failed")
-        return
-    changed = sum(step.result == "changed" for step in report.steps)
-    steps = f"{formatting.count(changed, 'step')} changed"
-    changes = steps if changed else "nothing to do"
-    tell(f"ready ({changes}); next: {next_steps.command('train')}")
+    facts = rows.setup_rows(report)
+    next_step = f"; next: {next_steps.command('train')}" if facts.ok else ""
+    tell(f"{facts.headline}{next_step}")
 
 
 def sync(report: "SyncReport") -> None:
@@ -92,12 +89,13 @@ def jobs(newest: Sequence[Job]) -> None:
 
 def job_row(job: Job) -> tuple[str, ...]:
     """The cells of a job, under `JOB_COLUMNS`."""
+    facts = rows.job_row(job)
     return (
-        job.id,
-        job.name,
-        dashboard.short_state(job),
-        dashboard.short_duration(job.elapsed_s),
-        formatting.one_line(formatting.what(job), 1000),
+        facts.id,
+        facts.name,
+        facts.short_state,
+        dashboard.short_duration(facts.elapsed_s),
+        formatting.one_line(facts.activity, 1000),
     )
 
 
@@ -137,7 +135,7 @@ def reset(report: "ResetReport") -> None:
         tell(f"{would}reset: {before} -> {after}")
     else:
         tell(f"the commit stays {after}")
-    if report.restore:
+    if report.restore and not report.dry_run:
         tell(str(report.restore))
     _warn(report.warnings)
     _list("not ours, left alone", report.foreign)
@@ -146,11 +144,11 @@ def reset(report: "ResetReport") -> None:
 def fetch(report: "FetchReport") -> None:
     """The files that came home, or would."""
     new = [file for file in report.files if not file.kept]
-    rows = ((file.path, formatting.size(file.size_bytes)) for file in new)
+    files = ((file.path, formatting.size(file.size_bytes)) for file in new)
     if new:
         draw(
             table(
-                (Column(name="FILE", least=20, wraps=True), Column(name="SIZE")), rows
+                (Column(name="FILE", least=20, wraps=True), Column(name="SIZE")), files
             )
         )
     total = formatting.size(sum(file.size_bytes for file in new))

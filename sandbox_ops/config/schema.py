@@ -157,6 +157,16 @@ KEYS: tuple[Key, ...] = (
         help="The folder on the sandbox in which projects live; /workspace if not set.",
     ),
     Key(
+        path="sandboxes.NAME.fetch_into",
+        variable="SANDBOX_OPS_FETCH_INTO",
+        kind=tuple,
+        expects="a list of absolute paths on this computer",
+        example='["/data/results"]',
+        check=value_checks.local_folder,
+        help="Folders, beside the local clone, that an agent may fetch into.",
+        user_only=True,
+    ),
+    Key(
         path="project.repo",
         variable="SANDBOX_OPS_REPO",
         kind=str,

@@ -95,6 +95,13 @@ def workspace(value: str) -> str:
     return value.rstrip("/") or "/"
 
 
+def local_folder(value: str) -> str:
+    """Check an absolute path on this computer; a slash at the end goes."""
+    if not one_line(value).startswith("/") or ".." in value.split("/"):
+        raise ValueError("is not absolute")
+    return value.rstrip("/") or "/"
+
+
 def repo(value: str) -> str:
     """Check a URL: git takes `-x` for an option, and runs a program for `NAME::x`."""
     if value.startswith("-"):

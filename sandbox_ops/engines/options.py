@@ -21,6 +21,7 @@ def command_request(
     options: CommandOptions,
     *,
     interpreter: str = "bash",
+    started_by: str = "",
     shown: str = "",
     wait_s: float = 0,
 ) -> StartRequest:
@@ -42,6 +43,7 @@ def command_request(
         cwd=options.get("cwd", ""),
         env=options.get("env") or {},
         interpreter=interpreter,
+        started_by=started_by,
         timeout_s=options.get("timeout_s"),
         grace_s=_FOREGROUND_GRACE_S,
         cap_bytes=FOREGROUND_CAP_BYTES,
@@ -50,7 +52,9 @@ def command_request(
     )
 
 
-def job_request(command: str, options: JobOptions) -> StartRequest:
+def job_request(
+    command: str, options: JobOptions, *, started_by: str = ""
+) -> StartRequest:
     """Return the start of a background job.
 
     Raises:
@@ -70,6 +74,7 @@ def job_request(command: str, options: JobOptions) -> StartRequest:
         unique_name=options.get("unique_name", False),
         gpus=tuple(options.get("gpus", ())),
         project_path=options.get("project_path", ""),
+        started_by=started_by,
         files=options.get("files") or {},
         token=options.get("token") or new_token(),
     )

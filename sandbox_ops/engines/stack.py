@@ -16,9 +16,11 @@ class Stack:
 
     Args:
         open_links: Makes the links; nothing is connected by that.
+        started_by: Who starts jobs through it.
     """
 
-    def __init__(self, open_links: Callable[[], Links]) -> None:
+    def __init__(self, open_links: Callable[[], Links], started_by: str) -> None:
+        self.started_by = started_by
         self._open_links = open_links
         self._lock = threading.RLock()
         self._links: Links | None = None
@@ -29,6 +31,7 @@ class Stack:
         # whether the last command ended while its start waited for that: in a crowd of
         # short commands the wait saves each a poll, in one of long ones it holds up all
         self.was_brief = False
+        self.is_closed = False
 
     @property
     def links(self) -> Links:
@@ -74,6 +77,7 @@ class Stack:
 
     def close(self) -> None:
         """Close what was opened."""
+        self.is_closed = True
         if self._workers is not None:
             self._workers.close()
         elif self._links is not None:

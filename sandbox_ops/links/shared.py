@@ -89,7 +89,9 @@ class SharedLink:
         if self._closed or self._end is not None:
             return False
         try:
-            self._sock.settimeout(0)  # with another, `recv` waits whatever its flags say
+            self._sock.settimeout(
+                0
+            )  # with another, `recv` waits whatever its flags say
             next_byte = self._sock.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return True

@@ -1,10 +1,11 @@
 """Reading files on a sandbox: some lines, some bytes, what is known of one."""
 
 import os
+import shlex
 import threading
 import weakref
 
-from sandbox_ops.errors import ProtocolError, RefusedError, UsageError
+from sandbox_ops.errors import NextStep, ProtocolError, RefusedError, UsageError
 from sandbox_ops.machine.places import Places
 from sandbox_ops.models import FileFacts, FileSlice
 from sandbox_ops.remote.frames import Segment
@@ -42,9 +43,12 @@ def read_lines(
     first = _first_line(offset, limit, count)
     path = _absolute(sandbox, path)
     places = _places_of(sandbox)
-    segment = _next_page(sandbox, path, first, count, places)
-    if segment is None:
-        segment = _ask(sandbox, path, first, count)
+    try:
+        segment = _next_page(sandbox, path, first, count, places)
+        if segment is None:
+            segment = _ask(sandbox, path, first, count)
+    except RefusedError as error:
+        raise _with_other_way(error, path) from None
     if at := segment.fields.get("at"):
         places.learn(
             path,
@@ -55,6 +59,17 @@ def read_lines(
             at=int(at),
         )
     return _slice(path, segment, first, count)
+
+
+def _with_other_way(error: RefusedError, path: str) -> RefusedError:
+    """Name the command that shows what is not text."""
+    program = {"directory": "ls -la", "binary": "head -c 512"}.get(error.reason)
+    if program is None:
+        return error
+    shown = f"{program} -- {shlex.quote(path)}"
+    if error.reason == "binary":
+        shown += " | od -A d -c"
+    return RefusedError(error.message, NextStep("run", {"command": shown}, "See it"))
 
 
 def _places_of(sandbox: Sandbox) -> Places:
@@ -156,11 +171,10 @@ def _absolute(sandbox: Sandbox, path: str) -> str:
     """Refuse a relative path with the absolute one that was probably meant."""
     if path.startswith("/"):
         return path
-    home = sandbox.base.split("/.sandbox-ops/")[0]
     meant = path.removeprefix("~/") if path.startswith("~/") else path
     raise RefusedError(
         f"the path must be absolute: {path}",
-        f"In the home directory that is {home}/{meant}",
+        f"In the home directory that is {sandbox.home}/{meant}",
     )
 
 

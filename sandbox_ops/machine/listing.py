@@ -9,6 +9,7 @@ from sandbox_ops.remote import script_replies
 from sandbox_ops.sandbox import Sandbox
 
 _LISTING_BYTES = 64 << 20
+_SHOWN_NAMES = 20
 
 
 def files(
@@ -31,6 +32,24 @@ def files(
         return _listed(answer)
     except (ValueError, IndexError) as error:
         raise _unreadable(result, doing) from error
+
+
+def nearest(sandbox: Sandbox, path: str) -> tuple[str, ...]:
+    """Say what is there instead of a path: the nearest folder, and what it holds.
+
+    Returns:
+        The folder in a line, then a line for each of its first 20 names.
+    """
+    doing = f"look what there is instead of {path}"
+    result = sandbox.script("files_nearest", path, description=doing)
+    folder, *names = _answer(result, doing).split(b"\0")
+    shown = tuple(f"  {os.fsdecode(name)}" for name in names[:_SHOWN_NAMES] if name)
+    more = len(names) - 1 - _SHOWN_NAMES
+    return (
+        f"{os.fsdecode(folder)} has{':' if shown else ' nothing in it'}",
+        *shown,
+        *((f"  ... and {more} more",) if more > 0 else ()),
+    )
 
 
 def _listed(answer: bytes) -> tuple[RemoteFile, ...]:

@@ -15,7 +15,7 @@ from sandbox_ops.machine import jobs
 from sandbox_ops.models import Job, JobOutput
 from sandbox_ops.models.options import Listener
 from sandbox_ops.remote.follower import Watch
-from sandbox_ops.remote.stream import KNOWN_BYTES, Begin
+from sandbox_ops.remote.stream import END_BYTES, KNOWN_BYTES, Begin
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.text import clean, paging
 from sandbox_ops.text.paging import InTime, LastLines, Place
@@ -60,6 +60,8 @@ def end(
 def since(sandbox: Sandbox, job_id: str, place: Place, max_bytes: int) -> Reading:
     """Return what comes after a place; a log that is another one, from its beginning.
 
+    One that outgrew its limit lost what is before its last 64 KiB: those, then.
+
     Raises:
         NotFoundError: No such job, or its log is gone.
     """
@@ -75,7 +77,9 @@ def since(sandbox: Sandbox, job_id: str, place: Place, max_bytes: int) -> Readin
         return Reading(piece=piece)
     known, data = piece.data[: place.known_bytes], piece.data[place.known_bytes :]
     if not place.follows(known):
-        again = _piece(sandbox, job_id, "stdout", 0, max_bytes)
+        over_limit = piece.job.log_incomplete
+        begin = -min(END_BYTES, max_bytes) if over_limit else 0
+        again = _piece(sandbox, job_id, "stdout", begin, max_bytes)
         return Reading(piece=dataclasses.replace(again, restarted=True))
     later = dataclasses.replace(piece, data=data, offset=place.offset)
     return Reading(piece=later, known=known)

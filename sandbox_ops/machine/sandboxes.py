@@ -25,9 +25,18 @@ class Sandboxes:
         cwd: Where the search for `sandbox.toml` begins.
         environ: The variables of the process.
         only: The one sandbox there is to be, where not all that are configured.
+        started_by: Who starts jobs; see `Sandbox`.
     """
 
-    def __init__(self, cwd: Path, environ: Mapping[str, str], only: str = "") -> None:
+    def __init__(
+        self,
+        cwd: Path,
+        environ: Mapping[str, str],
+        only: str = "",
+        *,
+        started_by: str = "",
+    ) -> None:
+        self._started_by = started_by
         self._cwd = cwd
         self._environ = environ
         self._only = only
@@ -55,7 +64,7 @@ class Sandboxes:
             if config.name not in self._open:
                 from sandbox_ops.sandbox import Sandbox
 
-                self._open[config.name] = Sandbox(config)
+                self._open[config.name] = Sandbox(config, started_by=self._started_by)
             return self._open[config.name]
 
     def project(self) -> "Project":

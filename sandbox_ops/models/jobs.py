@@ -60,6 +60,7 @@ class Job:
         log_incomplete: Whether part of the output was dropped on the machine.
         foreground: Whether somebody waits, or waited, for it (`run`, `remote_bash`).
         gpus: Indices of the GPUs it claims.
+        started_by: Who started it: `USER@HOST`, or `agent ID of USER@HOST`; "" if unknown.
     """
 
     id: str
@@ -81,6 +82,7 @@ class Job:
     foreground: bool = False
     gpus: tuple[int, ...] = ()
     project_path: str = ""
+    started_by: str = ""
 
     @property
     def words(self) -> str:
@@ -112,6 +114,7 @@ class Job:
             "started_at": self.started_at,
             "elapsed_s": self.elapsed_s,
             "log_path": self.log_path,
+            "started_by": self.started_by,
         }
 
 

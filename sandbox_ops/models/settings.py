@@ -64,6 +64,8 @@ class SandboxConfig(_Checked):
         port: None: what ssh_config says. The same holds for the other Nones.
         ssh_options: As after `ssh -o`: `Name=value`, before what ssh_config says.
         workspace: Absolute path under which projects live.
+        fetch_into: Folders on this computer, beside the local clone, that an agent may
+            fetch into.
 
     Raises:
         ConfigError: A field of another type; names it.
@@ -78,6 +80,7 @@ class SandboxConfig(_Checked):
     ssh_config: str | None = None
     ssh_options: tuple[str, ...] = ()
     workspace: str = "/workspace"
+    fetch_into: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:

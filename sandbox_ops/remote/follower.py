@@ -84,12 +84,7 @@ class Watch:
 
     def take(self, reply: JobReply) -> None:
         """Take in an answer; the future resolves at the end."""
-        before = self.job
-        self.job = dataclasses.replace(
-            reply.job, command=before.command, description=before.description,
-            name=before.name, cwd=before.cwd, stderr_path=before.stderr_path,
-            foreground=before.foreground, project_path=before.project_path,
-        )  # fmt: skip
+        self.job = with_record(reply.job, self.job)
         self._left = reply.left
         ended = self.job.state.ended
         for name, stream in self._streams.items():
@@ -98,7 +93,7 @@ class Watch:
         if any(stream.truncated for stream in self._streams.values()):
             self.job = dataclasses.replace(self.job, log_incomplete=True)
         if ended and all(stream.done for stream in self._streams.values()):
-            self._resolve(_end(self.job))
+            self._resolve(ending(self.job))
 
     @property
     def pause_s(self) -> float:
@@ -136,7 +131,17 @@ class Watch:
             self.future.set_result(result)
 
 
-def _end(job: Job) -> EndKind:
+def with_record(job: Job, before: Job) -> Job:
+    """Return a job with what only its record says, which was asked for before."""
+    return dataclasses.replace(
+        job, command=before.command, description=before.description,
+        name=before.name, cwd=before.cwd, stderr_path=before.stderr_path,
+        foreground=before.foreground, project_path=before.project_path,
+    )  # fmt: skip
+
+
+def ending(job: Job) -> EndKind:
+    """Return how a job that has ended ended."""
     if job.state is JobState.TIMED_OUT:
         return EndKind.TIMED_OUT
     if job.signal or job.exit_code is None:

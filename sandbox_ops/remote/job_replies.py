@@ -37,7 +37,9 @@ def error(segments: Iterable[Segment]) -> SandboxError | None:
             message, _, hint = segment.data.decode("utf-8", "replace").partition("\n")
             if kind not in BY_KIND:
                 return ProtocolError(f"the machine sent an unknown error: {kind!r}")
-            return BY_KIND[kind](message, hint)
+            problem = BY_KIND[kind](message, hint)
+            problem.reason = "".join(segment.words[1:2])
+            return problem
     return None
 
 
@@ -152,6 +154,7 @@ def _job(
         foreground=bool(spec.get("foreground")),
         gpus=() if fields.get("life") == "elsewhere" else tuple(spec.get("gpus", ())),
         project_path=str(spec.get("project_path", "")),
+        started_by=str(spec.get("started_by", "")),
     )
 
 

@@ -15,6 +15,7 @@ from sandbox_ops.remote import job_replies, scripts
 
 _COMMAND_IN_RECORD = 4000
 _DESCRIPTION_IN_RECORD = 500
+_STARTED_BY_IN_RECORD = 200
 
 
 def new_token() -> str:
@@ -46,6 +47,7 @@ class StartRequest:
         unique_name: Refuse if a job of that name has not ended.
         gpus: Claimed for this job.
         project_path: The tree that it uses.
+        started_by: Who starts it, for those who look at it later.
         files: Put into the job's folder before it starts.
         token: The same token is the same job, however often it is sent.
 
@@ -70,6 +72,7 @@ class StartRequest:
     unique_name: bool = False
     gpus: tuple[int, ...] = ()
     project_path: str = ""
+    started_by: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     token: str = field(default_factory=new_token)
 
@@ -97,6 +100,7 @@ class StartRequest:
             "cwd": self.cwd,
             "description": self.description[:_DESCRIPTION_IN_RECORD],
             "foreground": self.foreground,
+            "started_by": self.started_by[:_STARTED_BY_IN_RECORD],
         }
         if self.foreground:
             return kept

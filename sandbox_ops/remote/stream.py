@@ -14,6 +14,9 @@ from sandbox_ops.models import Output
 PIECE_BYTES = 9_000_000
 """At most so much is asked for at once: each asking costs a round trip and a process."""
 
+END_BYTES = 1 << 16
+"""So much of its end a stream keeps that outgrew its limit: see scripts/lib/limit.sh."""
+
 KNOWN_BYTES = 256
 """So much of what lies before a place tells whether the file is still the same one."""
 
@@ -83,6 +86,7 @@ class Collector:
         self._known = known[-KNOWN_BYTES:]
         self._asked = 0
         self._from_end = False
+        self._over_limit = False
         self.truncated = False
         """Whether bytes were lost: the file was cut or replaced meanwhile."""
         self.done = False
@@ -94,6 +98,9 @@ class Collector:
         self._from_end = False
         if self.done:
             self._asked = 0
+        elif self._over_limit:
+            self._asked, self._from_end = END_BYTES, True
+            return -END_BYTES, END_BYTES
         elif self._listener or len(self._head) < self._half:
             room = at_most if self._listener else self._half - len(self._head)
             self._asked = min(room, at_most) + len(self._known)
@@ -115,7 +122,7 @@ class Collector:
         Args:
             piece: The answer.
             ended: Whether the stream is complete.
-            cut_by_us: Whether our own limit may have cut the file at its end.
+            cut_by_us: Whether our own limit may have cut the file before its end.
         """
         if self.done:
             return
@@ -125,7 +132,7 @@ class Collector:
         if self._asked and not self._from_end:
             data = piece.data.removeprefix(self._known)
             if len(data) + len(self._known) != len(piece.data):
-                self._restart(piece, ended=ended, cut_by_us=cut_by_us)
+                self._restart(cut_by_us=cut_by_us)
                 return
         else:
             data = self._after_gap(piece)
@@ -141,6 +148,11 @@ class Collector:
         """Return what is new of a piece from the end, which may overlap or lie apart."""
         if piece.size_bytes is None:
             return piece.data
+        over_limit, self._over_limit = self._over_limit, False
+        if over_limit:
+            before, known, after = piece.data.rpartition(self._known)
+            self._offset = piece.offset + len(before) + len(known)
+            return after
         if piece.size_bytes < self._offset:  # all of it is another file's
             self.truncated = True
             self._offset = piece.offset
@@ -151,18 +163,16 @@ class Collector:
             self._tail = b""
         return piece.data
 
-    def _restart(self, piece: Range, *, ended: bool, cut_by_us: bool) -> None:
+    def _restart(self, *, cut_by_us: bool) -> None:
         """Go on with a file that is not the one that we knew."""
         self.truncated = True
-        self._known = b""
-        if cut_by_us and len(piece.data) < self._asked:
-            # what was cut off is what we had; what comes is appended, some time
-            self._offset = piece.offset + len(piece.data)
-            self.done = ended
+        self.behind = True
+        if cut_by_us:  # go on at its end, behind what of that we had
+            self._over_limit = True
             return
+        self._known = b""
         self._on_restart()
         self._offset = 0
-        self.behind = True
 
     def _keep(self, data: bytes) -> None:
         if self._listener and data:

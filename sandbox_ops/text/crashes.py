@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 
+from sandbox_ops.text.log_warnings import LogWarning
+
 _TRACEBACK = "Traceback (most recent call last)"
 _OUT_OF_MEMORY = ("CUDA out of memory", "torch.OutOfMemoryError", "CUDA_ERROR_OUT_OF")
 _LAUNCHERS = ("torch.distributed.elastic", "subprocess.CalledProcessError")
@@ -12,20 +14,27 @@ _MAX_TRACEBACKS = 50
 _FRAMES = re.compile(r"\s|\.\.\.|[-|+ ]{3,}")
 
 
-def warnings(text: str) -> tuple[str, ...]:
+def warnings(text: str) -> tuple[LogWarning, ...]:
     """Return a warning for the last traceback, and one for exhausted GPU memory.
 
     A launcher's own traceback, which says only that a process of it failed, is told
     only where there is no other.
     """
-    found = []
+    objections = []
     exceptions = list(_exceptions(text))
     if exceptions:
         own = [each for each in exceptions if not each.startswith(_LAUNCHERS)]
-        found.append(f"traceback: {(own or exceptions)[-1]}"[:_MAX_WARNING])
+        last = (own or exceptions)[-1]
+        objections.append(
+            LogWarning(
+                "traceback",
+                f"traceback: {last}"[:_MAX_WARNING],
+                last.partition(":")[0][:_MAX_WARNING],
+            )
+        )
     if any(words in text for words in _OUT_OF_MEMORY):
-        found.append("CUDA out of memory")
-    return tuple(found)
+        objections.append(LogWarning("out-of-memory", "CUDA out of memory"))
+    return tuple(objections)
 
 
 def _exceptions(text: str) -> Iterator[str]:

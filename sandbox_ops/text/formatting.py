@@ -7,7 +7,7 @@ machine (names, commands) is expected to be cleaned already; `None` is said as `
 import math
 from typing import Any
 
-from sandbox_ops.errors import SandboxError
+from sandbox_ops.errors import NextStep, SandboxError
 from sandbox_ops.models import CommandResult, Disk, EndKind, ForeignProcess, Gpu, Job
 
 _SPANS = (
@@ -69,7 +69,7 @@ def short(commit: str) -> str:
     return commit[:10] or "none"
 
 
-def what(job: Job) -> str:
+def job_summary(job: Job) -> str:
     """What a job does: its description where it is a step of ours, else its command."""
     ours = job.foreground and job.description
     return job.description if ours else job.command
@@ -79,17 +79,17 @@ def job_line(job: Job) -> str:
     """A job in one line: `remote-3 "night" running, 2 h 05 min: python train.py`."""
     name = f' "{one_line(job.name, 40)}"' if job.name else ""
     elapsed = "" if job.elapsed_s is None else f", {duration(job.elapsed_s)}"
-    doing = f": {one_line(what(job))}" if what(job) else ""
+    doing = f": {one_line(job_summary(job))}" if job_summary(job) else ""
     return f"{job.id}{name} {job.words}{elapsed}{doing}"
 
 
-def survivors_line(job: Job, program: str = "sandbox-ops") -> str:
-    """What a command left running, and how to end it; "" if nothing."""
+def survivors_words(job: Job) -> str:
+    """What a command left running: `2 processes of cmd-7 still live`; "" if nothing."""
     if not job.survivors:
         return ""
     alive = count(job.survivors, "process")
     verb = "lives" if job.survivors == 1 else "live"
-    return f"{alive} of {job.id} still {verb}; end: {program} stop {job.id}"
+    return f"{alive} of {job.id} still {verb}"
 
 
 def end_lines(result: CommandResult) -> tuple[str, ...]:
@@ -102,8 +102,8 @@ def end_lines(result: CommandResult) -> tuple[str, ...]:
         lines.append(f"{job.id} timed out; {_tree(result.left)}")
     elif result.end is EndKind.CONNECTION_LOST:
         lines += _lost(job)
-    if survivors := survivors_line(job):
-        lines.append(survivors)
+    if survivors := survivors_words(job):
+        lines.append(f"{survivors}; {NextStep('stop', {'job': job.id}, 'end')}")
     if job.log_incomplete:
         lines.append(f"the output of {job.id} is not complete: part was dropped there")
     return tuple(lines)
@@ -112,11 +112,14 @@ def end_lines(result: CommandResult) -> tuple[str, ...]:
 def _lost(job: Job) -> tuple[str, str]:
     if not job.id:  # the answer to its start never came
         why = job.reason or "the connection was lost"
-        return f"error: {why}", "hint: see whether it runs: sandbox-ops jobs"
+        return (
+            f"error: {why}",
+            f"hint: {NextStep('jobs', purpose='see whether it runs')}",
+        )
     why = (job.reason or "the connection was lost").rstrip(".")
     return (
         f"error: {why}; whether {job.id} ended or lives is unknown",
-        f"hint: a lost link ends nothing there. See it: sandbox-ops logs {job.id}",
+        f"hint: a lost link ends nothing there. {NextStep('logs', {'job': job.id}, 'See it')}",
     )
 
 

@@ -48,7 +48,9 @@ def tail(piece: JobOutput) -> Page:
 def following(piece: JobOutput) -> Page:
     """Return what comes next in a log, as much as fits."""
     page = paging.following(piece, limit=LIMIT, show=marks.remote)
-    if page.restarted:
+    if page.restarted and page.offset:
+        words = f"part was dropped, it was too much; {_tail_words(page)}"
+    elif page.restarted:
         words = f"{_ANOTHER_LOG}; from its beginning"
     elif page.n_bytes:
         words = f"{formatting.size(page.n_bytes)} of new output"
@@ -78,7 +80,7 @@ def matching(
         in_time=in_time or (lambda: True),
     )
     assert page.found is not None  # noqa: S101 - a filter finds, if only nothing
-    if forward and page.restarted:
+    if forward and page.restarted and not page.offset:
         where = f"its beginning: {_ANOTHER_LOG}"
     elif forward:
         where = f"the {formatting.size(page.n_bytes)} after the cursor"

@@ -4,6 +4,8 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 
+from sandbox_ops.text.log_warnings import LogWarning
+
 _EXPLODED = 1e4
 _MAX_METRICS = 100
 _WORD = re.compile(r"[a-z0-9]+")
@@ -88,7 +90,7 @@ class History:
             if name in self.last or len(self.last) < _MAX_METRICS:
                 self.last[name] = value
 
-    def warnings(self, baseline: "History | None" = None) -> tuple[str, ...]:
+    def warnings(self, baseline: "History | None" = None) -> tuple[LogWarning, ...]:
         """Say what is not a number, and which loss has exploded.
 
         Args:
@@ -97,11 +99,13 @@ class History:
         objections = []
         for name, value in self.last.items():
             if not math.isfinite(value):
-                objections.append(f"{name} is {value}")
+                text = f"{name} is {value}"
+                objections.append(LogWarning("not-a-number", text, name))
                 continue
             least = self._lowest(name, baseline) if is_loss(name) else math.inf
             if abs(value) > _EXPLODED * max(1.0, least):
-                objections.append(f"{name} has exploded: {value:.4g} after {least:.4g}")
+                text = f"{name} has exploded: {value:.4g} after {least:.4g}"
+                objections.append(LogWarning("exploded", text, name))
         return tuple(objections)
 
     def _lowest(self, name: str, baseline: "History | None") -> float:

@@ -4,7 +4,8 @@ Pure, and the only pager: `logs`, `remote_bash_output`, followers and `monitor` 
 out what this module cuts. The pages of a log, put together, are the log: nothing twice,
 nothing lost. What is not whole yet (half a character, an open terminal sequence, for a
 filter half a line) waits for the next page. A line that a program redraws (a progress
-bar) is shown as it is now, and comes again once it has changed.
+bar) is shown as it is now, and comes again once it has changed. (Over 250 lines, as every cut
+here has to agree with every other on what waits.)
 """
 
 import bisect

@@ -19,6 +19,7 @@ from sandbox_ops.text import (
 )
 from sandbox_ops.text import metrics as metric_lines
 from sandbox_ops.text.log_formats import Count
+from sandbox_ops.text.log_warnings import LogWarning
 from sandbox_ops.text.position import Said
 
 
@@ -35,6 +36,7 @@ class Progress:
         epochs: How many there will be.
         metrics: The last value of each, those that matter most first: losses, then
             scores, then learning rate and speed.
+        findings: What looks wrong, each with its kind.
     """
 
     step: int | None = None
@@ -45,7 +47,12 @@ class Progress:
     epoch: float | None = None
     epochs: int | None = None
     metrics: dict[str, float] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
+    findings: tuple[LogWarning, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What looks wrong, in words."""
+        return tuple(map(str, self.findings))
 
     def as_json(self) -> dict[str, Any]:
         """Return `progress` and `metrics`; NaN and infinity, which JSON lacks, as null."""
@@ -115,12 +122,12 @@ def read(
         ),
     )
     metrics = metric_history.ordered(history.last, own_names)
-    warnings = (
+    findings = (
         *history.warnings(baseline),
         *crashes.warnings(tail),
     )
     if where is None:
-        return Progress(metrics=metrics, warnings=warnings)
+        return Progress(metrics=metrics, findings=findings)
     return Progress(
         step=where.step,
         total=where.total,
@@ -130,7 +137,7 @@ def read(
         epoch=where.epoch,
         epochs=where.epochs,
         metrics=metrics,
-        warnings=warnings,
+        findings=findings,
     )
 
 

@@ -16,6 +16,12 @@ from sandbox_ops.text import secret_forms
 
 _LINE_LIMIT = 1 << 12
 """So much of an unfinished line is held back at most, and of a private key four times it."""
+_COMMON_STEMS = (
+    b"@", b"authorization", b"token=", b"key=", b"secret=", b"password=", b"sig=",
+    b"signature=",
+)  # fmt: skip
+"""Plain text without which there is none of `_COMMON`."""
+
 _OPEN_STEMS = (b"://", b"?", b"&", b"sk", b"sg.")
 """What begins a keyword that is a pattern: the rest of it may be still to come."""
 
@@ -71,7 +77,8 @@ class Redactor:
 
     @functools.cached_property
     def _beginnings(self) -> frozenset[bytes]:
-        return _beginnings(self._names) | _beginnings(_keyword_stems())
+        stems = (*_keyword_stems(), *_OPEN_STEMS)
+        return _beginnings(self._names) | _beginnings(stems)
 
     def mask(self, data: bytes) -> bytes:
         """Return the data with a mask in the place of each secret."""
@@ -229,7 +236,7 @@ def _keyword_stems() -> tuple[bytes, ...]:
     """Return the plain beginnings of the keywords: what a split token may end in."""
     from sandbox_ops.text.token_shapes import STEMS
 
-    return tuple(stem.encode() for stem in (*STEMS, "://", "?", "&", "authorization"))
+    return (*(stem.encode() for stem in STEMS), *_COMMON_STEMS)
 
 
 @functools.cache

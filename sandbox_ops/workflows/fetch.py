@@ -1,4 +1,4 @@
-"""fetch: bring declared outputs, or what a job left, home; never over something else.
+"""fetch: bring declared outputs, what a job left, or named files home; never over others.
 
 The machine names the files, and is not believed: each name is held against what was
 declared here, and the room is checked, before the first byte comes.
@@ -6,6 +6,7 @@ declared here, and the room is checked, before the first byte comes.
 
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -21,11 +22,13 @@ from sandbox_ops.errors import (
 )
 from sandbox_ops.git import local
 from sandbox_ops.machine import jobs, listing, repo, transfer
-from sandbox_ops.models import Job, Project
+from sandbox_ops.models import Job, Project, RemoteFile
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.text import formatting
+from sandbox_ops.workflows import fetch_paths
+from sandbox_ops.workflows.fetch_paths import NamedPath
 from sandbox_ops.workflows.outputs import is_declared, left_out, patterns
 
 OnProgress = Callable[[str, int, int], None]
@@ -40,7 +43,6 @@ class FetchedFile:
         sha256: "" in a dry run.
         remote: Where it is on the sandbox, absolute.
         kept: Whether the very same file was here already.
-        of_job: Whether it is of a job's own folder, and so of no declared output.
     """
 
     path: str
@@ -48,7 +50,22 @@ class FetchedFile:
     sha256: str
     remote: str = ""
     kept: bool = False
-    of_job: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidate:
+    """A file that would come.
+
+    Attributes:
+        left_out: Why it must not; "" if it may.
+        may_be_tracked: Whether it comes even where git tracks it here.
+        by_name: Whether its own path was asked for.
+    """
+
+    file: FetchedFile
+    left_out: str = ""
+    may_be_tracked: bool = False
+    by_name: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +103,11 @@ class FetchReport:
         }
 
 
-def fetch(
+def fetch(  # noqa: PLR0913  # each is one choice
     sandbox: Sandbox,
     project: Project,
     *,
+    paths: Sequence[str] = (),
     job: str = "",
     into: str = "",
     dry_run: bool = False,
@@ -102,6 +120,9 @@ def fetch(
     Args:
         sandbox: The machine.
         project: Whose declared outputs.
+        paths: These files and folders instead: absolute below the workspace or the home
+            there, below `~/`, or below the project; `*` as a shell has it. What is no
+            declared output goes to `fetched/` in the local clone, or `into`.
         job: Also this job's log and run record, and the outputs of where it ran.
         into: A local folder; without it the same paths in the local clone.
         dry_run: Only list them.
@@ -125,21 +146,16 @@ def fetch(
             NextStep("fetch", {"into": "FOLDER"}, "Say where to"),
         )
     target = target.absolute()
-    if job:
-        listed_files = _of_job(sandbox, project, jobs.get(sandbox, job))
+    if paths:
+        candidates = _named(sandbox, project, paths, into=bool(into))
+    elif job:
+        candidates = _of_job(sandbox, project, jobs.get(sandbox, job))
     else:
         root = repo.cloned(sandbox, project).path
-        listed_files = _outputs(sandbox, root, declared(project))
-    files, warnings = _admitted(listed_files, project, target)
+        candidates = _outputs(sandbox, root, declared(project))
+    files, warnings = _admitted(candidates, project, target)
     if not files:
-        raise NotFoundError(
-            "\n".join((_nothing(sandbox, project), *warnings)),
-            NextStep(
-                "run",
-                {"command": "git status"},
-                "Did the job write somewhere else? Look",
-            ),
-        )
+        raise _nothing(sandbox, project, paths, warnings)
     places = [(file, destination(target, file.path)) for file in files]
     if not dry_run:
         files = _bring(sandbox, places, overwrite=overwrite, on_progress=on_progress)
@@ -152,30 +168,46 @@ def fetch(
     )
 
 
-def _nothing(sandbox: Sandbox, project: Project) -> str:
+def _nothing(
+    sandbox: Sandbox, project: Project, paths: Sequence[str], warnings: Sequence[str]
+) -> NotFoundError:
+    """Return the error that nothing can be fetched, with what is there instead."""
+    label = sandbox.config.label
+    if paths:
+        message = f"nothing to fetch from {label}: {', '.join(paths)[:300]}"
+        there = (
+            ()
+            if warnings
+            else listing.nearest(sandbox, _first(sandbox, project, paths))
+        )
+        return NotFoundError("\n".join((message, *warnings, *there)))
     wanted = ", ".join(project.outputs) or "what is declared"
-    return (
-        f"nothing to fetch from {sandbox.config.label}: no file there matches {wanted}"
+    message = f"nothing to fetch from {label}: no file there matches {wanted}"
+    look = NextStep(
+        "run", {"command": "git status"}, "Did the job write somewhere else? Look"
     )
+    return NotFoundError("\n".join((message, *warnings)), look)
 
 
 def _admitted(
-    files: Sequence[FetchedFile], project: Project, target: Path
+    candidates: Sequence[_Candidate], project: Project, target: Path
 ) -> tuple[list[FetchedFile], tuple[str, ...]]:
     """Return the files that may come, and what is left there, with the reason."""
-    wanted = patterns(project)
     tracked = _tracked(project, target)
-    admitted, reasons = [], []
-    for file in files:
-        reason = "" if file.of_job else left_out(file.path, wanted, tracked)
+    admitted, reasons, by_name = [], [], False
+    for candidate in candidates:
+        reason = candidate.left_out
+        if not candidate.may_be_tracked and candidate.file.path in tracked:
+            reason = reason or "git tracks it here"
         if reason:
-            reasons.append(f"{file.path}: {reason}")
+            reasons.append(f"{candidate.file.path}: {reason}")
+            by_name = by_name or candidate.by_name
         else:
-            admitted.append(file)
+            admitted.append(candidate.file)
     if not reasons:
         return admitted, ()
-    message = "left there; to have one, declare it by its name in `outputs`:"
-    return admitted, (listed(message, tuple(reasons)),)
+    way_out = "" if by_name else "; to have one, declare it by its name in `outputs`"
+    return admitted, (listed(f"left there{way_out}:", tuple(reasons)),)
 
 
 def _tracked(project: Project, target: Path) -> frozenset[str]:
@@ -234,31 +266,88 @@ def destination(target: Path, path: str) -> Path:
 
 def _outputs(
     sandbox: Sandbox, root: str, wanted: Sequence[str], *, to: str = ""
-) -> list[FetchedFile]:
+) -> list[_Candidate]:
     """Return the files that match below `root`; `to` is put before their paths.
 
     Raises:
         ProtocolError: The machine names one that was not asked for.
     """
-    files = listing.files(sandbox, root, wanted)
-    for file in files:
-        if not is_declared(file.path, wanted) or file.size_bytes < 0:
-            raise ProtocolError(
-                f"the machine named a file that was not asked for: {file.path!r}"
-            )
     return [
-        FetchedFile(
-            path=f"{to}{file.path}",
-            size_bytes=file.size_bytes,
-            sha256="",
-            remote=f"{root}/{file.path}",
-            of_job=bool(to),
+        _Candidate(
+            file=_file(root, file, f"{to}{file.path}"),
+            left_out="" if to else left_out(file.path, wanted),
+            may_be_tracked=bool(to) or file.path in wanted,
         )
-        for file in files
+        for file in _files(
+            sandbox, root, wanted, lambda path: is_declared(path, wanted)
+        )
     ]
 
 
-def _of_job(sandbox: Sandbox, project: Project, job: Job) -> list[FetchedFile]:
+def _named(
+    sandbox: Sandbox, project: Project, paths: Sequence[str], *, into: bool
+) -> list[_Candidate]:
+    """Return the files that were asked for by their paths.
+
+    Raises:
+        UsageError: A path is not below the workspace or the home.
+        ProtocolError: The machine names one that was not asked for.
+    """
+    candidates: dict[str, _Candidate] = {}
+    for place in _places(sandbox, project, paths, into=into):
+        with suppress(NotFoundError):  # no such folder
+            for file in _files(sandbox, place.root, (place.pattern,), place.names):
+                to = f"{place.to}{file.path}"
+                candidates[to] = _Candidate(
+                    file=_file(place.root, file, to),
+                    left_out=fetch_paths.left_out(to),
+                    by_name=True,
+                )
+    return list(candidates.values())
+
+
+def _places(
+    sandbox: Sandbox, project: Project, paths: Sequence[str], *, into: bool = False
+) -> list[NamedPath]:
+    return [
+        fetch_paths.named(
+            path,
+            project_path=sandbox.project_path(project) if project.name else "",
+            workspace=sandbox.config.workspace,
+            home=sandbox.home,
+            outputs=patterns(project),
+            into=into,
+        )
+        for path in paths
+    ]
+
+
+def _first(sandbox: Sandbox, project: Project, paths: Sequence[str]) -> str:
+    return _places(sandbox, project, paths[:1])[0].path
+
+
+def _files(
+    sandbox: Sandbox, root: str, wanted: Sequence[str], is_wanted: Callable[[str], bool]
+) -> tuple[RemoteFile, ...]:
+    files = listing.files(sandbox, root, wanted)
+    for file in files:
+        if not is_wanted(file.path) or file.size_bytes < 0:
+            raise ProtocolError(
+                f"the machine named a file that was not asked for: {file.path!r}"
+            )
+    return files
+
+
+def _file(root: str, file: RemoteFile, to: str) -> FetchedFile:
+    return FetchedFile(
+        path=to,
+        size_bytes=file.size_bytes,
+        sha256="",
+        remote=f"{root.rstrip('/')}/{file.path}",
+    )
+
+
+def _of_job(sandbox: Sandbox, project: Project, job: Job) -> list[_Candidate]:
     """Return the outputs of where a job ran, its log and its run record."""
     folder = job.log_path.rpartition("/")[0]
     names = ("log", "run.json", "dirty.patch*")

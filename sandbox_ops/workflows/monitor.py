@@ -1,6 +1,5 @@
 """monitor: everything that goes on there, in one look."""
 
-import functools
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,9 +18,8 @@ from sandbox_ops.models import (
 )
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.sandbox import Sandbox
-from sandbox_ops.text import progress
 from sandbox_ops.text.progress import Progress
-from sandbox_ops.workflows import preflight
+from sandbox_ops.workflows import job_progress, preflight
 
 _ENDED_SHOWN = 10
 _WARM_UP_S = 60
@@ -172,29 +170,13 @@ def _number(job: Job) -> int:
 
 def _view(job: Job, status: MachineStatus, project: Project | None) -> JobView:
     digest = status.digests.get(job.id, LogDigest())
-    tail = _text(digest.tail)
+    tail = job_progress.text(digest.tail)
     lines = [line for line in tail.replace("\r", "\n").split("\n") if line.strip()]
-    source = progress.Source(
-        head=_text(digest.head),
-        notable=_text(digest.notable),
-        metrics_file=_text(digest.metrics_file),
-        command=job.command,
-        metric_patterns=project.train_metrics if project else (),
-        progress_patterns=project.train_progress if project else (),
-    )
     return JobView(
         job=job,
-        progress=_read(tail, job.elapsed_s, source),
+        progress=job_progress.read(job, digest, project),
         last_lines=tuple(lines[-_LAST_LINES:]),
     )
-
-
-_read = functools.lru_cache(maxsize=128)(progress.read)
-"""Who watches sees the same end of a job that ended again and again."""
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "backslashreplace")
 
 
 def _warnings(views: tuple[JobView, ...], status: MachineStatus) -> Iterable[str]:

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from sandbox_ops.models import JobState
 from sandbox_ops.text import formatting
 
 if TYPE_CHECKING:
+    from sandbox_ops.errors import NextStep
     from sandbox_ops.models import Job
     from sandbox_ops.text.progress import Progress
     from sandbox_ops.workflows.monitor import JobView, MonitorReport
@@ -29,6 +31,7 @@ class JobRow:
 
     Attributes:
         state: In words: `failed (exit code 3)`, `lost (reboot)`.
+        short_state: For a narrow column: `failed (3)`.
         has_ended: Whether that is final.
         elapsed_s: Until its end, or until now; None where that is not known.
         step: How far it is; None where its log does not say. `total`: of how many.
@@ -40,6 +43,7 @@ class JobRow:
     id: str
     name: str
     state: str
+    short_state: str
     has_ended: bool
     elapsed_s: float | None
     activity: str
@@ -71,9 +75,10 @@ def job_row(job: "Job", progress: "Progress | None" = None) -> JobRow:
         id=job.id,
         name=job.name,
         state=job.words,
+        short_state=_short_state(job),
         has_ended=job.state.ended,
         elapsed_s=job.elapsed_s,
-        activity=formatting.what(job),
+        activity=formatting.job_summary(job),
     )
     if progress is None:
         return row
@@ -89,6 +94,13 @@ def job_row(job: "Job", progress: "Progress | None" = None) -> JobRow:
     )
 
 
+def _short_state(job: "Job") -> str:
+    why = job.reason or job.signal
+    if job.state is JobState.FAILED and not why:
+        why = str(job.exit_code)
+    return f"{job.state} ({why})" if why else str(job.state)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitorRows:
     """One look at a machine.
@@ -98,6 +110,7 @@ class MonitorRows:
         last_lines: What live jobs wrote last, each with the job's id in front.
         gpus: A line each.
         foreign: What runs there and is not ours, a line each.
+        next_steps: What can be done about the warnings.
     """
 
     headline: str
@@ -107,30 +120,37 @@ class MonitorRows:
     gpus: tuple[str, ...]
     foreign: tuple[str, ...]
     warnings: tuple[str, ...]
+    next_steps: tuple["NextStep", ...]
 
 
-def monitor_rows(report: "MonitorReport") -> MonitorRows:
-    """Return what one look at a machine found."""
+def monitor_rows(report: "MonitorReport", machine: str = "") -> MonitorRows:
+    """Return what one look at a machine found.
+
+    Args:
+        report: The look.
+        machine: What the machine is called; without it as the report calls it.
+    """
     return MonitorRows(
-        headline=_headline(report),
+        headline=_headline(report, machine or report.sandbox),
         reachable=report.reachable,
         jobs=tuple(job_row(view.job, view.progress) for view in report.jobs),
         last_lines=tuple(_last_lines(report.jobs)),
         gpus=tuple(map(formatting.gpu_line, report.gpus)),
         foreign=tuple(map(formatting.foreign_line, report.foreign)),
         warnings=report.warnings,
+        next_steps=report.next_steps,
     )
 
 
-def _headline(report: "MonitorReport") -> str:
+def _headline(report: "MonitorReport", machine: str) -> str:
     """`gpu1: 3.2 GiB free of 9.8 GiB at /, load 0.5 of 8`."""
     if not report.reachable:
-        return f"{report.sandbox}: not reachable; what runs there is unknown"
+        return f"{machine}: not reachable; what runs there is unknown"
     facts = [formatting.disk_line(report.disk)] if report.disk else []
     if report.load_1min is not None:
         of = f" of {report.cpus}" if report.cpus else ""
         facts.append(f"load {report.load_1min:.1f}{of}")
-    return f"{report.sandbox}: {', '.join(facts) or 'reachable'}"
+    return f"{machine}: {', '.join(facts) or 'reachable'}"
 
 
 def _last_lines(views: tuple["JobView", ...]) -> Iterator[str]:

@@ -163,7 +163,7 @@ def document(place: Place, fixed: Mapping[str, int]) -> str:
 _HEAD = """\
 # The patterns of the guide, as an agent runs them
 
-Written by `tests/surfaces/test_mcp_patterns.py`, which runs every call below against a real
+Written by `tests/surfaces/mcp_adapter/test_mcp_patterns.py`, which runs every call below against a real
 sshd and a real git remote; edit `tests/support/agent_patterns.py`. Paths, commits, times and cursors
 are replaced by what your machine would say. Tokens are characters divided by four, of call
 and answer together.

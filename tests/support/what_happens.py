@@ -3,11 +3,11 @@
 `python tests/support/what_happens.py` writes the page anew; a test checks that it was done.
 """
 
-import importlib
+import importlib.util
 import inspect
-import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import TypeVar
 
 ROOT = Path(__file__).parents[2]
@@ -75,12 +75,13 @@ def row(cause: str, effect: str) -> Callable[[F], F]:
 def page() -> str:
     """Return the page as the tests have it now."""
     lines = []
-    for file in sorted((ROOT / "tests" / "integration").glob("test_*.py")):
-        module = importlib.import_module(f"integration.{file.stem}")
-        for name, test in inspect.getmembers(module, inspect.isfunction):
+    tests = ROOT / "tests"
+    for file in sorted(tests.glob("integration/**/test_*.py")):
+        path = file.relative_to(tests)
+        for name, test in inspect.getmembers(_load(file), inspect.isfunction):
             for cause, effect in getattr(test, "rows", []):
                 at = inspect.getsourcelines(test)[1]
-                proof = f"[{name}](../../tests/integration/{file.name})"
+                proof = f"[{name}](../../tests/{path})"
                 lines.append((file.name, at, cause, effect, proof))
     table = "".join(
         f"| {cause} | {effect} | {proof} |\n"
@@ -90,8 +91,16 @@ def page() -> str:
     return head + table + _FOOT.format(measured=_MEASURED)
 
 
+def _load(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"rows_of_{file.stem}", file)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT / "tests"))
     from what_happens import page as its_page  # the module that the tests mark
 
     PAGE.write_text(its_page(), "utf-8")

@@ -18,7 +18,7 @@ command -v dd >/dev/null || PATH=$PATH:/usr/local/bin:/usr/bin:/bin
 unset DD_BYTES GREP_Z HELD LOGIN NAPS SEEN SKIPS
 IFS=' 	
 '
-# so many centiseconds after its start a job that has not begun never will (parse.py)
+# so many centiseconds after its start a job that has not begun never will (job_replies.py)
 START_WINDOW=3000
 
 # now: UP = centiseconds since boot (the one clock that nobody sets). A number that begins
@@ -169,7 +169,7 @@ is_active() {
   esac
 }
 
-# is_stopping DIR: a stopper began there, has not reported, and may be alive (parse.py)
+# is_stopping DIR: a stopper began there, has not reported, and may be alive (job_replies.py)
 is_stopping() {
   [ -e "$1/stopping" ] && [ ! -e "$1/stopped" ] || return 1
   read -r _why _when <"$1/stopping" && now && [ $((UP - ${_when:-0})) -lt 12000 ]

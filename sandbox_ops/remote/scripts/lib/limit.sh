@@ -84,7 +84,8 @@ forget_ended() {
 }
 
 # truncate_logs: cut each stream of `dir` that outgrew `cap` back to it, and say so: CUT.
-# Its writer appends, so it goes on from there.
+# What goes is what stands before its last 64 KiB (a quarter, of a small one): a reader
+# wants the beginning and the end. Its writer appends, so it goes on from there.
 truncate_logs() {
   CUT=
   for _stream in log stderr; do
@@ -93,6 +94,14 @@ truncate_logs() {
     [ "$_size" -gt "$cap" ] || continue
     CUT=1
     mark_incomplete
-    truncate -s "$cap" "$dir/$_stream"
+    _kept=$((cap / 4))
+    [ $_kept -le 65536 ] || _kept=65536
+    if tail -c $_kept "$dir/$_stream" >"$dir/end.$$"; then
+      truncate -s $((cap - _kept)) "$dir/$_stream"
+      cat "$dir/end.$$" >>"$dir/$_stream"
+    else # no room even for that
+      truncate -s "$cap" "$dir/$_stream"
+    fi
+    rm -f "$dir/end.$$"
   done
 }

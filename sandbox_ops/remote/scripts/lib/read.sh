@@ -10,7 +10,7 @@ do_read() {
   shift
   set -- "$FILE" "$@"
   if [ -z "$5" ] && head -c 8192 "$1" | tr -dc '\000' | grep -q ''; then
-    answer_error refused "$_named is a binary file ($SIZE bytes)"
+    answer_error "refused binary" "$_named is a binary file ($SIZE bytes)"
     [ -z "$COPY" ] || rm -f "$COPY"
     return
   fi
@@ -95,7 +95,7 @@ the nearest directory that exists is ${_up:-/}"
     fi
     return 1
   fi
-  [ ! -d "$1" ] || { answer_error refused "$1 is a directory"; return 1; }
+  [ ! -d "$1" ] || { answer_error "refused directory" "$1 is a directory"; return 1; }
   [ -f "$1" ] || { answer_error refused "$1 is not a regular file (a pipe, a socket or a device)"; return 1; }
   resolve_links "$1"
   case $REAL in

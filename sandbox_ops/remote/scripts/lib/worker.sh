@@ -73,7 +73,8 @@ crashed() {
   trap - EXIT
   [ "$1" != 81 ] && [ "$1" -le 128 ] && [ -n "$NONCE" ] || exit 81
   _why=
-  IFS= read -r _why </proc/self/fd/2
+  # the last words are those that it died of; before them others may have complained
+  while IFS= read -r _line; do _why=${_line:-$_why}; done </proc/self/fd/2
   printf '%s' "${_why:-status $1}"
   trailer "crashed $REQUEST"
   exit 81
@@ -105,7 +106,8 @@ trailer() {
   printf '\n%s %s\n' "$NONCE" "$1"
 }
 
-# answer_error KIND MESSAGE: the answer is that error; kinds as in errors.py
+# answer_error KIND MESSAGE: the answer is that error; kinds as in errors.py, with a word for
+# the case behind it where somebody says more of it ("refused directory")
 answer_error() {
   printf '%s' "$2"
   trailer "error $1"

@@ -1,0 +1,89 @@
+"""What wakes people and agents: a wait that ends, and events, a line each as they come."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sandbox_ops.cli import output, terminal
+from sandbox_ops.cli.face import Answer
+from sandbox_ops.errors import ConnectError
+from sandbox_ops.models.events import Event, EventKind
+from sandbox_ops.text import formatting
+
+if TYPE_CHECKING:
+    from sandbox_ops.models.waiting import WaitReport
+    from sandbox_ops.sandbox import Sandbox
+
+
+def wait(
+    sandbox: "Sandbox",
+    references: Sequence[str],
+    *,
+    pattern: str,
+    timeout_s: float | None,
+    warnings: bool,
+    quiet: bool,
+) -> Answer:
+    """Wait for the first thing that happens to one of the jobs."""
+    from sandbox_ops.machine import waiting
+
+    wanted = waiting.WaitFor(pattern=pattern, timeout_s=timeout_s, warnings=warnings)
+    with terminal.busy("waiting", quiet=quiet):
+        report = waiting.wait(sandbox, references, wanted)
+    return Answer(
+        value=report.as_json(),
+        show=lambda: _show(report),
+        exit_code=report.exit_code,
+    )
+
+
+def _show(report: "WaitReport") -> None:
+    line = f": {formatting.one_line(report.line, 2000)}" if report.line else ""
+    terminal.tell(f"{report.event}{line}", formatting.job_line(report.job))
+
+
+def events(
+    sandboxes: Sequence["Sandbox"],
+    *,
+    references: Sequence[str],
+    follow: bool,
+    since: str,
+    as_json: bool,
+) -> Answer:
+    """Print events as they come, until there are no more, or nobody reads them."""
+    from sandbox_ops.machine import jobs
+    from sandbox_ops.workflows import events as telling
+
+    only = [jobs.get(sandboxes[0], each).id for each in references]
+    unreachable: set[str] = set()
+    for event in telling.events(
+        sandboxes, since=since, follow=follow, only=only, on_idle=_check_reader
+    ):
+        if as_json:
+            output.write_json(event.as_json())
+        else:
+            terminal.tell(event_line(event))
+        if event.kind is EventKind.UNREACHABLE:
+            unreachable.add(event.sandbox)
+    nobody = len(unreachable) == len(sandboxes)
+    return Answer(value=None, exit_code=ConnectError.exit_code if nobody else 0)
+
+
+def event_line(event: Event) -> str:
+    """An event in one line: `22:41:07 gpu1 remote-3 "night" ended: failed (...)`."""
+    at = datetime.fromtimestamp(event.at).astimezone().strftime("%H:%M:%S")
+    name = f'"{formatting.one_line(event.name, 40)}"' if event.name else ""
+    words = (at, event.sandbox, event.job or "", name, str(event.kind))
+    head = " ".join(filter(None, words))
+    message = formatting.one_line(event.message, 1000)
+    return f"{head}: {message}" if message else head
+
+
+def _check_reader() -> None:
+    """End quietly where nobody reads our lines any more.
+
+    Raises:
+        BrokenPipeError: Nobody does.
+    """
+    if output.reader_gone("stdout"):
+        raise BrokenPipeError

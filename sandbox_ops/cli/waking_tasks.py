@@ -1,0 +1,80 @@
+"""The verbs that wake whoever waits, as Invoke tasks."""
+
+from collections.abc import Sequence
+
+from invoke import Context
+
+from sandbox_ops.cli import option_values
+from sandbox_ops.cli.face import Answer, verb
+from sandbox_ops.cli.session import opened, opened_all
+
+
+@verb(
+    "reads",
+    operand="JOB...",
+    repeated=("job",),
+    job="A job: its id, its number, its name (the newest of it), or last; several.",
+    for_="Also a line that matches this pattern (RE2); one written before counts.",
+    timeout="Wait for 90, 90s, 30m, 8h, 2d or 1:30:00; then end with 124.",
+    ignore_warnings="Wait on whatever looks wrong: NaN, a traceback, a stall.",
+)
+def wait(
+    context: Context,
+    *,
+    job: Sequence[str] | None = None,
+    for_: str = "",
+    timeout: str = "",
+    ignore_warnings: bool = False,
+    sandbox: str = "",
+    json: bool = False,
+) -> Answer:
+    """Wait until a job ends, says a line or looks wrong; end with the job's exit code."""
+    from sandbox_ops.cli import waking
+
+    option_values.needed(job[0] if job else "", "wait")
+    timeout_s = option_values.seconds(timeout, "--timeout")
+    with opened(context, sandbox) as here:
+        return waking.wait(
+            here.sandbox,
+            job or (),
+            pattern=for_,
+            timeout_s=timeout_s,
+            warnings=not ignore_warnings,
+            quiet=json,
+        )
+
+
+@verb(
+    "reads",
+    operand="[JOB...]",
+    repeated=("job",),
+    shorts={"follow": "f"},
+    job="Only this job: its id, its number, its name, or last; several.",
+    follow="Go on, for ever; a machine that cannot be reached is asked again.",
+    since="The cursor of an event: what comes after it.",
+)
+def events(
+    context: Context,
+    *,
+    job: Sequence[str] | None = None,
+    follow: bool = False,
+    since: str = "",
+    sandbox: str = "",
+    json: bool = False,
+) -> Answer:
+    """Print a line when a job starts, ends or looks wrong, or a machine is unreachable.
+
+    Of all sandboxes that are configured; with a job, of the default one. With --json an
+    object a line.
+    """
+    from sandbox_ops.cli import waking
+
+    if job:
+        with opened(context, sandbox) as here:
+            return waking.events(
+                [here.sandbox], references=job, follow=follow, since=since, as_json=json
+            )
+    with opened_all(context, sandbox) as sandboxes:
+        return waking.events(
+            sandboxes, references=(), follow=follow, since=since, as_json=json
+        )

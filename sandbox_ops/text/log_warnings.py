@@ -1,0 +1,38 @@
+"""What a log says that somebody should be told of: its kind, whose it is, and the words. Pure.
+
+Kind and subject tell one warning from another: the same is told once, however its figures
+change.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["not-a-number", "exploded", "traceback", "out-of-memory", "stalled"]
+
+
+@dataclass(frozen=True, slots=True)
+class LogWarning:
+    """One thing that looks wrong.
+
+    Attributes:
+        kind: What it is.
+        text: In words, with its figures.
+        subject: The metric, or the class of the exception; "" where there is but one.
+    """
+
+    kind: Kind
+    text: str
+    subject: str = ""
+
+    @property
+    def key(self) -> str:
+        """What is the same whenever this warning is said again of the same job."""
+        return f"{self.kind} {self.subject}"
+
+    @property
+    def ends_program(self) -> bool:
+        """Whether a program that says so is likely to end within seconds."""
+        return self.kind in {"traceback", "out-of-memory"}
+
+    def __str__(self) -> str:
+        return self.text
