@@ -287,8 +287,10 @@ class _Warnings(logging.Handler):
 def main() -> None:
     """Serve on the listening socket whose number is our only argument."""
     message = json.load(sys.stdin)
-    machine: dict[str, Any] = message["identity"]["machine"]
-    machine["ssh_options"] = tuple(machine["ssh_options"])
+    machine: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in message["identity"]["machine"].items()
+    }
     config = SandboxConfig(**machine)
     with socket.socket(fileno=int(sys.argv[1])) as listener:
         ConnectionAgent(config, listener, message["idle_s"]).serve()
