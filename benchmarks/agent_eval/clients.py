@@ -12,12 +12,11 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Self
 
 import mcp_server
-from agent_eval.world import World
 
+from agent_eval.world import World
 from sandbox_ops import Sandbox
 
 CALL_TIMEOUT_S = 90.0

@@ -82,7 +82,7 @@ def run(name: str, scenario: Scenario, client_name: str) -> Result:
             with _faults(scenario, place):
                 try:
                     STEPS[client_name][name](place, client)
-                except Exception as error:  # a script that cannot go on is a result
+                except Exception as error:  # noqa: BLE001 - a script's end is a result
                     gave_up = repr(error)
                 seconds = time.monotonic() - began
             cost = Cost(**vars(client.cost))

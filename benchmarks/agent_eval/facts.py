@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import processes
-from agent_eval.world import Layout
 from waiting import wait_until
+
+from agent_eval.world import Layout
 
 _PROGRAMS = re.compile(r"\b(train|step)\.py\b")
 _END_S = 5.0

@@ -1,6 +1,6 @@
 """The table of what was measured, and the page around it."""
 
-import datetime
+import datetime as dt
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
@@ -109,7 +109,7 @@ def fixed(results: Sequence[Result]) -> str:
 
 def page(results: Sequence[Result], scenarios: Mapping[str, Scenario]) -> str:
     """Return docs/reference/agent-evaluation.md."""
-    today = datetime.datetime.now(datetime.UTC).strftime("%d %B %Y").lstrip("0")
+    today = dt.datetime.now(dt.UTC).strftime("%d %B %Y").lstrip("0")
     machine = (
         f"One run of {today}: {os.cpu_count()} cores that others use too, {platform.system()},"
         f" Python {platform.python_version()}, sshd and clients on one machine, the three"

@@ -85,9 +85,8 @@ def bad_day(world: World, client: Client) -> None:
 
 def foreground(world: World, client: Client) -> None:
     tools = _hands(client)
-    answer = tools.call(
-        "remote_bash", command=_step(world), cwd=world.project_path, may_fail=True
-    )
+    command = f"cd {world.project_path} && {_step(world)}"
+    answer = tools.call("remote_bash", command=command, may_fail=True)
     if answer.startswith(SERVER_ENDED):  # it goes on there, on record
         answer = _wait(tools, _other_job(tools.call("remote_bash_output")))
     tools.learn("exit_code", r"exit code (\d+)", answer)
