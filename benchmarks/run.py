@@ -18,6 +18,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "support")]
 
 import command_rows  # noqa: E402
 import file_rows  # noqa: E402
+import guard_rows  # noqa: E402
 import output_rows  # noqa: E402
 import promise_rows  # noqa: E402
 import start_rows  # noqa: E402
@@ -39,6 +40,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "list": start_rows.listed,
     "mcp": start_rows.mcp,
     "promises": promise_rows.promises,
+    "guards": guard_rows.guards,
 }
 
 

@@ -10,11 +10,13 @@ import math
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn
 
 from mcp_adapter import http_server, stdio_server
 from mcp_adapter.catalog import TOOLSETS, Toolset
+from sandbox_ops import acts
 from sandbox_ops.errors import SandboxError
 from sandbox_ops.loopback import bearer_token, serving
 from sandbox_ops.machine.sandboxes import Sandboxes
@@ -31,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """
     options = _parser().parse_args(argv)
     _log(options.log_file)
+    acts.identify("mcp")
     sandboxes = Sandboxes(options.project, os.environ, options.sandbox)
     if options.http is None:
         stdio_server.serve(sandboxes, options.toolsets)
@@ -122,7 +125,7 @@ def _log(path: Path | None) -> None:
     handlers[0].setLevel(logging.WARNING)
     if path is not None:
         try:
-            handlers.append(logging.FileHandler(path, encoding="utf-8"))
+            handlers.append(_PrivateFile(path, encoding="utf-8"))
         except OSError as error:
             sys.exit(f"sandbox-ops-mcp: cannot log to {path}: {error.strerror}")
     words = _SafeFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -131,6 +134,17 @@ def _log(path: Path | None) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=handlers)
     logging.getLogger("mcp_adapter").setLevel(logging.INFO)
     logging.getLogger("sandbox_ops").setLevel(logging.INFO)
+
+
+class _PrivateFile(logging.FileHandler):
+    """A log that its owner alone can read, from its creation on."""
+
+    def _open(self) -> TextIOWrapper:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        descriptor = os.open(self.baseFilename, flags, 0o600)
+        return TextIOWrapper(
+            os.fdopen(descriptor, "ab"), encoding=self.encoding, errors=self.errors
+        )
 
 
 class _SafeFormatter(logging.Formatter):

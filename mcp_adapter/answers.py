@@ -11,7 +11,7 @@ from mcp_adapter import streams
 from mcp_adapter.calls import Calls
 from sandbox_ops.errors import AuthenticationError, NextStep, SandboxError
 from sandbox_ops.models import CommandResult, EndKind, Job, JobState
-from sandbox_ops.text import clean, formatting, marks
+from sandbox_ops.text import clean, formatting, marks, remote_text
 from sandbox_ops.text.log_pages import Page
 from sandbox_ops.text.pipes import ends_in_tee
 
@@ -86,7 +86,7 @@ def _no_agent_words(calls: Calls) -> str:
 
 def bug(problem: Exception) -> ToolAnswer:
     """Say that it is our fault."""
-    what = f"{type(problem).__name__}: {problem}"[:500]
+    what = remote_text.masked(f"{type(problem).__name__}: {problem}")[:500]
     return ToolAnswer(
         f"internal error in sandbox-ops: {what}\nThe traceback is in the server's log.",
         is_error=True,

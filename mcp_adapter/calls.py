@@ -92,12 +92,17 @@ class Calls:
         return f"{step.purpose}: {call}" if step.purpose else call
 
     def error_text(self, problem: SandboxError) -> str:
-        """Return what went wrong, then each hint on a line, with steps as calls."""
+        """Return what went wrong, then each hint on a line, with steps as calls.
+
+        What went wrong may quote a machine: no line of it but the first, which begins
+        with our own words, begins as a hint does.
+        """
         hints = (
             self.step(hint) if isinstance(hint, NextStep) else hint
             for hint in problem.hints
         )
-        return "\n".join((problem.message, *hints))
+        first, *more = problem.message.splitlines() or [""]
+        return "\n".join((first, *(f"  {line}" for line in more), *hints))
 
     def _call(self, step: NextStep) -> str | None:
         arguments = {

@@ -29,6 +29,7 @@ def seconds(timeout: int | None) -> float | None:
 
 class RemoteBash(ToolArguments):
     tool_name = "remote_bash"
+    action = "run"
     title = "Run a command on the sandbox"
     words = (
         "Run a bash command on the remote GPU machine. Answers stdout, then stderr;"
@@ -53,6 +54,7 @@ class RemoteBash(ToolArguments):
 
 class RemoteBashOutput(ToolArguments):
     tool_name = "remote_bash_output"
+    action = "logs"
     title = "Read a job's state and output"
     words = (
         "State, exit code, elapsed time and output of a job, running or ended. Without"
@@ -72,6 +74,7 @@ class RemoteBashOutput(ToolArguments):
 
 class RemoteFileRead(ToolArguments):
     tool_name = "remote_file_read"
+    action = "read"
     title = "Read a file on the sandbox"
     words = (
         "Lines of a text file on the machine, numbered, from files of any size."

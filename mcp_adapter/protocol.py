@@ -33,9 +33,11 @@ from mcp_adapter import prompts
 from mcp_adapter.tool_arguments import ToolArguments
 from mcp_adapter.tools import Tools
 from mcp_adapter.waiting import HeartbeatCallback
+from sandbox_ops import acts
 from sandbox_ops.errors import UsageError
-from sandbox_ops.text import marks
+from sandbox_ops.text import marks, remote_text
 
+_CLIENT_CHARACTERS = 100
 Context = ServerRequestContext[dict[str, Any], Any]
 
 
@@ -51,9 +53,10 @@ def build(tools: Tools) -> Server[dict[str, Any]]:
         context: Context, params: CallToolRequestParams
     ) -> CallToolResult:
         try:
-            answer = await tools.call(
-                params.name, params.arguments, _heartbeat(context)
-            )
+            with acts.asked_by(_client(context)):
+                answer = await tools.call(
+                    params.name, params.arguments, _heartbeat(context)
+                )
         except KeyError:
             known = ", ".join(tools.names)
             message = f"Unknown tool: {params.name[:80]}. There are: {known}."
@@ -73,6 +76,15 @@ def build(tools: Tools) -> Server[dict[str, Any]]:
         on_list_prompts=_list_prompts if tools.has_workflows else None,
         on_get_prompt=_get_prompt if tools.has_workflows else None,
     )
+
+
+def _client(context: Context) -> str:
+    """Return the name and version of the host that asks, as it says them."""
+    known = context.session.client_params
+    if known is None:
+        return ""
+    words = f"{known.client_info.name} {known.client_info.version}"
+    return remote_text.safe_line(words)[:_CLIENT_CHARACTERS]
 
 
 async def _list_prompts(

@@ -63,6 +63,7 @@ class ToolArguments(BaseModel):
         reads_only: Whether it changes nothing, so that hosts may run it in parallel and
             a user may allow it for good.
         destructive: Whether it can undo or end what is there.
+        action: What the library calls it: a machine's mode allows it or not.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
@@ -72,6 +73,7 @@ class ToolArguments(BaseModel):
     words: ClassVar[str] = ""
     reads_only: ClassVar[bool] = False
     destructive: ClassVar[bool] = False
+    action: ClassVar[str] = ""
 
     @property
     def sandbox_name(self) -> str:

@@ -14,6 +14,7 @@ from mcp_adapter.calls import Calls
 from mcp_adapter.catalog import Toolset
 from mcp_adapter.tool_arguments import ToolArguments
 from mcp_adapter.waiting import Heartbeat, HeartbeatCallback, Threads, quickly
+from sandbox_ops import policy
 from sandbox_ops.errors import SandboxError, UsageError
 from sandbox_ops.machine.sandboxes import Sandboxes
 from sandbox_ops.models import CommandResult
@@ -59,17 +60,26 @@ class Tools:
         self._waiting_count = 0
 
     async def listed(self) -> tuple[type[ToolArguments], ...]:
-        """Return the tools as they can be called now, whatever the configuration."""
+        """Return the tools as they can be called now, whatever the configuration.
+
+        What no machine's mode allows is not among them; the library refuses it besides.
+        """
+        names: tuple[str, ...] = ()
+        modes: frozenset[str] = frozenset()
         with self._track_task():
             try:
                 names = await asyncio.wrap_future(self._choices())
+                looking = self._short.begin(_CONFIGURATION, self._sandboxes.modes)
+                modes = await asyncio.wrap_future(looking)
             except SandboxError as problem:  # every call will say it
                 log.info("tools/list: %s", problem)
-                names = ()
             except Exception:
                 log.exception("the configuration cannot be read")
-                names = ()
-        return tuple(tool.with_sandboxes(names) for tool in self._tools.values())
+        return tuple(
+            tool.with_sandboxes(names)
+            for tool in self._tools.values()
+            if not modes or any(policy.allows(mode, tool.action) for mode in modes)
+        )
 
     @property
     def names(self) -> tuple[str, ...]:

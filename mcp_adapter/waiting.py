@@ -6,6 +6,7 @@ those of the event loop carry the transport, which freezes when they run out.
 """
 
 import asyncio
+import contextvars
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -36,7 +37,8 @@ class Threads:
         if sandbox_name not in self._pools:
             pool = ThreadPoolExecutor(self._count, thread_name_prefix=sandbox_name)
             self._pools[sandbox_name] = pool
-        return self._pools[sandbox_name].submit(work)
+        context = contextvars.copy_context()  # who asks, for the audit log
+        return self._pools[sandbox_name].submit(context.run, work)
 
 
 class Heartbeat:

@@ -19,6 +19,7 @@ from sandbox_ops.models.objections import FORCE_NAMES
 
 class RemoteSetup(ToolArguments):
     tool_name = "remote_setup"
+    action = "setup"
     title = "Set the project up on the sandbox"
     words = (
         "Clone the local project to the sandbox, install its environment, verify the"
@@ -28,6 +29,7 @@ class RemoteSetup(ToolArguments):
 
 class RemoteSync(ToolArguments):
     tool_name = "remote_sync"
+    action = "sync"
     title = "Bring the sandbox to the local commit"
     words = (
         "Bring the clone on the sandbox to exactly the local commit, through the git"
@@ -40,6 +42,7 @@ class RemoteSync(ToolArguments):
 
 class RemoteTrain(ToolArguments):
     tool_name = "remote_train"
+    action = "train"
     title = "Start a training"
     words = (
         "Start a training as a background job in the project there, on a free GPU, with"
@@ -61,6 +64,7 @@ class RemoteTrain(ToolArguments):
 
 class RemoteMonitor(ToolArguments):
     tool_name = "remote_monitor"
+    action = "monitor"
     title = "Look at jobs, GPUs and disk"
     words = (
         "One look: every job with progress, ETA, metrics and last lines; GPUs, disk,"
@@ -71,6 +75,7 @@ class RemoteMonitor(ToolArguments):
 
 class RemoteReset(ToolArguments):
     tool_name = "remote_reset"
+    action = "reset"
     title = "Go back to upstream on the sandbox"
     words = (
         "Stop our jobs in the clone, rescue edits and commits made there to a backup"
@@ -83,6 +88,7 @@ class RemoteReset(ToolArguments):
 
 class RemoteFetch(ToolArguments):
     tool_name = "remote_fetch"
+    action = "fetch"
     title = "Bring results home"
     words = (
         "Copy the declared outputs from the sandbox into the local clone, checksummed."
@@ -96,6 +102,7 @@ class RemoteFetch(ToolArguments):
 
 class RemoteStop(ToolArguments):
     tool_name = "remote_stop"
+    action = "stop"
     title = "End a job"
     words = "End a job with every process it started."
     destructive = True

@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 
 from sandbox_ops.errors import NotFoundError, RefusedError
 
+FILE = "audit.jsonl"
 ROTATE_BYTES = 8 << 20
 KEPT_FILES = 4
 """So many older files stay beside the one that is written: `audit.jsonl.1` is the newest."""

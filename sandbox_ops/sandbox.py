@@ -1,12 +1,17 @@
 """Sandbox: one remote machine and the workspace on it. The door for every noun.
 
 `run` is a start that is followed; `start` is a start alone. Both are on record before
-the process exists, and the deadline belongs to the job.
+the process exists, and the deadline belongs to the job. What the machine's mode does not
+allow is refused here, and what can change something is noted (`acts`).
 """
 
+import contextlib
+from collections.abc import Iterator
+from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, Unpack, cast
 
+from sandbox_ops import acts
 from sandbox_ops.engines import Engine, foreground
 from sandbox_ops.engines.foreground import Call
 from sandbox_ops.engines.options import command_request, job_request, keep_bytes
@@ -24,6 +29,7 @@ from sandbox_ops.remote.worker import Hello, Reply
 if TYPE_CHECKING:
     from sandbox_ops.ssh.connection import SandboxConnection
 
+_READING = frozenset({"read", "bytes"})
 _WAIT_S = 0.1
 """So long a start waits for its command to end; what lasts longer is polled for."""
 
@@ -50,6 +56,7 @@ class Sandbox:
     ) -> None:
         self.config = config
         self.cancel_token = CancelToken()
+        self._action = ""  # what this view carries out; its steps are part of that
         self._stack = Stack(
             lambda: links or _connection(config), started_by or this_user.name()
         )
@@ -72,6 +79,17 @@ class Sandbox:
 
         Raises:
             ConfigError: It is not reached by SSH.
+            DeniedError: The machine's mode allows no commands of yours.
+        """
+        self._check("connection")
+        return self.ssh
+
+    @property
+    def ssh(self) -> "SandboxConnection":
+        """The same connection, for the library's own parts: routes and keys.
+
+        Raises:
+            ConfigError: It is not reached by SSH.
         """
         from sandbox_ops.ssh.connection import SandboxConnection
 
@@ -88,10 +106,40 @@ class Sandbox:
         """Return this machine for work that the token cancels; None: this very sandbox."""
         if token is None:
             return self
-        view = Sandbox(self.config)
+        view = self._view()
         view.cancel_token = token
-        view._stack = self._stack  # of our own class
         return view
+
+    @contextlib.contextmanager
+    def acting(
+        self, action: str, text: str = "", *, destroys: bool = False
+    ) -> Iterator["Sandbox"]:
+        """Return this machine for the steps of one action, which is noted as a whole.
+
+        Args:
+            action: As `policy.ACTIONS` has it.
+            text: What was asked, for the audit log.
+            destroys: That it may destroy something, where the table cannot know.
+
+        Raises:
+            DeniedError: The machine's mode does not allow it.
+            RefusedError: It destroys something, and the audit log cannot be written.
+        """
+        self._check(action)
+        with acts.noted(self.config, action, text, destroys=destroys):
+            yield self._view("" if acts.only_reads(action) else action)
+
+    def _view(self, action: str = "") -> "Sandbox":
+        view = Sandbox(self.config)
+        view.cancel_token = self.cancel_token
+        view._action = self._action or action  # of our own class
+        view._stack = self._stack
+        return view
+
+    def _check(self, action: str) -> None:
+        """Refuse what the mode forbids; the steps of what it allows are allowed."""
+        if not self._action:
+            acts.check(self.config, action)
 
     def project_path(self, project: Project) -> str:
         """Return where the project lies on the machine."""
@@ -106,6 +154,7 @@ class Sandbox:
             ConnectError: The machine cannot be reached.
             NotFoundError: `cwd` does not exist.
             RefusedError: The machine cannot keep a record (a full disk), and why.
+            DeniedError: The machine's mode allows no commands of yours.
             CancelledError: It was cancelled; its whole tree was stopped.
         """
         call = self.submit(command, **options)
@@ -122,10 +171,12 @@ class Sandbox:
 
         A cancel lets it finish: half a step of git is worth less than a whole one.
         """
+        self._check(f"script {name}")
         shown = f"{name}.sh {scripts.words(*arguments)}"
         options.setdefault("description", name.replace("_", " "))
         text = scripts.script(name, *arguments)
-        return self._submit(text, options, "sh", shown).future.result()
+        call = self._submit(f"script {name}", text, options, "sh", shown)
+        return call.future.result()
 
     def submit(self, command: str, **options: Unpack[CommandOptions]) -> Call:
         """Begin a foreground command, without waiting; see `CommandOptions`.
@@ -134,13 +185,28 @@ class Sandbox:
             command: A shell line or script; stdin is empty.
             **options: As in `CommandOptions`.
         """
-        return self._submit(command, options, "bash", "")
+        return self._submit("run", command, options, "bash", "")
 
     def _submit(
-        self, command: str, options: CommandOptions, interpreter: str, shown: str
+        self,
+        action: str,
+        command: str,
+        options: CommandOptions,
+        interpreter: str,
+        shown: str,
     ) -> Call:
         self.cancel_token.check()
+        self._check(action)
         stack = self._stack
+        request = command_request(
+            command,
+            options,
+            interpreter=interpreter,
+            started_by=stack.started_by,
+            shown=shown,
+            wait_s=0 if stack.workers.crowded and not stack.was_brief else _WAIT_S,
+        )
+        noted = acts.begin(self.config, action, shown or command)
 
         def started(job: Job) -> None:
             stack.was_brief = job.state.ended
@@ -148,17 +214,11 @@ class Sandbox:
         return foreground.submit(
             stack.engine,
             stack.follower,
-            command_request(
-                command,
-                options,
-                interpreter=interpreter,
-                started_by=stack.started_by,
-                shown=shown,
-                wait_s=0 if stack.workers.crowded and not stack.was_brief else _WAIT_S,
-            ),
+            request,
             keep_bytes=keep_bytes(options),
             on_output=options.get("on_output"),
             started=started,
+            ended=lambda done: _note(noted, done),
         )
 
     def start(self, command: str, **options: Unpack[JobOptions]) -> Job:
@@ -174,11 +234,16 @@ class Sandbox:
             ConnectError: The machine cannot be reached.
             UsageError: A name that looks like an id or a number; a unique one that holds
                 more than letters, digits, dots and dashes.
+            DeniedError: The machine's mode allows no commands of yours.
             CancelledError: It was cancelled before it was sent.
         """
         self.cancel_token.check()
+        self._check("start")
         request = job_request(command, options, started_by=self.started_by)
-        return self.engine.start(request).result().job
+        with acts.noted(self.config, "start", command) as outcome:
+            job = self.engine.start(request).result().job
+            outcome.append(job.id)
+        return job
 
     def request(
         self,
@@ -190,12 +255,25 @@ class Sandbox:
 
         Raises:
             SandboxError: As the machine answered, or as the link failed.
+            DeniedError: The machine's mode, or what may be read there, forbids it.
         """
+        if verb == "pin":
+            self._check("pin")
+        elif verb in _READING:
+            arguments = (*arguments, *self.readable)
         reply = self._stack.workers.submit(verb, arguments, answer_s=answer_s).result()
         error = job_replies.error(reply)
         if error is not None:
             raise error
         return reply
+
+    @property
+    def readable(self) -> tuple[str, str]:
+        """What may be read there: roots and denied patterns, one a line.
+
+        For our own scripts, which hold the file that they opened against it.
+        """
+        return "\n".join(self.config.read_roots), "\n".join(self.config.deny_read)
 
     @property
     def base(self) -> str:
@@ -241,6 +319,18 @@ class Sandbox:
         if self._stack.workers.hello is None:
             self.request("look")
         return cast("Hello", self._stack.workers.hello)  # an answer came from a worker
+
+
+def _note(noted: acts.Act | None, done: "Future[CommandResult]") -> None:
+    """Note how a command ended, before whoever waits for it hears of it."""
+    if noted is None:
+        return
+    error = done.exception()
+    if error is not None:
+        noted.failed(error)
+        return
+    result = done.result()
+    noted.end(f"{result.job.id} {result.end.value} {result.exit_code}".strip())
 
 
 def _connection(config: SandboxConfig) -> Links:

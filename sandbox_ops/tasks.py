@@ -6,6 +6,7 @@ line as they are (`logs remote-1`, `run -- nvidia-smi`); under plain `inv` they 
 `--job` and `--command`.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from invoke import Collection, Context
 
 from sandbox_ops.cli import next_steps, option_values, output
+from sandbox_ops.cli.audit_tasks import allow_list, audit
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
 from sandbox_ops.cli.install_tasks import mcp_install, plugin_install
 from sandbox_ops.cli.job_tasks import jobs, logs, pin, run, stop
@@ -51,13 +53,15 @@ def sync(
 
 @verb(
     "changes",
-    repeated=("set_", "force"),
+    repeated=("set_", "force", "env"),
     rest="--command",
     command="What to run, as a shell line; without it what sandbox.toml says.",
     name="A name for the job.",
     set_="NAME=VALUE for a {NAME} in the configured command; may be repeated.",
     time="End it after 90, 90s, 30m, 8h, 2d or 1:30:00.",
     gpus="How many GPUs it takes.",
+    env="Give it this variable of yours, by its name; may be repeated.",
+    env_file="Give it the variables of this file: NAME=VALUE lines.",
     force="Go on in spite of a refusal, by the name that it gave; may be repeated.",
     watch="Follow its log, and end with its exit code.",
 )
@@ -70,6 +74,8 @@ def train(  # noqa: PLR0913 - one for each option
     time: str = "",
     gpus: str = "",
     force: Sequence[str] | None = None,
+    env: Sequence[str] | None = None,
+    env_file: str = "",
     watch: bool = False,
     sandbox: str = "",
     json: bool = False,
@@ -80,6 +86,7 @@ def train(  # noqa: PLR0913 - one for each option
 
     settings = option_values.assignments(set_ or (), "--set")
     time_s = option_values.seconds(time, "--time")
+    values = option_values.environment(env or (), env_file, os.environ)
     n_gpus = option_values.gpu_count(gpus)
     with opened(context, sandbox) as here:
         with terminal.busy("looking before the start", quiet=json):
@@ -89,6 +96,7 @@ def train(  # noqa: PLR0913 - one for each option
                 command=command,
                 name=name,
                 settings=settings,
+                env=values,
                 time_s=time_s,
                 gpus=n_gpus,
                 force=tuple(force or ()),
@@ -297,5 +305,5 @@ ns = Collection(
     *(setup, sync, train, monitor, reset, fetch),
     *(jobs, logs, wait, events, stop, pin, run),
     *(doctor, trust, allow, shell, demo),
-    *(mcp_install, plugin_install, completion),
+    *(audit, allow_list, mcp_install, plugin_install, completion),
 )

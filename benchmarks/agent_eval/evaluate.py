@@ -18,6 +18,7 @@ from agent_eval.world import World, world
 STEPS: Mapping[str, Mapping[str, Callable[[World, Client], None]]] = {
     "ssh": ssh_steps.STEPS,
     "tools": tool_steps.STEPS,
+    "both toolsets": tool_steps.WORKFLOW_STEPS,
     "command line": command_line_steps.STEPS,
 }
 
@@ -60,7 +61,9 @@ def run_all(
     with ThreadPoolExecutor(len(clients)) as side_by_side:
         for name, scenario in scenarios.items():
             work = [
-                side_by_side.submit(run, name, scenario, client) for client in clients
+                side_by_side.submit(run, name, scenario, client)
+                for client in clients
+                if name in STEPS[client]
             ]
             for future in work:
                 results.append(future.result())

@@ -109,7 +109,8 @@ def scenarios(step_s: float = 10.0) -> dict[str, Scenario]:
         ),
         "link-cut": Scenario(
             title="the link is cut in mid command",
-            task=f"In the project there, run `{once}` and wait for it. Answer `exit_code`.",
+            task=f"In the project there, run `{once}` in the foreground, as one does with"
+            " what is short. Answer `exit_code`.",
             facts=_step_facts(3),
             fault=faults.once_running("once", faults.cut),
             prepare=_clone,
@@ -140,7 +141,8 @@ def scenarios(step_s: float = 10.0) -> dict[str, Scenario]:
         ),
         "client-killed": Scenario(
             title="the client's program is killed in mid command",
-            task=f"In the project there, run `{once}` and wait for it. Answer `exit_code`.",
+            task=f"In the project there, run `{once}` in the foreground, as one does with"
+            " what is short. Answer `exit_code`.",
             facts=_step_facts(3),
             fault=faults.once_running("once", faults.kill_client),
             prepare=_clone,

@@ -138,6 +138,7 @@ def command(
     *,
     cwd: str,
     timeout_s: float | None,
+    env: "Mapping[str, str]",
     quiet: bool,
     raw: bool = False,
 ) -> Answer:
@@ -150,12 +151,17 @@ def command(
         line: The command.
         cwd: Where there.
         timeout_s: Its deadline.
+        env: Its variables beside those of the login.
         quiet: Show nothing as it comes.
         raw: Its bytes are exact on a terminal too, escape sequences and all.
     """
     passing = _Passing(raw=raw)
     call = sandbox.submit(
-        line, cwd=cwd, timeout_s=timeout_s, on_output=None if quiet else passing
+        line,
+        cwd=cwd,
+        timeout_s=timeout_s,
+        env=env,
+        on_output=None if quiet else passing,
     )
     interrupted = False
     try:

@@ -1,5 +1,8 @@
 """The verbs about single jobs and commands, as Invoke tasks."""
 
+import os
+from collections.abc import Sequence
+
 from invoke import Context
 
 from sandbox_ops.cli import option_values
@@ -133,18 +136,23 @@ def pin(
 
 @verb(
     "changes",
+    repeated=("env",),
     rest="--command",
     command="What to run, as a shell line.",
+    env="Give it this variable of yours, by its name; may be repeated.",
+    env_file="Give it the variables of this file: NAME=VALUE lines.",
     cwd="Where; without it the project there, or the home outside of one.",
     timeout="End it after 90, 90s, 30m, 8h, 2d or 1:30:00.",
     raw="Its bytes as they are, on a terminal too: escape sequences take effect.",
 )
-def run(
+def run(  # noqa: PLR0913 - one for each option
     context: Context,
     *,
     command: str = "",
     cwd: str = "",
     timeout: str = "",
+    env: Sequence[str] | None = None,
+    env_file: str = "",
     raw: bool = False,
     sandbox: str = "",
     json: bool = False,
@@ -158,6 +166,7 @@ def run(
             NextStep("run", {"command": "nvidia-smi -L"}, "For example"),
         )
     timeout_s = option_values.seconds(timeout, "--timeout")
+    values = option_values.environment(env or (), env_file, os.environ)
     with opened(context, sandbox) as here:
         folder = here.folder(cwd)
         try:
@@ -166,6 +175,7 @@ def run(
                 command,
                 cwd=folder,
                 timeout_s=timeout_s,
+                env=values,
                 quiet=json,
                 raw=raw,
             )

@@ -1,7 +1,8 @@
 """Reads the values of options: spans of time and assignments. Pure."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from sandbox_ops.errors import NextStep, UsageError
 
@@ -57,6 +58,41 @@ def assignments(words: Sequence[str], option: str) -> dict[str, str]:
                 f"{option} was given `{name}` twice", "leave out one of the two"
             )
         values[name] = value
+    return values
+
+
+def environment(
+    names: Sequence[str], env_file: str, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """The variables for a job, none of which is ever on a command line.
+
+    Args:
+        names: Of variables of this environment.
+        env_file: A file of NAME=VALUE lines; "" for none.
+        environ: The environment.
+
+    Raises:
+        UsageError: One is not set here, or is given with its value.
+        ConfigError: The file cannot be read, or is no such file.
+    """
+    values: dict[str, str] = {}
+    if env_file:
+        from sandbox_ops.config import secret_values
+
+        values |= secret_values.of_file(Path(env_file).expanduser().absolute())
+    for name in names:
+        if "=" in name:
+            raise UsageError(
+                "--env takes the name of a variable, without its value: what stands on "
+                "a command line, others can see",
+                f"for example: export {name.partition('=')[0]}=...; then --env "
+                f"{name.partition('=')[0]}",
+            )
+        if name not in environ:
+            raise UsageError(
+                f"--env {name}: there is no such variable here", f"export {name}=..."
+            )
+        values[name] = environ[name]
     return values
 
 

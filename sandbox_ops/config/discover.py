@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from sandbox_ops import acts
 from sandbox_ops.config import (
     KEYS,
     Config,
@@ -22,9 +23,11 @@ from sandbox_ops.config import (
     from_registration,
     from_toml,
     project_name,
+    secret_values,
 )
 from sandbox_ops.errors import ConfigError, NextStep, RefusedError
 from sandbox_ops.models import Project, SandboxConfig
+from sandbox_ops.user_folders import home_of, state_folder
 
 _FILE = "sandbox.toml"
 _FILE_VARIABLE = "SANDBOX_OPS_CONFIG"
@@ -103,9 +106,13 @@ class Settings:
         """
         unconfirmed = self.config.unconfirmed(self.config.sandbox(name).name)
         if unconfirmed:
-            state = files.state_folder(self.environ)
+            state = state_folder(self.environ)
             change = allowed.forget if forget else allowed.allow
-            change(state, unconfirmed.project, unconfirmed.address)
+            what = (
+                f"{'forget ' * forget}{unconfirmed.address} for {unconfirmed.project}"
+            )
+            with acts.act(self.config.sandbox(name), "allow", what):
+                change(state, unconfirmed.project, unconfirmed.address)
         return unconfirmed
 
     @cached_property
@@ -129,7 +136,7 @@ class Settings:
         )
 
     def _is_allowed(self, machine: Unconfirmed) -> bool:
-        state = files.state_folder(self.environ)
+        state = state_folder(self.environ)
         return allowed.is_allowed(state, machine.project, machine.address)
 
     def _check_files(self, name: str) -> None:
@@ -158,7 +165,7 @@ def settings(cwd: Path, environ: Mapping[str, str]) -> Settings:
             known; or a variable does.
     """
     cwd = cwd.absolute()
-    home = files.home_of(environ)
+    home = home_of(environ)
     own = files.user_file(environ)
     file = _named_file(cwd, environ) or _project_file(cwd, home)
     user_layer = _layer(own, home, "", own) if files.is_file(own) else Layer()
@@ -171,6 +178,12 @@ def settings(cwd: Path, environ: Mapping[str, str]) -> Settings:
         environ, ssh_names=alone, folder=str(cwd), home=str(home)
     )
     ssh_layers = (*registered, *variables[:-1])
+    said = [layer.secrets for layer in (user_layer, *ssh_layers, *variables)]
+    secret_values.protect(
+        tuple(each["secrets"] for each in said if "secrets" in each),
+        tuple(each["secret_files"] for each in said if "secret_files" in each),
+        environ,
+    )
     described = [str(own)] * bool(user_layer.sandboxes) + [str(file)] * (not alone)
     place = f"{file} describes none" if file else f"no {_FILE} in {cwd} or above it"
     return Settings(
@@ -192,7 +205,7 @@ def _named_file(cwd: Path, environ: Mapping[str, str]) -> Path | None:
     named = environ.get(_FILE_VARIABLE, "")
     if not named:
         return None
-    home = str(files.home_of(environ))
+    home = str(home_of(environ))
     file = Path(Source(name="", folder=str(cwd), home=home).resolve(named))
     if not files.is_file(file):
         raise ConfigError(

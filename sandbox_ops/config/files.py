@@ -13,29 +13,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from sandbox_ops.errors import ConfigError
+from sandbox_ops.user_folders import configuration_folder
 
 MAX_BYTES = 1 << 20
-USER_FILE = "sandbox-ops/config.toml"
-
-
-def home_of(environ: Mapping[str, str]) -> Path:
-    """Return the home that the environment names."""
-    return Path(environ.get("HOME") or Path.home())
+USER_FILE = "config.toml"
 
 
 def user_file(environ: Mapping[str, str]) -> Path:
     """Return where the user's own configuration is, or would be."""
-    return _base(environ, "XDG_CONFIG_HOME", ".config") / USER_FILE
-
-
-def state_folder(environ: Mapping[str, str]) -> Path:
-    """Return where this user's choices are remembered."""
-    return _base(environ, "XDG_STATE_HOME", ".local/state") / "sandbox-ops"
-
-
-def _base(environ: Mapping[str, str], variable: str, below_home: str) -> Path:
-    named = Path(environ.get(variable) or "")
-    return named if named.is_absolute() else home_of(environ) / below_home
+    return configuration_folder(environ) / USER_FILE
 
 
 def read(file: Path) -> str:

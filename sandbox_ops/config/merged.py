@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sandbox_ops import policy
 from sandbox_ops.config.sources import Layer, SettingValue, near_match, shown
 from sandbox_ops.errors import ConfigError
 from sandbox_ops.models import Project, SandboxConfig
@@ -11,6 +12,7 @@ from sandbox_ops.text import address
 
 _FROM_VARIABLES = "default"  # the name of a sandbox that no file describes
 _ADDRESS = ("host", "user", "port")
+_POLICY = ("mode", "read_roots", "deny_read")
 _Settings = dict[str, SettingValue]
 
 
@@ -30,6 +32,19 @@ class Unconfirmed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Policy:
+    """What one place of the user's own says may be done and read on a machine."""
+
+    name: str
+    hosts: frozenset[str]
+    settings: Mapping[str, SettingValue]
+
+    def fits(self, name: str, host: str) -> bool:
+        """Whether it is about that sandbox, or about that host under another name."""
+        return name == self.name or _same_host(host) in self.hosts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """All sources together.
 
@@ -41,6 +56,8 @@ class Config:
         sandboxes: The settings of each, by name. `host`, `user` and `port` are apart.
         project_settings: The settings of the project.
         known_addresses: The machines that the user's own words name.
+        policies: What the user's own words say may be done and read, by sandbox and by
+            host: no other name for a machine gets around it.
     """
 
     source: str
@@ -50,6 +67,7 @@ class Config:
     sandboxes: Mapping[str, Mapping[str, SettingValue]]
     project_settings: Mapping[str, SettingValue]
     known_addresses: frozenset[str] = frozenset()
+    policies: tuple["_Policy", ...] = ()
 
     @property
     def project(self) -> Project:
@@ -65,7 +83,21 @@ class Config:
         name, settings = self.settings(name)
         if "host" not in settings:
             raise self._no_host(name, settings)
-        return SandboxConfig(name=name, **_values(settings))
+        host = str(settings["host"].value)
+        fitting = [each for each in self.policies if each.fits(name, host)]
+        values = _values(settings)
+        for field in ("read_roots", "deny_read"):
+            said = [
+                each.settings[field].value for each in fitting if field in each.settings
+            ]
+            if said:
+                values.setdefault(field, said[0])
+        modes = [each.settings["mode"] for each in fitting if "mode" in each.settings]
+        if modes:
+            mode = policy.strictest(tuple(str(each.value) for each in modes))
+            where = next(each.where for each in modes if each.value == mode)
+            values |= {"mode": mode, "mode_set_in": where}
+        return SandboxConfig(name=name, **values)
 
     def settings(self, name: str = "") -> tuple[str, Mapping[str, SettingValue]]:
         """Return a sandbox's name and its settings; "" means the default one.
@@ -192,7 +224,30 @@ def combine(
             for settings in each.sandboxes.values()
             if "host" in settings
         ),
+        policies=tuple(_policies(files, variables, (merge, *trusted))),
     )
+
+
+def _policies(
+    files: Sequence[Layer], variables: Sequence[Layer], merges: Sequence["_Merge"]
+) -> Iterable[_Policy]:
+    """Yield what is said in each place: one does not take back what another says."""
+    default = _default_name(merges[0].default, merges[0].sandboxes)
+    places = [each for layer in files for each in layer.sandboxes.items()]
+    places += [(default, layer.machine) for layer in variables]
+    for name, settings in places:
+        said = {field: settings[field] for field in _POLICY if field in settings}
+        hosts = frozenset(
+            _same_host(str(merge.sandboxes[name]["host"].value))
+            for merge in merges
+            if "host" in merge.sandboxes.get(name, {})
+        )
+        if said:
+            yield _Policy(name=name, hosts=hosts, settings=said)
+
+
+def _same_host(host: str) -> str:
+    return host.lower().rstrip(".")
 
 
 @dataclass(frozen=True, slots=True)

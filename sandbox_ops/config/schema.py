@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sandbox_ops import policy
 from sandbox_ops.config import value_checks
 from sandbox_ops.text import address
 
@@ -88,6 +89,26 @@ KEYS: tuple[Key, ...] = (
         help="The sandbox that is used when none is named.",
     ),
     Key(
+        path="secrets",
+        variable="SANDBOX_OPS_SECRETS",
+        kind=tuple,
+        expects="a list of names of environment variables",
+        example='["WANDB_API_KEY"]',
+        check=value_checks.variable_name,
+        help="Variables whose values are never shown.",
+        user_only=True,
+    ),
+    Key(
+        path="secret_files",
+        variable="SANDBOX_OPS_SECRET_FILES",
+        kind=tuple,
+        expects="a list of paths of files of NAME=VALUE lines",
+        example='["~/.config/training.env"]',
+        check=value_checks.one_line,
+        help="Files whose values are never shown.",
+        user_only=True,
+    ),
+    Key(
         path="sandboxes.NAME.host",
         variable="SANDBOX_OPS_HOST",
         kind=str,
@@ -155,6 +176,37 @@ KEYS: tuple[Key, ...] = (
         example='"/workspace"',
         check=value_checks.workspace,
         help="The folder on the sandbox in which projects live; /workspace if not set.",
+    ),
+    Key(
+        path="sandboxes.NAME.mode",
+        variable="SANDBOX_OPS_MODE",
+        kind=str,
+        expects=f"one of {', '.join(policy.MODES)}",
+        example='"workflow"',
+        check=value_checks.mode,
+        help="What may be done there; full if not set. The strictest of all that are said"
+        " of a host holds.",
+        user_only=True,
+    ),
+    Key(
+        path="sandboxes.NAME.read_roots",
+        variable="SANDBOX_OPS_READ_ROOTS",
+        kind=tuple,
+        expects="a list of absolute paths on the sandbox",
+        example='["/workspace"]',
+        check=value_checks.absolute,
+        help="The folders below which files are read; everywhere if not set.",
+        user_only=True,
+    ),
+    Key(
+        path="sandboxes.NAME.deny_read",
+        variable="SANDBOX_OPS_DENY_READ",
+        kind=tuple,
+        expects="a list of patterns of absolute paths, such as */.env",
+        example='["*/.ssh/*", "*/.env"]',
+        check=value_checks.path_pattern,
+        help="What is not read; ssh keys, .env and the credentials of clouds if not set.",
+        user_only=True,
     ),
     Key(
         path="sandboxes.NAME.fetch_into",
@@ -240,6 +292,7 @@ KEYS: tuple[Key, ...] = (
     ),
 )
 
+SECRETS = ("secrets", "secret_files")
 BY_PATH: dict[str, Key] = {key.path: key for key in KEYS}
 
 # The names of the original guide. They make a sandbox where no file describes one.

@@ -84,12 +84,14 @@ class Layer:
         default: The default sandbox's name.
         machine: What it says of the default sandbox without naming it.
         sandboxes: What it says of sandboxes by name.
+        secrets: What it says of what is never shown: `secrets` and `secret_files`.
     """
 
     default: SettingValue | None = None
     machine: Mapping[str, SettingValue] = field(default_factory=dict)
     sandboxes: Mapping[str, Mapping[str, SettingValue]] = field(default_factory=dict)
     project: Mapping[str, SettingValue] = field(default_factory=dict)
+    secrets: Mapping[str, SettingValue] = field(default_factory=dict)
 
 
 ENVIRONMENT = "environment variable"
@@ -107,11 +109,13 @@ def wrong_value(
 
 
 def not_for_projects(setting: SettingValue, key: Key, user_file: str) -> ConfigError:
-    """Return the error for a key that touches this computer, set by a project."""
+    """Return the error for a key that is the user's alone, set by a project."""
+    why = "it touches this computer" if key.is_path else "only you may say it"
+    table = "below [sandboxes.NAME]" if "NAME" in key.path else "at the top"
     return ConfigError(
-        f"{setting.where} is not for a project to say: it touches this computer",
-        f"Move it to your own {user_file or '~/.config/sandbox-ops/config.toml'}, below "
-        f"[sandboxes.NAME], or set it in the environment: {key.variable}",
+        f"{setting.where} is not for a project to say: {why}",
+        f"Move it to your own {user_file or '~/.config/sandbox-ops/config.toml'}, "
+        f"{table}, or set it in the environment: {key.variable}",
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sandbox_ops.config.schema import BY_PATH, Key
+from sandbox_ops.config.schema import BY_PATH, SECRETS, Key
 from sandbox_ops.config.sources import (
     KeyPath,
     Layer,
@@ -42,6 +42,7 @@ def from_toml(source: Source, user_file: str = "") -> Layer:
     default: SettingValue | None = None
     sandboxes: dict[str, dict[str, SettingValue]] = {}
     project: dict[str, SettingValue] = {}
+    secrets: dict[str, SettingValue] = {}
     for path, value in _leaves(tree, (), source):
         key = BY_PATH[_pattern(path)]
         setting = _setting(key, value, path, source, user_file)
@@ -49,11 +50,13 @@ def from_toml(source: Source, user_file: str = "") -> Layer:
             sandboxes.setdefault(path[1], {})[key.field] = setting
         elif path[0] == "project":
             project[key.field] = setting
+        elif key.path in SECRETS:
+            secrets[key.field] = setting
         else:
             default = setting
     for name in tree.get("sandboxes", {}):  # an empty table has no leaves
         sandboxes.setdefault(name, {})
-    return Layer(default=default, sandboxes=sandboxes, project=project)
+    return Layer(default=default, sandboxes=sandboxes, project=project, secrets=secrets)
 
 
 def _tree(source: Source) -> dict[str, Any]:

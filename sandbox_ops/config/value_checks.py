@@ -9,6 +9,7 @@ of the project.
 import re
 from collections.abc import Callable
 
+from sandbox_ops import policy
 from sandbox_ops.errors import UsageError
 from sandbox_ops.text import address, log_patterns
 
@@ -89,6 +90,34 @@ def workspace(value: str) -> str:
     if not one_line(value).startswith("/"):
         raise ValueError("is not absolute")
     return value.rstrip("/") or "/"
+
+
+def variable_name(value: str) -> str:
+    """Check the name of an environment variable."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        raise ValueError("is not the name of a variable")
+    return value
+
+
+def mode(value: str) -> str:
+    """Check a mode; the refusal needs no words, for those there are are expected."""
+    if value not in policy.MODES:
+        raise ValueError
+    return value
+
+
+def absolute(value: str) -> str:
+    """Check an absolute path on the sandbox; a slash at the end goes."""
+    return workspace(value)
+
+
+def path_pattern(value: str) -> str:
+    """Check a pattern that is held against absolute paths."""
+    if not one_line(value).startswith(("/", "*")):
+        raise ValueError(
+            "begins neither with / nor with *, and so fits no absolute path"
+        )
+    return value
 
 
 def local_folder(value: str) -> str:

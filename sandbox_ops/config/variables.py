@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from sandbox_ops.config.schema import KEYS, SSH_VARIABLES, VARIABLES, Key
+from sandbox_ops.config.schema import KEYS, SECRETS, SSH_VARIABLES, VARIABLES, Key
 from sandbox_ops.config.sources import (
     ENVIRONMENT,
     Layer,
@@ -56,6 +56,7 @@ def layer(
     """
     machine: dict[str, SettingValue] = {}
     project: dict[str, SettingValue] = {}
+    secrets: dict[str, SettingValue] = {}
     default: SettingValue | None = None
     for name, key in keys.items():
         if name not in texts or not str(texts[name].value).strip():
@@ -63,11 +64,13 @@ def layer(
         setting = _checked(key, texts[name], user_file)
         if key.path == "default":
             default = setting
+        elif key.path in SECRETS:
+            secrets[key.field] = setting
         elif key.path.startswith("project."):
             project[key.field] = setting
         else:
             machine[key.field] = setting
-    return Layer(default=default, machine=machine, project=project)
+    return Layer(default=default, machine=machine, project=project, secrets=secrets)
 
 
 def _checked(key: Key, text: SettingValue, user_file: str) -> SettingValue:

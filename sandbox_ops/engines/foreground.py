@@ -53,6 +53,7 @@ def submit(
     keep_bytes: int,
     on_output: Listener | None,
     started: Callable[[Job], None],
+    ended: Callable[["Future[CommandResult]"], None],
 ) -> Call:
     """Start a command, and follow it until its call's future resolves.
 
@@ -63,6 +64,7 @@ def submit(
         keep_bytes: At most so much of each stream is kept.
         on_output: Gets every piece.
         started: Gets the job as its start answered.
+        ended: Gets the outcome, resolved, before whoever waits for it does.
     """
 
     def stop(job_id: str) -> None:
@@ -70,6 +72,7 @@ def submit(
         asked.add_done_callback(lambda _: follower.poll_soon(job_id))
 
     call = Call(stop)
+    outcome = _outcome(call, ended)
 
     def take(answer: "Future[JobReply]") -> None:
         try:
@@ -78,18 +81,28 @@ def submit(
             watch = Watch(reply.job, keep_bytes, on_output)
             watch.started(request.first_bytes)
             call.started(reply.job.id)
-            watch.future.add_done_callback(lambda done: _copy(done, call.future))
+            watch.future.add_done_callback(lambda done: _copy(done, outcome))
             watch.take(reply)
             if not watch.future.done():
                 follower.follow(watch)
         except ConnectionLostError as error:
-            call.future.set_result(_outcome_unknown(request, error))
+            outcome.set_result(_outcome_unknown(request, error))
         except Exception as error:  # noqa: BLE001  # the caller's, whatever it is
-            if not call.future.done():
-                call.future.set_exception(error)
+            if not outcome.done():
+                outcome.set_exception(error)
 
     engine.start(request).add_done_callback(take)
     return call
+
+
+def _outcome(
+    call: Call, ended: Callable[["Future[CommandResult]"], None]
+) -> "Future[CommandResult]":
+    """Return what becomes the call's future once `ended` has seen it."""
+    outcome: Future[CommandResult] = Future()
+    outcome.add_done_callback(ended)
+    outcome.add_done_callback(lambda done: _copy(done, call.future))
+    return outcome
 
 
 def _outcome_unknown(

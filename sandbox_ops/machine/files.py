@@ -1,5 +1,6 @@
 """Reading files on a sandbox: some lines, some bytes, what is known of one."""
 
+import contextlib
 import os
 import shlex
 import threading
@@ -9,6 +10,7 @@ from sandbox_ops.errors import NextStep, ProtocolError, RefusedError, UsageError
 from sandbox_ops.machine.places import Places
 from sandbox_ops.models import FileFacts, FileSlice
 from sandbox_ops.remote.frames import Segment
+from sandbox_ops.remote.job_states import number
 from sandbox_ops.sandbox import Sandbox
 
 DEFAULT_LINES = 2000
@@ -49,14 +51,15 @@ def read_lines(
             segment = _ask(sandbox, path, first, count)
     except RefusedError as error:
         raise _with_other_way(error, path) from None
-    if at := segment.fields.get("at"):
+    at = number(segment.fields, "at")
+    if at is not None:
         places.learn(
             path,
             inode=segment.fields.get("inode", ""),
             first=first,
             count=count,
             data=segment.data,
-            at=int(at),
+            at=at,
         )
     return _slice(path, segment, first, count)
 
@@ -149,15 +152,16 @@ def stat(sandbox: Sandbox, path: str) -> FileFacts:
     for segment in reply:
         if segment.what == "stat":
             facts, _, target = segment.data.partition(b"\n")
-            mode, size, owner, mtime = facts.split()
-            return FileFacts(
-                path=path,
-                mode=int(mode, 16),
-                size_bytes=int(size),
-                owner=int(owner),
-                mtime=float(mtime),
-                target=os.fsdecode(target[:-1]) if target else None,
-            )
+            with contextlib.suppress(ValueError):
+                mode, size, owner, mtime = facts.split()
+                return FileFacts(
+                    path=path,
+                    mode=int(mode, 16),
+                    size_bytes=int(size),
+                    owner=int(owner),
+                    mtime=float(mtime),
+                    target=os.fsdecode(target[:-1]) if target else None,
+                )
     raise ProtocolError(f"the machine did not say what {path} is")
 
 
@@ -180,8 +184,8 @@ def _absolute(sandbox: Sandbox, path: str) -> str:
 
 def _slice(path: str, segment: Segment, first: int, count: int) -> FileSlice:
     fields = segment.fields
-    size = int(fields.get("size") or 0)
-    total = int(fields["total"]) if fields.get("total") else None
+    size = number(fields, "size") or 0
+    total = number(fields, "total")
     cut = len(segment.data) >= MOST_BYTES
     to_the_end = first == -count
     lines = _whole_lines(segment.data, cut=cut, keep_end=to_the_end)

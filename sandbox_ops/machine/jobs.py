@@ -155,8 +155,14 @@ def stop(sandbox: Sandbox, job: str, *, grace_s: float = 10) -> StopReport:
         NotFoundError: There is no such job.
         TimedOutError: The machine has not finished stopping it in time.
         ConnectionLostError: Nobody could look whether it was stopped.
+        DeniedError: The machine's mode does not allow it.
     """
     wire = job_ids.reference(job).wire
+    with sandbox.acting("stop", job):
+        return _stop(sandbox, job, wire, grace_s)
+
+
+def _stop(sandbox: Sandbox, job: str, wire: str, grace_s: float) -> StopReport:
     try:
         accepted = sandbox.engine.stop(wire, max(0, round(grace_s))).result()
     except NotFoundError as error:
@@ -189,11 +195,14 @@ def pin(sandbox: Sandbox, job: str, *, pinned: bool = True) -> None:
 
     Raises:
         NotFoundError: There is no such job.
+        DeniedError: The machine's mode does not allow it.
     """
-    try:
-        sandbox.request("pin", job_ids.reference(job).wire, "1" if pinned else "0")
-    except NotFoundError as error:
-        raise _unknown(sandbox, job) from error
+    wire = job_ids.reference(job).wire
+    with sandbox.acting("pin", f"{job} {'on' if pinned else 'off'}") as view:
+        try:
+            view.request("pin", wire, "1" if pinned else "0")
+        except NotFoundError as error:
+            raise _unknown(sandbox, job) from error
 
 
 def _status(

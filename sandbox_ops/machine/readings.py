@@ -16,6 +16,8 @@ from sandbox_ops.models import (
 )
 from sandbox_ops.remote.frames import Segment
 
+_MOST_DIGITS = 18
+
 
 def status(segments: Sequence[Segment]) -> MachineStatus:
     """Return the readings of one look; its jobs are not in it."""
@@ -58,7 +60,7 @@ def gpus(devices: str, processes: str = "") -> tuple[Gpu, ...]:
     """
     by_uuid: dict[str, list[GpuProcess]] = {}
     for row in _rows(processes, 4):
-        if row[1].isdecimal():
+        if _is_number(row[1]):
             process = GpuProcess(
                 pid=int(row[1]), name=row[3], memory_used_mib=_number(row[2])
             )
@@ -75,7 +77,7 @@ def gpus(devices: str, processes: str = "") -> tuple[Gpu, ...]:
             processes=tuple(by_uuid.get(row[2], ())),
         )
         for row in _rows(devices, 8)
-        if row[0].isdecimal()
+        if _is_number(row[0])
     )
 
 
@@ -85,6 +87,11 @@ def _rows(text: str, columns: int) -> Iterable[list[str]]:
         row = [cell.strip() for cell in line.split(",", columns - 1)]
         if len(row) == columns:
             yield row
+
+
+def _is_number(text: str) -> bool:
+    """Whether it is a number of a sane length: `int` refuses those of 4,301 digits."""
+    return len(text) <= _MOST_DIGITS and text.isascii() and text.isdecimal()
 
 
 def _number(cell: str) -> int | None:
@@ -126,7 +133,7 @@ def foreign(text: str) -> Iterable[ForeignProcess]:
     """Read `PID USER AGE_S COMMAND` lines."""
     for line in text.splitlines():
         pid, user, age, command = (*line.split(maxsplit=3), "", "", "", "")[:4]
-        if pid.isdecimal() and age.isdecimal():
+        if _is_number(pid) and _is_number(age):
             yield ForeignProcess(
                 pid=int(pid), user=user, age_s=int(age), command=command[:200]
             )

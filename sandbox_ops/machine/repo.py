@@ -273,5 +273,8 @@ def _ask(
         script, *arguments, env=GIT_ENV, timeout_s=timeout_s, description=doing
     )
     return script_replies.of(
-        result, f"{doing} on {sandbox.config.label}", explanations.explain
+        result,
+        f"{doing} on {sandbox.config.label}",
+        explanations.explain,
+        sandbox.config.workspace,
     )

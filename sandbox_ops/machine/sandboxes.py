@@ -53,6 +53,16 @@ class Sandboxes:
         known = self._read().sandbox_names
         return () if self._only or len(known) <= _ONE else known
 
+    def modes(self) -> frozenset[str]:
+        """Return the modes of the machines that a caller may choose.
+
+        Raises:
+            ConfigError: The configuration is wrong.
+        """
+        config = self._read().config
+        names = self.choices() or (self._only,)
+        return frozenset(config.sandbox(name).mode for name in names)
+
     def get(self, name: str = "") -> "Sandbox":
         """Return a sandbox; the default without a name. Does not connect yet.
 

@@ -34,14 +34,15 @@ def look(sandbox: Sandbox) -> SessionFacts | None:
     Raises:
         ConnectError: The machine cannot be reached.
     """
-    resolved = sandbox.connection.route.resolved
+    resolved = sandbox.ssh.route.resolved
     agent = session_setup.forwarded_agent(resolved)
     names = [n for n in session_setup.variables(resolved) if _is_name(n)]
     if not names and not agent:
         return None
-    tests = " ".join(f'"${{{name}+{name}}}"' for name in (*names, _AGENT))
-    result = sandbox.run(
-        f"printf '%s\\n' {tests}",
+    result = sandbox.script(
+        "session_look",
+        *names,
+        _AGENT,
         timeout_s=_LOOK_S,
         description="doctor: look at the session's environment",
     )

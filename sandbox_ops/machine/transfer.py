@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox_ops.errors import (
-    BY_KIND,
     ConnectionLostError,
     DeniedError,
     NotFoundError,
@@ -23,7 +22,7 @@ from sandbox_ops.errors import (
 )
 from sandbox_ops.links import Link, LinkEnd, LinkError, SessionLimitError
 from sandbox_ops.models import RemoteFile
-from sandbox_ops.remote import scripts
+from sandbox_ops.remote import machine_errors, scripts
 from sandbox_ops.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 1 << 18
 _STALL_S = 30.0
+_LONGEST_PREAMBLE_BYTES = 16 << 20
 _SLOWEST_SUM_BYTES_S = 20e6
 """The last bytes of a resumed file come long before the checksum of all of it does."""
 
@@ -63,8 +63,21 @@ def download(
         CancelledError: It was cancelled; call again to go on.
         ProtocolError: It changed on the machine while it was sent.
         RefusedError: The disk here is full, or another fetch brings the same file.
-        DeniedError: We may not write there.
+        DeniedError: We may not write there; or what may be read on the machine, or its
+            mode, forbids it.
     """
+    replaces = local.exists()
+    with sandbox.acting("download", f"{remote} to {local}", destroys=replaces) as view:
+        return _download(view, remote, local, size_bytes, on_progress)
+
+
+def _download(
+    sandbox: Sandbox,
+    remote: str,
+    local: Path,
+    size_bytes: int,
+    on_progress: Callable[[int, int], None] | None,
+) -> str:
     part = part_of(local)
     try:
         local.parent.mkdir(parents=True, exist_ok=True)
@@ -126,7 +139,7 @@ def _receive(
     try:
         with _opened(part, size_bytes) as file, _session(sandbox) as link:
             have = os.fstat(file.fileno()).st_size
-            words = (mark, str(have), str(size_bytes), remote)
+            words = (mark, str(have), str(size_bytes), remote, *sandbox.readable)
             link.send(scripts.streamed("file_send", *words))
             digest = hashlib.file_digest(file, "sha256")  # and so to its end
             data = _after_mark(link, mark)
@@ -204,6 +217,11 @@ def _after_mark(link: Link, mark: str) -> bytes:
     seen = b""
     line = f"\n{mark}\n".encode()
     while line not in seen:
+        if f"\n{mark} denied\n".encode() in seen:
+            raise DeniedError(
+                "the file is not to be read", machine_errors.hint("policy")
+            )
+        _refuse_endless(seen)
         piece = link.receive(_STALL_S, _CHUNK_BYTES)
         if not piece and link.end() is LinkEnd.DIED:
             raise LinkError("the session for a file ended before it began")
@@ -218,11 +236,17 @@ def _after_mark(link: Link, mark: str) -> bytes:
 def _line(link: Link, seen: bytes, patience_s: float = _STALL_S) -> bytes:
     """Return what has come, at least a line of it."""
     while b"\n" not in seen:
+        _refuse_endless(seen)
         piece = link.receive(patience_s)
         if not piece:
             raise LinkError("the session for a file ended before it answered")
         seen += piece
     return seen
+
+
+def _refuse_endless(seen: bytes) -> None:
+    if len(seen) > _LONGEST_PREAMBLE_BYTES:
+        raise ProtocolError("the session for a file sends no end of something else")
 
 
 def _lost(remote: str, have: int, size_bytes: int) -> ConnectionLostError:
@@ -258,6 +282,16 @@ def upload(
     """
     if not local.is_file():
         raise NotFoundError(f"no such file here: {local}")
+    with sandbox.acting("upload", f"{local} to {remote}") as view:
+        return _upload(view, local, remote, on_progress)
+
+
+def _upload(
+    sandbox: Sandbox,
+    local: Path,
+    remote: str,
+    on_progress: Callable[[int, int], None] | None,
+) -> RemoteFile:
     size, digest = local.stat().st_size, sha256(local)
     mark = secrets.token_hex(16)
     sent = 0
@@ -294,7 +328,7 @@ def _refuse(answer: bytes) -> None:
     """Raise the error that a script answered with, if it did."""
     if answer.startswith(b"error="):
         kind, _, message = answer[6:].decode(errors="replace").strip().partition(" ")
-        raise BY_KIND.get(kind, ProtocolError)(message)
+        raise machine_errors.machine_error(kind, message)
 
 
 def sha256(path: Path) -> str:

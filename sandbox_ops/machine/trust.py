@@ -87,19 +87,20 @@ def trust(
     Raises:
         HostKeyError: No key of that machine has the fingerprint; or a key changed or is
             revoked, which adding another line must not paper over.
-        RefusedError: known_hosts cannot be written.
+        RefusedError: known_hosts or the audit log cannot be written.
+        DeniedError: The machine's mode does not allow it.
         ConnectError: A machine cannot be reached.
     """
     reports: list[TrustReport] = []
     unused = fingerprint
-    for connection in machines_on_the_way(sandbox.connection):
-        report, used = _trust_one(connection, sandbox.config.name, agree, unused)
+    for connection in machines_on_the_way(sandbox.ssh):
+        report, used = _trust_one(sandbox, connection, agree, unused)
         unused = "" if used else unused
         reports.append(report)
     *before, last = reports
     seen = {key.fingerprint for report in reports for key in report.keys}
     if unused and unused not in seen:  # all were known: say that this is none of them
-        _with_fingerprint(sandbox.connection, last.keys[0], unused)
+        _with_fingerprint(sandbox.ssh, last.keys[0], unused)
     return TrustReport(
         host=last.host,
         keys=last.keys,
@@ -110,25 +111,27 @@ def trust(
 
 
 def _trust_one(
+    sandbox: Sandbox,
     connection: SandboxConnection,
-    name: str,
     agree: Callable[[ShownKey], None],
     fingerprint: str,
 ) -> tuple[TrustReport, bool]:
     """Trust one machine; also say whether the fingerprint was needed for it."""
+    name = sandbox.config.name
     shown = _shown_key(connection, name, look(connection))
     added: list[str] = []
     keys = [shown]
     if shown.trust is not Trust.TRUSTED:
-        if fingerprint:
-            keys = [_with_fingerprint(connection, shown, fingerprint)]
-        _refuse_bad(connection, keys[0])
-        if not fingerprint:
-            agree(shown)
-        added += _add(connection, keys)
-        proven = _proven(connection, name, keys[0])
-        added += _add(connection, proven)
-        keys += proven
+        with sandbox.acting("trust", f"{shown.machine} {shown.fingerprint}"):
+            if fingerprint:
+                keys = [_with_fingerprint(connection, shown, fingerprint)]
+            _refuse_bad(connection, keys[0])
+            if not fingerprint:
+                agree(shown)
+            added += _add(connection, keys)
+            proven = _proven(connection, name, keys[0])
+            added += _add(connection, proven)
+            keys += proven
     report = TrustReport(
         host=connection.route.config.host,
         keys=tuple(keys),

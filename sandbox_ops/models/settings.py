@@ -6,6 +6,7 @@ import types
 import typing
 from dataclasses import dataclass
 
+from sandbox_ops import policy
 from sandbox_ops.errors import ConfigError
 
 
@@ -64,6 +65,10 @@ class SandboxConfig(_Checked):
         port: None: what ssh_config says. The same holds for the other Nones.
         ssh_options: As after `ssh -o`: `Name=value`, before what ssh_config says.
         workspace: Absolute path under which projects live.
+        mode: What may be done there: "full", "workflow" or "read-only"; see `policy`.
+        mode_set_in: Where the mode is set, for messages.
+        read_roots: Folders there below which files may be read; empty: all of them.
+        deny_read: Patterns of paths there that are not read, as `case` of sh has them.
         fetch_into: Folders on this computer, beside the local clone, that an agent may
             fetch into.
 
@@ -80,6 +85,10 @@ class SandboxConfig(_Checked):
     ssh_config: str | None = None
     ssh_options: tuple[str, ...] = ()
     workspace: str = "/workspace"
+    mode: str = policy.FULL
+    mode_set_in: str = ""
+    read_roots: tuple[str, ...] = ()
+    deny_read: tuple[str, ...] = policy.DENY_READ
     fetch_into: tuple[str, ...] = ()
 
     @property

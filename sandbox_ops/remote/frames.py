@@ -22,21 +22,44 @@ class Segment:
         return dict(word.split("=", 1) for word in self.words if "=" in word)
 
 
-class Frames:
-    """Cuts a byte stream into segments, in time linear in its length."""
+class OversizeError(Exception):
+    """More came than was asked for: whatever sends it, our worker it is not."""
 
-    def __init__(self, nonce: str) -> None:
+
+class Frames:
+    """Cuts a byte stream into segments, in time linear in its length.
+
+    Args:
+        nonce: What trailers begin with.
+        limit_bytes: How much an answer may hold.
+    """
+
+    def __init__(self, nonce: str, limit_bytes: int = 16 << 20) -> None:
+        self.limit_bytes = limit_bytes
+        self._taken = 0
         self._mark = f"\n{nonce} ".encode()
         self._buffer = bytearray()
         self._searched = 0
 
     def feed(self, chunk: bytes) -> list[Segment]:
-        """Take in a chunk; return the segments that are now whole."""
+        """Take in a chunk; return the segments that are now whole.
+
+        Raises:
+            OversizeError: The answer is longer than `limit_bytes`.
+        """
+        self._taken += len(chunk)
+        if self._taken > self.limit_bytes:
+            raise OversizeError
         self._buffer += chunk
         segments = []
         while (segment := self._next()) is not None:
             segments.append(segment)
         return segments
+
+    def begin(self, limit_bytes: int) -> None:
+        """Begin another answer, which may hold so much."""
+        self.limit_bytes = limit_bytes
+        self._taken = len(self._buffer)
 
     @property
     def rest(self) -> bytes:

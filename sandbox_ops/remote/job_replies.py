@@ -1,19 +1,22 @@
 """What the machine said, text to values. Any text is read, or refused with a reason."""
 
 import dataclasses
-import json
 import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox_ops.errors import BY_KIND, ProtocolError, SandboxError
+from sandbox_ops.errors import ProtocolError, SandboxError
 from sandbox_ops.models import Job, JobState, job_ids
+from sandbox_ops.remote import job_record
 from sandbox_ops.remote.frames import Segment
+from sandbox_ops.remote.job_record import JobRecord
 from sandbox_ops.remote.job_states import job_state, number
+from sandbox_ops.remote.machine_errors import machine_error
 from sandbox_ops.remote.stream import Range
 
-RECORD_FORMAT = 1
+_LATEST_S = 1e11
+_MOST_CODE = 255
 _SIGNALS = range(129, 193)
 
 
@@ -33,13 +36,9 @@ def error(segments: Iterable[Segment]) -> SandboxError | None:
     """Return the error that the machine answered with, if it did."""
     for segment in segments:
         if segment.what == "error":
-            kind = segment.words[0] if segment.words else ""
-            message, _, hint = segment.data.decode("utf-8", "replace").partition("\n")
-            if kind not in BY_KIND:
-                return ProtocolError(f"the machine sent an unknown error: {kind!r}")
-            problem = BY_KIND[kind](message, hint)
-            problem.reason = "".join(segment.words[1:2])
-            return problem
+            kind, code, *_ = (*segment.words, "", "")
+            words = segment.data.decode("utf-8", "replace")
+            return machine_error(kind, words, code)
     return None
 
 
@@ -56,15 +55,16 @@ def jobs(segments: Sequence[Segment], base: str) -> dict[str, JobReply]:
         base: Our folder on the machine, as the worker said it at its start.
 
     Raises:
-        ProtocolError: A record that this version cannot read.
+        ProtocolError: A record of a newer version of ours. One that cannot be read is a
+            job that is `unknown`, with the reason.
     """
     replies: dict[str, JobReply] = {}
-    spec: dict[str, Any] = {}
+    record = JobRecord()
     ranges: dict[str, Range] = {}
     reports: dict[str, tuple[str, ...]] = {}
     for segment in segments:
         if segment.what == "spec":
-            spec = _spec(segment.data)
+            record = job_record.read(segment.data)
         elif segment.what == "range" and len(segment.words) > 1:
             ranges[segment.words[1]] = _range(segment)
         elif segment.what in {"stopped", "swept"}:
@@ -73,7 +73,9 @@ def jobs(segments: Sequence[Segment], base: str) -> dict[str, JobReply]:
             )
         elif segment.what == "job" and segment.words:
             job_id = segment.words[0]
-            job = _job(job_id, segment, spec, base)
+            if not job_ids.is_id(job_id):
+                raise ProtocolError(f"the machine named a job {job_id[:40]!r}")
+            job = _job(job_id, segment, record, base)
             report = reports.get("swept", reports.get("stopped", ()))
             replies[job_id] = JobReply(
                 job=_stopping(job, segment, reports),
@@ -83,27 +85,12 @@ def jobs(segments: Sequence[Segment], base: str) -> dict[str, JobReply]:
                 stopped="stopped" in reports,
                 swept="swept" in reports,
             )
-            spec, ranges, reports = {}, {}, {}
+            record, ranges, reports = JobRecord(), {}, {}
     return replies
 
 
 def _report(lines: Iterable[str], prefix: str) -> tuple[str, ...]:
     return tuple(x.removeprefix(prefix) for x in lines if x.startswith(prefix))
-
-
-def _spec(data: bytes) -> dict[str, Any]:
-    try:
-        spec = json.loads(data)
-    except ValueError:
-        spec = None
-    if not isinstance(spec, dict):
-        raise ProtocolError(f"a job's record cannot be read: {data[:80]!r}")
-    if spec.get("format", RECORD_FORMAT) > RECORD_FORMAT:
-        raise ProtocolError(
-            "a job's record was written by a newer sandbox-ops",
-            "Update this one: pip install --upgrade sandbox-ops",
-        )
-    return spec
 
 
 def _range(segment: Segment) -> Range:
@@ -120,41 +107,44 @@ def _range(segment: Segment) -> Range:
 def _job(
     job_id: str,
     segment: Segment,
-    spec: dict[str, Any],
+    record: JobRecord,
     base: str,
 ) -> Job:
     fields = segment.fields
     phases = [word for word in segment.words[1:] if "=" not in word and word != "."]
     phase = phases[0] if phases else "none"
     state, reason = job_state(phase, fields)
+    if record.problem:
+        state, reason = JobState.UNKNOWN, record.problem
     if "removed" in fields:
         reason = "its folder was removed"
     ended = phase == "ended"
     code = number(fields, "code") if ended else None
+    code = code if code is not None and 0 <= code <= _MOST_CODE else None
     signalled = code in _SIGNALS and fields.get("sure") == "0"
     return Job(
         id=job_id,
-        name=str(spec.get("name", "")),
+        name=record.name,
         state=state,
         reason=reason,
         exit_code=code,
         signal=_signal_name(code) if signalled and code else None,
         signal_certain=False if signalled else None,
-        command=str(spec.get("command", "")),
-        description=str(spec.get("description", "")),
-        cwd=str(spec.get("cwd", "")),
+        command=record.command,
+        description=record.description,
+        cwd=record.cwd,
         started_at=_seconds(fields, "t0"),
         elapsed_s=_elapsed_s(state, fields),
         log_path=job_ids.log_path(base, job_id),
-        stderr_path=job_ids.stderr_path(base, job_id) if spec.get("foreground") else "",
+        stderr_path=job_ids.stderr_path(base, job_id) if record.foreground else "",
         survivors=number(fields, "alive") or 0
         if "alive" in fields
         else number(fields, "survivors") or 0,
         log_incomplete="incomplete" in fields or "removed" in fields,
-        foreground=bool(spec.get("foreground")),
-        gpus=() if fields.get("life") == "elsewhere" else tuple(spec.get("gpus", ())),
-        project_path=str(spec.get("project_path", "")),
-        started_by=str(spec.get("started_by", "")),
+        foreground=record.foreground,
+        gpus=() if fields.get("life") == "elsewhere" else record.gpus,
+        project_path=record.project_path,
+        started_by=record.started_by,
     )
 
 
@@ -187,7 +177,9 @@ def _elapsed_s(state: JobState, fields: dict[str, str]) -> float | None:
 
 def _seconds(fields: dict[str, str], name: str) -> float | None:
     centiseconds = number(fields, name)
-    return None if centiseconds is None else centiseconds / 100
+    if centiseconds is None or not 0 <= centiseconds / 100 <= _LATEST_S:
+        return None
+    return centiseconds / 100
 
 
 def _signal_name(code: int) -> str:

@@ -1,7 +1,7 @@
 """What a script of ours printed, as values. Pure.
 
 A script answers in lines of `key=value`; a key may come more than once. It refuses
-with a line `error=KIND message`, perhaps `hint=...` and `item=...` lines beside it,
+with a line `error=KIND message`, perhaps `item=...` lines and a `hint_code=` (see machine_errors) beside it,
 and a non-zero exit. Names of files travel as git quotes them (`porcelain.unquote`),
 so that a line is always one value.
 """
@@ -19,6 +19,7 @@ from sandbox_ops.errors import (
     TimedOutError,
 )
 from sandbox_ops.models import CommandResult, EndKind
+from sandbox_ops.remote.machine_errors import SAYS, hint, machine_error
 
 _LINE = re.compile(r"([a-z][a-z0-9_]{0,31})=(.*)", re.ASCII | re.DOTALL)
 
@@ -83,6 +84,7 @@ def of(
     result: CommandResult,
     doing: str,
     explain: Callable[[str], SandboxError] = failed,
+    workspace: str = "/workspace",
 ) -> Reply:
     """Return what the script said that ended as `result`.
 
@@ -90,6 +92,7 @@ def of(
         result: How it ended.
         doing: What it was for, to begin an error with: "clone me/x on gpu1".
         explain: Makes an error of standard error, where no `error=` line was given.
+        workspace: Of the machine, for hints.
 
     Raises:
         SandboxError: Of the kind that the script named.
@@ -106,15 +109,17 @@ def of(
         raise TimedOutError(f"cannot {doing}: it took too long and was stopped")
     if result.ok:
         return read(result.stdout.text)
-    error = _refusal(result.stdout.text) or explain(result.stderr.text)
-    raise type(error)(f"cannot {doing}: {error.message}", *error.hints)
+    error = _refusal(result.stdout.text, workspace) or explain(result.stderr.text)
+    words = error.message.removeprefix(SAYS)
+    raise type(error)(f"cannot {doing}: {SAYS}{words}", *error.hints)
 
 
-def _refusal(text: str) -> SandboxError | None:
+def _refusal(text: str, workspace: str) -> SandboxError | None:
     """Return the error that the `error=` line of `text` names, if it has one."""
     lines = [match for line in text.split("\n") if (match := _LINE.fullmatch(line))]
     reply = Reply(tuple((match[1], match[2]) for match in lines))
     kind, _, message = reply.get("error").partition(" ")
     if kind not in BY_KIND:
         return None
-    return BY_KIND[kind](listed(message, reply.all("item")), reply.get("hint"))
+    error = machine_error(kind, listed(message, reply.all("item")))
+    return type(error)(error.message, hint(reply.get("hint_code"), workspace))

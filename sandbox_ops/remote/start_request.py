@@ -11,7 +11,7 @@ from typing import Any
 
 from sandbox_ops.errors import UsageError
 from sandbox_ops.models import job_ids
-from sandbox_ops.remote import job_replies, scripts
+from sandbox_ops.remote import job_record, scripts
 
 _COMMAND_IN_RECORD = 4000
 _DESCRIPTION_IN_RECORD = 500
@@ -95,7 +95,7 @@ class StartRequest:
     def record(self) -> dict[str, Any]:
         """What is kept of it for those who look at it later."""
         kept = {
-            "format": job_replies.RECORD_FORMAT,
+            "format": job_record.RECORD_FORMAT,
             "command": (self.shown or self.command)[:_COMMAND_IN_RECORD],
             "cwd": self.cwd,
             "description": self.description[:_DESCRIPTION_IN_RECORD],

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from sandbox_ops.errors import ConnectError, ProtocolError
 from sandbox_ops.links import LinkEnd, LinkError, Links
-from sandbox_ops.remote import scripts
-from sandbox_ops.remote.frames import Frames, Segment
+from sandbox_ops.remote import answer_limits, scripts
+from sandbox_ops.remote.answer_limits import START_UP_BYTES
+from sandbox_ops.remote.frames import Frames, OversizeError, Segment
 from sandbox_ops.remote.second_look import SecondLook
 
 HELLO_TIMEOUT_S = 45.0
@@ -54,7 +55,7 @@ class Worker:
     def __init__(self, links: Links) -> None:
         self._links = links
         self._nonce = secrets.token_hex(16)
-        self._frames = Frames(self._nonce)
+        self._frames = Frames(self._nonce, START_UP_BYTES)
         self._opening = scripts.opening(self._nonce)
         self._sequence = 0
         self.hello: Hello | None = None
@@ -74,10 +75,13 @@ class Worker:
             LinkError: The link or its connection died.
             WorkerCrashedError: The shell there ended by an error.
             ConnectError: There was no link to begin with, and what carries it says why.
-            ProtocolError: The account gives no shell that works, or none in time.
+            ProtocolError: The account gives no shell that works, or none in time; or
+                more came than was asked for.
         """
         self._sequence += 1
         request = scripts.request(self._sequence, verb, arguments)
+        limit_bytes = answer_limits.limit_bytes(verb, arguments)
+        self._frames.begin(limit_bytes + (0 if self.hello else START_UP_BYTES))
         self._send(self._opening + request)
         self._opening = b""
         reply: Reply = []
@@ -109,7 +113,14 @@ class Worker:
             chunk = self._link.receive(answer_s)
         if not chunk:
             self._explain_end()
-        return self._frames.feed(chunk)
+        try:
+            return self._frames.feed(chunk)
+        except OversizeError:
+            raise ProtocolError(
+                f"{self._links.description} sent more than the "
+                f"{self._frames.limit_bytes} bytes that its answer may have; the "
+                "connection to it was given up"
+            ) from None
 
     def _first_chunk(self) -> bytes:
         """Wait for the shell's first words; find out meanwhile why they do not come."""

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 
+from sandbox_ops import acts
 from sandbox_ops.errors import NextStep, NotFoundError
 from sandbox_ops.models import SandboxConfig
 from sandbox_ops.ssh import openssh_config
@@ -40,11 +41,16 @@ def enter(config: SandboxConfig, folder: str = "") -> int:
     Raises:
         NotFoundError: There is no ssh client on this machine.
         ConfigError: The host could be taken for an option.
+        DeniedError: The machine's mode does not allow it.
     """
+    acts.check(config, "shell")
     if shutil.which("ssh") is None:
         raise NotFoundError(
             "there is no ssh client on this machine",
             "Install OpenSSH's client.",
             NextStep("run", {"command": "COMMAND"}, "Or run single commands"),
         )
-    return subprocess.run(command(config, folder), check=False).returncode
+    with acts.act(config, "shell", folder) as outcome:
+        code = subprocess.run(command(config, folder), check=False).returncode
+        outcome.append(f"exit {code}")
+    return code

@@ -9,6 +9,7 @@ from typing import Any
 
 from sandbox_ops.errors import NextStep, SandboxError
 from sandbox_ops.models import CommandResult, Disk, EndKind, ForeignProcess, Gpu, Job
+from sandbox_ops.text import remote_text
 
 _SPANS = (
     (86400, "d", 3600, "h"),
@@ -59,8 +60,11 @@ def figure(value: float | None) -> str:
 
 
 def one_line(words: str, limit: int = 60) -> str:
-    """The words on one line, cut with an ellipsis where they are longer than `limit`."""
-    line = " ".join(words.split())
+    """The words on one line, cut with an ellipsis where they are longer than `limit`.
+
+    Secrets are masked before: the beginning of one would not be known for what it is.
+    """
+    line = " ".join(remote_text.masked(words).split())
     return line if len(line) <= limit else f"{line[: max(1, limit) - 1]}…"
 
 

@@ -8,9 +8,10 @@ ours carries a secret of this process, and there every line without it is the ma
 
 import re
 import secrets
+import unicodedata
 from collections.abc import Iterable
 
-from sandbox_ops.text import paging
+from sandbox_ops.text import paging, remote_text
 
 # What a reader takes for these characters, beside their full-width forms.
 _ALIKE = {
@@ -47,6 +48,7 @@ _POSING = re.compile(
 )
 
 
+_COMPARED = 64
 _OURS = f"\0{secrets.token_hex(8)}\0"
 
 
@@ -75,7 +77,27 @@ def shown(text: str) -> str:
 
 
 def _guarded(text: str) -> str:
-    return _POSING.sub(r"\\\g<0>", text)
+    text = _POSING.sub(r"\\\g<0>", text)
+    if text.isascii():
+        return text
+    return "\n".join(map(_guarded_line, text.split("\n")))
+
+
+def _guarded_line(line: str) -> str:
+    """Put a backslash before a line that begins as ours do, once it is made plain.
+
+    Unicode has each letter many times over: bold, circled, with accents. They are
+    compared as NFKC and NFKD have them.
+    """
+    beginning = line[:_COMPARED]
+    if beginning.isascii():
+        return line
+    plain = "".join(
+        character
+        for character in unicodedata.normalize("NFKD", beginning)
+        if not unicodedata.combining(character)
+    )
+    return f"\\{line}" if _POSING.match(plain) else line
 
 
 def join(*parts: str) -> str:
@@ -85,6 +107,7 @@ def join(*parts: str) -> str:
 
 def cut(line: str, limit: int) -> str:
     """Return a line, or its beginning and how much is left out."""
+    line = remote_text.masked(line)
     if len(line) <= limit:
         return line
     return f"{line[:limit]} {note(f'{len(line) - limit:,} characters left out')}"

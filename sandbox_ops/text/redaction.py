@@ -82,7 +82,7 @@ class Redactor:
 
     def mask(self, data: bytes) -> bytes:
         """Return the data with a mask in the place of each secret."""
-        if self._known is not None:
+        if self._known is not None and self._known.search(data):
             data = self._known.sub(self._mask_known, data)
         return _mask_shapes(data)
 

@@ -14,10 +14,11 @@ from sandbox_ops.text import clean
 from sandbox_ops.text.redaction import RedactingStream, Redactor
 
 _redactor = Redactor()
+_secrets: dict[str, str] = {}
 
 
 def protect(secrets: Mapping[str, str]) -> None:
-    """Mask these values from now on, in this process, beside what looks like a token.
+    """Mask these values too from now on, beside what looks like a token.
 
     Args:
         secrets: Values by the name that the mask says.
@@ -26,8 +27,10 @@ def protect(secrets: Mapping[str, str]) -> None:
         ConfigError: A secret is too short to be masked.
     """
     global _redactor  # noqa: PLW0603 - a secret is one for the whole process
-    if secrets:
-        _redactor = Redactor(secrets)
+    if not secrets.items() <= _secrets.items():
+        redactor = Redactor({**_secrets, **secrets})
+        _secrets.update(secrets)
+        _redactor = redactor
 
 
 def masked(text: str) -> str:

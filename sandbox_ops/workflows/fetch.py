@@ -5,7 +5,7 @@ declared here, and the room is checked, before the first byte comes.
 """
 
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,6 +28,7 @@ from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.text import formatting
 from sandbox_ops.workflows import fetch_paths
+from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.fetch_paths import NamedPath
 from sandbox_ops.workflows.outputs import is_declared, left_out, patterns
 
@@ -103,6 +104,13 @@ class FetchReport:
         }
 
 
+def _action(options: Mapping[str, Any]) -> str:
+    if options.get("dry_run"):
+        return "fetch --dry-run"
+    return "fetch --overwrite" if options.get("overwrite") else "fetch"
+
+
+@acts_as(_action)
 def fetch(  # noqa: PLR0913  # each is one choice
     sandbox: Sandbox,
     project: Project,

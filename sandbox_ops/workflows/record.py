@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sandbox_ops.machine.environment import Environment
@@ -23,10 +23,11 @@ def run_record(
     settings: Mapping[str, str],
     machine: str,
     gpus: Iterable[Gpu],
+    env_names: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return what is known before the start; its end is in the job's own record."""
     used = tuple(gpus)
-    names = _ENV_NAMES + (("CUDA_VISIBLE_DEVICES",) if used else ())
+    names = {*_ENV_NAMES, *env_names, *(("CUDA_VISIBLE_DEVICES",) if used else ())}
     return {
         "format": FORMAT,
         "commit": tree.head,

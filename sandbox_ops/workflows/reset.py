@@ -11,6 +11,7 @@ from sandbox_ops.models import Job, MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import outputs, preflight
+from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.sync import refuse_other, remove_lock
 
 NOT_MADE_YET = "refs/sandbox-ops/backup/..."
@@ -75,6 +76,7 @@ class ResetReport:
         }
 
 
+@acts_as(lambda options: "reset --dry-run" if options.get("dry_run") else "reset")
 def reset(
     sandbox: Sandbox,
     project: Project,

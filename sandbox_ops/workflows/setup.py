@@ -12,6 +12,7 @@ from sandbox_ops.models import CommandResult, EndKind, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import outputs
+from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.sync import refuse_other
 
 _INSTALL_S = 4 * 3600
@@ -54,6 +55,7 @@ class SetupReport:
         return {"sandbox": self.sandbox, "steps": steps}
 
 
+@acts_as(lambda _options: "setup")
 def setup(
     sandbox: Sandbox,
     project: Project,

@@ -13,6 +13,7 @@ from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import outputs, preflight
+from sandbox_ops.workflows.acting import acts_as
 
 _RESCUE = (
     NextStep("reset", {"dry_run": True}, "See it"),
@@ -66,6 +67,7 @@ class _Target:
     warnings: tuple[str, ...] = field(default=())
 
 
+@acts_as(lambda _options: "sync")
 def sync(
     sandbox: Sandbox,
     project: Project,
@@ -99,7 +101,8 @@ def sync(
     refuse_used(preflight.jobs_using(status.jobs, tree.path), tree.path)
 
     if target.push is not None:
-        local.push(*target.push)
+        with sandbox.acting("push", f"{target.branch} to {target.push[1]}"):
+            local.push(*target.push)
     try:
         commit, backup = _move(sandbox, project, tree, target)
     except SandboxError as error:

@@ -16,6 +16,7 @@ from sandbox_ops.models.objections import FORCE_NAMES
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import outputs, preflight, record, template
+from sandbox_ops.workflows.acting import acts_as
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -51,6 +52,7 @@ class Objection:
     hint: NextStep
 
 
+@acts_as(lambda options: "train --" if options.get("command") else "train")
 def train(  # noqa: PLR0913  # each is one fact of a training
     sandbox: Sandbox,
     project: Project,
@@ -61,6 +63,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     time_s: float | None = None,
     gpus: int | None = None,
     force: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
     cancel: CancelToken | None = None,
 ) -> TrainReport:
     """Start a training in the background and return it at once.
@@ -74,6 +77,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         time_s: The job's deadline.
         gpus: How many free GPUs it takes; None: one, where the machine has any.
         force: Objections that only warn, by their names.
+        env: Variables for it; their values are in no argument list, record or log.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
@@ -105,6 +109,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         settings=settings or {},
         machine=sandbox.config.label,
         gpus=chosen,
+        env_names=tuple(env or ()),
     )
     patch = repo.patch(sandbox, tree.path) if tree.edits else None
     job = sandbox.start(
@@ -112,6 +117,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         name=name,
         description=f"train {project.name}",
         cwd=tree.path,
+        env=env,
         timeout_s=time_s,
         unique_name="same-name" not in force,
         gpus=[gpu.index for gpu in chosen],

@@ -110,7 +110,7 @@ class SshServer:
         """
         values = dataclasses.asdict(self.config(**changes))
         name, workspace = values.pop("name"), values.pop("workspace")
-        del values["ssh_options"]  # for programs: no file says them
+        del values["ssh_options"], values["mode_set_in"]  # no file says them
         own = own_config(config_home)
         own.parent.mkdir(parents=True, exist_ok=True)
         entries = [

@@ -93,7 +93,7 @@ def test_every_command_that_is_named_exists_with_its_options(page: Path) -> None
     commands = [
         line.removeprefix("sandbox-ops ")
         for block in _FENCE.findall(body)
-        for line in block.splitlines()
+        for line in block.replace("\\\n", "").splitlines()
         if line.startswith("sandbox-ops ")
     ]
     commands += _INLINE.findall(_FENCE.sub("", body))
@@ -113,7 +113,6 @@ def test_every_command_that_is_named_exists_with_its_options(page: Path) -> None
 def test_the_examples_of_the_skill_run_in_their_order(
     sshd: SshServer, git_project: GitProject
 ) -> None:
-    git_project.commit({"results/first.txt": "0.1"}, push=True)
     config = sshd.config()
     outputs = '[project]\noutputs = ["results/"]\n'
     sshd.write_toml(git_project.clone, outputs, workspace=config.workspace)
@@ -126,6 +125,8 @@ def test_the_examples_of_the_skill_run_in_their_order(
             env=_with_program(),
         )  # fmt: skip
         assert done.returncode == 0, (block, done.stdout, done.stderr)
+    home = git_project.clone / "results/first.txt"
+    assert home.read_text().endswith("step 3/3 loss 0.1\n")
 
 
 def _with_program() -> dict[str, str]:

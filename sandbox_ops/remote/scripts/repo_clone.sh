@@ -14,20 +14,20 @@ path=$1 url=$2 branch=$3 user=$(id -un) least_kib=102400
 workspace=${path%/*}
 workspace=${workspace:-/}
 if ! command -v git >/dev/null 2>&1; then
-  echo "hint=Install it there: apt-get install git"
+  echo hint_code=install-git
   fail not-found "git is not installed on the machine"
 fi
 mkdir -p "$workspace" || {
-  echo "hint=On the machine: sudo mkdir -p '$workspace' && sudo chown '$user' '$workspace'. Or set workspace in sandbox.toml to a folder of yours."
+  echo hint_code=make-workspace
   fail denied "$user cannot create the workspace $workspace: $(mkdir -p "$workspace" 2>&1 | sed -n '$s/.*: //p')"
 }
 if [ ! -w "$workspace" ] || [ ! -x "$workspace" ]; then
-  echo "hint=On the machine: sudo chown '$user' '$workspace'. Or set workspace in sandbox.toml to a folder of yours."
+  echo hint_code=own-workspace
   fail denied "$user cannot write to the workspace $workspace"
 fi
 free_kib=$(($(stat -f -c '%a * %S' "$workspace") / 1024))
 if [ "$free_kib" -lt "$least_kib" ]; then
-  echo "hint=Make room there: df -h '$workspace'"
+  echo hint_code=make-room
   fail refused "only $((free_kib / 1024)) MiB are free at $workspace"
 fi
 

@@ -13,7 +13,7 @@ fail() {
 
 path=$1 branch=$2 shown=1000
 if ! command -v git >/dev/null 2>&1; then
-  echo "hint=Install it there: apt-get install git"
+  echo hint_code=install-git
   fail not-found "git is not installed on the machine"
 fi
 if [ ! -e "$path/.git" ]; then

@@ -32,7 +32,7 @@ if git grep -q -I -e 'filter=lfs' -- .gitattributes '*/.gitattributes'; then
   fi
   if left=$(pointers) && [ -n "$left" ]; then
     printf '%s\n' "$left" | sed 's/^/item=/'
-    echo "hint=Install git-lfs on the machine (apt-get install git-lfs), then sync again."
+    echo hint_code=install-git-lfs
     refuse "these files are git-lfs pointers, their content did not come:"
   fi
 fi

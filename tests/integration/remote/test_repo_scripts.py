@@ -66,7 +66,7 @@ def test_a_workspace_that_cannot_be_made_is_named_with_the_cure(
     (tmp_path / "file").touch()
     said = box.refuses("repo_clone", f"{tmp_path}/file/w/x", box.project.url, "main")
     assert f"error=denied root cannot create the workspace {tmp_path}/file/w" in said
-    assert "hint=On the machine: sudo mkdir -p" in said
+    assert "hint_code=make-workspace\n" in said
 
 
 def test_a_machine_without_git_is_told_so(box: ScriptBox, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_machine_without_git_is_told_so(box: ScriptBox, tmp_path: Path) -> Non
     ):
         said = box.refuses(*script, before=f"PATH={tools}")
         assert said == (
-            "hint=Install it there: apt-get install git\n"
+            "hint_code=install-git\n"
             "error=not-found git is not installed on the machine\n"
         )
 
@@ -266,7 +266,7 @@ def test_a_large_file_that_stayed_a_pointer_is_named(
     )
     assert "item=models/a b.pt\n" in said
     assert "docs/lfs.md" not in said
-    assert "hint=Install git-lfs" in said
+    assert "hint_code=install-git-lfs\n" in said
 
 
 def test_a_tree_that_is_not_the_commit_is_not_called_so(box: ScriptBox) -> None:

@@ -65,6 +65,13 @@ def _config(text: str = "", environ: Mapping[str, str] | None = None) -> Config:
     )
 
 
+def _both(own: str, project: str, environ: Mapping[str, str] | None = None) -> Config:
+    """What the user's own file, a project's and the environment make together."""
+    layers = [config.from_toml(_source(own)), config.from_toml(_source(project, "/p"))]
+    variables = config.from_environment(environ or {}, ssh_names=False)
+    return config.combine(layers, (), variables, source="both", searched="none")
+
+
 def _refused(text: str, environ: Mapping[str, str] | None = None) -> str:
     with pytest.raises(ConfigError) as refused:
         _config(text, environ).sandbox()
@@ -116,8 +123,9 @@ def test_every_key_of_the_file_arrives() -> None:
 
 def test_every_key_is_an_attribute_and_has_a_variable_of_its_own() -> None:
     sandbox = {field.name for field in dataclasses.fields(SandboxConfig)}
-    sandbox -= {"name", "ssh_options"}  # a program's own
+    sandbox -= {"name", "ssh_options", "mode_set_in"}  # a program's own
     project = {field.name for field in dataclasses.fields(Project)} - {"root", "name"}
+    project |= {"secrets", "secret_files"}
     fields = [key.field for key in config.KEYS]
     assert sorted(fields) == sorted(sandbox | project | {"default"})
     assert len({key.variable for key in config.KEYS}) == len(config.KEYS)
@@ -241,8 +249,9 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
         (
             _one('prot = "22"'),
             (
-                "sandbox.toml:3: unknown key `sandboxes.gpu1.prot`: expected one of host, "
-                "fetch_into, identity_file, known_hosts, port, ssh_config, user, workspace\n"
+                "sandbox.toml:3: unknown key `sandboxes.gpu1.prot`: expected one of "
+                "deny_read, fetch_into, host, identity_file, known_hosts, mode, port, "
+                "read_roots, ssh_config, user, workspace\n"
                 "Did you mean `sandboxes.gpu1.port`?"
             ),
         ),
@@ -250,7 +259,8 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
             _one("Identity-File = 1"),
             (
                 "sandbox.toml:3: unknown key `sandboxes.gpu1.Identity-File`: expected one of "
-                "fetch_into, host, identity_file, known_hosts, port, ssh_config, user, workspace\n"
+                "deny_read, fetch_into, host, identity_file, known_hosts, mode, port, "
+                "read_roots, ssh_config, user, workspace\n"
                 "Did you mean `sandboxes.gpu1.identity_file`?"
             ),
         ),
@@ -258,21 +268,22 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
             '[sandbox.gpu1]\nhost = "gpu1"\n',
             (
                 "sandbox.toml:1: unknown key `sandbox`: expected one of default, project, "
-                "sandboxes\nDid you mean `sandboxes`?"
+                "sandboxes, secret_files, secrets\nDid you mean `sandboxes`?"
             ),
         ),
         (
             'workspace = "/w"\n',
             (
                 "sandbox.toml:1: unknown key `workspace`: expected one of default, project, "
-                "sandboxes\nDid you mean `sandboxes.NAME.workspace`?"
+                "sandboxes, secret_files, secrets\nDid you mean `sandboxes.NAME.workspace`?"
             ),
         ),
         (
             _one("xyzzy = 1"),
             (
-                "sandbox.toml:3: unknown key `sandboxes.gpu1.xyzzy`: expected one of host, "
-                "fetch_into, identity_file, known_hosts, port, ssh_config, user, workspace\n"
+                "sandbox.toml:3: unknown key `sandboxes.gpu1.xyzzy`: expected one of "
+                "deny_read, fetch_into, host, identity_file, known_hosts, mode, port, "
+                "read_roots, ssh_config, user, workspace\n"
                 "Remove it, or write one of those."
             ),
         ),
@@ -280,7 +291,7 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
             '"sandboxes.NAME.host" = "x"\n',
             (
                 'sandbox.toml:1: unknown key `"sandboxes.NAME.host"`: expected one of '
-                "default, project, sandboxes\nDid you mean `sandboxes`?"
+                "default, project, sandboxes, secret_files, secrets\nDid you mean `sandboxes`?"
             ),
         ),
         (
@@ -675,3 +686,55 @@ def test_any_url_names_a_folder_or_is_refused(url: str) -> None:
         return
     assert "/" not in name
     assert name not in {"", ".", ".."}
+
+
+def test_the_strictest_mode_of_a_host_holds_whatever_the_host_is_called() -> None:
+    own = '[sandboxes.gpu1]\nhost = "me@GPU1:22"\nmode = "read-only"\n'
+    own += 'read_roots = ["/data"]\n'
+    for project in (
+        'default = "x"\n[sandboxes.x]\nhost = "gpu1"\n',
+        'default = "x"\n[sandboxes.x]\nhost = "other@gpu1."\n',
+    ):
+        found = _both(own, project).sandbox()
+        assert (found.name, found.mode, found.read_roots) == (
+            "x", "read-only", ("/data",)
+        )  # fmt: skip
+        assert "`sandboxes.gpu1.mode`" in found.mode_set_in
+    with_variable = {"SANDBOX_OPS_MODE": "full"}
+    assert _both(own, "", with_variable).sandbox().mode == "read-only"
+    stricter = {"SANDBOX_OPS_MODE": "read-only"}
+    loose = own.replace("read-only", "workflow")
+    assert _both(loose, "", stricter).sandbox().mode == "read-only"
+    assert _both(loose, '[sandboxes.gpu1]\nhost = "elsewhere"\n').sandbox().mode == (
+        "workflow"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'secrets = ["A"]\n',
+        'secret_files = ["/x"]\n',
+        _one('mode = "full"'),
+        _one('read_roots = ["/"]'),
+        _one("deny_read = []"),
+    ],
+)
+def test_a_project_says_nothing_of_secrets_and_of_what_may_be_done(text: str) -> None:
+    with pytest.raises(ConfigError, match="is not for a project to say: only you may"):
+        config.from_toml(Source(name="sandbox.toml", project="/p", text=text), "/me")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'secrets = ["A=b"]\n',
+        'secrets = "A"\n',
+        _one('mode = "readonly"'),
+        _one('read_roots = ["relative"]'),
+        _one('deny_read = [".env"]'),
+    ],
+)
+def test_what_cannot_be_a_policy_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="expected"):
+        config.from_toml(Source(name="config.toml", text=text), "/me")

@@ -116,15 +116,20 @@ def test_any_reply_is_read_or_refused(text: str) -> None:
 
 
 def test_a_refusal_has_its_kind_items_and_hint() -> None:
-    text = "noise\nitem=a\nitem=b\nhint=do that\nerror=denied two files:\n"
+    text = "noise\nitem=a\nitem=b\nhint_code=install-git\nerror=denied two files:\n"
     with pytest.raises(DeniedError) as caught:
         script_replies.of(ended(text, exit_code=75), "sync x on gpu1")
-    assert caught.value.message == "cannot sync x on gpu1: two files:\n  a\n  b"
-    assert caught.value.hint == "do that"
+    assert (
+        caught.value.message
+        == "cannot sync x on gpu1: the machine says: two files:\n  a\n  b"
+    )
+    assert caught.value.hint == "Install it there: apt-get install git"
 
 
 def test_a_failure_without_a_reason_is_told_in_its_own_words() -> None:
-    with pytest.raises(RefusedError, match="cannot look: sh: cut: not found"):
+    with pytest.raises(
+        RefusedError, match="cannot look: the machine says: sh: cut: not found"
+    ):
         script_replies.of(ended(stderr="sh: cut: not found\n", exit_code=127), "look")
     with pytest.raises(RefusedError, match="it printed nothing"):
         script_replies.of(ended("error=nonsense\n", exit_code=1), "look")

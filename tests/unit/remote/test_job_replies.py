@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox_ops.errors import NotFoundError, ProtocolError
+from sandbox_ops.errors import DeniedError, ProtocolError
 from sandbox_ops.models import JobState
 from sandbox_ops.remote import job_replies, job_states
 from sandbox_ops.remote.frames import Segment
@@ -120,11 +120,12 @@ def test_any_spec_is_read_or_refused(data: bytes) -> None:
         assert job("life=gone ended code=0 ended .", data).job.id == "remote-1"
 
 
-def test_an_error_of_the_machine_is_raised_by_its_kind_with_its_hint() -> None:
-    answer = [Segment(b"no such file: /x\nlook in /", "error", ("not-found",))]
+def test_an_error_of_the_machine_is_its_words_with_a_hint_of_ours() -> None:
+    answer = [Segment(b"no such file: /x\nlook in /", "error", ("denied", "policy"))]
     error = job_replies.error(answer)
-    assert isinstance(error, NotFoundError)
-    assert (error.message, error.hint) == ("no such file: /x", "look in /")
+    assert isinstance(error, DeniedError)
+    assert error.message == "the machine says: no such file: /x\nlook in /"
+    assert "read_roots and deny_read" in error.hint
 
 
 def test_an_error_kind_we_do_not_know_is_a_protocol_error() -> None:

@@ -1,11 +1,17 @@
 # shellcheck shell=sh
 # Reading files: what can be read is decided here, in one place, before a byte is.
 
-# do_read PATH OFFSET LIMIT MAX_BYTES FROM: LIMIT lines from line OFFSET (from the end
+# do_read PATH OFFSET LIMIT MAX_BYTES FROM ROOTS DENY: LIMIT lines from line OFFSET (from the end
 # where it is negative), one more than asked if there is one; from byte FROM on, where it
 # is known. `lines size= inode= total= at=`, the last where in bytes they begin, if known
 do_read() {
-  check_readable "$1" || return
+  check_named "$1" || return
+  read_opened "$@" 8<"$1"
+}
+
+# read_opened ...: the same of file 8, which was opened by that name
+read_opened() {
+  check_opened "$1" "${6-}" "${7-}" || return
   _named=$1
   shift
   set -- "$FILE" "$@"
@@ -66,9 +72,15 @@ can_skip_lines() {
   [ "$SKIPS" = yes ]
 }
 
-# do_bytes PATH OFFSET MAX: `bytes offset= size= inode=`; a negative OFFSET counts from the end
+# do_bytes PATH OFFSET MAX ROOTS DENY: `bytes offset= size= inode=`; a negative OFFSET counts from the end
 do_bytes() {
-  check_readable "$1" || return
+  check_named "$1" || return
+  send_opened "$@" 8<"$1"
+}
+
+# send_opened ...: the same of file 8, which was opened by that name
+send_opened() {
+  check_opened "$1" "${4-}" "${5-}" || return
   _from=$2
   [ "$_from" -ge 0 ] || _from=$((SIZE + _from))
   [ "$_from" -ge 0 ] || _from=0
@@ -77,10 +89,8 @@ do_bytes() {
   [ -z "$COPY" ] || rm -f "$COPY"
 }
 
-# check_readable PATH: a regular file with an end, ours to read; says why not. SIZE INODE. FILE =
-# what is to be read: the path itself, or COPY, if there is one
-check_readable() {
-  FILE=$1 COPY=
+# check_named PATH: what can be known before it is opened; says why it cannot be read
+check_named() {
   case $1 in /*) ;; *) answer_error refused "the path must be absolute: $1"; return 1 ;; esac
   if [ ! -e "$1" ]; then
     _up=$1
@@ -97,23 +107,59 @@ the nearest directory that exists is ${_up:-/}"
   fi
   [ ! -d "$1" ] || { answer_error "refused directory" "$1 is a directory"; return 1; }
   [ -f "$1" ] || { answer_error refused "$1 is not a regular file (a pipe, a socket or a device)"; return 1; }
-  resolve_links "$1"
+  [ -r "$1" ] || { answer_error denied "cannot read $1: permission denied"; return 1; }
+}
+
+# check_opened PATH ROOTS DENY: whether file 8 is one that may be read and has an end; says
+# why not. Its name may mean another file by now: what was opened is asked. SIZE INODE. FILE
+# = what is to be read: file 8, or COPY, if there is one
+check_opened() {
+  FILE=/proc/self/fd/8 COPY=
+  REAL=$(readlink "$FILE") || REAL=
+  [ -f "$FILE" ] || { answer_error refused "$1 is not a regular file any more"; return 1; }
+  may_read "$1" "$2" "$3" || return
   case $REAL in
     /dev/shm/*) ;; # memory, but files like others
     /proc/* | /sys/*) kernel_file "$1" || return 1 ;;
     /dev/*) answer_error refused "$1 is made up by the kernel and may have no end"; return 1 ;;
   esac
-  [ -r "$1" ] || { answer_error denied "cannot read $1: permission denied"; return 1; }
   INODE=$(stat -Lc '%i %s' "$FILE")
   SIZE=${INODE#* } INODE=${INODE% *}
+}
+
+# may_read PATH ROOTS DENY: whether the user lets REAL be read: below one of ROOTS, where
+# there are any (or what a job wrote), and like no pattern of DENY; each is one a line
+may_read() {
+  _why=
+  IFS='
+'
+  set -f
+  for _each in $3; do
+    # shellcheck disable=SC2254 # it is a pattern
+    case $REAL in $_each) _why="deny_read has $_each" ;; esac
+  done
+  if [ -n "$2" ] && [ -z "$_why" ]; then
+    _why="it is below none of read_roots"
+    _was=$PWD
+    for _each in $2; do
+      cd -P "$_each" || continue
+      case $REAL in "${PWD%/}"/*) _why= ;; esac
+    done
+    case $REAL in "$JOBS"/*/log | "$JOBS"/*/stderr) _why= ;; esac
+    cd "$_was" || cd /
+  fi
+  set +f
+  unset IFS
+  [ -n "$_why" ] || return 0
+  answer_error "denied policy" "$1 is not to be read${REAL:+, which is $REAL}: $_why"
+  return 1
 }
 
 # kernel_file PATH: a file that the kernel makes up has no size: it is read to its end,
 # within a second and a megabyte, and what was read is shown, from a copy
 kernel_file() {
-  [ -r "$1" ] || { answer_error denied "cannot read $1: permission denied"; return 1; }
   FILE=$BASE/read.$$ COPY=$BASE/read.$$
-  timeout 1 head -c 1048577 <"$1" >"$COPY"
+  timeout 1 head -c 1048577 <&8 >"$COPY"
   case $?.$(wc -c <"$COPY" | tr -d ' ') in
     124.* | 137.* | 143.*) answer_error refused "$1 is made up by the kernel, and did not end within a second" ;;
     *.1048577) answer_error refused "$1 is made up by the kernel, and longer than 1 MiB: it may have no end" ;;
@@ -122,16 +168,6 @@ kernel_file() {
   esac
   rm -f "$COPY"
   return 1
-}
-
-# resolve_links PATH: REAL = the same without symbolic links; a fork only where the last is one
-resolve_links() {
-  if [ ! -h "$1" ] && _was=$PWD && cd -P "${1%/*}/"; then
-    REAL=$PWD/${1##*/}
-    cd "$_was" || cd /
-  else
-    REAL=$(readlink -f "$1")
-  fi
 }
 
 # send_range FILE OFFSET MAX: those bytes of it; by one process where `dd` counts in bytes

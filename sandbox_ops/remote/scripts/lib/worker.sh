@@ -107,7 +107,8 @@ trailer() {
 }
 
 # answer_error KIND MESSAGE: the answer is that error; kinds as in errors.py, with a word for
-# the case behind it where somebody says more of it ("refused directory")
+# the case behind it where there is more to say of it ("refused directory"): the words of
+# hints are in machine_errors.py
 answer_error() {
   printf '%s' "$2"
   trailer "error $1"

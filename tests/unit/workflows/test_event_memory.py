@@ -251,3 +251,16 @@ def test_what_is_no_cursor_is_refused(cursor: str) -> None:
 def test_an_answer_that_cannot_be_read_is_an_error(words: tuple[str, ...]) -> None:
     with pytest.raises(ProtocolError):
         looking.read([Segment(b"", "store", words)], "/base")
+
+
+def test_a_record_of_a_newer_version_hides_no_other() -> None:
+    running = ("running", "life=supervised", "up0=1", "now=2")
+    answer = [
+        Segment(b'{"format": 99}', "spec", ("remote-1",)),
+        Segment(b"", "job", ("remote-1", *running)),
+        Segment(b'{"format": 1, "name": "old"}', "spec", ("remote-2",)),
+        Segment(b"", "job", ("remote-2", *running)),
+        Segment(b"", "store", ("inode=7", "top=2", "upto=2")),
+    ]
+    read = looking.read(answer, "/base")
+    assert {n: each.job.name for n, each in read.jobs.items()} == {2: "old"}

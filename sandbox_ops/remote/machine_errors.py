@@ -1,0 +1,52 @@
+"""An error that a machine answered with: its words are told as its own. Pure.
+
+A machine says what kind of error it is, in words of its own, and perhaps a code. What to
+do next is never its to say: a model or a person would do it. Hints are made here, from a
+fixed table, by the code.
+"""
+
+import shlex
+
+from sandbox_ops.errors import BY_KIND, ProtocolError, SandboxError
+
+SAYS = "the machine says: "
+_LONGEST = 4000
+_KINDS = frozenset(
+    {"refused", "not-found", "denied", "protocol", "timeout", "connection-lost"}
+)
+"""What a machine can know to be wrong; of our configuration or its key it knows nothing."""
+
+_OR_ANOTHER = "Or set workspace in sandbox.toml to a folder of yours."
+_HINTS = {
+    "policy": "The user says what may be read: read_roots and deny_read of that sandbox, "
+    "in their own config.toml.",
+    "install-git": "Install it there: apt-get install git",
+    "install-git-lfs": "Install git-lfs on the machine (apt-get install git-lfs), then "
+    "sync again.",
+    "make-workspace": "On the machine: sudo mkdir -p {workspace} && "
+    f"sudo chown $(id -un) {{workspace}}. {_OR_ANOTHER}",
+    "own-workspace": "On the machine: sudo chown $(id -un) {workspace}. "
+    f"{_OR_ANOTHER}",
+    "make-room": "Make room there: df -h {workspace}",
+}
+
+
+def hint(code: str, workspace: str = "/workspace") -> str:
+    """Return the hint that a code of ours stands for; "" for any other word."""
+    return _HINTS.get(code, "").format(workspace=shlex.quote(workspace))
+
+
+def machine_error(kind: str, words: str, code: str = "") -> SandboxError:
+    """Return the error that a machine answered with.
+
+    Args:
+        kind: What it says that it is.
+        words: What it says; shown as its own words.
+        code: Its word for the case: which of our hints there is for it.
+    """
+    words = words[:_LONGEST]
+    if kind not in _KINDS:
+        return ProtocolError(f"the machine sent an unknown error, {kind[:40]!r}")
+    error = BY_KIND[kind](f"{SAYS}{words}", hint(code))
+    error.reason = code
+    return error

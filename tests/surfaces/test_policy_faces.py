@@ -1,0 +1,175 @@
+"""Modes and the audit log, as people and agents meet them."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+
+import pytest
+from command_line import cli
+from guards import guard
+from mcp import Client
+from mcp_server import asker
+from sshd import SshServer
+
+from mcp_adapter.protocol import build
+from mcp_adapter.tools import Tools
+from sandbox_ops import acts, audit
+from sandbox_ops.cli import allow_rules
+from sandbox_ops.machine.sandboxes import Sandboxes
+from sandbox_ops.policy import ACTIONS, Changes
+
+READING = {"remote_bash_output", "remote_file_read"}
+OFFERED = {
+    "full": {"remote_bash", "remote_setup", "remote_stop", "remote_monitor"} | READING,
+    "workflow": {"remote_setup", "remote_train", "remote_monitor", "remote_stop"}
+    | READING,
+    "read-only": {"remote_monitor"} | READING,
+}
+WITHHELD = {
+    "full": set(),
+    "workflow": {"remote_bash"},
+    "read-only": {"remote_bash", "remote_setup", "remote_train", "remote_reset", "remote_stop"},
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(sshd: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / "here").mkdir()
+    sshd.write_toml(tmp_path / "here")
+    return tmp_path / "here"
+
+
+def in_mode(folder: Path, sshd: SshServer, mode: str) -> Sandboxes:
+    sshd.write_toml(folder, mode=mode)
+    return Sandboxes(folder, dict(os.environ))
+
+
+@pytest.mark.parametrize("era", ["auto", "legacy"])
+@pytest.mark.parametrize("mode", OFFERED)
+def test_only_tools_that_the_mode_allows_are_offered(
+    folder: Path, sshd: SshServer, mode: str, era: str
+) -> None:
+    async def listed() -> set[str]:
+        with in_mode(folder, sshd, mode) as machines:
+            server = build(Tools(machines, ("remote", "workflow")))
+            async with Client(server, mode=era) as client:
+                return {tool.name for tool in (await client.list_tools()).tools}
+
+    names = asyncio.run(listed())
+    assert names >= OFFERED[mode]
+    assert not names & WITHHELD[mode]
+
+
+@guard(
+    "an agent calls a tool that the mode hides from it, by its name",
+    "denied by the library, naming the mode and where it is set",
+)
+def test_a_hidden_tool_is_refused_too(folder: Path, sshd: SshServer) -> None:
+    with in_mode(folder, sshd, "read-only") as machines:
+        ask = asker(machines, "auto", ("remote", "workflow"))
+        for said, is_error in (
+            ask("remote_bash", command="true"),
+            ask("remote_stop", bash_id="1", confirm=True),
+        ):
+            assert is_error
+            assert "test is in read-only mode" in said
+            assert "`sandboxes.test.mode`" in said
+
+
+def test_the_command_line_says_why_and_ends_with_77(
+    folder: Path, sshd: SshServer
+) -> None:
+    sshd.write_toml(folder, mode="read-only")
+    for words in (("run", "--", "true"), ("stop", "1"), ("shell",), ("pin", "1")):
+        done = cli(*words, cwd=folder)
+        assert done.returncode == 77, done
+        assert "is in read-only mode" in done.stderr
+        assert "config.toml:" in done.stderr
+    assert cli("jobs", cwd=folder).returncode == 0
+
+
+@guard(
+    "a sandbox.toml gives a machine with a mode another name, or a variable loosens it",
+    "the strictest mode that the user says of the host holds",
+)
+def test_another_name_for_the_machine_does_not_loosen_its_mode(
+    folder: Path, sshd: SshServer
+) -> None:
+    sshd.write_toml(folder, mode="read-only")
+    host = f"{sshd.user}@{sshd.host}:{sshd.port}"
+    toml = f'default = "x"\n[sandboxes.x]\nhost = "{host}"\n'
+    (folder / "sandbox.toml").write_text(toml)
+    done = cli("run", "--", "true", cwd=folder, env={"SANDBOX_OPS_MODE": "full"})
+    assert done.returncode == 77, done
+
+
+def test_the_audit_log_says_who_did_what(folder: Path) -> None:
+    assert cli("run", "--command", "exit 3", cwd=folder).returncode == 3
+    with Sandboxes(folder, dict(os.environ)) as machines:
+        acts.identify("mcp")
+        try:
+            asker(machines, "legacy")("remote_bash", command="true")
+        finally:
+            acts.identify("python")
+    shown = json.loads(cli("audit", "--json", cwd=folder).stdout)["entries"]
+    intents = [each for each in shown if each["event"] == "intent"]
+    assert [(each["face"], each["action"]) for each in intents] == [
+        ("cli", "run"),
+        ("mcp", "run"),
+    ]
+    assert intents[1]["client"].startswith("mcp ")
+    assert intents[0]["session"] != intents[1]["session"]
+    table = cli("audit", "--since", "1h", "--action", "run", cwd=folder).stdout
+    assert "exited 3" in table
+    assert json.loads(cli("audit", "--sandbox", "x", "--json", cwd=folder).stdout)[
+        "entries"
+    ] == []  # fmt: skip
+
+
+@guard(
+    "somebody changes or removes a line of the audit log",
+    "`audit --verify` names the place, and ends with 1",
+)
+def test_a_changed_log_is_told(folder: Path) -> None:
+    for _ in range(2):
+        cli("run", "--", "true", cwd=folder)
+    whole = cli("audit", "--verify", cwd=folder)
+    assert (whole.returncode, "4 lines, whole" in whole.stdout) == (0, True)
+    path = acts.log().path
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([lines[0].replace("true", "evil"), *lines[1:]]))
+    assert cli("audit", "--verify", cwd=folder).returncode == 1
+    path.write_text("".join([lines[0], *lines[2:]]))
+    assert cli("audit", "--verify", cwd=folder).returncode == 1
+
+
+def test_without_a_log_the_command_goes_on_with_one_warning(folder: Path) -> None:
+    state = Path(os.environ["XDG_STATE_HOME"])
+    state.write_text("no folder")
+    done = cli("run", "--command", "echo on", cwd=folder)
+    assert (done.returncode, done.stdout) == (0, "on\n")
+    assert done.stderr.count("cannot be written") == 1
+    stopped = cli("stop", "1", cwd=folder)
+    assert stopped.returncode == 75
+    assert "`stop` is not done, for it cannot be noted" in stopped.stderr
+
+
+@pytest.mark.parametrize("host", allow_rules.HOSTS)
+def test_rules_for_a_host_name_only_verbs_that_read(folder: Path, host: str) -> None:
+    done = cli("allow-list", "--host", host, cwd=folder)
+    assert done.returncode == 0
+    for verb in ("run", "train", "sync", "reset", "stop", "shell", "fetch", "setup"):
+        assert f"sandbox-ops {verb}" not in done.stdout
+        assert f'"{verb}"' not in done.stdout
+    for verb in allow_rules.READING_VERBS:
+        assert ACTIONS[verb].changes is Changes.NOTHING
+        assert verb in done.stdout
+    assert cli("allow-list", "--host", "x", cwd=folder).returncode == 2
+
+
+def test_entries_are_private(folder: Path) -> None:
+    cli("run", "--", "true", cwd=folder)
+    assert acts.log().path.stat().st_mode & 0o077 == 0
+    assert audit.verify(acts.log().path).ok
