@@ -186,7 +186,8 @@ def grammar_of(program: str, core: ParserContext, collection: Collection) -> Gra
     for context in collection.to_contexts():
         task = collection[context.name]
         shown = getattr(task, "operand", "")
-        operand = shown.strip("[].").lower()
+        # JOB|PATH: the first takes either, and tells them apart itself
+        operand = shown.strip("[].").partition("|")[0].lower()
         options = _options(
             context,
             name=str(context.name),
