@@ -42,31 +42,14 @@ _ADVICE: tuple[tuple[frozenset[str], str, str | NextStep], ...] = (
 ("": any tool); the advice."""
 _SECONDS = frozenset({"timeout_s", "timeout_sec", "timeout_secs", "timeout_seconds"})
 _MEANT = {
-    "bg": "run_in_background",
-    "block": "wait",
-    "dir": "cwd",
-    "directory": "cwd",
-    "workdir": "cwd",
-    "working_directory": "cwd",
-    "follow": "wait",
-    "watch": "wait",
-    "background": "run_in_background",
-    "cmd": "command",
-    "file": "file_path",
-    "id": "bash_id",
-    "job": "bash_id",
-    "job_id": "bash_id",
-    "lines": "limit",
-    "max_lines": "limit",
-    "path": "file_path",
-    "pattern": "filter",
-    "script": "command",
-    "shell_id": "bash_id",
-    "task_id": "bash_id",
-    "timeout_ms": "timeout",
-    "time": "timeout",
-    "yes": "confirm",
-}
+    "bg": "run_in_background", "background": "run_in_background", "cmd": "command",
+    "script": "command", "dir": "cwd", "directory": "cwd", "workdir": "cwd",
+    "working_directory": "cwd", "block": "wait", "follow": "wait", "watch": "wait",
+    "file": "file_path", "path": "file_path", "id": "bash_id", "job": "bash_id",
+    "job_id": "bash_id", "shell_id": "bash_id", "task_id": "bash_id",
+    "lines": "limit", "max_lines": "limit", "pattern": "filter",
+    "timeout_ms": "timeout", "time": "timeout", "yes": "confirm",
+}  # fmt: skip
 
 
 def on(name: str, value: object, known: Sequence[str]) -> tuple[str | NextStep, ...]:

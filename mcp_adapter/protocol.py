@@ -45,7 +45,7 @@ Context = ServerRequestContext[dict[str, Any], Any]
 def build(tools: Tools) -> Server[dict[str, Any]]:
     """Return a server of the tools, to be run on any transport."""
     place = prompts.Place(
-        tools.surroundings(), has_command_line=shutil.which("sandbox-ops") is not None
+        tools.surroundings, has_command_line=shutil.which("sandbox-ops") is not None
     )
 
     async def list_tools(

@@ -80,15 +80,10 @@ class Tools:
             if not modes or any(policy.allows(mode, tool.action) for mode in modes)
         )
 
+    @property
     def surroundings(self) -> Surroundings | None:
-        """Return where the default machine's work goes on; None where nobody can say."""
-        try:
-            return self._sandboxes.surroundings()
-        except SandboxError as problem:  # every call will say it
-            log.info("the instructions name no machine: %s", problem)
-        except Exception:
-            log.exception("the configuration cannot be read")
-        return None
+        """Where the default machine's work goes on; None where nobody can say."""
+        return self._sandboxes.surroundings()
 
     @property
     def names(self) -> tuple[str, ...]:

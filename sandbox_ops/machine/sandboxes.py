@@ -4,6 +4,7 @@ A wrong configuration must not stop a server, which could not say why. So it is 
 first use, again each time until it is right, and kept from then on.
 """
 
+import logging
 import re
 import threading
 from collections.abc import Mapping
@@ -12,11 +13,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from sandbox_ops.errors import SandboxError
+
 if TYPE_CHECKING:
     from sandbox_ops.config.discover import Settings
     from sandbox_ops.models import Project
     from sandbox_ops.sandbox import Sandbox
 
+log = logging.getLogger(__name__)
 _ONE = 1
 _PLAIN = re.compile(r"[\w./@:~+-]{1,120}", re.ASCII)
 
@@ -106,16 +110,22 @@ class Sandboxes:
         """Who starts jobs through these, as their records say it."""
         return self._started_by
 
-    def surroundings(self) -> Surroundings:
+    def surroundings(self) -> Surroundings | None:
         """Return where a caller works that names no machine. Does not connect.
 
-        Raises:
-            ConfigError: The configuration is wrong, or has no default.
-            RefusedError: The user has not allowed that machine yet.
+        None where nobody can say: a configuration that is wrong, or that the user has
+        not allowed yet, is told by the first call.
         """
-        settings = self._read()
-        config = settings.sandbox(self._only)
-        name = settings.project.name
+        try:
+            settings = self._read()
+            config = settings.sandbox(self._only)
+            name = settings.project.name
+        except SandboxError as problem:
+            log.info("nobody can say where the work goes on: %s", problem)
+            return None
+        except Exception:
+            log.exception("the configuration cannot be read")
+            return None
         top = config.workspace.rstrip("/")
         return Surroundings(
             sandbox=config.name,

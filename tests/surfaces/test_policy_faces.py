@@ -21,7 +21,8 @@ from sandbox_ops.policy import ACTIONS, Changes
 
 READING = {"remote_bash_output", "remote_file_read"}
 OFFERED = {
-    "full": {"remote_bash", "remote_setup", "remote_bash_stop", "remote_monitor"} | READING,
+    "full": {"remote_bash", "remote_setup", "remote_bash_stop", "remote_monitor"}
+    | READING,
     "workflow": {"remote_setup", "remote_train", "remote_monitor", "remote_bash_stop"}
     | READING,
     "read-only": {"remote_monitor"} | READING,

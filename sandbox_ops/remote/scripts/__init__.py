@@ -55,8 +55,7 @@ def library() -> str:
 @functools.cache
 def names() -> frozenset[str]:
     """Return what our recorded commands are called: `NAME.sh`."""
-    files = (each.name for each in resources.files(__name__).iterdir())
-    return frozenset(name for name in files if name.endswith(".sh"))
+    return frozenset(file.name for file in _FOLDER.glob("*.sh"))
 
 
 def _commented(text: str) -> bytes:
