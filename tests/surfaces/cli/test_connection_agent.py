@@ -151,7 +151,7 @@ def test_a_command_that_lasts_keeps_its_agent(desk: Desk) -> None:
 def test_none_is_started_where_none_is_wanted(desk: Desk) -> None:
     desk.well("--no-agent", "run", "--", "true")
     desk.well("run", "--", "true", SANDBOX_OPS_AGENT_IDLE_S="0")
-    desk.well("run", "--", "true", SANDBOX_OPS_AGENT_IDLE_S="", CI="true")
+    desk.well("run", "--", "true", SANDBOX_OPS_AGENT_IDLE_S="")
     assert not desk.folder.exists()
     wrong = desk("run", "--", "true", SANDBOX_OPS_AGENT_IDLE_S="long")
     assert wrong.returncode == 78
