@@ -40,10 +40,8 @@ TOOL_CALLS: Mapping[str, tuple[ToolCall, ...]] = {
     "train": (
         ToolCall(
             "remote_train",
-            {
-                "command": "command", "name": "name", "set": "settings",
-                "gpus": "gpus", "force": "force",
-            },
+            {name: name for name in ("command", "name", "gpus", "force")}
+            | {"set": "settings"},
             lists=frozenset({"force"}),
         ),
     ),
@@ -56,7 +54,7 @@ TOOL_CALLS: Mapping[str, tuple[ToolCall, ...]] = {
     "fetch": (
         ToolCall(
             "remote_fetch",
-            {"job": "bash_id", "path": "path", "into": "into", "dry_run": "dry_run"},
+            {"job": "bash_id"} | {name: name for name in ("path", "into", "dry_run")},
         ),
     ),
     "stop": (ToolCall("remote_bash_stop", {"job": "bash_id"}),),
@@ -76,13 +74,13 @@ class Calls:
 
     sandbox: str = ""
     tools: frozenset[str] = frozenset(
-        {
+        [
             "remote_bash",
             "remote_bash_output",
             "remote_file_read",
             "remote_bash_stop",
             "remote_fetch",
-        }
+        ]
     )
 
     def of(self, step: NextStep) -> str:

@@ -50,7 +50,7 @@ class RemoteBash(ToolArguments):
     destructive = True
 
     command: Text
-    description: Text = Field("", description="What it does, in 5-10 words")
+    description: Text = Field("", description="In 5-10 words")
     timeout: Number | None = Field(
         None,
         description="Milliseconds. Absent: 120000; none in background",
@@ -121,9 +121,8 @@ class RemoteBashStop(ToolArguments):
     action = "stop"
     title = "End a job"
     words = (
-        "End a job with every process it started; what survives is named. One that"
-        " another session started needs confirm=true; without it you are told whose it"
-        " is and what would end."
+        "End a job with every process it started; what survives is named. One of"
+        " another session needs confirm=true: without it you are told whose it is."
     )
     destructive = True
 

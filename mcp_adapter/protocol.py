@@ -4,10 +4,10 @@ The SDK's low-level server is used: it hands over the arguments as they were sen
 that a wrong one is answered in our words, and it publishes the schemas as they are.
 """
 
+import contextlib
 import shutil
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from importlib import metadata
 from typing import Any
 
@@ -44,9 +44,10 @@ Context = ServerRequestContext[dict[str, Any], Any]
 
 def build(tools: Tools) -> Server[dict[str, Any]]:
     """Return a server of the tools, to be run on any transport."""
-    place = prompts.Place(
-        tools.surroundings, has_command_line=shutil.which("sandbox-ops") is not None
-    )
+    with contextlib.redirect_stdout(sys.stderr):  # whatever the library's parts print
+        place = prompts.Place(
+            tools.surroundings, shutil.which("sandbox-ops") is not None
+        )
 
     async def list_tools(
         _context: Context, _params: PaginatedRequestParams | None
@@ -154,7 +155,7 @@ def _heartbeat(context: Context) -> HeartbeatCallback | None:
     return callback
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def _stdout_is_the_wire(_server: Any) -> AsyncIterator[dict[str, Any]]:  # noqa: ANN401
     """Send what anything prints to stderr while the server runs.
 

@@ -17,11 +17,7 @@ from mcp_adapter.catalog import Toolset
 from mcp_adapter.tool_arguments import ToolArguments
 from sandbox_ops import policy
 from sandbox_ops.errors import SandboxError, UsageError
-from sandbox_ops.machine.async_calls import (
-    Heartbeat,
-    HeartbeatCallback,
-    Threads,
-)
+from sandbox_ops.machine.async_calls import Heartbeat, HeartbeatCallback, Threads
 from sandbox_ops.machine.async_commands import AsyncCommands, UnderWay
 from sandbox_ops.machine.sandboxes import Sandboxes, Surroundings
 from sandbox_ops.models.cancellation import CancelToken

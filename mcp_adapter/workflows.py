@@ -138,11 +138,8 @@ def _fetch(context: WorkflowContext, arguments: catalog.RemoteFetch) -> ToolAnsw
         dry_run=arguments.dry_run,
         on_progress=progress,
     )
-    asked = {
-        "path": list(arguments.path) or None,
-        "job": arguments.bash_id or None,
-        "into": arguments.into or None,
-    }
+    values = ([*arguments.path], arguments.bash_id, arguments.into)
+    asked = {k: v for k, v in zip(("path", "job", "into"), values, strict=True) if v}
     next_step = NextStep("fetch", asked) if report.dry_run else None
     return context.answer(report_lines.fetch(report), next_step)
 

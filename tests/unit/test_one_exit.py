@@ -23,7 +23,8 @@ WRITERS = {
     "sandbox_ops/text/console.py": "what is drawn there, made safe by segments",
     "sandbox_ops/demo/ssh_server.py": "a process of its own: tells its port to ours",
     "sandbox_ops/demo/project/train.py": "the demo's training, which runs as a job",
-    "mcp_adapter/__main__.py": "the server's log and its errors, made safe there",
+    "mcp_adapter/__main__.py": "the server's errors, made safe there",
+    "sandbox_ops/machine/safe_log.py": "the log of a server, made safe there",
     "mcp_adapter/http_server.py": "our own address",
     "mcp_adapter/protocol.py": "hands stdout to the protocol",
 }

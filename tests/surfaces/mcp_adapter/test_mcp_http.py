@@ -144,7 +144,7 @@ def test_the_tools_work_as_over_stdio(era: str, server: Served) -> None:
             url = f"http://127.0.0.1:{server.port}/mcp"
             transport = streamable_http_client(url, http_client=link)
             async with Client(transport, mode=era) as client:
-                assert len((await client.list_tools()).tools) == 3
+                assert len((await client.list_tools()).tools) == 5
                 result = await client.call_tool(
                     "remote_bash",
                     {"command": "echo begun; sleep 2.5; exit 3"},
