@@ -1,4 +1,4 @@
-"""The MCP face: three remote tools for AI agents, over the same library as the others.
+"""The MCP face: five remote tools for AI agents, over the same library as the others.
 
 What goes where::
 
@@ -6,13 +6,12 @@ What goes where::
     stdio_server  http_server    a process: stdin and stdout, or HTTP on loopback
     messages                     each message is read, or answered with what is wrong
     protocol                     lists the tools, calls them
-    tools  readers               the three tools: arguments, library, answer
+    tools  readers               the five tools: arguments, library, answer
     workflows                    the verbs as tools, off unless asked for
     catalog  workflow_catalog    the tools: their names, words and arguments
     tool_arguments  advice       how arguments are read; what does what is not there
-    prompts                      the guide's patterns, for people to start
-    waiting                      waiting without a thread; threads apart by machine
-    answers  streams  file_pages values of the library as text for a model (pure)
+    prompts                      the instructions; the guide's patterns, for people to start
+    answers                      what goes back, and its exit (pure)
     calls                        next steps as calls of the tools
 
 Nothing here knows SSH, and nothing in `sandbox_ops` knows MCP.

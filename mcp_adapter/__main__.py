@@ -5,12 +5,11 @@ import a folder of that name from the working directory, which may be anybody's.
 """
 
 import argparse
-import logging
 import math
 import os
+import secrets
 import sys
 from collections.abc import Sequence
-from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,7 +18,9 @@ from mcp_adapter.catalog import TOOLSETS, Toolset
 from sandbox_ops import acts
 from sandbox_ops.errors import SandboxError
 from sandbox_ops.loopback import bearer_token, serving
+from sandbox_ops.machine import safe_log
 from sandbox_ops.machine.sandboxes import Sandboxes
+from sandbox_ops.remote import this_user
 from sandbox_ops.text import remote_text
 
 _TOKEN = "SANDBOX_OPS_MCP_TOKEN"  # noqa: S105 - the name of the variable
@@ -32,9 +33,15 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         argv: The arguments of the command line; those of the process where None.
     """
     options = _parser().parse_args(argv)
-    _log(options.log_file)
+    try:
+        safe_log.begin(options.log_file, "mcp_adapter")
+    except OSError as error:
+        sys.exit(f"sandbox-ops-mcp: cannot log to {options.log_file}: {error.strerror}")
     acts.identify("mcp")
-    sandboxes = Sandboxes(options.project, os.environ, options.sandbox)
+    session = f"agent {secrets.token_hex(3)} of {this_user.name()}"
+    sandboxes = Sandboxes(
+        options.project, os.environ, options.sandbox, started_by=session
+    )
     if options.http is None:
         stdio_server.serve(sandboxes, options.toolsets)
     try:
@@ -51,8 +58,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sandbox-ops-mcp",
-        description="Serve remote_bash, remote_bash_output and remote_file_read over"
-        " MCP on stdin and stdout. Hosts start it: sandbox-ops mcp-install.",
+        description="Serve remote_bash and four tools beside it over MCP on stdin and"
+        " stdout. Hosts start it: sandbox-ops mcp-install.",
         epilog="Sandboxes come from sandbox.toml or SSH_HOST, as for sandbox-ops.",
     )
     parser.add_argument(
@@ -117,41 +124,6 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < math.inf:
         raise argparse.ArgumentTypeError("must be more than 0")
     return seconds
-
-
-def _log(path: Path | None) -> None:
-    """Log warnings to stderr; with a file, what happens there too."""
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    handlers[0].setLevel(logging.WARNING)
-    if path is not None:
-        try:
-            handlers.append(_PrivateFile(path, encoding="utf-8"))
-        except OSError as error:
-            sys.exit(f"sandbox-ops-mcp: cannot log to {path}: {error.strerror}")
-    words = _SafeFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for handler in handlers:
-        handler.setFormatter(words)
-    logging.basicConfig(level=logging.WARNING, handlers=handlers)
-    logging.getLogger("mcp_adapter").setLevel(logging.INFO)
-    logging.getLogger("sandbox_ops").setLevel(logging.INFO)
-
-
-class _PrivateFile(logging.FileHandler):
-    """A log that its owner alone can read, from its creation on."""
-
-    def _open(self) -> TextIOWrapper:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        descriptor = os.open(self.baseFilename, flags, 0o600)
-        return TextIOWrapper(
-            os.fdopen(descriptor, "ab"), encoding=self.encoding, errors=self.errors
-        )
-
-
-class _SafeFormatter(logging.Formatter):
-    """Makes what is logged safe to read: errors quote what machines said."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return remote_text.safe(super().format(record))
 
 
 if __name__ == "__main__":

@@ -8,11 +8,6 @@ from sandbox_ops.errors import NextStep
 _LONGEST = 80
 _ADVICE: tuple[tuple[frozenset[str], str, str | NextStep], ...] = (
     (
-        frozenset({"cwd", "dir", "directory", "workdir", "working_directory"}),
-        "command",
-        "Begin the command with it: cd /ABSOLUTE/PATH && ...",
-    ),
-    (
         frozenset({"env", "environment"}),
         "command",
         "Begin the command with it: export NAME=VALUE; ...",
@@ -30,17 +25,12 @@ _ADVICE: tuple[tuple[frozenset[str], str, str | NextStep], ...] = (
     (
         frozenset({"tail", "last", "head"}),
         "since",
-        "Without `since` it gives the end of the output; `filter` picks lines.",
+        "Without `since` it gives the end of the output; `limit` says how many lines.",
     ),
     (
         frozenset({"tail", "last"}),
         "limit",
         "`limit` alone gives the last lines.",
-    ),
-    (
-        frozenset({"wait", "block", "follow", "watch"}),
-        "since",
-        "It answers at once. Ask again with since=CURSOR of the last answer.",
     ),
     (
         frozenset({"wait", "block"}),
@@ -52,23 +42,14 @@ _ADVICE: tuple[tuple[frozenset[str], str, str | NextStep], ...] = (
 ("": any tool); the advice."""
 _SECONDS = frozenset({"timeout_s", "timeout_sec", "timeout_secs", "timeout_seconds"})
 _MEANT = {
-    "bg": "run_in_background",
-    "background": "run_in_background",
-    "cmd": "command",
-    "file": "file_path",
-    "id": "bash_id",
-    "job": "bash_id",
-    "job_id": "bash_id",
-    "lines": "limit",
-    "path": "file_path",
-    "pattern": "filter",
-    "script": "command",
-    "shell_id": "bash_id",
-    "task_id": "bash_id",
-    "timeout_ms": "timeout",
-    "time": "timeout",
-    "yes": "confirm",
-}
+    "bg": "run_in_background", "background": "run_in_background", "cmd": "command",
+    "script": "command", "dir": "cwd", "directory": "cwd", "workdir": "cwd",
+    "working_directory": "cwd", "block": "wait", "follow": "wait", "watch": "wait",
+    "file": "file_path", "path": "file_path", "id": "bash_id", "job": "bash_id",
+    "job_id": "bash_id", "shell_id": "bash_id", "task_id": "bash_id",
+    "lines": "limit", "max_lines": "limit", "pattern": "filter",
+    "timeout_ms": "timeout", "time": "timeout", "yes": "confirm",
+}  # fmt: skip
 
 
 def on(name: str, value: object, known: Sequence[str]) -> tuple[str | NextStep, ...]:

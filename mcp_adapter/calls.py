@@ -6,8 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sandbox_ops.errors import NextStep, SandboxError
-from sandbox_ops.models import Job
-from sandbox_ops.text import formatting
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +31,10 @@ TOOL_CALLS: Mapping[str, tuple[ToolCall, ...]] = {
     "logs": (
         ToolCall(
             "remote_bash_output",
-            {"job": "bash_id", "filter": "filter", "follow": "", "lines": ""},
+            {"job": "bash_id", "filter": "filter", "follow": "", "lines": "limit"},
         ),
     ),
+    "wait": (ToolCall("remote_bash_output", {"job": "bash_id"}, {"wait": 600_000}),),
     "setup": (ToolCall("remote_setup"),),
     "sync": (ToolCall("remote_sync", {"push": "push"}),),
     "train": (
@@ -49,17 +48,18 @@ TOOL_CALLS: Mapping[str, tuple[ToolCall, ...]] = {
         ),
     ),
     "monitor": (ToolCall("remote_monitor", {"watch": ""}),),
-    "jobs": (ToolCall("remote_monitor"),),
+    "jobs": (ToolCall("remote_bash_output", {"all": "", "limit": "limit"}),),
     "reset": (
         ToolCall("remote_reset", {"dry_run": ""}),
         ToolCall("remote_reset", {}, _ON_PURPOSE),
     ),
     "fetch": (
         ToolCall(
-            "remote_fetch", {"job": "bash_id", "into": "into", "dry_run": "dry_run"}
+            "remote_fetch",
+            {"job": "bash_id", "path": "path", "into": "into", "dry_run": "dry_run"},
         ),
     ),
-    "stop": (ToolCall("remote_stop", {"job": "bash_id"}, _ON_PURPOSE),),
+    "stop": (ToolCall("remote_bash_stop", {"job": "bash_id"}),),
 }  # fmt: skip
 """For each verb that a tool does, its call. Of two, the first is the dry run's."""
 
@@ -76,7 +76,13 @@ class Calls:
 
     sandbox: str = ""
     tools: frozenset[str] = frozenset(
-        {"remote_bash", "remote_bash_output", "remote_file_read"}
+        {
+            "remote_bash",
+            "remote_bash_output",
+            "remote_file_read",
+            "remote_bash_stop",
+            "remote_fetch",
+        }
     )
 
     def of(self, step: NextStep) -> str:
@@ -136,10 +142,6 @@ class Calls:
         """Return the call that reads a file on the machine."""
         return self.named("remote_file_read", file_path=path, **lines)
 
-    def read_job(self, job_id: str) -> str:
-        """Return the call that reads a job."""
-        return self.of(NextStep("logs", {"job": job_id}))
-
     def named(self, tool: str, **arguments: Any) -> str:  # noqa: ANN401 - any JSON value
         """Return the call of a tool."""
         if self.sandbox:
@@ -149,13 +151,6 @@ class Calls:
             for name, value in arguments.items()
         )
         return f"{tool}({', '.join(words)})"
-
-    def stop_words(self, job: Job) -> str:
-        """Return what a job left running and what ends it; "" if nothing."""
-        alive = formatting.survivors_words(job)
-        if not alive:
-            return ""
-        return f"{alive}; end: {self.of(NextStep('stop', {'job': job.id}))}"
 
 
 _NO_SANDBOX = frozenset({"mcp-install", "demo", "completion"})

@@ -8,7 +8,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from mcp_adapter.tool_arguments import JobReference, Number, Text, ToolArguments, Truth
+from mcp_adapter.tool_arguments import (
+    JobReference,
+    Number,
+    Paths,
+    Text,
+    ToolArguments,
+    Truth,
+)
 from sandbox_ops.errors import UsageError
 
 Toolset = Literal["remote", "workflow"]
@@ -16,30 +23,29 @@ Toolset = Literal["remote", "workflow"]
 TOOLSETS: tuple[Toolset, ...] = ("remote", "workflow")
 
 
-def seconds(timeout: int | None) -> float | None:
-    """Return a timeout in seconds, which comes in milliseconds; None for none.
+def seconds(value_ms: int | None, name: str = "timeout") -> float | None:
+    """Return a time in seconds, which comes in milliseconds; None for none.
 
     Raises:
         UsageError: It is less than one.
     """
-    if timeout is not None and timeout < 1:
-        raise UsageError("`timeout` must be at least 1, in milliseconds")
-    return timeout / 1000 if timeout else None
+    if value_ms is not None and value_ms < 1:
+        raise UsageError(f"`{name}` must be at least 1, in milliseconds")
+    return value_ms / 1000 if value_ms else None
 
 
 class RemoteBash(ToolArguments):
     tool_name = "remote_bash"
     action = "run"
-    title = "Run a command on the sandbox"
+    title = "Run a command there"
     words = (
         "Run a bash command on the remote GPU machine. Answers stdout, then stderr;"
-        " failure is an error that begins with `exit code N`. Every call is a new shell"
-        " in the remote home, stdin empty: `cd` and export in the command itself, with"
-        " absolute paths. Over 30,000 characters: head and tail, and how to read the"
-        " rest. At the timeout the whole process tree is ended. Trainings, servers and"
-        " all that takes minutes: run_in_background=true answers at once with an id"
-        " like remote-1, for remote_bash_output. Jobs outlive this session; output is"
-        " kept, so no nohup and no `| tee` (it hides the exit code)."
+        " failure is an error that begins with `exit code N`. Every call is a new"
+        " shell, stdin empty: no cd or export stays. Of long output: head and tail, and"
+        " how to read the rest. At the timeout the whole process tree is"
+        " ended. What takes minutes: run_in_background=true answers at once with an id"
+        " like remote-1. Jobs outlive this session; output is kept: no nohup, no"
+        " `| tee` (it hides the exit code)."
     )
     destructive = True
 
@@ -47,37 +53,57 @@ class RemoteBash(ToolArguments):
     description: Text = Field("", description="What it does, in 5-10 words")
     timeout: Number | None = Field(
         None,
-        description="Milliseconds, hours are fine. Absent: 120000; none in background",
+        description="Milliseconds. Absent: 120000; none in background",
     )
     run_in_background: Truth = False
+    cwd: Text = Field(
+        "", description="Absolute, such as {project}; absent: the remote home"
+    )
 
 
 class RemoteBashOutput(ToolArguments):
     tool_name = "remote_bash_output"
     action = "logs"
-    title = "Read a job's state and output"
+    title = "Find, await, read jobs"
     words = (
-        "State, exit code, elapsed time and output of a job, running or ended. Without"
-        " `since`: the end of its log. Each answer has a cursor; since=<cursor> gives"
-        " only what is new."
+        "State, exit code, elapsed time and the end of the log of a job. Without"
+        " bash_id: the list of jobs. Never poll: `wait` answers when the job ends, a"
+        " line matches `filter`, or a warning arises (NaN, traceback, stall). Each"
+        " answer has a cursor; since=<cursor>: only what is new."
     )
     reads_only = True
 
-    bash_id: JobReference = Field(description="Such as remote-1")
-    filter: Text = Field(
-        "",
-        description="RE2 pattern: only matching lines, from the last 8 MiB or from"
-        " `since` on",
+    bash_id: JobReference = Field(
+        "", description="remote-1, its number or name, last; to wait: several, a,b"
     )
-    since: Text = Field("", description="Cursor of an earlier answer")
+    filter: Text = Field(
+        "", description="RE2: only matching lines of the last 8 MiB or from `since` on"
+    )
+    since: Text = Field("", description="A cursor")
+    wait: Number | None = Field(
+        None, description="Milliseconds at most; hours are fine"
+    )
+    limit: Number | None = Field(
+        None, description="Lines, or jobs of the list; absent: about 3 kB"
+    )
+
+    @property
+    def wait_for(self) -> bool:
+        """Whether it waits for jobs."""
+        return self.wait is not None and bool(self.names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What names the jobs."""
+        return tuple(name.strip() for name in self.bash_id.split(",") if name.strip())
 
 
 class RemoteFileRead(ToolArguments):
     tool_name = "remote_file_read"
     action = "read"
-    title = "Read a file on the sandbox"
+    title = "Read a file there"
     words = (
-        "Lines of a text file on the machine, numbered, from files of any size."
+        "Numbered lines of a text file on the machine, of any size."
         " Neither offset nor limit: the first 2000 lines. `limit` alone: the LAST lines"
         " (logs)."
     )
@@ -90,4 +116,40 @@ class RemoteFileRead(ToolArguments):
     limit: Number | None = Field(None, description="How many lines")
 
 
-TOOLS = (RemoteBash, RemoteBashOutput, RemoteFileRead)
+class RemoteBashStop(ToolArguments):
+    tool_name = "remote_bash_stop"
+    action = "stop"
+    title = "End a job"
+    words = (
+        "End a job with every process it started; what survives is named. One that"
+        " another session started needs confirm=true; without it you are told whose it"
+        " is and what would end."
+    )
+    destructive = True
+
+    bash_id: JobReference
+    confirm: Truth = False
+
+
+class RemoteFetch(ToolArguments):
+    tool_name = "remote_fetch"
+    action = "fetch"
+    title = "Bring files home"
+    words = (
+        "Copy files from the machine into the local project, resumable; answers size"
+        " and SHA-256 of each. Never overwrites a file that differs."
+    )
+
+    path: Paths = Field(
+        (),
+        description="Files, folders, globs below workspace or home. Absent: the"
+        " declared outputs",
+    )
+    into: Text = Field(
+        "", description="Local folder; absent: outputs in their place, else fetched/"
+    )
+    bash_id: JobReference = Field("", description="Also this job's log and record")
+    dry_run: Truth = Field(False, description="Only list them")
+
+
+TOOLS = (RemoteBash, RemoteBashOutput, RemoteFileRead, RemoteBashStop, RemoteFetch)

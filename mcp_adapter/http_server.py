@@ -4,14 +4,13 @@ A page that rebinds its name to 127.0.0.1 fails at the Host. The token, and what
 connection may hold without one, are the library's.
 """
 
-import asyncio
 import socket
 import sys
-from collections.abc import MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
 
 from mcp_adapter.catalog import Toolset
-from sandbox_ops.loopback import serving
+from sandbox_ops.loopback import bodies, serving
 from sandbox_ops.loopback.serving import Application, Receive, Scope, Send
 from sandbox_ops.machine.sandboxes import Sandboxes
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 PATH = "/mcp"
 IDLE_TIMEOUT_S = 1800.0
-_BODY_TIMEOUT_S = 30.0
 _MOST_SESSIONS = 256
 _CLOSE = {"Connection": "close"}
 
@@ -84,7 +82,7 @@ def _readable(app: Application) -> Application:
             await app(scope, receive, send)
             return
         try:
-            body = await asyncio.wait_for(_body(receive), _BODY_TIMEOUT_S)
+            body = await bodies.read(receive, messages.MOST_BYTES)
         except TimeoutError:
             await Response(status_code=408, headers=_CLOSE)(scope, receive, send)
             return
@@ -97,28 +95,6 @@ def _readable(app: Application) -> Application:
             answer = Response(text, status, _CLOSE, "application/json")
             await answer(scope, receive, send)
             return
-        first = [{"type": "http.request", "body": body}]
-        await app(scope, lambda: _replay(first, receive), send)
+        await app(scope, bodies.replayed(body, receive), send)
 
     return read_first
-
-
-async def _replay(
-    first: list[dict[str, Any]], receive: Receive
-) -> MutableMapping[str, Any]:
-    return first.pop() if first else await receive()
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """Return the body; of one that is too large, its beginning."""
-    from mcp_adapter.messages import MOST_BYTES
-
-    body = bytearray()
-    while len(body) <= MOST_BYTES:
-        part = await receive()
-        if part["type"] == "http.disconnect":
-            return None
-        body += part.get("body", b"")
-        if not part.get("more_body"):
-            break
-    return bytes(body)

@@ -4,7 +4,6 @@ The SDK drops what it cannot read, or takes it for a notification, and the clien
 for ever. Pure.
 """
 
-import re
 from typing import Any
 
 from mcp.types import (
@@ -19,16 +18,14 @@ from mcp.types import (
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from sandbox_ops.text import broken_json
+
 MOST_BYTES = 16 << 20
 """How large a message may be."""
 
 
 class Refusal(JSONRPCError):  # noqa: N818 - a message, not an exception
     """The answer to a message that cannot be read; with its id, where that can be."""
-
-
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[][{}]', re.DOTALL)
-_ID_VALUE = re.compile(rb'\s*:\s*(-?\d{1,18}|"(?:[^"\\]|\\.){0,200}+")\s*[,}]')
 
 
 def read(raw: bytes) -> JSONRPCMessage | Refusal:
@@ -39,16 +36,18 @@ def read(raw: bytes) -> JSONRPCMessage | Refusal:
     """
     if len(raw) > MOST_BYTES:
         size = f"larger than {MOST_BYTES >> 20} MiB"
-        return _error(INVALID_REQUEST, f"Invalid request: {size}", _find_id(raw))
+        return _error(
+            INVALID_REQUEST, f"Invalid request: {size}", broken_json.find_id(raw)
+        )
     try:
         value = from_json(raw)
     except ValueError as problem:
-        return _error(PARSE_ERROR, f"Parse error: {problem}", _find_id(raw))
+        return _error(PARSE_ERROR, f"Parse error: {problem}", broken_json.find_id(raw))
     if not isinstance(value, dict):
         return _error(INVALID_REQUEST, "Invalid request: send one JSON object each")
     # An error with the id of a malformed response would end a call of ours.
     request_id = value.get("id") if "method" in value else None
-    request_id = request_id if _is_id(request_id) else None
+    request_id = request_id if broken_json.is_id(request_id) else None
     try:
         message = jsonrpc_message_adapter.validate_python(value, by_name=False)
     except ValidationError:
@@ -66,35 +65,8 @@ def _error(code: int, words: str, request_id: int | str | None = None) -> Refusa
 def _objection(value: dict[str, Any]) -> str:
     if value.get("jsonrpc") != "2.0":
         return 'Invalid request: `jsonrpc` must be "2.0"'
-    if "id" in value and not _is_id(value["id"]):
+    if "id" in value and not broken_json.is_id(value["id"]):
         return "Invalid request: `id` must be a text or a whole number"
     if not isinstance(value.get("method"), str):
         return "Invalid request: `method` must be a text"
     return "Invalid request: `params` must be an object"
-
-
-def _is_id(value: object) -> bool:
-    return isinstance(value, (int, str)) and not isinstance(value, bool)
-
-
-def _find_id(raw: bytes) -> int | str | None:
-    """Return the id of a request that cannot be parsed; None where there is none."""
-    depth = 0
-    for token in _TOKEN.finditer(raw):
-        if token[0] in {b"{", b"["}:
-            depth += 1
-        elif token[0] in {b"}", b"]"}:
-            depth -= 1
-        elif depth == 1 and token[0] == b'"id"':
-            after = _ID_VALUE.match(raw, token.end())
-            if after:
-                return _id_value(after[1])
-    return None
-
-
-def _id_value(raw: bytes) -> int | str | None:
-    try:
-        value = from_json(raw)
-    except ValueError:
-        return None
-    return value if _is_id(value) else None

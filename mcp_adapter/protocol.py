@@ -4,6 +4,7 @@ The SDK's low-level server is used: it hands over the arguments as they were sen
 that a wrong one is answered in our words, and it publishes the schemas as they are.
 """
 
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,9 +33,9 @@ from mcp.types import (
 from mcp_adapter import prompts
 from mcp_adapter.tool_arguments import ToolArguments
 from mcp_adapter.tools import Tools
-from mcp_adapter.waiting import HeartbeatCallback
 from sandbox_ops import acts
 from sandbox_ops.errors import UsageError
+from sandbox_ops.machine.async_calls import HeartbeatCallback
 from sandbox_ops.text import marks, remote_text
 
 _CLIENT_CHARACTERS = 100
@@ -43,11 +44,15 @@ Context = ServerRequestContext[dict[str, Any], Any]
 
 def build(tools: Tools) -> Server[dict[str, Any]]:
     """Return a server of the tools, to be run on any transport."""
+    place = prompts.Place(
+        tools.surroundings, has_command_line=shutil.which("sandbox-ops") is not None
+    )
 
     async def list_tools(
         _context: Context, _params: PaginatedRequestParams | None
     ) -> ListToolsResult:
-        return ListToolsResult(tools=[_tool(spec) for spec in await tools.listed()])
+        listed = await tools.listed()
+        return ListToolsResult(tools=[_tool(spec, place.project) for spec in listed])
 
     async def call_tool(
         context: Context, params: CallToolRequestParams
@@ -69,7 +74,7 @@ def build(tools: Tools) -> Server[dict[str, Any]]:
         "sandbox-ops",
         title="Remote GPU sandbox",
         version=_version(),
-        instructions=prompts.instructions(has_workflows=tools.has_workflows),
+        instructions=prompts.instructions(place, has_workflows=tools.has_workflows),
         lifespan=_stdout_is_the_wire,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
@@ -124,20 +129,16 @@ def _version() -> str:
         return "unknown"
 
 
-def _tool(spec: type[ToolArguments]) -> Tool:
+def _tool(spec: type[ToolArguments], project: str) -> Tool:
     if spec.reads_only:
         annotations = ToolAnnotations(read_only_hint=True)
     else:
-        annotations = ToolAnnotations(
-            read_only_hint=False,
-            destructive_hint=spec.destructive,
-            open_world_hint=True,
-        )
+        annotations = ToolAnnotations(destructive_hint=spec.destructive)
     return Tool(
         name=spec.tool_name,
         title=spec.title,
         description=spec.words,
-        input_schema=spec.input_schema(),
+        input_schema=spec.input_schema(project),
         annotations=annotations,
     )
 

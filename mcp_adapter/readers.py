@@ -1,96 +1,132 @@
-"""The tools that only read. They block for a round trip or two: call them in a thread."""
+"""The tools that take a round trip or two. They block: call them in a thread."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mcp_adapter import answers, file_pages
+from mcp_adapter import catalog
 from mcp_adapter.answers import ToolAnswer
 from mcp_adapter.calls import Calls
-from sandbox_ops.errors import UsageError
-from sandbox_ops.models import JobOutput
-from sandbox_ops.text import formatting, log_cursor, log_pages, paging
-from sandbox_ops.text.log_cursor import Cursor
+from sandbox_ops.errors import NextStep, UsageError
+from sandbox_ops.models.waiting import WaitReport
+from sandbox_ops.text import command_words, file_words, marks
+from sandbox_ops.workflows import report_lines
 
 if TYPE_CHECKING:
+    from sandbox_ops.machine.waiting import Wait
     from sandbox_ops.sandbox import Sandbox
 
-_STDERR_BYTES = 1 << 14
-_LAST_LINE_BYTES = 2000
 _MOST_LINES = 5_000  # more do not fit into an answer, however short they are
+_JOBS = 20
+_MATCHES = 20
 
 
 def job_output(
-    sandbox: "Sandbox", given: Mapping[str, Any], calls: Calls
+    sandbox: "Sandbox",
+    asked: catalog.RemoteBashOutput,
+    calls: Calls,
+    report: WaitReport | None = None,
 ) -> ToolAnswer:
-    """Answer `remote_bash_output`."""
-    from sandbox_ops.machine import logs
+    """Answer `remote_bash_output`; after a wait, with what ended it."""
+    from sandbox_ops.machine import log_reading
 
-    name, job_id = sandbox.config.name, given["bash_id"].strip()
-    pattern, since = given["filter"], given["since"]
-    place = None
-    if since:
-        earlier = log_cursor.decode(since, sandbox=name, job=job_id)
-        job_id, place = earlier.job_id, earlier.place
-    logs.check_pattern(pattern)
-    size = logs.FILTER_BYTES if pattern else log_pages.PAGE_BYTES
-    if place is not None:
-        reading = logs.since(sandbox, job_id, place, size)
-    elif pattern:
-        reading = logs.end(sandbox, job_id, size)
-    else:
-        reading = logs.end(sandbox, job_id, log_pages.TAIL_BYTES)
-    piece = reading.piece
-    if pattern:
-        page = log_pages.matching(
-            piece, pattern, forward=place is not None, in_time=logs.filter_time()
+    names = asked.names
+    if not names:
+        return _jobs(sandbox, asked, calls)
+    if len(names) > 1 and report is None:
+        raise UsageError("only `wait` takes several jobs: it answers of the first")
+    held = log_reading.cursors(sandbox, names, asked.since)
+    limit = asked.limit
+    if report is not None:
+        held = tuple(each for each in held if each.job_id == report.job.id)
+        names = (report.job.id,)
+        limit = limit or (_MATCHES if asked.filter else None)
+    since = held[0] if held else None
+    reading = log_reading.read(
+        sandbox, names[0], pattern=asked.filter, since=since, lines=limit
+    )
+    told = (report.warning_key,) if report and report.warning_key else ()
+    return ToolAnswer(
+        command_words.output(
+            reading.job,
+            reading.page,
+            reading.cursor.after(told).encode(),
+            words=calls,
+            event=command_words.event(report) if report else "",
+            again=since is not None,
+            stderr=reading.stderr,
         )
-    elif place is not None:
-        page = log_pages.following(piece)
-    else:
-        page = log_pages.tail(piece)
-    next_place = Cursor(
-        sandbox=name, job_id=piece.job.id, place=reading.place(page.next_offset)
-    )
-    stderr = _stderr(sandbox, piece) if not since and not pattern else ""
-    return answers.output(
-        piece.job,
-        page,
-        next_place.encode(),
-        path="" if since else piece.job.log_path,
-        stderr=stderr,
-        calls=calls,
     )
 
 
-def _stderr(sandbox: "Sandbox", piece: JobOutput) -> str:
-    """Return the end of what a foreground command complained of."""
-    if not piece.job.foreground:
-        return ""
-    from sandbox_ops.machine import logs
+def begin_wait(sandbox: "Sandbox", asked: catalog.RemoteBashOutput) -> "Wait":
+    """Begin to wait for what `remote_bash_output` asks for."""
+    from sandbox_ops.machine import log_reading, waiting
 
-    reading = logs.end(sandbox, piece.job.id, _STDERR_BYTES, "stderr")
-    return log_pages.tail(reading.piece).text
+    held = log_reading.cursors(sandbox, asked.names, asked.since)
+    wanted = waiting.WaitFor(
+        pattern=asked.filter,
+        since=log_reading.begins(held),
+        known_warnings=[key for each in held for key in each.warned],
+        timeout_s=catalog.seconds(asked.wait, "wait"),
+    )
+    return waiting.begin(sandbox, asked.names, wanted)
 
 
-def last_line(sandbox: "Sandbox", job_id: str) -> str:
-    """Return the last line that a command said, cut short; "" if none."""
-    from sandbox_ops.machine import logs
+def _jobs(
+    sandbox: "Sandbox", asked: catalog.RemoteBashOutput, calls: Calls
+) -> ToolAnswer:
+    from sandbox_ops.machine import job_list
 
-    piece = logs.end(sandbox, job_id, _LAST_LINE_BYTES).piece
-    line = paging.shown(piece.data).rstrip().rpartition("\n")[2]
-    return formatting.one_line(line, 120)
+    if asked.since or asked.wait:
+        raise UsageError(
+            "`since` and `wait` need `bash_id`",
+            NextStep("jobs", purpose="See which jobs there are"),
+        )
+    limit = asked.limit or _JOBS
+    found = job_list.recent(sandbox, limit, include_commands=True)
+    lines = report_lines.jobs(job_list.running_first(found), time.time())
+    shown = [marks.remote(line) for line in lines if isinstance(line, str)]
+    more = f"next: {calls.of(NextStep('jobs', {'limit': limit * 5}))}"
+    return ToolAnswer(marks.join(*shown, more if len(found) >= limit else ""))
 
 
 def file_lines(
-    sandbox: "Sandbox", given: Mapping[str, Any], calls: Calls
+    sandbox: "Sandbox", asked: catalog.RemoteFileRead, calls: Calls
 ) -> ToolAnswer:
     """Answer `remote_file_read`."""
     from sandbox_ops.machine import files
 
-    path, offset, limit = given["file_path"], given["offset"], given["limit"]
+    offset, limit = asked.offset, asked.limit
     if limit is not None and limit < 1:
         raise UsageError("`limit` must be at least 1")
     from_end = offset is None and limit is not None
     most = min(limit, _MOST_LINES) if limit else None
-    piece = files.read_lines(sandbox, path, offset, most)
-    return file_pages.lines(piece, from_end=from_end, limit=limit, calls=calls)
+    piece = files.read_lines(sandbox, asked.file_path, offset, most)
+    shown = file_words.lines(piece, from_end=from_end, words=calls, limit=limit)
+    return ToolAnswer(shown)
+
+
+def stop(sandbox: "Sandbox", asked: catalog.RemoteBashStop, calls: Calls) -> ToolAnswer:
+    """Answer `remote_bash_stop`."""
+    from sandbox_ops.workflows.stop import WouldStop
+    from sandbox_ops.workflows.stop import stop as work
+
+    report = work(sandbox, asked.bash_id, confirm=asked.confirm)
+    if isinstance(report, WouldStop):
+        lines = report_lines.would_stop(report.job, report.processes)
+        is_error = False
+        step = calls.named("remote_bash_stop", bash_id=report.job.id, confirm=True)
+    else:
+        lines = report_lines.stop(report)
+        is_error = bool(report.left) or not report.job.state.ended
+        step = calls.of(NextStep("logs", {"job": report.job.id}))
+    shown = (marks.remote(str(line)) for line in lines)
+    return ToolAnswer(marks.join(*shown, f"next: {step}"), is_error=is_error)
+
+
+READERS: dict[str, Callable[["Sandbox", Any, Calls], ToolAnswer]] = {
+    catalog.RemoteBashOutput.tool_name: job_output,
+    catalog.RemoteFileRead.tool_name: file_lines,
+    catalog.RemoteBashStop.tool_name: stop,
+}

@@ -93,10 +93,10 @@ async def _relay(
             refused = isinstance(message, messages.Refusal)
             await (answer if refused else send.send)(SessionMessage(message))
         log.info("the client is gone")
-        tools.leaving = True
+        tools.under_way.leaving = True
         threading.Timer(_LEAVE_S, os._exit, (0,)).start()
         await asyncio.sleep(_BEGIN_S)  # what came last becomes a call
-        await tools.settled(_SETTLE_S)
+        await tools.under_way.settled(_SETTLE_S)
 
 
 def _take_stdin() -> BinaryIO:

@@ -5,7 +5,6 @@ reads what is sent. An argument that is dropped in silence is a wrong answer lat
 unknown one is refused, with what does it instead. A number sent as text is a number.
 """
 
-import contextlib
 import functools
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, cast
@@ -23,13 +22,12 @@ from pydantic import (
     model_validator,
 )
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import PydanticCustomError, core_schema, from_json
-from pydantic_core import to_json as json_of
+from pydantic_core import PydanticCustomError, core_schema
 
 from mcp_adapter import advice
 from sandbox_ops.errors import UsageError
+from sandbox_ops.text import lenient
 
-_LARGEST = 2**53
 _SHOWN = 80
 
 # For types that are made while the program runs, which mypy cannot know.
@@ -45,7 +43,7 @@ class _Schema(GenerateJsonSchema):
         return self.generate_inner(schema["schema"])
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        if schema.get("default") is None:
+        if not schema.get("default"):
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
 
@@ -86,11 +84,19 @@ class ToolArguments(BaseModel):
         return cast("type[Self]", _with_choice(cls, names)) if len(names) > 1 else cls
 
     @classmethod
-    def input_schema(cls) -> dict[str, Any]:
-        """Return the arguments as JSON Schema."""
+    def input_schema(cls, project: str) -> dict[str, Any]:
+        """Return the arguments as JSON Schema.
+
+        Args:
+            project: Where the project lies on the machine.
+        """
         schema = cls.model_json_schema(schema_generator=_Schema)
         schema.pop("description", None)
         del schema["title"]
+        for field in schema.get("properties", {}).values():
+            if "description" in field:
+                words = field["description"]
+                field["description"] = words.replace("{project}", project)
         return schema
 
     @classmethod
@@ -136,8 +142,7 @@ def _with_choice(
     tool: type[ToolArguments], names: tuple[str, ...]
 ) -> type[ToolArguments]:
     choice = _Annotated[_Literal[names] | None, _Must(f"one of {', '.join(names)}")]
-    field = Field(None, description="Which machine; absent: the default")
-    return create_model(tool.__name__, __base__=tool, sandbox=(choice, field))
+    return create_model(tool.__name__, __base__=tool, sandbox=(choice, None))
 
 
 # -- the types ------------------------------------------------------------------
@@ -155,67 +160,34 @@ def _Must(words: str) -> WrapValidator:  # noqa: N802 - reads as the type it mak
     return WrapValidator(check)
 
 
-def _without_nul(text: str) -> str:
-    if "\0" in text:
-        raise ValueError
-    return text
-
-
-def _number(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError  # noqa: TRY004 - pydantic's convention
-    return float(value) if isinstance(value, str) else value
-
-
-def _exact(number: int) -> int:
-    if abs(number) > _LARGEST:
-        raise ValueError
-    return number
-
-
-def _stripped(value: object) -> object:
-    return value.strip() if isinstance(value, str) else value
-
-
-def _unpacked(value: object) -> object:
-    """Return what a text holds, where a model sent JSON inside of JSON."""
-    if isinstance(value, str) and value.lstrip()[:1] in {"[", "{"}:
-        with contextlib.suppress(ValueError):
-            return from_json(value)
-    return value
-
-
-def _listed(value: object) -> object:
-    """Return a list; one text alone is a list of it."""
-    value = _unpacked(value)
-    return value if isinstance(value, list) else [value]
-
-
-def _typed(value: object) -> object:
-    """Return numbers as they would be typed."""
-    return json_of(value).decode() if isinstance(value, (bool, int, float)) else value
-
-
-def _digits(value: object) -> object:
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    return str(value) if is_number else value
-
-
-_Plain = Annotated[str, AfterValidator(_without_nul)]
+_Plain = Annotated[str, AfterValidator(lenient.without_nul)]
 Text = Annotated[_Plain, _Must("text without NUL")]
 Number = Annotated[
-    int, AfterValidator(_exact), BeforeValidator(_number), _Must("a whole number")
+    int,
+    AfterValidator(lenient.exact),
+    BeforeValidator(lenient.number),
+    _Must("a whole number"),
 ]
-Truth = Annotated[bool, BeforeValidator(_stripped), _Must("true or false")]
+Truth = Annotated[bool, BeforeValidator(lenient.stripped), _Must("true or false")]
 JobReference = Annotated[
     _Plain,
-    AfterValidator(_stripped),
-    BeforeValidator(_digits),
+    AfterValidator(lenient.stripped),
+    BeforeValidator(lenient.digits),
     _Must("a job: its id, its number, its name, or last"),
 ]
+_Values = Annotated[
+    tuple[Annotated[_Plain, BeforeValidator(lenient.typed)], ...],
+    Field(min_length=1),
+    BeforeValidator(lenient.listed),
+]
+Paths = Annotated[
+    tuple[_Plain, ...],
+    BeforeValidator(lenient.listed),
+    _Must("a path, or a list of paths"),
+]
 Settings = Annotated[
-    dict[str, Annotated[_Plain, BeforeValidator(_typed)]],
-    BeforeValidator(_unpacked),
+    dict[str, _Values],
+    BeforeValidator(lenient.unpacked),
     _Must('an object such as {"steps": 500000}'),
     Field(json_schema_extra={"additionalProperties": True}),
 ]
@@ -225,6 +197,6 @@ def Choices(names: tuple[str, ...]) -> Any:  # noqa: ANN401, N802 - a type
     """Return the type of a list of these names; one text alone is a list of it."""
     return _Annotated[
         _Tuple[_Literal[names], ...],
-        BeforeValidator(_listed),
+        BeforeValidator(lenient.listed),
         _Must(f"one of {', '.join(names)}"),
     ]

@@ -1,11 +1,13 @@
-"""The tools: read the arguments, call the library, say what came of it."""
+"""The tools: read the arguments, call the library, say what came of it.
+
+(Over 250 lines: the three tools share one account of calls, heartbeats and cancellation.)
+"""
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mcp_adapter import answers, catalog, readers
 from mcp_adapter import workflow_catalog as workflow
@@ -13,21 +15,23 @@ from mcp_adapter.answers import ToolAnswer
 from mcp_adapter.calls import Calls
 from mcp_adapter.catalog import Toolset
 from mcp_adapter.tool_arguments import ToolArguments
-from mcp_adapter.waiting import Heartbeat, HeartbeatCallback, Threads, quickly
 from sandbox_ops import policy
 from sandbox_ops.errors import SandboxError, UsageError
-from sandbox_ops.machine.sandboxes import Sandboxes
-from sandbox_ops.models import CommandResult
+from sandbox_ops.machine.async_calls import (
+    Heartbeat,
+    HeartbeatCallback,
+    Threads,
+)
+from sandbox_ops.machine.async_commands import AsyncCommands, UnderWay
+from sandbox_ops.machine.sandboxes import Sandboxes, Surroundings
 from sandbox_ops.models.cancellation import CancelToken
+from sandbox_ops.text import command_words
 
 if TYPE_CHECKING:
-    from sandbox_ops.engines.foreground import Call
+    from sandbox_ops.machine.waiting import Wait
     from sandbox_ops.sandbox import Sandbox
 
 _FOREGROUND_S = 120.0
-_LAST_LINE_S = 1.0
-_MOST_LAST_LINES = 8
-"""With more calls waiting than these, their heartbeats say the time alone."""
 _CONFIGURATION = ""
 """Whose threads read the configuration: those of no machine."""
 
@@ -39,8 +43,7 @@ class Tools:
 
     Attributes:
         has_workflows: Whether the verbs are among them.
-        leaving: Set when the client is gone for good. A wait that is cut short from then
-            on was not cancelled by anybody: its command goes on.
+        under_way: The calls that have not been answered yet.
 
     Args:
         sandboxes: Where they work.
@@ -50,14 +53,13 @@ class Tools:
     def __init__(
         self, sandboxes: Sandboxes, toolsets: Sequence[Toolset] = ("remote",)
     ) -> None:
-        self.leaving = False
         self.has_workflows = "workflow" in toolsets
         self._tools = {tool.tool_name: tool for tool in _of(toolsets)}
         self._sandboxes = sandboxes
         self._short = Threads(16)
         self._long = Threads(4)  # for the verbs: a setup holds up no read
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._waiting_count = 0
+        self.under_way = UnderWay()
+        self._commands = AsyncCommands(self._short, self.under_way)
 
     async def listed(self) -> tuple[type[ToolArguments], ...]:
         """Return the tools as they can be called now, whatever the configuration.
@@ -66,7 +68,7 @@ class Tools:
         """
         names: tuple[str, ...] = ()
         modes: frozenset[str] = frozenset()
-        with self._track_task():
+        with self.under_way.tracked():
             try:
                 names = await asyncio.wrap_future(self._choices())
                 looking = self._short.begin(_CONFIGURATION, self._sandboxes.modes)
@@ -80,6 +82,11 @@ class Tools:
             for tool in self._tools.values()
             if not modes or any(policy.allows(mode, tool.action) for mode in modes)
         )
+
+    @property
+    def surroundings(self) -> Surroundings | None:
+        """Where the default machine's work goes on; None where nobody can say."""
+        return self._sandboxes.surroundings()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -103,7 +110,7 @@ class Tools:
             KeyError: there is no such tool.
         """
         tool = self._tools[name]
-        with self._track_task():
+        with self.under_way.tracked():
             try:
                 answer = await self._answer(tool, sent or {}, Heartbeat(callback))
             except SandboxError as problem:
@@ -129,10 +136,12 @@ class Tools:
         sandbox = await heartbeat.until(opening)
         if isinstance(arguments, catalog.RemoteBash):
             return await self._bash(sandbox, arguments, heartbeat)
-        if tool.tool_name in _READERS:
-            read, calls = _READERS[tool.tool_name], self._calls(which)
+        if isinstance(arguments, catalog.RemoteBashOutput) and arguments.wait_for:
+            return await self._wait(sandbox, arguments, heartbeat)
+        if tool.tool_name in readers.READERS:
+            read, calls = readers.READERS[tool.tool_name], self._calls(which)
             reading = self._short.begin(
-                sandbox.config.name, lambda: read(sandbox, dict(arguments), calls)
+                sandbox.config.name, lambda: read(sandbox, arguments, calls)
             )
             return await heartbeat.until(reading)
         return await self._workflow(tool.tool_name, sandbox, arguments, heartbeat)
@@ -171,9 +180,32 @@ class Tools:
         try:
             return await heartbeat.until(working, line)
         except asyncio.CancelledError:
-            if not self.leaving and not working.cancel():
+            if not self.under_way.leaving and not working.cancel():
                 self._short.begin(_CONFIGURATION, token.cancel)
             raise
+
+    async def _wait(
+        self,
+        sandbox: "Sandbox",
+        arguments: catalog.RemoteBashOutput,
+        heartbeat: Heartbeat,
+    ) -> ToolAnswer:
+        """Wait for what happens first, then read the job that it happened to."""
+        name, calls = sandbox.config.name, self._calls(arguments.sandbox_name)
+        begun = self._short.begin(name, lambda: readers.begin_wait(sandbox, arguments))
+        try:
+            waiting = await heartbeat.until(begun)
+
+            async def line() -> str:
+                return ", ".join(f"{job.id} {job.words}" for job in waiting.jobs)
+
+            report = await heartbeat.until(waiting.future, line)
+        finally:
+            begun.add_done_callback(_give_up)
+        reading = self._short.begin(
+            name, lambda: readers.job_output(sandbox, arguments, calls, report)
+        )
+        return await heartbeat.until(reading)
 
     async def _bash(
         self, sandbox: "Sandbox", arguments: catalog.RemoteBash, heartbeat: Heartbeat
@@ -186,79 +218,25 @@ class Tools:
             starting = self._short.begin(
                 sandbox.config.name,
                 lambda: sandbox.start(
-                    command, description=arguments.description, timeout_s=timeout_s
+                    command,
+                    description=arguments.description,
+                    timeout_s=timeout_s,
+                    cwd=arguments.cwd,
                 ),
             )
-            return answers.started(await heartbeat.until(starting), timeout_s, calls)
+            job = await heartbeat.until(starting)
+            return ToolAnswer(command_words.started(job, timeout_s, calls))
         timeout_s = timeout_s or _FOREGROUND_S
-        submitting = self._short.begin(
-            sandbox.config.name,
-            lambda: sandbox.submit(
-                command,
-                keep_bytes=answers.KEEP_BYTES,
-                description=arguments.description,
-                timeout_s=timeout_s,
-            ),
+        result = await self._commands.run(
+            sandbox,
+            command,
+            heartbeat,
+            keep_bytes=answers.KEEP_BYTES,
+            description=arguments.description,
+            timeout_s=timeout_s,
+            cwd=arguments.cwd,
         )
-        result = await self._result(sandbox, submitting, heartbeat)
         return answers.command(result, command, timeout_s, calls)
-
-    async def _result(
-        self, sandbox: "Sandbox", submitting: "Future[Call]", heartbeat: Heartbeat
-    ) -> CommandResult:
-        """Wait for a command; it is stopped where the client cancels the call."""
-        self._waiting_count += 1
-        try:
-            call = await heartbeat.until(submitting)
-            return await heartbeat.until(
-                call.future, lambda: self._last_line(sandbox, call)
-            )
-        except asyncio.CancelledError:
-            if not self.leaving:
-                self._stop(submitting)
-            raise
-        finally:
-            self._waiting_count -= 1
-
-    def _stop(self, submitting: "Future[Call]") -> None:
-        """Stop a cancelled command, also where it is only being sent."""
-        if submitting.cancel():
-            return
-
-        async def stop() -> None:
-            with contextlib.suppress(SandboxError), self._track_task():
-                call = await asyncio.wrap_future(submitting)
-                call.cancel()
-                await asyncio.wrap_future(call.future)
-
-        self._tasks.add(asyncio.ensure_future(stop()))
-
-    async def _last_line(self, sandbox: "Sandbox", call: "Call") -> str:
-        """Return the last line of a command, if it can be had quickly."""
-        job_id = call.job_id
-        if job_id is None or self._waiting_count > _MOST_LAST_LINES:
-            return job_id or ""
-        reading = self._short.begin(
-            sandbox.config.name, lambda: readers.last_line(sandbox, job_id)
-        )
-        line = await quickly(reading, _LAST_LINE_S)
-        return f"{job_id}: {line}" if line else job_id
-
-    @contextlib.contextmanager
-    def _track_task(self) -> Iterator[None]:
-        """Have `settled` wait for the running task."""
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine runs in one
-        self._tasks.add(task)
-        try:
-            yield
-        finally:
-            self._tasks.discard(task)
-
-    async def settled(self, within_s: float) -> None:
-        """Wait for the calls under way, but not for ever."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=within_s)
 
 
 def _of(toolsets: Sequence[Toolset]) -> tuple[type[ToolArguments], ...]:
@@ -266,7 +244,7 @@ def _of(toolsets: Sequence[Toolset]) -> tuple[type[ToolArguments], ...]:
     return (*remote, *(workflow.TOOLS if "workflow" in toolsets else ()))
 
 
-_READERS: dict[str, Callable[["Sandbox", Mapping[str, Any], Calls], ToolAnswer]] = {
-    catalog.RemoteBashOutput.tool_name: readers.job_output,
-    catalog.RemoteFileRead.tool_name: readers.file_lines,
-}
+def _give_up(begun: "Future[Wait]") -> None:
+    """Wait no longer; nothing where it is over."""
+    if not begun.cancelled() and not begun.exception():
+        begun.result().cancel()

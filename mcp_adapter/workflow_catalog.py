@@ -7,7 +7,6 @@ from pydantic import Field
 
 from mcp_adapter.tool_arguments import (
     Choices,
-    JobReference,
     Number,
     Settings,
     Text,
@@ -46,15 +45,18 @@ class RemoteTrain(ToolArguments):
     title = "Start a training"
     words = (
         "Start a training as a background job in the project there, on a free GPU, with"
-        " a run record. Answers at once with its id. Refuses a busy GPU, stale code, a"
-        " full disk, a running job of that name."
+        " a run record. Answers within seconds: id, commit, GPU, first lines. Refuses a"
+        " busy GPU, stale code, a full disk, a running job of that name."
     )
 
     command: Text = Field("", description="Absent: the configured one")
     name: Text = Field("", description="Of the job")
     settings: Settings | None = Field(
-        None, description='Fills {holes} of the command: {"steps": 500000}'
+        None,
+        description='Fills {holes} of the command: {"steps": 500000}. Lists: one job'
+        " for each combination",
     )
+    sync: Truth = Field(False, description="First push and sync")
     gpus: Number | None = Field(None, description="How many; absent: one if any")
     timeout: Number | None = Field(None, description="End it after these milliseconds")
     force: Choices(FORCE_NAMES) | None = Field(  # type: ignore[valid-type]
@@ -86,37 +88,10 @@ class RemoteReset(ToolArguments):
     confirm: Truth = Field(False, description="Without it nothing is done, only told")
 
 
-class RemoteFetch(ToolArguments):
-    tool_name = "remote_fetch"
-    action = "fetch"
-    title = "Bring results home"
-    words = (
-        "Copy the declared outputs from the sandbox into the local clone, checksummed."
-        " Never overwrites a file that differs."
-    )
-
-    bash_id: JobReference = Field("", description="Also this job's log and record")
-    into: Text = Field("", description="Folder below the local clone")
-    dry_run: Truth = Field(False, description="Only list them")
-
-
-class RemoteStop(ToolArguments):
-    tool_name = "remote_stop"
-    action = "stop"
-    title = "End a job"
-    words = "End a job with every process it started."
-    destructive = True
-
-    bash_id: JobReference = Field(description="Such as remote-1")
-    confirm: Truth = Field(False, description="Without it nothing is done, only told")
-
-
 TOOLS = (
     RemoteSetup,
     RemoteSync,
     RemoteTrain,
     RemoteMonitor,
     RemoteReset,
-    RemoteFetch,
-    RemoteStop,
 )

@@ -5,7 +5,6 @@ They block, some for an hour: call them in a thread.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcp_adapter import catalog
@@ -13,8 +12,8 @@ from mcp_adapter import workflow_catalog as workflow
 from mcp_adapter.answers import ToolAnswer
 from mcp_adapter.calls import Calls
 from mcp_adapter.tool_arguments import ToolArguments
-from sandbox_ops.errors import NextStep, UsageError
-from sandbox_ops.models import Job, Project
+from sandbox_ops.errors import NextStep
+from sandbox_ops.models import Job, JobState, Project
 from sandbox_ops.text import formatting, marks
 from sandbox_ops.workflows import report_lines
 from sandbox_ops.workflows.report_lines import Lines
@@ -71,19 +70,35 @@ def _sync(context: WorkflowContext, arguments: workflow.RemoteSync) -> ToolAnswe
 
 
 def _train(context: WorkflowContext, arguments: workflow.RemoteTrain) -> ToolAnswer:
-    from sandbox_ops.workflows.train import train
+    from sandbox_ops.machine.first_lines import first_lines
+    from sandbox_ops.workflows.sync import sync
+    from sandbox_ops.workflows.train_each import train_each
 
-    report = train(
+    lines: list[str | NextStep] = []
+    if arguments.sync:
+        context.report_progress("sync")
+        synced = sync(context.sandbox, context.project, push=True)
+        lines += report_lines.sync(synced)
+    report = train_each(
         context.sandbox,
         context.project,
+        arguments.settings or {},
         command=arguments.command,
         name=arguments.name,
-        settings=arguments.settings or {},
         time_s=catalog.seconds(arguments.timeout),
         gpus=arguments.gpus,
         force=arguments.force or (),
     )
-    return context.answer(report_lines.train(report), _read(report.job))
+    jobs = [each.job.id for each in report.started]
+    lines = [*report_lines.train_each(report), *lines]
+    failed = bool(report.error)
+    if len(jobs) == 1:
+        context.report_progress(f"{jobs[0]}: first lines")
+        job, output = first_lines(context.sandbox, jobs[0])
+        lines += [formatting.job_line(job), *output]
+        failed = failed or job.state is JobState.FAILED
+    wait = NextStep("wait", {"job": ",".join(jobs)})
+    return context.answer(iter(lines), wait, is_error=failed)
 
 
 def _monitor(context: WorkflowContext, _arguments: ToolArguments) -> ToolAnswer:
@@ -106,8 +121,9 @@ def _reset(context: WorkflowContext, arguments: workflow.RemoteReset) -> ToolAns
     return context.answer(report_lines.reset(report), next_step)
 
 
-def _fetch(context: WorkflowContext, arguments: workflow.RemoteFetch) -> ToolAnswer:
+def _fetch(context: WorkflowContext, arguments: catalog.RemoteFetch) -> ToolAnswer:
     from sandbox_ops.workflows.fetch import fetch
+    from sandbox_ops.workflows.fetch_into import allowed_folder
 
     def progress(path: str, done_bytes: int, size_bytes: int) -> None:
         of = f"{formatting.size(done_bytes)} of {formatting.size(size_bytes)}"
@@ -116,56 +132,23 @@ def _fetch(context: WorkflowContext, arguments: workflow.RemoteFetch) -> ToolAns
     report = fetch(
         context.sandbox,
         context.project,
+        paths=arguments.path,
         job=arguments.bash_id,
-        into=inside(arguments.into, context.project.root),
+        into=allowed_folder(arguments.into, context.project, context.sandbox.config),
         dry_run=arguments.dry_run,
         on_progress=progress,
     )
-    asked = {"job": arguments.bash_id or None, "into": arguments.into or None}
+    asked = {
+        "path": list(arguments.path) or None,
+        "job": arguments.bash_id or None,
+        "into": arguments.into or None,
+    }
     next_step = NextStep("fetch", asked) if report.dry_run else None
     return context.answer(report_lines.fetch(report), next_step)
 
 
-def _stop(context: WorkflowContext, arguments: workflow.RemoteStop) -> ToolAnswer:
-    from sandbox_ops.machine import jobs
-
-    if arguments.confirm:
-        report = jobs.stop(context.sandbox, arguments.bash_id)
-        lines, is_error = report_lines.stop(report), not report.job.state.ended
-        is_error = is_error or bool(report.left)
-        return context.answer(lines, _read(report.job), is_error=is_error)
-    job = jobs.get(context.sandbox, arguments.bash_id)
-    is_alive = not job.state.ended or job.survivors
-    next_step = NextStep("stop", {"job": job.id}) if is_alive else _read(job)
-    return context.answer(report_lines.would_stop(job), next_step)
-
-
 def _read(job: Job) -> NextStep:
     return NextStep("logs", {"job": job.id})
-
-
-def inside(folder: str, root: str | None) -> str:
-    """Return a folder of the local clone; what a model says may not lead out of it.
-
-    Raises:
-        UsageError: It would, or into git's own files, or there is no clone.
-    """
-    if not root:
-        raise UsageError(
-            "there is no local clone here to fetch into",
-            NextStep("fetch", {"into": "/ABSOLUTE/FOLDER"}, "Fetch in a local shell"),
-        )
-    if not folder:
-        return ""
-    top = Path(root).resolve()
-    place = (top / folder).resolve()
-    is_below = place.is_relative_to(top)
-    if not is_below or any(p.startswith(".") for p in place.relative_to(top).parts):
-        raise UsageError(
-            f"`into` must be a folder below {root}, and no hidden one: {folder[:80]}",
-            "Such as results/ or fetched/remote-1.",
-        )
-    return str(place)
 
 
 HANDLERS: dict[str, Callable[[WorkflowContext, Any], ToolAnswer]] = {
@@ -174,6 +157,5 @@ HANDLERS: dict[str, Callable[[WorkflowContext, Any], ToolAnswer]] = {
     workflow.RemoteTrain.tool_name: _train,
     workflow.RemoteMonitor.tool_name: _monitor,
     workflow.RemoteReset.tool_name: _reset,
-    workflow.RemoteFetch.tool_name: _fetch,
-    workflow.RemoteStop.tool_name: _stop,
+    catalog.RemoteFetch.tool_name: _fetch,
 }

@@ -3,7 +3,8 @@
 A file of JSON lines on this computer, readable by its owner alone. What changes something
 leaves a line before it is done (`intent`) and one after (`outcome`). Each line holds the
 SHA-256 of the line before, also over a rotation, so that a line that was changed, removed
-or put between shows (`verify`). What cannot be noted is not done, where it destroys.
+or put between shows (`verify`). What cannot be noted is not done, where it destroys. (Over 250
+lines: writing, rotation and verifying agree on one chain.)
 """
 
 import contextlib

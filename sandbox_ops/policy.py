@@ -91,6 +91,7 @@ ACTIONS: dict[str, Action] = {
     "script files_list": _READS,
     "script files_sum": _READS,
     "script files_nearest": _READS,
+    "script job_processes": _READS,
     "script repo_access": _READS,
     "script repo_facts": _READS,
     "script repo_patch": _READS,

@@ -5,7 +5,8 @@ values that know where they are from; `combine` lays them over each other. disco
 finds the files, files.py reads them, allowed.py remembers what the user allowed.
 """
 
-from sandbox_ops.config.merged import Config, Unconfirmed, combine
+from sandbox_ops.config.configuration import Config, Unconfirmed
+from sandbox_ops.config.merged import combine
 from sandbox_ops.config.project_name import project_name
 from sandbox_ops.config.registration import from_registration
 from sandbox_ops.config.schema import KEYS, SSH_VARIABLES, Key

@@ -1,6 +1,7 @@
 """Every setting, once: its key in the files, its variable, what it may be, who may say it.
 
 The readers beside it, their error texts and the reference page come from `KEYS`.
+(Over 250 lines: two hundred of them are that table.)
 """
 
 import re

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sandbox_ops.machine import readings
 from sandbox_ops.models import Job, MachineStatus, job_ids
-from sandbox_ops.remote import job_replies
+from sandbox_ops.remote import job_replies, scripts
 from sandbox_ops.sandbox import Sandbox
 
 
@@ -25,6 +25,33 @@ def recent(
     reply = sandbox.request("look", "all" if include_commands else "jobs", str(limit))
     replies = job_replies.jobs(reply, sandbox.base).values()
     return newest_first((reply.job for reply in replies), limit)
+
+
+def running_first(jobs: Iterable[Job], most_commands: int = 5) -> tuple[Job, ...]:
+    """Sort for who looks for one: what lives, then the newest; jobs before commands.
+
+    Args:
+        jobs: Some or all.
+        most_commands: How many commands that ended may be among them; of our own
+            recorded steps there is none.
+    """
+    own = scripts.names()
+    shown = [job for job in jobs if not _is_step(job, own)]
+    by_number = sorted(shown, key=lambda job: job_ids.number(job.id), reverse=True)
+
+    def place(job: Job) -> tuple[bool, bool]:
+        lives = not job.state.ended or job.survivors > 0
+        return not lives, job_ids.is_command(job.id)
+
+    in_order = sorted(by_number, key=place)
+    dead_commands = [job for job in in_order if place(job) == (True, True)]
+    left_out = {job.id for job in dead_commands[most_commands:]}
+    return tuple(job for job in in_order if job.id not in left_out)
+
+
+def _is_step(job: Job, own: frozenset[str]) -> bool:
+    lives = not job.state.ended or job.survivors > 0
+    return job.foreground and not lives and job.command.partition(" ")[0] in own
 
 
 def newest_first(jobs: Iterable[Job], limit: int) -> tuple[Job, ...]:

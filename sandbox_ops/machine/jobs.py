@@ -20,7 +20,17 @@ from sandbox_ops.remote.job_replies import JobReply
 from sandbox_ops.remote.stream import Range
 from sandbox_ops.sandbox import Sandbox
 
-__all__ = ["get", "output", "pin", "recent", "status", "stderr", "stop", "wait"]
+__all__ = [
+    "get",
+    "output",
+    "pin",
+    "processes",
+    "recent",
+    "status",
+    "stderr",
+    "stop",
+    "wait",
+]
 
 _STOP_MARGIN_S = 20.0
 
@@ -188,6 +198,14 @@ def _stop(sandbox: Sandbox, job: str, wire: str, grace_s: float) -> StopReport:
             NextStep("stop", again, "The machine goes on with it; look again"),
         )
     return StopReport(job=report.job, killed=report.killed, left=report.left)
+
+
+def processes(sandbox: Sandbox, job: Job) -> tuple[str, ...]:
+    """Return the living processes of a job, `PID NAME` each: what a stop would end."""
+    folder = job.log_path.rpartition("/")[0]
+    doing = f"look at the processes of {job.id}"
+    result = sandbox.script("job_processes", folder, description=doing)
+    return tuple(result.stdout.text.splitlines())
 
 
 def pin(sandbox: Sandbox, job: str, *, pinned: bool = True) -> None:

@@ -130,10 +130,12 @@ def _load(text: str) -> tuple[float | None, int | None]:
 
 
 def foreign(text: str) -> Iterable[ForeignProcess]:
-    """Read `PID USER AGE_S COMMAND` lines."""
-    for line in text.splitlines():
+    """Read `PID USER AGE_S COMMAND` lines, with a tab and the folder behind each."""
+    for whole in text.splitlines():
+        line, tab, cwd = whole.rpartition("\t")
+        line, cwd = (line, cwd) if tab else (whole, "")
         pid, user, age, command = (*line.split(maxsplit=3), "", "", "", "")[:4]
         if _is_number(pid) and _is_number(age):
             yield ForeignProcess(
-                pid=int(pid), user=user, age_s=int(age), command=command[:200]
+                pid=int(pid), user=user, age_s=int(age), command=command[:200], cwd=cwd
             )

@@ -4,18 +4,46 @@ A wrong configuration must not stop a server, which could not say why. So it is 
 first use, again each time until it is right, and kept from then on.
 """
 
+import logging
+import re
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
+
+from sandbox_ops.errors import SandboxError
 
 if TYPE_CHECKING:
     from sandbox_ops.config.discover import Settings
     from sandbox_ops.models import Project
     from sandbox_ops.sandbox import Sandbox
 
+log = logging.getLogger(__name__)
 _ONE = 1
+_PLAIN = re.compile(r"[\w./@:~+-]{1,120}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """Which machine is meant where none is named, and what lies where on it.
+
+    Fit to be said to a model: nothing in it can be read as a sentence.
+
+    Attributes:
+        project_path: Where the project lies there; "" where there is none.
+    """
+
+    sandbox: str
+    host: str
+    workspace: str
+    project_path: str = ""
+
+
+def _plain(text: str) -> str:
+    """Return what a project's file says, unless it could be read as a sentence."""
+    return text if _PLAIN.fullmatch(text) else ""
 
 
 class Sandboxes:
@@ -76,6 +104,35 @@ class Sandboxes:
 
                 self._open[config.name] = Sandbox(config, started_by=self._started_by)
             return self._open[config.name]
+
+    @property
+    def started_by(self) -> str:
+        """Who starts jobs through these, as their records say it."""
+        return self._started_by
+
+    def surroundings(self) -> Surroundings | None:
+        """Return where a caller works that names no machine. Does not connect.
+
+        None where nobody can say: a configuration that is wrong, or that the user has
+        not allowed yet, is told by the first call.
+        """
+        try:
+            settings = self._read()
+            config = settings.sandbox(self._only)
+            name = settings.project.name
+        except SandboxError as problem:
+            log.info("nobody can say where the work goes on: %s", problem)
+            return None
+        except Exception:
+            log.exception("the configuration cannot be read")
+            return None
+        top = config.workspace.rstrip("/")
+        return Surroundings(
+            sandbox=config.name,
+            host=_plain(config.host) or "?",
+            workspace=_plain(config.workspace) or "/workspace",
+            project_path=_plain(f"{top}/{name}") if name else "",
+        )
 
     def project(self) -> "Project":
         """Return the project around us as it is now: branches change.

@@ -40,12 +40,17 @@ class Disk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignProcess:
-    """A training-like process or tmux session that is not ours; never touched."""
+    """A training-like process or tmux session that is not ours; never touched.
+
+    Attributes:
+        cwd: The folder that it works in; "" where we may not see that.
+    """
 
     pid: int
     user: str
     age_s: int
     command: str
+    cwd: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,14 +20,7 @@ def command(config: SandboxConfig, folder: str = "") -> tuple[str, ...]:
     Raises:
         ConfigError: The host could be taken for an option.
     """
-    lookup = openssh_config.lookup_command(
-        config.host,
-        port=config.port,
-        user=config.user,
-        identity_file=config.identity_file,
-        config_file=config.ssh_config,
-        ssh_options=config.ssh_options,
-    )
+    lookup = openssh_config.lookup_of(config)
     options = [word for word in lookup[1:-2] if word not in {"-G", "-T"}]
     if config.known_hosts:
         options += ["-o", f"UserKnownHostsFile={config.known_hosts}"]

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sandbox_ops.errors import ConfigError
+from sandbox_ops.models import SandboxConfig
 from sandbox_ops.ssh import tokens
 from sandbox_ops.ssh.resolved_host import (
     NOT_HONOURED,
@@ -27,6 +28,7 @@ __all__ = [
     "ResolvedHost",
     "from_options",
     "lookup_command",
+    "lookup_of",
     "read",
 ]
 
@@ -37,6 +39,22 @@ _DEFAULTS: dict[str, list[str]] = {
     "requiredrsasize": ["1024"],
     "globalknownhostsfile": ["/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"],
 }
+
+
+def lookup_of(config: SandboxConfig) -> tuple[str, ...]:
+    """Return the argv that asks the ssh client how it would reach a sandbox.
+
+    Raises:
+        ConfigError: The host or user could be taken for an option or for shell text.
+    """
+    return lookup_command(
+        config.host,
+        port=config.port,
+        user=config.user,
+        identity_file=config.identity_file,
+        config_file=config.ssh_config,
+        ssh_options=config.ssh_options,
+    )
 
 
 def lookup_command(

@@ -28,14 +28,7 @@ def resolve(config: SandboxConfig) -> ResolvedHost:
         ConfigError: ssh_config cannot be read, or says what ssh itself refuses.
     """
     # refuses, on either way, a host or user that could pass for an option or for shell
-    command = openssh_config.lookup_command(
-        config.host,
-        port=config.port,
-        user=config.user,
-        identity_file=config.identity_file,
-        config_file=config.ssh_config,
-        ssh_options=config.ssh_options,
-    )
+    command = openssh_config.lookup_of(config)
     ssh_program = shutil.which("ssh")
     resolved = _by_ssh(config, command) if ssh_program else _by_paramiko(config)
     for directive in resolved.not_honoured:

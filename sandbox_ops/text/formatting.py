@@ -157,9 +157,10 @@ def disk_line(disk: Disk | None) -> str:
 
 
 def foreign_line(process: ForeignProcess) -> str:
-    """A process that is not ours: `4242 alice, 3 h 10 min: python train.py`."""
+    """A process that is not ours: `4242 alice, 3 h 10 min: python train.py in /w`."""
     age = duration(process.age_s)
-    return f"{process.pid} {process.user}, {age}: {one_line(process.command)}"
+    where = f" in {process.cwd}" if process.cwd else ""
+    return f"{process.pid} {process.user}, {age}: {one_line(process.command)}{where}"
 
 
 def error_text(error: SandboxError) -> str:

@@ -6,14 +6,19 @@ too, and no reader can steal another's output.
 
 import base64
 import binascii
+import dataclasses
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote, unquote
 
 from sandbox_ops.errors import UsageError
 from sandbox_ops.models import job_ids
 from sandbox_ops.text.paging import Place
 
-_VERSION = "2"
+_VERSION = "3"
+_MOST_WARNED = 8
+_LONGEST_KEY = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +28,17 @@ class Cursor:
     Attributes:
         sandbox: The name of the machine.
         place: Where in the log, and what tells that it is still that log.
+        warned: The warnings that were told, by their keys; a wait tells others.
     """
 
     sandbox: str
     job_id: str
     place: Place
+    warned: tuple[str, ...] = ()
+
+    def after(self, warned: Sequence[str]) -> "Cursor":
+        """Return the same place, with more warnings told."""
+        return dataclasses.replace(self, warned=(*self.warned, *warned))
 
     def encode(self) -> str:
         """Return the cursor as a word."""
@@ -37,28 +48,30 @@ class Cursor:
             self.place.known_bytes,
             self.place.digest,
         )
-        fields = (_VERSION, self.job_id, *map(str, numbers), self.sandbox)
+        warned = (key[:_LONGEST_KEY] for key in self.warned[-_MOST_WARNED:])
+        told = ",".join(quote(key, safe=" ") for key in warned)
+        fields = (_VERSION, self.job_id, *map(str, numbers), told, self.sandbox)
         raw = "/".join(fields).encode()
         return base64.urlsafe_b64encode(raw + _check(raw)).decode().rstrip("=")
 
 
-def decode(word: str, *, sandbox: str, job: str) -> Cursor:
+def decode(word: str, *, sandbox: str, jobs: Sequence[str]) -> Cursor:
     """Return the place that a word stands for.
 
     Args:
         word: As an answer stated it.
         sandbox: The name of the machine that is asked.
-        job: What names the job there. A name, or `last`, may mean another job by now:
-            then it is the cursor that says which.
+        jobs: What names the jobs there that are meant. A name, or `last`, may mean
+            another job by now: then it is the cursor that says which.
 
     Raises:
         UsageError: It is no cursor of ours, or one of another job; says which.
     """
     cursor = _decoded(word)
-    named = job_ids.reference(job)
-    meant = named.job_id or cursor.job_id
-    if (cursor.sandbox, cursor.job_id) != (sandbox, meant):
-        same = cursor.sandbox == sandbox
+    named = [job_ids.reference(job).job_id or cursor.job_id for job in jobs]
+    same = cursor.sandbox == sandbox
+    if not same or cursor.job_id not in named:
+        meant = ", ".join(named)
         other = cursor.job_id if same else f"{cursor.job_id} on {cursor.sandbox}"
         raise UsageError(
             f"`since` is a cursor of {other}, not of {meant}",
@@ -74,7 +87,8 @@ def _decoded(word: str) -> Cursor:
             stripped + "=" * (-len(stripped) % 4), altchars=b"-_", validate=True
         )
         fields, check = raw[:-2], raw[-2:]
-        version, job_id, *numbers, name = fields.decode().split("/", 6)
+        version, job_id, *numbers, told, name = fields.decode().split("/", 7)
+        warned = tuple(map(unquote, told.split(","))) if told else ()
         offset, inode, known_bytes, digest = map(int, numbers)
     except (ValueError, binascii.Error):
         raise _not_ours(word) from None
@@ -82,7 +96,7 @@ def _decoded(word: str) -> Cursor:
     whole = 0 <= known_bytes <= offset and job_ids.is_id(job_id)
     if version != _VERSION or check != _check(fields) or not whole:
         raise _not_ours(word)
-    return Cursor(sandbox=name, job_id=job_id, place=place)
+    return Cursor(sandbox=name, job_id=job_id, place=place, warned=warned)
 
 
 def _check(raw: bytes) -> bytes:

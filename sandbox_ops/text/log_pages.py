@@ -3,13 +3,14 @@
 What is cut, and which bytes a page stands for, `text.paging` decides. Pure.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 from sandbox_ops.models import JobOutput
 from sandbox_ops.text import formatting, marks, paging
 from sandbox_ops.text.paging import Found, InTime
 
-TAIL_LIMIT = 10_000
+TAIL_LIMIT = 3_000
 """How many characters of the end of a log are shown when nothing is asked for."""
 
 LIMIT = 28_000
@@ -36,13 +37,29 @@ class Page:
     next_offset: int
 
 
-def tail(piece: JobOutput) -> Page:
-    """Return the end of a log, from a piece that reaches to it."""
-    page = paging.tail(piece, limit=TAIL_LIMIT, show=marks.remote)
+def tail(piece: JobOutput, lines: int | None = None) -> Page:
+    """Return the end of a log, from a piece that reaches to it.
+
+    Args:
+        piece: The end of the log, or more.
+        lines: How many of the last lines, as far as they fit; None: what is short.
+    """
+    page = paging.tail(piece, limit=LIMIT if lines else TAIL_LIMIT, show=marks.remote)
+    if lines:
+        page = _last_lines(page, lines)
     ended = piece.job.state.ended
     nothing = "no output" if ended else "no output yet"
     words = _tail_words(page) if page.n_bytes else nothing
     return _laid_out(page, words)
+
+
+def _last_lines(page: paging.Page, lines: int) -> paging.Page:
+    kept = page.text.removesuffix("\n").split("\n")[-lines:]
+    text = "\n".join(kept)
+    cut_bytes = len(page.text.encode()) - len(text.encode())
+    if cut_bytes <= 1:  # but for the last line's end
+        return page
+    return dataclasses.replace(page, text=text, offset=page.offset + cut_bytes)
 
 
 def following(piece: JobOutput) -> Page:
@@ -60,7 +77,12 @@ def following(piece: JobOutput) -> Page:
 
 
 def matching(
-    piece: JobOutput, pattern: str, *, forward: bool, in_time: InTime | None = None
+    piece: JobOutput,
+    pattern: str,
+    *,
+    forward: bool,
+    lines: int | None = None,
+    in_time: InTime | None = None,
 ) -> Page:
     """Return the lines of a piece that match.
 
@@ -69,12 +91,14 @@ def matching(
         pattern: RE2's; was found to be one already.
         forward: Whether the first matches are wanted where not all fit, and the next
             page goes on behind them; else the last.
+        lines: At most so many.
         in_time: Whether there is still time.
     """
     page = paging.matching(
         piece,
         pattern,
         limit=LIMIT,
+        most=lines,
         forward=forward,
         show=_line,
         in_time=in_time or (lambda: True),

@@ -142,6 +142,7 @@ def matching(
     *,
     limit: int,
     forward: bool,
+    most: int | None = None,
     show: Show = shown,
     in_time: InTime = _always,
 ) -> Page:
@@ -153,6 +154,7 @@ def matching(
         limit: How many characters there may be.
         forward: Whether the first matches are wanted where not all fit, and the next
             page goes on behind them; else the last.
+        most: How many lines there may be; None: as many as fit.
         show: How a line becomes text.
         in_time: Whether there is still time.
 
@@ -166,7 +168,10 @@ def matching(
     redrawn = _redrawn(piece.data[len(piece.data) - begun :])
     searched = clean.collapse(remote_text.safe(whole_lines + redrawn.state))
     found = clean.matching(searched.encode(), pattern, in_time=in_time)
-    lines = _that_fit(found.lines, limit, show, forward=forward)
+    wanted = found.lines
+    if most is not None:
+        wanted = wanted[:most] if forward else wanted[-most:]
+    lines = _that_fit(wanted, limit, show, forward=forward)
     cut = forward and len(lines) < len(found.lines)
     if cut:
         stands_for = _after_lines(whole_lines, found.numbers[len(lines) - 1] + 1)

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from sandbox_ops.workflows.setup import SetupReport
     from sandbox_ops.workflows.sync import SyncReport
     from sandbox_ops.workflows.train import TrainReport
+    from sandbox_ops.workflows.train_each import TrainEachReport
 
 Lines = Iterator[str | NextStep]
 
 _MOST_ITEMS = 20
+_MOST_FILES = 100
 _MOST_CHARACTERS = 300
 
 
@@ -48,9 +50,22 @@ def train(report: "TrainReport") -> Lines:
     """Say which job it is, and where its log is."""
     job = report.job
     gpus = f" on GPU {', '.join(map(str, job.gpus))}" if job.gpus else ""
-    yield f"{job.id} started in the background{gpus}: {_short(job.command)}"
+    name = f' "{job.name}"' if job.name else ""
+    yield f"{job.id}{name} started in the background{gpus}: {_short(job.command)}"
+    if report.commit:
+        yield f"Commit: {formatting.short(report.commit)}"
     yield f"Log: {job.log_path}"
     yield from _warnings(report.warnings)
+
+
+def train_each(report: "TrainEachReport") -> Lines:
+    """Say which jobs were started, and which were not, and why."""
+    for each in report.started:
+        yield from train(each)
+    if report.error is not None:
+        yield f"not started: {', '.join(report.not_started)}"
+        yield report.error.message
+        yield from report.error.hints
 
 
 def monitor(report: "MonitorReport") -> Lines:
@@ -86,10 +101,15 @@ def _job_line(row: JobRow) -> str:
 def reset(report: "ResetReport") -> Lines:
     """Say what was stopped, rescued and thrown back, or would be."""
     before, after = map(formatting.short, (report.commit_before, report.commit_after))
-    did = "nothing was done; it would go" if report.dry_run else "went"
     rescued = "would be rescued to" if report.dry_run else "rescued to"
-    yield f"{did} from {before} back to {after}"
-    yield from _listed("jobs to stop" if report.dry_run else "stopped", report.stopped)
+    undone = "nothing was done; " if report.dry_run else ""
+    if report.moved:
+        went = "it would go" if report.dry_run else "went"
+        yield f"{undone}{went} from {before} back to {after}"
+    else:
+        yield f"{undone}the commit {'would stay' if undone else 'stayed'} {after}"
+    stopped = tuple(map(_with_survivors, report.jobs)) or report.stopped
+    yield from _listed("jobs to stop" if report.dry_run else "stopped", stopped)
     yield from _listed("edited there", report.dirty)
     yield from _listed("not tracked there", report.untracked)
     yield from _listed("commits that are not upstream", report.unpushed)
@@ -108,16 +128,38 @@ def fetch(report: "FetchReport") -> Lines:
     did = "would come" if report.dry_run else "came, checked,"
     present = f"; {formatting.count(kept, 'file')} here already" if kept else ""
     yield f"{formatting.count(len(new), 'file')}, {total}, {did} to {report.into}{present}"
-    files = [f"{file.path} {formatting.size(file.size_bytes)}" for file in new]
-    yield from _listed("", files)
+    for file in report.files[:_MOST_FILES]:
+        checksum = f" sha256 {file.sha256}" if file.sha256 else ""
+        yield f"  {_short(file.path)}, {file.size_bytes} bytes{checksum}"
+    if len(report.files) > _MOST_FILES:
+        yield f"  ... and {len(report.files) - _MOST_FILES} more"
     yield from _warnings(report.warnings)
 
 
-def would_stop(job: Job) -> Lines:
-    """Say what a stop would end."""
+def would_stop(job: Job, processes: Sequence[str] = ()) -> Lines:
+    """Say what a stop would end: the job, and its processes as they are now."""
     alive = not job.state.ended or job.survivors
     yield "nothing was done; it would end" if alive else "it has ended already"
-    yield formatting.job_line(job)
+    yield _with_survivors(job)
+    if job.started_by:
+        yield f"started by {job.started_by}"
+    yield from _listed("its processes", processes)
+
+
+def _with_survivors(job: Job) -> str:
+    survivors = formatting.survivors_words(job)
+    line = formatting.job_line(job)
+    return f"{line}; {survivors}" if survivors else line
+
+
+def jobs(found: Sequence[Job], now_s: float) -> Lines:
+    """Say which jobs there are, a line each: those that run first."""
+    for job in found:
+        age_s = None if job.started_at is None else max(0.0, now_s - job.started_at)
+        began = f"; started {formatting.duration(age_s)} ago" if age_s else ""
+        yield _with_survivors(job) + began
+    if not found:
+        yield "no jobs"
 
 
 def stop(report: StopReport) -> Lines:

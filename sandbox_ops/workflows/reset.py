@@ -24,6 +24,7 @@ class ResetReport:
     Attributes:
         sandbox: The name of the machine.
         stopped: Ids of the jobs, also of ended ones that had left processes.
+        jobs: The same as they were before.
         backup_ref: What was there before; None where nothing could be lost.
         commit_before: Where the clone stood; "" before its first commit.
         commit_after: The upstream commit.
@@ -37,6 +38,7 @@ class ResetReport:
 
     sandbox: str = ""
     stopped: tuple[str, ...] = ()
+    jobs: tuple[Job, ...] = ()
     backup_ref: str | None = None
     commit_before: str
     commit_after: str
@@ -124,6 +126,7 @@ def reset(
     return ResetReport(
         sandbox=sandbox.config.name,
         stopped=tuple(job.id for job in to_stop),
+        jobs=to_stop,
         backup_ref=backup,
         commit_before=tree.head or "",
         commit_after=tip,
@@ -148,7 +151,10 @@ def foreign(status: MachineStatus) -> tuple[str, ...]:
     gpus = (gpu for gpu in status.gpus or () if gpu.index not in claimed)
     busy = (preflight.gpu_busy(gpu, ()) for gpu in gpus)
     return (
-        *(f"pid {p.pid} of {p.user}: {p.command}" for p in status.foreign),
+        *(
+            f"pid {p.pid} of {p.user}: {p.command}{f' in {p.cwd}' if p.cwd else ''}"
+            for p in status.foreign
+        ),
         *(use for use in busy if use),
     )
 

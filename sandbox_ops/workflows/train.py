@@ -20,10 +20,16 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainReport:
-    """The training that was started, and the name of the machine."""
+    """The training that was started.
+
+    Attributes:
+        sandbox: The name of the machine.
+        commit: Of the code that it runs.
+    """
 
     sandbox: str = ""
     job: Job
+    commit: str = ""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -36,6 +42,7 @@ class TrainReport:
         return {
             "sandbox": self.sandbox,
             "job": self.job.as_json(),
+            "commit": self.commit,
             "warnings": list(self.warnings),
         }
 
@@ -113,7 +120,9 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         files=record.files(run_record, patch),
     )
     warnings += (*_warnings(status, installed, gpus), *_link(sandbox, tree.path, job))
-    return TrainReport(sandbox=sandbox.config.name, job=job, warnings=warnings)
+    return TrainReport(
+        sandbox=sandbox.config.name, job=job, commit=tree.head or "", warnings=warnings
+    )
 
 
 def _command(project: Project, command: str, settings: Mapping[str, str]) -> str:

@@ -130,6 +130,9 @@ class Place:
 
 _VARIES = (
     (r"^not ours: .*\n", ""),
+    (r"started by \S+@\S+?(?=[)\n]|\Z)", "started by you@laptop"),
+    (r"\b[0-9a-f]{64}\b", "0123456789abcdef" * 4),
+    (r"started \d[^\n]*? ago", "started 5 min 20 s ago"),
     (r"^not ours, left alone:\n(?:  .*(?:\n|\Z))+", ""),  # of other tests, for one
     (r"\.sandbox-ops/v1/[^/]+/", ".sandbox-ops/v1/home/"),
     (
@@ -153,7 +156,7 @@ def document(place: Place, fixed: Mapping[str, int]) -> str:
         place: What they are run with; nothing is set up there yet.
         fixed: What a conversation pays at its beginning, in tokens, by what it is.
     """
-    for pattern in (_first, _change, _training, _troubleshoot, _results, _three):
+    for pattern in (_first, _day, _change, _training, _troubleshoot, _results, _five):
         pattern(place)
     place.end()
     rows = [f"| {title} | {calls} | {tokens} |" for title, calls, tokens in place.costs]
@@ -181,7 +184,50 @@ def _first(place: Place) -> None:
     )
     place.call("remote_monitor")
     place.call("remote_setup")
-    place.call("remote_bash", command=f"cd {_project(place)} && python3 check.py")
+    place.call("remote_bash", command="python3 check.py", cwd=_project(place))
+
+
+RATES = """\
+import pathlib, sys, time
+rate = float(sys.argv[1])
+for step in range(1, 9):
+    loss = float("nan") if rate > 1 and step > 5 else 2 / (1 + rate * step)
+    print(f"step {step}/8 loss={loss:.4f}", flush=True)
+while rate > 1:
+    time.sleep(1)
+pathlib.Path("models").mkdir(exist_ok=True)
+pathlib.Path(f"models/rate_{rate}.pt").write_text("weights" * 1000)
+"""
+
+
+def _day(place: Place) -> None:
+    place.begin(
+        "A whole day",
+        "Fix, sync, two trainings of which one diverges, a log of 120 MB, results home,"
+        " rescue and reset of what somebody edited there. Nothing is polled.",
+    )
+    place.local("git commit -am 'Try two rates'")
+    place.git.commit({"rates.py": RATES}, "Try two rates")
+    old = place.workspace / "old.log"
+    with old.open("w") as file:
+        file.writelines(f"epoch {n} loss {n % 97}\n" for n in range(6_000_000))
+    command = "python3 rates.py {rate}"
+    settings = {"rate": ["0.1", "8"]}
+    said = place.call(
+        "remote_train", sync=True, command=command, name="rates", settings=settings
+    )
+    wide, steep = re.findall(r'^(remote-\d+) "rates', said, re.MULTILINE)
+    place.wait(wide, "succeeded")  # or the first answer may be of either
+    place.call("remote_bash_output", bash_id=steep, wait=600_000)
+    place.call("remote_bash_stop", bash_id=steep)
+    place.call("remote_bash_output", bash_id=wide, wait=600_000)
+    place.call("remote_file_read", file_path=str(old), limit=3)
+    place.call("remote_fetch", path="models/rate_*.pt")
+    old.unlink()
+    edited = place.workspace / place.git.name / "rates.py"
+    edited.write_text("# tried there\n")
+    place.call("remote_reset")
+    place.call("remote_reset", confirm=True)
 
 
 def _change(place: Place) -> None:
@@ -194,7 +240,7 @@ def _change(place: Place) -> None:
     place.git.commit({"check.py": f"{CHECK}print('here')\n"}, "Say where we are")
     place.call("remote_sync")
     place.call("remote_sync", push=True)
-    place.call("remote_bash", command=f"cd {_project(place)} && python3 check.py")
+    place.call("remote_bash", command="python3 check.py", cwd=_project(place))
 
 
 def _training(place: Place) -> None:
@@ -206,12 +252,13 @@ def _training(place: Place) -> None:
     settings = {"steps": 400, "gate": "../go"}
     job = place.call("remote_train", name="wide", settings=settings).split()[0]
     place.wait(job, "step 200/400")
-    answer = place.call("remote_bash_output", bash_id=job, filter="step [0-9]*00/")
+    answer = place.call(
+        "remote_bash_output", bash_id=job, filter="step 200/", wait=600_000
+    )
     since = re.findall(r"^cursor: (\S+)$", answer, re.MULTILINE)[0]
     place.call("remote_monitor")
     (place.workspace / "go").touch()
-    place.wait(job, "succeeded")
-    place.call("remote_bash_output", bash_id=job, since=since, filter="00/400|saved")
+    place.call("remote_bash_output", bash_id=job, since=since, wait=600_000, limit=2)
 
 
 def _troubleshoot(place: Place) -> None:
@@ -224,16 +271,14 @@ def _troubleshoot(place: Place) -> None:
     edited.write_text(
         "import pathlib\nprint(pathlib.Path('missing.txt').read_text())\n"
     )
-    command = f"cd {_project(place)} && python3 check.py"
-    job = place.call("remote_bash", command=command, run_in_background=True).split()[0]
-    place.wait(job, "failed")
-    place.call("remote_bash_output", bash_id=job, filter="Error")
-    place.call("remote_bash", command=f"cd {_project(place)} && git status --short && git diff | tail -n 4")  # fmt: skip
+    job = place.call("remote_bash", command="python3 check.py", cwd=_project(place), run_in_background=True).split()[0]  # fmt: skip
+    place.call("remote_bash_output", bash_id=job, wait=600_000)
+    place.call("remote_bash", command="git status --short && git diff | tail -n 4", cwd=_project(place))  # fmt: skip
     place.call("remote_reset")
     place.call("remote_reset", confirm=True)
     stuck = place.call("remote_bash", command="exec sleep 3600", run_in_background=True)
-    place.call("remote_stop", bash_id=stuck.split()[0])
-    place.call("remote_stop", bash_id=stuck.split()[0], confirm=True)
+    place.call("remote_bash_output")
+    place.call("remote_bash_stop", bash_id=stuck.split()[0])
 
 
 def _results(place: Place) -> None:
@@ -246,28 +291,28 @@ def _results(place: Place) -> None:
     place.call("remote_fetch")
 
 
-def _three(place: Place) -> None:
+def _five(place: Place) -> None:
     place.begin(
-        "The same with three tools alone",
+        "The same with five tools alone",
         "Without `--toolsets`: git in the agent's own shell and in remote_bash, a training"
         " as a job.",
     )
     place.local("git commit -am 'Leave it out again' && git push")
     place.git.commit({"check.py": CHECK}, "Leave it out again", push=True)
     project = _project(place)
-    place.call("remote_bash", command=f"cd {project} && git fetch -q && git merge --ff-only -q && git log -1 --format=%h")  # fmt: skip
+    place.call("remote_bash", command="git fetch -q && git merge --ff-only -q && git log -1 --format=%h", cwd=project)  # fmt: skip
     answer = place.call(
         "remote_bash",
-        command=f"cd {project} && python3 train.py 40 ../go",
+        command="python3 train.py 40 ../go",
+        cwd=project,
         description="train 40 steps",
         run_in_background=True,
     )
     job = answer.split()[0]
-    place.wait(job, "succeeded")
-    answer = place.call("remote_bash_output", bash_id=job, filter="40/40|Error|saved")
-    path = place.ask("remote_bash_output", bash_id=job)[0]
-    log = re.findall(r"log: (/\S+)", path)[0]
+    place.call("remote_bash_output", bash_id=job, wait=600_000, limit=2)
+    log = re.findall(r"^Log: (/\S+)", answer, re.MULTILINE)[0]
     place.call("remote_file_read", file_path=log, limit=3)
+    place.call("remote_fetch", path=f"{project}/check.py", into="there")
 
 
 def _project(place: Place) -> str:

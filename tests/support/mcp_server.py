@@ -70,7 +70,7 @@ def started(answer: str) -> str:
     """Return the id of the job that an answer says was started."""
     named = re.match(r"(remote-\d+) started in the background\.\n", answer)
     assert named, answer
-    assert f'remote_bash_output(bash_id="{named[1]}")' in answer
+    assert f'remote_bash_output(bash_id="{named[1]}", wait=' in answer
     return named[1]
 
 

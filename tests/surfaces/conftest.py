@@ -1,4 +1,4 @@
-"""What the tests of the three tools share: the tools, as an agent calls them."""
+"""What the tests of the tools share: the tools, as an agent calls them."""
 
 from collections.abc import Iterator
 

@@ -224,7 +224,7 @@ def test_no_tool_shows_what_a_machine_says_as_it_is(machine: Machine) -> None:
         "monitor": ask("remote_monitor"),
         "reset": ask("remote_reset"),
         "fetch": ask("remote_fetch", dry_run=True),
-        "stop": ask("remote_stop", bash_id=job),
+        "stop": ask("remote_bash_stop", bash_id=job),
     }
     machines.close()
     for name, (text, _) in answers.items():

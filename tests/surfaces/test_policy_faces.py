@@ -21,15 +21,16 @@ from sandbox_ops.policy import ACTIONS, Changes
 
 READING = {"remote_bash_output", "remote_file_read"}
 OFFERED = {
-    "full": {"remote_bash", "remote_setup", "remote_stop", "remote_monitor"} | READING,
-    "workflow": {"remote_setup", "remote_train", "remote_monitor", "remote_stop"}
+    "full": {"remote_bash", "remote_setup", "remote_bash_stop", "remote_monitor"}
+    | READING,
+    "workflow": {"remote_setup", "remote_train", "remote_monitor", "remote_bash_stop"}
     | READING,
     "read-only": {"remote_monitor"} | READING,
 }
 WITHHELD = {
     "full": set(),
     "workflow": {"remote_bash"},
-    "read-only": {"remote_bash", "remote_setup", "remote_train", "remote_reset", "remote_stop"},
+    "read-only": {"remote_bash", "remote_setup", "remote_train", "remote_reset", "remote_bash_stop"},
 }  # fmt: skip
 
 
@@ -71,7 +72,7 @@ def test_a_hidden_tool_is_refused_too(folder: Path, sshd: SshServer) -> None:
         ask = asker(machines, "auto", ("remote", "workflow"))
         for said, is_error in (
             ask("remote_bash", command="true"),
-            ask("remote_stop", bash_id="1", confirm=True),
+            ask("remote_bash_stop", bash_id="1", confirm=True),
         ):
             assert is_error
             assert "test is in read-only mode" in said

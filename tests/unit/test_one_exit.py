@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from mcp_adapter.answers import LIMIT, ToolAnswer
+from mcp_adapter.answers import ToolAnswer
 from sandbox_ops.cli import output
 from sandbox_ops.errors import RefusedError
 from sandbox_ops.text import clean, formatting, marks, remote_text
+from sandbox_ops.text.command_words import LIMIT
 from sandbox_ops.text.console import SafeConsole
 
 ROOT = Path(__file__).parents[2]

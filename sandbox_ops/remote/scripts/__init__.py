@@ -52,6 +52,12 @@ def library() -> str:
     )
 
 
+@functools.cache
+def names() -> frozenset[str]:
+    """Return what our recorded commands are called: `NAME.sh`."""
+    return frozenset(file.name for file in _FOLDER.glob("*.sh"))
+
+
 def _commented(text: str) -> bytes:
     lines = "".join(f"#{line}\n" for line in text.split("\n"))
     body = lines.encode("utf-8", "surrogateescape")

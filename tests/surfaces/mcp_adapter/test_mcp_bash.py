@@ -78,7 +78,7 @@ def test_processes_left_behind_are_named_and_live_on(ask: Ask, tmp_path: Path) -
     answer, is_error = ask("remote_bash", command=command)
     output, note = answer.split("\n")
     assert (output, is_error) == ("done", False)
-    assert re.search(r"1 process of (cmd-\d+) still lives; end: sandbox-ops", note)
+    assert re.search(r"1 process of (cmd-\d+) still lives; end: remote_bash_stop", note)
     pid = int(pid_file.read_text())
     assert processes.alive(pid)
     processes.end([pid])

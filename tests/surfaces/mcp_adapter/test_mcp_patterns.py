@@ -44,7 +44,7 @@ def fixed_costs(machines: Sandboxes) -> dict[str, int]:
             return (size + len(client.instructions or "")) // CHARACTERS_A_TOKEN
 
     return {
-        "three tools and their instructions, once": asyncio.run(cost("remote")),
+        "five tools and their instructions, once": asyncio.run(cost("remote")),
         "both toolsets, once": asyncio.run(cost(*TOOLSETS)),
     }
 
@@ -58,7 +58,7 @@ def test_every_pattern_works_and_the_page_shows_it(
     make_sshd: Callable[..., SshServer], git_project: GitProject, tmp_path: Path
 ) -> None:
     machine = make_sshd()
-    fake_gpus(machine.home, IDLE)
+    fake_gpus(machine.home, IDLE, f"1{IDLE[1:]}")
     (tmp_path / "workspace").mkdir()
     workspace = tmp_path / "workspace"
     path = machine.write_toml(git_project.clone, CONFIGURED, workspace=str(workspace))

@@ -159,7 +159,7 @@ def test_a_poll_costs_what_is_shown_and_the_next_what_is_new(
     record_property("second poll, bytes", len(answers[1].encode()))
     record_property("... peak RSS MB", round(agent.peak_mb))
     assert output(answers[0]).endswith(f"step 2000000 {BAR}")
-    assert len(answers[0]) < 11_000
+    assert len(answers[0]) < 4_000
     assert output(answers[1]) == ""
     assert len(answers[1]) < 300
     assert agent.peak_mb < 130

@@ -47,14 +47,14 @@ def sandboxes(
         yield opened
 
 
-@pytest.mark.parametrize("tool", ["remote_file_read", "remote_stop"])
+@pytest.mark.parametrize("tool", ["remote_file_read", "remote_bash_stop"])
 def test_calls_for_a_silent_machine_hold_up_neither_another_nor_the_list(
     tool: str, sandboxes: Sandboxes, silent: SshServer
 ) -> None:
     tools = Tools(sandboxes, ("remote", "workflow"))
     arguments = {
         "remote_file_read": {"file_path": "/etc/services"},
-        "remote_stop": {"bash_id": "remote-1"},
+        "remote_bash_stop": {"bash_id": "remote-1"},
     }[tool]
 
     async def main() -> None:
@@ -76,7 +76,9 @@ def test_calls_for_a_silent_machine_hold_up_neither_another_nor_the_list(
                 "remote_file_read", {"file_path": "/etc/passwd", **lives}
             )
             assert not read.is_error
-            stop = await tools.call("remote_stop", {"bash_id": "remote-9999", **lives})
+            stop = await tools.call(
+                "remote_bash_stop", {"bash_id": "remote-9999", **lives}
+            )
             assert "remote-9999" in stop.text
             assert len(await tools.listed()) == 10
             assert not any(call.done() for call in held)

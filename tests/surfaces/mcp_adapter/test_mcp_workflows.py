@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -98,9 +99,13 @@ def test_a_change_is_synced_trained_watched_and_fetched(
     assert output.startswith(f"the sandbox has main at {git.head[:10]}, was ")
 
     output, _ = ready("remote_train", settings={"steps": 3}, name="night")
-    job = re.match(r"(remote-\d+) started in the background: sh train.sh 3\n", output)
+    job = re.match(
+        r'(remote-\d+) "night" started in the background: sh train.sh 3\n', output
+    )
     assert job, output
-    assert output.endswith(f'next: remote_bash_output(bash_id="{job[1]}")')
+    assert f"\nCommit: {git.head[:10]}\n" in output
+    assert "\nstep 1/3 loss=0.1\n" in output
+    assert output.endswith(f'next: remote_bash_output(bash_id="{job[1]}", wait=600000)')
     wait_until(
         lambda: "succeeded" in ready("remote_bash_output", bash_id=job[1])[0],
         what="the training's end",
@@ -108,19 +113,56 @@ def test_a_change_is_synced_trained_watched_and_fetched(
     output, _ = ready("remote_monitor")
     assert re.search(rf'^{job[1]} "night" succeeded.*; 3/3 100 %; loss 0\.3$', output, re.MULTILINE)  # fmt: skip
 
-    output, _ = ready("remote_fetch", bash_id=job[1], dry_run=True, into="home/night")
+
+def test_results_come_home_with_their_checksums_and_the_jobs_record(
+    ready: Ask, git: GitProject
+) -> None:
+    job = ready("remote_train", settings={"steps": 1}, sync=True)[0].split()[0]
+    ended_at = ready("remote_bash_output", bash_id=job, wait=20_000)[0]
+    assert ended_at.startswith(f"{job}: succeeded")
+    output, _ = ready("remote_fetch", bash_id=job, dry_run=True, into="home/night")
     assert "would come" in output
-    next_call = f'remote_fetch(bash_id="{job[1]}", into="home/night")'
+    next_call = f'remote_fetch(bash_id="{job}", into="home/night")'
     assert output.endswith(f"next: {next_call}")
     assert not (git.clone / "home").exists()
-    output, is_error = ready("remote_fetch", bash_id=job[1], into="home/night")
+    output, is_error = ready("remote_fetch", bash_id=job, into="home/night")
     assert not is_error
+    digest = hashlib.sha256(b"weights\n").hexdigest()
+    assert f"\n  models/model.pt, 8 bytes sha256 {digest}" in output
     assert (git.clone / "home/night/models/model.pt").read_text() == "weights\n"
-    assert (git.clone / f"home/night/logs/{job[1]}/run.json").exists()
+    assert (git.clone / f"home/night/logs/{job}/run.json").exists()
     git.git("clean", "-qfdx", "home")
 
 
-def test_a_reset_is_announced_first_and_done_when_confirmed(
+def test_one_call_syncs_and_starts_a_training_for_each_combination(
+    ready: Ask, git: GitProject
+) -> None:
+    git.commit({"note.txt": f"swept {git.head}"}, "Sweep")
+    output, is_error = ready(
+        "remote_train", sync=True, name="sweep", settings={"steps": [1, 2]}
+    )
+    assert not is_error, output
+    started = re.findall(
+        r'^(remote-\d+) "(sweep-steps\d)" started', output, re.MULTILINE
+    )
+    assert [name for _, name in started] == ["sweep-steps1", "sweep-steps2"]
+    assert f"\nthe sandbox has main at {git.head[:10]}, " in output
+    both = ",".join(job for job, _ in started)
+    assert output.endswith(f'next: remote_bash_output(bash_id="{both}", wait=600000)')
+    first, _ = ready("remote_bash_output", bash_id=both, wait=20_000)
+    assert first.split(":")[0] in both
+
+
+def test_a_training_that_dies_at_once_is_an_error_with_its_last_lines(
+    ready: Ask,
+) -> None:
+    output, is_error = ready("remote_train", command="echo begun; exit 3")
+    assert is_error
+    assert "failed (exit code 3)" in output
+    assert "\nbegun\n" in output
+
+
+def test_a_reset_is_told_first_and_done_when_confirmed(
     ready: Ask, git: GitProject, sandboxes: Sandboxes
 ) -> None:
     edited = on_the_machine(sandboxes, git) / "README.md"
@@ -130,7 +172,7 @@ def test_a_reset_is_announced_first_and_done_when_confirmed(
     assert "See it: remote_reset()\n" in output
     output, is_error = ready("remote_reset")
     assert not is_error
-    assert output.startswith("nothing was done; it would go from ")
+    assert output.startswith("nothing was done; the commit would stay ")
     assert "README.md" in output
     assert output.endswith("next: remote_reset(confirm=true)")
     assert edited.read_text() == "edited there\n"
@@ -140,8 +182,8 @@ def test_a_reset_is_announced_first_and_done_when_confirmed(
     assert edited.read_text() == f"# {git.name}\n"
 
 
-def test_a_stop_is_announced_first_and_ends_the_whole_tree(
-    ready: Ask, tmp_path: Path
+def test_a_stop_ends_the_whole_tree_and_asks_first_for_the_job_of_another(
+    ready: Ask, git: GitProject, tmp_path: Path
 ) -> None:
     pids = tmp_path / "pids"
     command = f"setsid sleep 300 & echo $! $$ > {pids}; wait"
@@ -149,21 +191,27 @@ def test_a_stop_is_announced_first_and_ends_the_whole_tree(
     job = output.split()[0]
     wait_until(lambda: pids.exists() and pids.read_text())
     alive = list(map(int, pids.read_text().split()))
-    output, is_error = ready("remote_stop", bash_id=job)
+    other = Sandboxes(git.clone, {}, started_by="agent 2 of eve@laptop")
+    output, is_error = asker(other, "auto")("remote_bash_stop", bash_id=job)
+    other.close()
     assert not is_error
     assert output.startswith(f"nothing was done; it would end\n{job} running")
-    assert f'next: remote_stop(bash_id="{job}", confirm=true)' in output
+    assert "\nstarted by " in output
+    assert all(f"\n  {pid} " in output for pid in alive)
+    assert f'next: remote_bash_stop(bash_id="{job}", confirm=true)' in output
     assert all(map(processes.alive, alive))
-    output, is_error = ready("remote_stop", bash_id=job, confirm=True)
+    output, is_error = ready("remote_bash_stop", bash_id=job)
     assert not is_error
     assert output.startswith(f"{job} stopped")
     assert not any(map(processes.alive, alive))
-    assert ready("remote_stop", bash_id=job)[0].startswith("it has ended already\n")
+    output, is_error = ready("remote_bash_stop", bash_id=job)
+    assert not is_error
+    assert "no living process of it was found" in output
 
 
 def test_an_unknown_job_is_told_with_the_known_ones(ready: Ask) -> None:
     job = ended(ready, "true")
-    for tool in ("remote_stop", "remote_fetch"):
+    for tool in ("remote_bash_stop", "remote_fetch"):
         output, is_error = ready(tool, bash_id="remote-99999")
         assert is_error
         assert job in output
@@ -201,13 +249,13 @@ def test_outside_of_a_project_the_machine_is_looked_at_all_the_same(
 def test_the_verbs_are_there_only_when_asked_for(sandboxes: Sandboxes) -> None:
     async def main() -> None:
         async with Client(build(Tools(sandboxes))) as client:
-            assert len((await client.list_tools()).tools) == 3
+            assert len((await client.list_tools()).tools) == 5
             assert not client.server_capabilities.prompts
-            with pytest.raises(MCPError, match="Unknown tool: remote_stop"):
-                await client.call_tool("remote_stop", {"bash_id": "remote-1"})
+            with pytest.raises(MCPError, match="Unknown tool: remote_reset"):
+                await client.call_tool("remote_reset", {})
         async with Client(build(Tools(sandboxes, ["workflow"]))) as client:
             names = [tool.name for tool in (await client.list_tools()).tools]
-            assert names == [f"remote_{verb}" for verb in ("setup", "sync", "train", "monitor", "reset", "fetch", "stop")]  # fmt: skip
+            assert names == [f"remote_{verb}" for verb in ("setup", "sync", "train", "monitor", "reset")]  # fmt: skip
 
     asyncio.run(main())
 
@@ -223,7 +271,7 @@ def test_both_toolsets_cost_less_than_7_kb_and_say_what_is_destructive(
             assert len(json.dumps(raw, separators=(",", ":"))) < 7_000
             hints = {tool.name: tool.annotations for tool in listed.tools}
             destructive = {name for name, hint in hints.items() if hint and hint.destructive_hint}  # fmt: skip
-            assert destructive == {"remote_bash", "remote_reset", "remote_stop"}
+            assert destructive == {"remote_bash", "remote_reset", "remote_bash_stop"}
             assert client.instructions
             assert len(client.instructions) < 2_048
             assert all(len(tool.description or "") < 2_048 for tool in listed.tools)

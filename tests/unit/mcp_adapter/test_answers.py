@@ -9,6 +9,8 @@ from mcp_adapter import answers
 from mcp_adapter.calls import Calls
 from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.models import CommandResult, EndKind, Job, JobState, Output
+from sandbox_ops.text import command_words, step_words
+from sandbox_ops.text.log_pages import Page
 
 JOB = Job(
     id="remote-7",
@@ -131,7 +133,7 @@ def test_a_start_whose_answer_was_lost_is_not_taken_for_one_that_failed() -> Non
 def test_processes_left_behind_are_counted_with_the_command_that_ends_them() -> None:
     assert said(result(b"ok\n", survivors=2)) == (
         "ok\n[sandbox-ops: 2 processes of remote-7 still live; "
-        "end: sandbox-ops stop remote-7 (in a local shell)]"
+        'end: remote_bash_stop(bash_id="remote-7")]'
     )
 
 
@@ -145,7 +147,7 @@ def test_a_long_output_is_head_and_tail_with_the_call_that_reads_the_rest(
 ) -> None:
     lines = [f"line {n}" for n in range(1, size // 10)]
     shown = said(result("\n".join(lines).encode() + b"\n")).split("\n")
-    assert len("\n".join(shown)) <= answers.LIMIT
+    assert len("\n".join(shown)) <= command_words.LIMIT
     if size == 29_000:
         assert shown == lines
         return
@@ -163,7 +165,7 @@ def test_an_output_that_was_not_fetched_whole_has_its_gap_reported() -> None:
     actual = result()
     stdout = Output(head=b"a\n" * 50_000, tail=b"z\n" * 50_000, size_bytes=10 << 20)
     shown = said(dataclasses.replace(actual, stdout=stdout))
-    assert len(shown) <= answers.LIMIT
+    assert len(shown) <= command_words.LIMIT
     assert shown.startswith("a\na\n")
     assert shown.endswith("z\nz")
     assert "10.0 MiB left out here; read on: remote_file_read(" in shown
@@ -171,7 +173,7 @@ def test_an_output_that_was_not_fetched_whole_has_its_gap_reported() -> None:
 
 def test_two_long_streams_share_the_room() -> None:
     shown = said(result(b"out\n" * 20_000, b"err\n" * 20_000, code=1))
-    assert len(shown) <= answers.LIMIT
+    assert len(shown) <= command_words.LIMIT
     assert shown.count("left out here") == 2
     assert abs(shown.count("out\n") - shown.count("err\n")) < 100
 
@@ -187,7 +189,7 @@ def test_a_short_stderr_leaves_the_room_to_stdout() -> None:
 def test_any_output_makes_an_answer_within_the_limit(out: bytes, err: bytes) -> None:
     shown = said(result(out * 3_000, err * 3_000, code=1))
     assert shown.startswith("exit code 1")
-    assert len(shown) <= answers.LIMIT
+    assert len(shown) <= command_words.LIMIT
     shown.encode("utf-8")
 
 
@@ -255,10 +257,10 @@ def test_the_shells_complaints_begin_with_the_line_not_with_our_own_path() -> No
 
 def test_what_is_left_running_is_ended_by_the_tool_where_there_is_one() -> None:
     left = result(b"ok\n", survivors=2)
-    shown = answers.command(left, "x", 2, Calls(tools=frozenset({"remote_stop"}))).text
+    shown = answers.command(left, "x", 2).text
     assert shown == (
         "ok\n[sandbox-ops: 2 processes of remote-7 still live; "
-        'end: remote_stop(bash_id="remote-7", confirm=true)]'
+        'end: remote_bash_stop(bash_id="remote-7")]'
     )
 
 
@@ -275,11 +277,12 @@ def test_an_error_names_the_next_step_as_a_call_of_the_agent() -> None:
     )
 
 
-def test_a_started_job_is_told_with_the_call_that_reads_it() -> None:
+def test_a_started_job_is_told_with_the_calls_that_wait_for_it_and_end_it() -> None:
     job = dataclasses.replace(JOB, state=JobState.RUNNING, exit_code=None)
-    assert answers.started(job, 3600).text == (
+    assert command_words.started(job, 3600, Calls()) == (
         "remote-7 started in the background.\n"
-        'Read it: remote_bash_output(bash_id="remote-7")\n'
+        'Wait for it: remote_bash_output(bash_id="remote-7", wait=600000)\n'
+        'End it: remote_bash_stop(bash_id="remote-7")\n'
         "Log: /home/me/jobs/remote-7/log\n"
         "It is ended after 1 h 00 min."
     )
@@ -319,7 +322,7 @@ def test_a_job_is_told_with_state_exit_code_and_time(
     changes: dict[str, Any], line: str
 ) -> None:
     job = dataclasses.replace(JOB, elapsed_s=12.0, **changes)
-    assert answers.state_line(job) == line
+    assert command_words.state_line(job) == line
 
 
 def test_a_next_call_is_written_as_a_model_would_and_names_the_sandbox() -> None:
@@ -327,9 +330,53 @@ def test_a_next_call_is_written_as_a_model_would_and_names_the_sandbox() -> None
         'remote_file_read(file_path="/a \\"b\\"\\n", offset=1)'
     )
     job = dataclasses.replace(JOB, survivors=1)
-    assert Calls("gpu2").read_job("remote-1") == (
+    assert step_words.read_job(Calls("gpu2"), "remote-1") == (
         'remote_bash_output(bash_id="remote-1", sandbox="gpu2")'
     )
-    assert "end: sandbox-ops stop remote-7 --sandbox gpu2" in Calls("gpu2").stop_words(
-        job
+    alone = Calls("gpu2", frozenset({"remote_bash"}))
+    assert "end: sandbox-ops stop remote-7 --sandbox gpu2" in step_words.stop_job(
+        alone, job
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "note"),
+    [
+        ("cd /workspace/bucket", True),
+        ("export A=1 && cd x", True),
+        ("source .venv/bin/activate", True),
+        ("cd /w && ls", False),
+        ("cd $(mktemp -d)", False),
+        ("exporter --all", False),
+        ("FOO=1 make", False),
+    ],
+)
+def test_a_bare_change_of_the_shells_state_is_told_to_be_forgotten(
+    line: str, note: bool
+) -> None:
+    assert ("begin it with the same" in said(result(), line)) is note
+
+
+def test_numbers_that_are_too_many_are_shown_in_few() -> None:
+    shown = said(result("".join(f"{n}\n" for n in range(20_000)).encode()))
+    assert len(shown) < 5_000
+    assert "left out here; read on: remote_file_read(" in shown
+    assert shown.endswith("\n19999")
+
+
+def test_a_running_job_is_told_with_its_command_who_began_it_and_what_ends_it() -> None:
+    job = dataclasses.replace(
+        JOB,
+        foreground=False,
+        state=JobState.RUNNING,
+        command="python train.py",
+        started_by="me@laptop",
+    )
+    page = Page(text="loss 1", words="all 6 B of output", next_offset=6)
+    shown = command_words.output(job, page, "xyz", words=Calls())
+    assert "command: python train.py (started by me@laptop)\n" in shown
+    assert 'end it: remote_bash_stop(bash_id="remote-7")\n' in shown
+    later = command_words.output(job, page, "xyz", words=Calls(), again=True)
+    assert "command:" not in later
+    assert "log:" not in later
+    assert 'end it: remote_bash_stop(bash_id="remote-7")\n' in later

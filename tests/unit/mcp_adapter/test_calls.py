@@ -21,7 +21,7 @@ DEFAULT = Calls(tools=frozenset(tool.tool_name for tool in catalog.TOOLS))
         (NextStep("reset"), "remote_reset(confirm=true)"),
         (
             NextStep("stop", {"job": "remote-12"}),
-            'remote_stop(bash_id="remote-12", confirm=true)',
+            'remote_bash_stop(bash_id="remote-12")',
         ),
         (
             NextStep("logs", {"job": "remote-3", "follow": True}),

@@ -13,6 +13,7 @@ def test_what_is_absent_is_the_default_and_null_is_absent() -> None:
         "description": "",
         "timeout": None,
         "run_in_background": False,
+        "cwd": "",
     }
 
 
@@ -42,7 +43,7 @@ def test_zero_and_absence_are_distinguished() -> None:
             {"cmd": "x"},
             (
                 "remote_bash has no argument `cmd`\nDid you mean `command`?\nIt takes"
-                " command, description, timeout, run_in_background."
+                " command, description, timeout, run_in_background, cwd."
             ),
         ),
         (
@@ -50,7 +51,7 @@ def test_zero_and_absence_are_distinguished() -> None:
             {"command": "x", "time_out": 1},
             (
                 "remote_bash has no argument `time_out`\nDid you mean `timeout`?\nIt takes"
-                " command, description, timeout, run_in_background."
+                " command, description, timeout, run_in_background, cwd."
             ),
         ),
         (
@@ -107,10 +108,10 @@ def test_a_wrong_argument_is_named_with_what_is_right(
     [
         ("Bash", "timeout_s", 60, "in milliseconds: timeout=60000."),
         ("Bash", "timeout_seconds", "soon", "`timeout`? It is in milliseconds."),
-        ("Bash", "cwd", "/x", "Begin the command with it: cd /ABSOLUTE/PATH && ..."),
+        ("Bash", "workdir", "/x", "Did you mean `cwd`?"),
         ("Bash", "env", {"A": "1"}, "export NAME=VALUE; ..."),
         ("Bash", "wait", True, "unless `run_in_background` is true."),
-        ("BashOutput", "wait", 5, "Ask again with since=CURSOR of the last answer."),
+        ("BashOutput", "follow", True, "Did you mean `wait`?"),
         ("BashOutput", "kill", True, "To end a job: sandbox-ops stop JOB"),
         ("BashOutput", "tail", 5, "Without `since` it gives the end of the output"),
         ("BashOutput", "job_id", "x", "Did you mean `bash_id`?"),
@@ -183,10 +184,18 @@ def test_a_list_of_something_else_is_refused(sent: object) -> None:
 )
 def test_settings_are_texts_by_name(sent: object) -> None:
     values = dict(workflow_catalog.RemoteTrain.read({"settings": sent}))["settings"]
-    assert values == {"steps": "5", "lr": "1e-3", "amp": "true"}
+    assert values == {"steps": ("5",), "lr": ("1e-3",), "amp": ("true",)}
 
 
-@pytest.mark.parametrize("sent", [["steps=5"], "steps=5", {"steps": [5]}, 5])
+def test_a_setting_may_have_several_values() -> None:
+    sent = {"lr": ["1e-3", 0.01], "seed": "[1, 2]"}
+    given = dict(workflow_catalog.RemoteTrain.read({"settings": sent}))["settings"]
+    assert given == {"lr": ("1e-3", "0.01"), "seed": ("1", "2")}
+
+
+@pytest.mark.parametrize(
+    "sent", [["steps=5"], "steps=5", {"steps": [[5]]}, {"steps": []}, 5]
+)
 def test_settings_of_another_form_are_refused(sent: object) -> None:
     with pytest.raises(UsageError, match="`settings` must be an object such as"):
         workflow_catalog.RemoteTrain.read({"settings": sent})

@@ -62,11 +62,11 @@ def test_a_jobs_line_says_what_its_log_says(found: Progress, words: str) -> None
 def test_long_lists_are_cut_and_say_so() -> None:
     files = tuple(
         FetchedFile(path=f"models/{n}", size_bytes=1000, sha256="", kept=n > 30)
-        for n in range(40)
+        for n in range(111)
     )
     reported = text(report_lines.fetch(FetchReport(files=files, into="/home/me/b")))
     assert reported.startswith(
-        "31 files, 30.3 KiB, came, checked, to /home/me/b; 9 files here already\n"
+        "31 files, 30.3 KiB, came, checked, to /home/me/b; 80 files here already\n"
     )
     assert reported.endswith("\n  ... and 11 more")
 

@@ -60,7 +60,7 @@ look_clock() {
   trailer clock
 }
 
-# look_foreign _: `PID USER AGE_S COMMAND` of what looks like training and is not ours
+# look_foreign _: `PID USER AGE_S COMMAND<tab>FOLDER` of what looks like training, not ours
 look_foreign() {
   # shellcheck disable=SC2009 # pgrep prints no user and no age
   ps -eo pid=,user=,etimes=,args= 2>/dev/null |
@@ -68,7 +68,8 @@ look_foreign() {
     head -n 40 | while read -r _pid _user _age _args; do
     grep -qzs '^SANDBOX_JOB=' "/proc/$_pid/environ" 2>/dev/null && continue
     case $_args in grep\ *) continue ;; esac
-    printf '%s %s %s %s\n' "$_pid" "$_user" "$_age" "$_args"
+    printf '%s %s %s %s\t%s\n' "$_pid" "$_user" "$_age" "$_args" \
+      "$(readlink "/proc/$_pid/cwd" 2>/dev/null)"
   done
   trailer foreign
 }

@@ -1,24 +1,30 @@
 """What a command said, cut to what fits into an answer. Pure."""
 
-from mcp_adapter.calls import Calls
 from sandbox_ops.models import CommandResult, Output
 from sandbox_ops.text import clean, formatting, marks
+from sandbox_ops.text.step_words import StepWords
+
+_SAMPLE = 4_000
+_NUMBERS = 4_000
+"""How much is shown of numbers that are too many: nobody reads them, all cost a lot."""
 
 
-def shown(result: CommandResult, calls: Calls, limit: int) -> str:
+def shown(result: CommandResult, words: StepWords, limit: int) -> str:
     """Return stdout, then stderr, which get half the room each where both are long.
 
     Args:
         result: Of the command.
-        calls: How the call is written that reads what is left out.
+        words: How it is said what reads the rest.
         limit: How many characters there may be.
     """
     folder = result.job.log_path.rpartition("/")[0]
     out, err = _Stream(result.stdout), _Stream(result.stderr, folder)
+    if len(out) + len(err) > limit and out.is_numbers:
+        limit = _NUMBERS
     half = limit // 2
     room = max(half, limit - len(err))
-    said = out.shown(room, result.job.log_path, calls)
-    complained = err.shown(max(half, limit - len(out)), result.job.stderr_path, calls)
+    said = out.shown(room, result.job.log_path, words)
+    complained = err.shown(max(half, limit - len(out)), result.job.stderr_path, words)
     border = marks.note("stderr") if said and complained else ""
     return marks.join(said, border, complained)
 
@@ -49,7 +55,13 @@ class _Stream:
     def __len__(self) -> int:
         return len(self._head) + len(self._tail)
 
-    def shown(self, room: int, path: str, calls: Calls) -> str:
+    @property
+    def is_numbers(self) -> bool:
+        """Whether most of it is digits."""
+        signs = "".join((self._head[:_SAMPLE] + self._tail[-_SAMPLE:]).split())
+        return sum(map(str.isdigit, signs)) > len(signs) * 0.6
+
+    def shown(self, room: int, path: str, words: StepWords) -> str:
         """Return it, or its two ends and between them how the rest is read."""
         if self._whole and len(self) <= room:
             return self._head
@@ -63,7 +75,7 @@ class _Stream:
             )
             lost = self._size_bytes - len(head.encode()) - len(tail.encode())
         # A line of the text is a line of the file: nothing above adds or removes one.
-        more = calls.read_file(path, offset=head.count("\n") + 1) if path else ""
+        more = words.read_file(path, offset=head.count("\n") + 1) if path else ""
         gap = f"{formatting.size(lost)} left out here" + (
             f"; read on: {more}" if more else ""
         )

@@ -1,33 +1,32 @@
-"""What of a remote file fits into an answer, and the calls that read on.
+"""What of a remote file fits into an answer, and how the rest is read.
 
 Pure. Each line has its number in front, as `cat -n` does it: what the file says cannot
 pose as ours.
 """
 
-from mcp_adapter.answers import LIMIT, ToolAnswer
-from mcp_adapter.calls import Calls
 from sandbox_ops.models import FileSlice
 from sandbox_ops.text import formatting, marks, remote_text
+from sandbox_ops.text.command_words import LIMIT
+from sandbox_ops.text.step_words import StepWords
 
 _LINE_LIMIT = 5_000
-_DEFAULT = Calls()
 
 
 def lines(
     piece: FileSlice,
     *,
     from_end: bool,
+    words: StepWords,
     limit: int | None = None,
-    calls: Calls = _DEFAULT,
-) -> ToolAnswer:
+) -> str:
     """Return the lines with their numbers, after what part of the file they are.
 
     Args:
         piece: What was read.
         from_end: Whether the last lines were asked for, so that they stay where not
             all fit.
-        limit: How many lines were asked for; the call that reads on asks so, too.
-        calls: How the next calls are written.
+        words: How the next steps are said.
+        limit: How many lines were asked for; the step that reads on asks so, too.
     """
     numbered = [
         f"{number:>6}\t{_line(line)}"
@@ -41,10 +40,10 @@ def lines(
     dropped = len(numbered) - len(kept)
     first = piece.first_line + (dropped if from_end else 0)
     at_end = piece.at_end and (from_end or not dropped)
-    after = "" if at_end else _after(piece, first + len(kept), limit, calls)
-    before = _before(piece, first, len(kept), calls) if from_end or first < 0 else ""
+    after = "" if at_end else _after(piece, first + len(kept), limit, words)
+    before = _before(piece, first, len(kept), words) if from_end or first < 0 else ""
     what = _what(piece, first, len(kept))
-    return ToolAnswer(marks.join(what, after, before, "\n".join(kept)))
+    return marks.join(what, after, before, "\n".join(kept))
 
 
 def _what(piece: FileSlice, first: int, count: int) -> str:
@@ -63,18 +62,18 @@ def _what(piece: FileSlice, first: int, count: int) -> str:
     return f"{path}: lines {first} to {last}{total}{counted} ({size})"
 
 
-def _after(piece: FileSlice, line: int, limit: int | None, calls: Calls) -> str:
+def _after(piece: FileSlice, line: int, limit: int | None, words: StepWords) -> str:
     if line in {0, piece.first_line}:  # there is none, or nothing was read
         return ""
     more = {"limit": limit} if limit else {}
-    return f"next: {calls.read_file(piece.path, offset=line, **more)}"
+    return f"next: {words.read_file(piece.path, offset=line, **more)}"
 
 
-def _before(piece: FileSlice, first: int, count: int, calls: Calls) -> str:
+def _before(piece: FileSlice, first: int, count: int, words: StepWords) -> str:
     limit = count if first < 0 else min(count, first - 1)
     if not limit:
         return ""
-    call = calls.read_file(piece.path, offset=first - limit, limit=limit)
+    call = words.read_file(piece.path, offset=first - limit, limit=limit)
     return f"before: {call}"
 
 
