@@ -79,11 +79,12 @@ def run(name: str, scenario: Scenario, client_name: str) -> Result:
             place.step_s = scenario.step_s
             client = CLIENTS[client_name](place)
             scenario.prepare(place, client)
-            client.open()
             began = time.monotonic()
             gave_up = ""
             with _faults(scenario, place):
                 try:
+                    client.open()
+                    began = time.monotonic()
                     STEPS[client_name][name](place, client)
                 except Exception as error:  # noqa: BLE001 - a script's end is a result
                     gave_up = repr(error)

@@ -68,6 +68,7 @@ class Goal:
 
 GOALS: Mapping[tuple[str, str], Goal] = {
     ("good-day", "tools"): Goal(calls=10, read=15_000),
+    ("good-day", "both toolsets"): Goal(calls=10, read=15_000),
     ("good-day", "command line"): Goal(calls=15),
     ("bad-day", "tools"): Goal(calls=8, failed=0),
 }

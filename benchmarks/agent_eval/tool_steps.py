@@ -115,9 +115,9 @@ def foreground(world: World, client: Client) -> None:
 
 
 def _other_job(listing: str, than: str = "") -> str:
-    """Return the job of a list that runs and is not ours."""
-    running = re.findall(r"^((?:cmd|remote)-\d+)\b.* running", listing, re.MULTILINE)
-    return next((job for job in running if job != than), "last")
+    """Return the first job of a list that is not ours: running ones come first."""
+    jobs = re.findall(r"^((?:cmd|remote)-\d+)\b", listing, re.MULTILINE)
+    return next((job for job in jobs if job != than), "last")
 
 
 def background(world: World, client: Client) -> None:

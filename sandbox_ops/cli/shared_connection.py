@@ -1,7 +1,7 @@
 """Whether a command uses the connection that an agent process keeps, and which it is.
 
-The command line does by itself; `--no-agent`, or SANDBOX_OPS_AGENT_IDLE_S=0, says no. In
-CI none is started: nothing is to stay behind there.
+None is used unless SANDBOX_OPS_AGENT_IDLE_S says for how long it is kept, for a process that
+stays behind is the user's to ask for; `--no-agent` says no for one command.
 """
 
 import dataclasses
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from sandbox_ops.models import SandboxConfig
 
 VARIABLE = "SANDBOX_OPS_AGENT_IDLE_S"
-_IDLE_S = 600.0
 _MODULE = "sandbox_ops.ssh.connection_agent"
 _PACKAGE = Path(__file__).parents[1]
 _OF_VERSION = ("__init__.py", "links/shared.py", "ssh/connection_agent.py")
@@ -56,7 +55,7 @@ def _version() -> list[object]:
 def _idle_s(environ: Mapping[str, str]) -> float:
     text = environ.get(VARIABLE, "").strip()
     if not text:
-        return 0 if environ.get("CI") else _IDLE_S
+        return 0
     try:
         idle_s = float(text)
     except ValueError:

@@ -22,6 +22,7 @@ from sandbox_ops.errors import (
     RefusedError,
 )
 from sandbox_ops.links import Link, LinkEnd, LinkError, SessionLimitError
+from sandbox_ops.machine import resuming
 from sandbox_ops.models import RemoteFile
 from sandbox_ops.remote import machine_errors, scripts
 from sandbox_ops.sandbox import Sandbox
@@ -47,7 +48,8 @@ def download(
     """Bring one file home; `local` appears whole or not at all.
 
     Both ends take the checksum while the bytes are on their way. A hidden `.part` file
-    beside it keeps what has come; the next call goes on from there.
+    beside it keeps what has come: a link that is lost is opened again and it goes on from
+    there, and so does the next call.
 
     Args:
         sandbox: Where the file is.
@@ -60,7 +62,7 @@ def download(
         The SHA-256 of both.
 
     Raises:
-        ConnectionLostError: The link died; call again to go on.
+        ConnectionLostError: The link died and did not come back; call again to go on.
         CancelledError: It was cancelled; call again to go on.
         ProtocolError: It changed on the machine while it was sent.
         RefusedError: The disk here is full, or another fetch brings the same file.
@@ -85,7 +87,10 @@ def _download(
         for _ in range(
             2
         ):  # a stale part ends in a wrong sum: once more, from the start
-            ours, theirs = _receive(sandbox, remote, part, size_bytes, on_progress)
+            ours, theirs = resuming.through_losses(
+                lambda: _receive(sandbox, remote, part, size_bytes, on_progress),
+                lambda: received_bytes(local),
+            )
             if not theirs:
                 raise ProtocolError(f"the machine cannot take the checksum of {remote}")
             if ours == theirs:

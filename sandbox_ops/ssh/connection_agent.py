@@ -94,6 +94,7 @@ class ConnectionAgent:
         self._idle_s = idle_s
         self._lock = threading.Lock()
         self._present = 0
+        self._ending = threading.Event()
         self._links: dict[int, int] = {}
         self._kept: Kept | None = None
         self._warnings = _Warnings()
@@ -106,12 +107,15 @@ class ConnectionAgent:
             try:
                 sock, _ = self._listener.accept()
             except TimeoutError:
+                if self._ending.is_set():
+                    break
                 if self._present:
                     last_used = time.monotonic()
                 elif time.monotonic() - last_used >= self._idle_s:
                     break
                 continue
-            except OSError:  # shut by `stop`
+            if self._ending.is_set():
+                sock.close()
                 break
             last_used = time.monotonic()
             with self._lock:
@@ -121,6 +125,11 @@ class ConnectionAgent:
         self._remove_socket()
         if self._kept is not None:
             self._kept.connection.close()
+
+    def _wake(self) -> None:
+        """End the wait for the next who comes: not every system ends it by a shutdown."""
+        with socket.socket(socket.AF_UNIX) as sock, contextlib.suppress(OSError):
+            sock.connect(str(self._path))
 
     def _remove_socket(self) -> None:
         """Take our socket away; not that of another who took our place."""
@@ -149,8 +158,8 @@ class ConnectionAgent:
             facts = {"pid": os.getpid(), "host": self._config.host}
             send_message(sock, {**facts, "clients": self._present - 1})
             if message["op"] == "stop":
-                self._remove_socket()
-                self._listener.shutdown(socket.SHUT_RDWR)
+                self._ending.set()
+                self._wake()
 
     def _connect(self, within_s: float | None) -> dict[str, object]:
         with self._warnings.collected() as warnings:

@@ -471,7 +471,32 @@ def test_a_link_in_the_place_of_the_part_is_not_followed(
     assert not (tmp_path / "home").is_symlink()
 
 
-def test_a_download_goes_on_where_a_lost_link_ended_it(
+def test_a_download_goes_on_by_itself_where_a_lost_link_ended_it(
+    make_sshd: Callable[..., SshServer], tmp_path: Path
+) -> None:
+    server = make_sshd()
+    data = os.urandom(30_000_000)
+    (tmp_path / "remote").write_bytes(data)
+    local = tmp_path / "home"
+    cut_at: list[int] = []
+    after: list[int] = []
+
+    def cut(done: int, _: int) -> None:
+        if cut_at:
+            after.append(done)
+        elif done > 5_000_000:
+            cut_at.append(done)
+            for pid in server.session_pids():
+                os.kill(pid, signal.SIGKILL)
+
+    with Sandbox(server.config()) as sandbox:
+        remote = str(tmp_path / "remote")
+        transfer.download(sandbox, remote, local, size_bytes=len(data), on_progress=cut)
+    assert min(after) > 5_000_000, "it began again"
+    assert local.read_bytes() == data
+
+
+def test_a_download_from_a_machine_that_is_gone_ends_and_can_go_on_later(
     make_sshd: Callable[..., SshServer], tmp_path: Path
 ) -> None:
     server = make_sshd()
@@ -479,20 +504,24 @@ def test_a_download_goes_on_where_a_lost_link_ended_it(
     (tmp_path / "remote").write_bytes(data)
     local = tmp_path / "home"
     resumed: list[int] = []
+    off: list[int] = []
 
-    def cut(done: int, _: int) -> None:
-        if done > 5_000_000:
-            for pid in server.session_pids():
-                os.kill(pid, signal.SIGKILL)
+    def switch_off(done: int, _: int) -> None:
+        if done > 5_000_000 and not off:
+            off.append(done)
+            server.stop()
 
     with Sandbox(server.config()) as sandbox:
         remote, size = str(tmp_path / "remote"), len(data)
         with pytest.raises(ConnectionLostError) as caught:
-            transfer.download(sandbox, remote, local, size_bytes=size, on_progress=cut)
+            transfer.download(
+                sandbox, remote, local, size_bytes=size, on_progress=switch_off
+            )
         assert "it goes on where it stopped" in caught.value.hint
         assert not local.exists()
         have = transfer.received_bytes(local)
         assert 5_000_000 < have < size
+        server.start()
         transfer.download(
             sandbox,
             remote,

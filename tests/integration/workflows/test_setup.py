@@ -83,7 +83,7 @@ def test_a_failing_command_ends_the_setup_and_says_why(
 def test_a_failing_verification_is_tried_again_the_next_time(
     sandbox: Sandbox, git_project: GitProject
 ) -> None:
-    project = git_project.project(verify=("test -e /nowhere",))
+    project = git_project.project(verify=("test -e no-such-file",))
     for _ in range(2):
         assert results(setup(sandbox, project))["verify"] == "failed"
 

@@ -126,6 +126,14 @@ def test_many_requests_of_one_command_wait_for_no_silent_link(desk: Desk) -> Non
     assert stopped.returncode == 0, stopped.stderr
 
 
+def test_an_agent_that_is_stopped_is_gone(desk: Desk) -> None:
+    desk.well(*_WHICH)
+    (pid,) = desk.agents()
+    desk.well("agent", "--stop")
+    wait_until(lambda: not processes.alive(pid), 10)
+    assert list(desk.folder.iterdir()) == []
+
+
 def test_an_agent_that_nobody_uses_ends(desk: Desk) -> None:
     desk.well(*_WHICH, SANDBOX_OPS_AGENT_IDLE_S="1")
     setting = f"XDG_RUNTIME_DIR={desk.runtime}"
@@ -143,7 +151,7 @@ def test_a_command_that_lasts_keeps_its_agent(desk: Desk) -> None:
 def test_none_is_started_where_none_is_wanted(desk: Desk) -> None:
     desk.well("--no-agent", "run", "--", "true")
     desk.well("run", "--", "true", SANDBOX_OPS_AGENT_IDLE_S="0")
-    desk.well("run", "--", "true", SANDBOX_OPS_AGENT_IDLE_S="", CI="true")
+    desk.well("run", "--", "true", SANDBOX_OPS_AGENT_IDLE_S="")
     assert not desk.folder.exists()
     wrong = desk("run", "--", "true", SANDBOX_OPS_AGENT_IDLE_S="long")
     assert wrong.returncode == 78
