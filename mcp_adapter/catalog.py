@@ -88,11 +88,6 @@ class RemoteBashOutput(ToolArguments):
     )
 
     @property
-    def wait_for(self) -> bool:
-        """Whether it waits for jobs."""
-        return self.wait is not None and bool(self.names)
-
-    @property
     def names(self) -> tuple[str, ...]:
         """What names the jobs."""
         return tuple(name.strip() for name in self.bash_id.split(",") if name.strip())

@@ -46,17 +46,16 @@ def job_output(
         sandbox, names[0], pattern=asked.filter, since=since, lines=limit
     )
     told = (report.warning_key,) if report and report.warning_key else ()
-    return ToolAnswer(
-        command_words.output(
-            reading.job,
-            reading.page,
-            reading.cursor.after(told).encode(),
-            words=calls,
-            event=command_words.event(report) if report else "",
-            again=since is not None,
-            stderr=reading.stderr,
-        )
+    text = command_words.output(
+        reading.job,
+        reading.page,
+        reading.cursor.after(told).encode(),
+        words=calls,
+        event=command_words.event(report) if report else "",
+        again=since is not None,
+        stderr=reading.stderr,
     )
+    return ToolAnswer(text)
 
 
 def begin_wait(sandbox: "Sandbox", asked: catalog.RemoteBashOutput) -> "Wait":
@@ -78,7 +77,7 @@ def _jobs(
 ) -> ToolAnswer:
     from sandbox_ops.machine import job_list
 
-    if asked.since or asked.wait:
+    if asked.since or asked.wait is not None:
         raise UsageError(
             "`since` and `wait` need `bash_id`",
             NextStep("jobs", purpose="See which jobs there are"),
@@ -86,7 +85,7 @@ def _jobs(
     limit = asked.limit or _JOBS
     found = job_list.recent(sandbox, limit, include_commands=True)
     lines = report_lines.jobs(job_list.running_first(found), time.time())
-    shown = [marks.remote(line) for line in lines if isinstance(line, str)]
+    shown = (marks.remote(str(line)) for line in lines)
     more = f"next: {calls.of(NextStep('jobs', {'limit': limit * 5}))}"
     return ToolAnswer(marks.join(*shown, more if len(found) >= limit else ""))
 

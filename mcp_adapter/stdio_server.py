@@ -61,12 +61,12 @@ async def _serve(sandboxes: Sandboxes, toolsets: Sequence[Toolset]) -> None:
     from mcp_adapter.tools import Tools
 
     tools = Tools(sandboxes, toolsets)
-    server = build(tools)
     gc.freeze()
     gc.enable()
     send, receive = anyio.create_memory_object_stream["SessionMessage | Exception"]()
     nothing = anyio.wrap_file(io.StringIO())  # the SDK drops what it cannot read
     async with stdio_server(stdin=nothing) as (_, write):
+        server = build(tools)  # here stdout is the protocol's alone: this reads files
         relay = asyncio.ensure_future(_relay(_take_stdin(), send, write.send, tools))
         try:
             await server.run(receive, write, server.create_initialization_options())

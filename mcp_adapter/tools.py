@@ -112,8 +112,8 @@ class Tools:
             except SandboxError as problem:
                 log.info("%s: %s", name, problem)
                 calls = self._calls(str((sent or {}).get("sandbox") or ""))
-                no_agent = not self._sandboxes.has_ssh_agent
-                answer = answers.error(problem, calls, no_agent=no_agent)
+                has_agent = self._sandboxes.has_ssh_agent
+                answer = answers.error(problem, calls, no_agent=not has_agent)
             except Exception as problem:
                 log.exception("%s failed", name)
                 answer = answers.bug(problem)
@@ -132,8 +132,9 @@ class Tools:
         sandbox = await heartbeat.until(opening)
         if isinstance(arguments, catalog.RemoteBash):
             return await self._bash(sandbox, arguments, heartbeat)
-        if isinstance(arguments, catalog.RemoteBashOutput) and arguments.wait_for:
-            return await self._wait(sandbox, arguments, heartbeat)
+        asked = arguments if isinstance(arguments, catalog.RemoteBashOutput) else None
+        if asked and asked.wait and asked.names:
+            return await self._wait(sandbox, asked, heartbeat)
         if tool.tool_name in readers.READERS:
             read, calls = readers.READERS[tool.tool_name], self._calls(which)
             reading = self._short.begin(

@@ -89,9 +89,8 @@ def _train(context: WorkflowContext, arguments: workflow.RemoteTrain) -> ToolAns
         gpus=arguments.gpus,
         force=arguments.force or (),
     )
-    jobs = [each.job.id for each in report.started]
+    jobs, failed = [each.job.id for each in report.started], bool(report.error)
     lines = [*report_lines.train_each(report), *lines]
-    failed = bool(report.error)
     if len(jobs) == 1:
         context.report_progress(f"{jobs[0]}: first lines")
         job, output = first_lines(context.sandbox, jobs[0])
@@ -126,8 +125,8 @@ def _fetch(context: WorkflowContext, arguments: catalog.RemoteFetch) -> ToolAnsw
     from sandbox_ops.workflows.fetch_into import allowed_folder
 
     def progress(path: str, done_bytes: int, size_bytes: int) -> None:
-        of = f"{formatting.size(done_bytes)} of {formatting.size(size_bytes)}"
-        context.report_progress(f"{path}: {of}")
+        done, size = formatting.size(done_bytes), formatting.size(size_bytes)
+        context.report_progress(f"{path}: {done} of {size}")
 
     report = fetch(
         context.sandbox,
