@@ -138,7 +138,11 @@ def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
     "env",
     [
         {"PYTHONIOENCODING": "ascii"},
-        {"GIT_ALLOW_PROTOCOL": "https", "GIT_DIR": "/dev/null/nowhere", "SSH_HOST": "elsewhere"},
+        {
+            "GIT_ALLOW_PROTOCOL": "https",
+            "GIT_DIR": "/dev/null/nowhere",
+            "SSH_HOST": "elsewhere",
+        },
     ],
 )
 def test_the_demo_works_whatever_the_terminal_and_the_environment(
