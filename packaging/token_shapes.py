@@ -30,6 +30,7 @@ packaging/token_shapes.py, which wrote this file. The licence:
 """
 
 # ruff: noqa: RUF001, E501
+# fmt: off
 SHAPES: tuple[tuple[str, tuple[str, ...], str, float], ...] = (
 '''
 
