@@ -14,5 +14,4 @@ What goes where::
     answers                      what goes back, and its exit (pure)
     calls                        next steps as calls of the tools
 
-Nothing here knows SSH, and nothing in `sandbox_ops` knows MCP.
 """

@@ -22,7 +22,7 @@ OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
 SOFTWARE.
 """
 
-# ruff: noqa: RUF001, E501, Q000
+# ruff: noqa: Q000
 # fmt: off
 SHAPES: tuple[tuple[str, tuple[str, ...], str, float], ...] = (
     ('1password-secret-key', ('a3\\-',), '\\bA3-[A-Z0-9]{6}-(?:(?:[A-Z0-9]{11})|(?:[A-Z0-9]{6}-[A-Z0-9]{5}))-[A-Z0-9]{5}-[A-Z0-9]{5}-[A-Z0-9]{5}\\b', 3.8),
