@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from bench import OURS, Bench, opened, run_true
 from measure import Beside, Row, compared, interleaved, once, seconds
 
-from sandbox_ops import Sandbox, acts
+from sandbox_ops import Sandbox
+from sandbox_ops.guard import acts
 from sandbox_ops.text import clean, paging, remote_text
 from sandbox_ops.text.redaction import Redactor
 

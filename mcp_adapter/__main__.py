@@ -15,8 +15,8 @@ from typing import NoReturn
 
 from mcp_adapter import http_server, stdio_server
 from mcp_adapter.catalog import TOOLSETS, Toolset
-from sandbox_ops import acts
 from sandbox_ops.errors import SandboxError
+from sandbox_ops.guard import acts
 from sandbox_ops.loopback import bearer_token, serving
 from sandbox_ops.machine import safe_log
 from sandbox_ops.machine.sandboxes import Sandboxes

@@ -33,8 +33,8 @@ from mcp.types import (
 from mcp_adapter import prompts
 from mcp_adapter.tool_arguments import ToolArguments
 from mcp_adapter.tools import Tools
-from sandbox_ops import acts
 from sandbox_ops.errors import UsageError
+from sandbox_ops.guard import acts
 from sandbox_ops.machine.async_calls import HeartbeatCallback
 from sandbox_ops.text import marks, remote_text
 

@@ -15,11 +15,11 @@ from mcp_adapter.answers import ToolAnswer
 from mcp_adapter.calls import Calls
 from mcp_adapter.catalog import Toolset
 from mcp_adapter.tool_arguments import ToolArguments
-from sandbox_ops import policy
 from sandbox_ops.errors import SandboxError, UsageError
 from sandbox_ops.machine.async_calls import Heartbeat, HeartbeatCallback, Threads
 from sandbox_ops.machine.async_commands import AsyncCommands, UnderWay
 from sandbox_ops.machine.sandboxes import Sandboxes, Surroundings
+from sandbox_ops.models import policy
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.text import command_words
 

@@ -12,12 +12,12 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, Unpack, cast
 
-from sandbox_ops import acts
 from sandbox_ops.engines import Engine, foreground
 from sandbox_ops.engines.foreground import Call
 from sandbox_ops.engines.options import command_request, job_request, keep_bytes
 from sandbox_ops.engines.stack import Stack
 from sandbox_ops.errors import CancelledError, ConfigError
+from sandbox_ops.guard import acts
 from sandbox_ops.links import Links
 from sandbox_ops.models import CommandResult, Job, JobState, Project, SandboxConfig
 from sandbox_ops.models.cancellation import CancelToken

@@ -27,9 +27,9 @@ def audit(
     json: bool = False,  # noqa: ARG001 - as every verb has it
 ) -> Answer:
     """Show what was done on machines from here, by whom, and what came of it."""
-    from sandbox_ops import acts
-    from sandbox_ops import audit as audit_log
     from sandbox_ops.cli import audit_views
+    from sandbox_ops.guard import acts
+    from sandbox_ops.guard import audit as audit_log
 
     path = acts.log().path
     if verify:

@@ -4,9 +4,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox_ops.audit import Entry, Verification
 from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import draw, table, tell
+from sandbox_ops.guard.audit import Entry, Verification
 from sandbox_ops.text import formatting
 
 _AUDIT_COLUMNS = (

@@ -141,7 +141,7 @@ def verb(
 def _answering(body: Body, effect: Effect) -> Callable[..., Answer]:
     @functools.wraps(body)
     def answering(context: Any, /, *args: Any, **options: Any) -> Answer:  # noqa: ANN401 - as Invoke calls it
-        from sandbox_ops import acts
+        from sandbox_ops.guard import acts
 
         acts.identify("cli")
         as_json = bool(options.get("json"))

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox_ops import policy
 from sandbox_ops.config.sources import SettingValue, near_match, shown
 from sandbox_ops.errors import ConfigError
-from sandbox_ops.models import Project, SandboxConfig
+from sandbox_ops.models import Project, SandboxConfig, policy
 
 _ADDRESS = ("host", "user", "port")
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from sandbox_ops import acts
 from sandbox_ops.config import (
     KEYS,
     Config,
@@ -27,8 +26,9 @@ from sandbox_ops.config import (
     secret_values,
 )
 from sandbox_ops.errors import ConfigError, NextStep, RefusedError
+from sandbox_ops.guard import acts
+from sandbox_ops.guard.user_folders import home_of, state_folder
 from sandbox_ops.models import Project, SandboxConfig
-from sandbox_ops.user_folders import home_of, state_folder
 
 _FILE = "sandbox.toml"
 _FILE_VARIABLE = "SANDBOX_OPS_CONFIG"

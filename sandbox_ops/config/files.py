@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from sandbox_ops.errors import ConfigError
-from sandbox_ops.user_folders import configuration_folder
+from sandbox_ops.guard.user_folders import configuration_folder
 
 MAX_BYTES = 1 << 20
 USER_FILE = "config.toml"

@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sandbox_ops import policy
 from sandbox_ops.config import value_checks
+from sandbox_ops.models import policy
 from sandbox_ops.text import address
 
 _NUMBER = re.compile(r"\s*[0-9]{1,9}\s*")

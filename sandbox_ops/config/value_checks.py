@@ -9,8 +9,8 @@ of the project.
 import re
 from collections.abc import Callable
 
-from sandbox_ops import policy
 from sandbox_ops.errors import UsageError
+from sandbox_ops.models import policy
 from sandbox_ops.text import address
 
 

@@ -6,8 +6,8 @@ import types
 import typing
 from dataclasses import dataclass
 
-from sandbox_ops import policy
 from sandbox_ops.errors import ConfigError
+from sandbox_ops.models import policy
 
 
 class _Checked:

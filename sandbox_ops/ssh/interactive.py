@@ -8,8 +8,8 @@ import shlex
 import shutil
 import subprocess
 
-from sandbox_ops import acts
 from sandbox_ops.errors import NextStep, NotFoundError
+from sandbox_ops.guard import acts
 from sandbox_ops.models import SandboxConfig
 from sandbox_ops.ssh import openssh_config
 

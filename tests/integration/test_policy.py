@@ -9,12 +9,13 @@ from gitproject import GitProject
 from guards import guard
 from sshd import SshServer
 
-from sandbox_ops import Sandbox, audit
-from sandbox_ops.acts import log
+from sandbox_ops import Sandbox
 from sandbox_ops.errors import DeniedError
+from sandbox_ops.guard import audit
+from sandbox_ops.guard.acts import log
 from sandbox_ops.machine import files, jobs, transfer, trust
 from sandbox_ops.models import Project
-from sandbox_ops.policy import ACTIONS, DENY_READ, MODES, Changes, allows
+from sandbox_ops.models.policy import ACTIONS, DENY_READ, MODES, Changes, allows
 from sandbox_ops.ssh import interactive
 from sandbox_ops.workflows.doctor import doctor
 from sandbox_ops.workflows.fetch import fetch

@@ -14,10 +14,10 @@ from sshd import SshServer
 
 from mcp_adapter.protocol import build
 from mcp_adapter.tools import Tools
-from sandbox_ops import acts, audit
 from sandbox_ops.cli import allow_rules
+from sandbox_ops.guard import acts, audit
 from sandbox_ops.machine.sandboxes import Sandboxes
-from sandbox_ops.policy import ACTIONS, Changes
+from sandbox_ops.models.policy import ACTIONS, Changes
 
 READING = {"remote_bash_output", "remote_file_read"}
 OFFERED = {

@@ -17,8 +17,9 @@ from sshd import SshServer, own_config
 from terminals import Terminal
 from waiting import wait_until
 
-from sandbox_ops import Sandbox, acts
+from sandbox_ops import Sandbox
 from sandbox_ops.config import discover
+from sandbox_ops.guard import acts
 from sandbox_ops.machine import jobs
 from sandbox_ops.machine.sandboxes import Sandboxes
 

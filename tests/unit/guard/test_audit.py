@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from mounts import Mounts, private_mounts
 
-from sandbox_ops import audit
-from sandbox_ops.audit import AuditLog, Who
 from sandbox_ops.errors import NotFoundError, RefusedError
+from sandbox_ops.guard import audit
+from sandbox_ops.guard.audit import AuditLog, Who
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_where_nothing_can_be_noted_nothing_is_destroyed(
 def test_a_process_that_is_killed_leaves_an_open_intent(log: AuditLog) -> None:
     code = (
         "import os, signal, sys, pathlib\n"
-        "from sandbox_ops.audit import AuditLog\n"
+        "from sandbox_ops.guard.audit import AuditLog\n"
         "with AuditLog(pathlib.Path(sys.argv[1])).noted('stop', 'remote-1', must=True):\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )

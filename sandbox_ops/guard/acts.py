@@ -11,12 +11,12 @@ import os
 import secrets
 from collections.abc import Iterator
 
-from sandbox_ops import audit, policy
-from sandbox_ops.audit import AuditLog, Who
 from sandbox_ops.errors import RefusedError
-from sandbox_ops.models import SandboxConfig
+from sandbox_ops.guard import audit
+from sandbox_ops.guard.audit import AuditLog, Who
+from sandbox_ops.guard.user_folders import state_folder
+from sandbox_ops.models import SandboxConfig, policy
 from sandbox_ops.text import remote_text
-from sandbox_ops.user_folders import state_folder
 
 _SESSION = secrets.token_hex(4)
 _process = Who(session=_SESSION)
