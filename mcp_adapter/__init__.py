@@ -1,6 +1,6 @@
 """The MCP face: five remote tools for AI agents, over the same library as the others.
 
-What goes where::
+Nothing here knows SSH, and nothing in `sandbox_ops` knows MCP. What goes where::
 
     __main__                     the command line
     stdio_server  http_server    a process: stdin and stdout, or HTTP on loopback
@@ -13,6 +13,4 @@ What goes where::
     prompts                      the instructions; the guide's patterns, for people to start
     answers                      what goes back, and its exit (pure)
     calls                        next steps as calls of the tools
-
-Nothing here knows SSH, and nothing in `sandbox_ops` knows MCP.
 """

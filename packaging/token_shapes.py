@@ -29,7 +29,8 @@ packaging/token_shapes.py, which wrote this file. The licence:
 {licence}
 """
 
-# ruff: noqa: RUF001, E501
+# ruff: noqa: Q000
+# fmt: off
 SHAPES: tuple[tuple[str, tuple[str, ...], str, float], ...] = (
 '''
 

@@ -2,8 +2,8 @@
 
 `run` is a start that is followed; `start` is a start alone. Both are on record before
 the process exists, and the deadline belongs to the job. What the machine's mode does not
-allow is refused here, and what can change something is noted (`acts`). (Over 250 lines: half of it says what each
-method promises; the work is done below.)
+allow is refused here, and what can change something is noted (`acts`). (Over 250 lines:
+half of it says what each method promises; the work is done below.)
 """
 
 import contextlib

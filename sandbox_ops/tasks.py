@@ -180,7 +180,7 @@ def fetch(
     context: Context,
     *,
     job: str = "",
-    path: Sequence[str] = (),
+    path: Sequence[str] | None = None,
     into: str = "",
     dry_run: bool = False,
     overwrite: bool = False,
@@ -191,7 +191,7 @@ def fetch(
     from sandbox_ops.cli import terminal, views
     from sandbox_ops.workflows.fetch import fetch as work
 
-    paths = [*path, job] if "/" in job else path
+    paths = [*(path or ()), *([job] if "/" in job else ())]
 
     with (
         opened(context, sandbox) as machine,

@@ -5,7 +5,8 @@ passes bytes, and needs neither Fabric nor paramiko. Where the process cannot be
 the connection is made directly, and that is said.
 
 After the first two messages bytes go in frames: a letter, a length, the bytes. `i` is
-input, `c` its end; `o` is output, `e` how it ended.
+input, `c` its end; `o` is output, `e` how it ended. (Over 250 lines: both ends of these
+frames, and the errors that travel in them, are read together.)
 """
 
 import contextlib

@@ -1,4 +1,7 @@
-"""Jobs: what runs and ran on a sandbox. Send, refuse, parse, return."""
+"""Jobs: what runs and ran on a sandbox. Send, refuse, parse, return.
+
+(A little over 250 lines: every question about one job is here, and nowhere else.)
+"""
 
 import dataclasses
 

@@ -1,4 +1,7 @@
-"""A wait under way: what it follows, and what ends it. No thread is held meanwhile."""
+"""A wait under way: what it follows, and what ends it. No thread is held meanwhile.
+
+(A little over 250 lines: one class of callbacks, which share one lock.)
+"""
 
 import random
 import threading

@@ -5,9 +5,10 @@ do next is never its to say: a model or a person would do it. Hints are made her
 fixed table, by the code.
 """
 
+import re
 import shlex
 
-from sandbox_ops.errors import BY_KIND, ProtocolError, SandboxError
+from sandbox_ops.errors import BY_KIND, NextStep, ProtocolError, SandboxError
 
 SAYS = "the machine says: "
 _LONGEST = 4000
@@ -16,6 +17,9 @@ _KINDS = frozenset(
 )
 """What a machine can know to be wrong; of our configuration or its key it knows nothing."""
 
+_HELD = re.compile(
+    r"\b(name|gpu)-[A-Za-z0-9._-]{1,64} is held by (remote-[1-9]\d{0,8})\b"
+)
 _OR_ANOTHER = "Or set workspace in sandbox.toml to a folder of yours."
 _HINTS = {
     "policy": "The user says what may be read: read_roots and deny_read of that sandbox, "
@@ -47,6 +51,19 @@ def machine_error(kind: str, words: str, code: str = "") -> SandboxError:
     words = words[:_LONGEST]
     if kind not in _KINDS:
         return ProtocolError(f"the machine sent an unknown error, {kind[:40]!r}")
-    error = BY_KIND[kind](f"{SAYS}{words}", hint(code))
+    steps = _held_steps(words) if code == "held" else ()
+    error = BY_KIND[kind](f"{SAYS}{words}", hint(code), *steps)
     error.reason = code
     return error
+
+
+def _held_steps(words: str) -> tuple[str | NextStep, ...]:
+    """Return the ways out where another job has the name or the GPU."""
+    held = _HELD.search(words)
+    if held is None:
+        return ()
+    other = (
+        NextStep("logs", {"job": held[2]}, "Look at it"),
+        NextStep("stop", {"job": held[2]}, "Or end it"),
+    )
+    return (*other, "Or start under another name.") if held[1] == "name" else other

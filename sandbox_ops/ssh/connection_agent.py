@@ -3,7 +3,8 @@
 Started by the first of them (`links.agent_files`), ends when nobody used it for a while.
 Everything that decides who is spoken to stays as it is: ssh_config, known_hosts, keys and
 SSH_ASKPASS are those of whoever started it, in the same environment. Each command has
-ssh_config asked again; where that or a file of it changed, a new connection is made.
+ssh_config asked again; where that or a file of it changed, a new connection is made. (Over
+250 lines: one process, from its start to its end.)
 """
 
 import contextlib

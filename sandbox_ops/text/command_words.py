@@ -115,7 +115,9 @@ def _job_notes(job: Job, words: StepWords) -> tuple[str, ...]:
     if alive := stop_job(words, job):
         notes.append(alive)
     if job.log_incomplete:
-        notes.append("the machine dropped part of the output, it was too much")
+        notes.append(
+            "part of the output is not in the log: too much of it, or no room on the disk"
+        )
     return tuple(notes)
 
 
@@ -186,4 +188,6 @@ def state_line(job: Job) -> str:
     elif job.signal and job.exit_code is not None:
         words = f"{words} (exit code {job.exit_code})"
     tee = " (of tee)" if job.exit_code is not None and ends_in_tee(job.command) else ""
-    return f"{job.id}: {words}{tee}, {formatting.duration(job.elapsed_s)}"
+    known = job.elapsed_s is not None
+    elapsed = f", {formatting.duration(job.elapsed_s)}" if known else ""
+    return f"{job.id}: {words}{tee}{elapsed}"

@@ -25,6 +25,7 @@ def fill(template: str, settings: Mapping[str, str]) -> str:
         UsageError: A hole has no setting, or a setting no hole; names them.
     """
     wanted = holes(template)
+    _refuse_unknown(wanted, settings, template)
     missing = [name for name in wanted if name not in settings]
     if missing:
         values = dict.fromkeys(missing, "VALUE")
@@ -33,7 +34,6 @@ def fill(template: str, settings: Mapping[str, str]) -> str:
             NextStep("train", {"set": values}, "Give it"),
             "Braces of the shell's own are written {{ and }} in sandbox.toml.",
         )
-    _refuse_unknown(wanted, settings, template)
     braces = {"{{": "{", "}}": "}"}
     return _PIECE.sub(
         lambda match: braces.get(match[0]) or shlex.quote(settings[match[1]]), template

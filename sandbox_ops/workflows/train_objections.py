@@ -80,11 +80,14 @@ def code_objections(
     objections = []
     if reasons:
         fix = NextStep("reset") if edits else NextStep("sync", {"push": True})
+        here_first = not edits and local_tree and local_tree.edits
         objections.append(
             Objection(
                 force="stale-code",
                 message="\n".join(reasons),
-                hint=replace(fix, purpose="Try"),
+                hint=replace(
+                    fix, purpose="Commit them here, then" if here_first else "Try"
+                ),
             )
         )
     if tree.unpushed:

@@ -152,6 +152,29 @@ def test_fetch_takes_a_path_of_the_machine_in_the_place_of_a_job(
     )
 
 
+def test_fetch_takes_the_option_path_as_often_as_it_is_given(
+    clone: Path, tmp_path: Path
+) -> None:
+    assert cli("train", "--set", "code=0", "--watch", cwd=clone).returncode == 0
+    words = ("--path", "models/model.pt", "--path", "train.py", "--into", str(tmp_path))
+    found = answer("fetch", *words, cwd=clone)
+    assert {Path(file["path"]).name for file in found["files"]} == {
+        "model.pt",
+        "train.py",
+    }
+
+
+def test_a_name_that_is_taken_is_refused_with_the_ways_out(clone: Path) -> None:
+    held = ("train", "--name", "held", "--command", "sleep 60")
+    first = answer(*held, cwd=clone)["job"]
+    refused = cli("train", "--name", "held", "--", "true", cwd=clone)
+    assert refused.returncode == 75
+    assert f"held by {first['id']}" in refused.stderr
+    assert f"sandbox-ops stop {first['id']}" in refused.stderr
+    assert "Or start under another name." in refused.stderr
+    assert cli("stop", "held", cwd=clone).returncode == 0
+
+
 def test_monitor_shows_the_machine(clone: Path) -> None:
     result = answer("monitor", cwd=clone)
     assert set(result) >= {

@@ -58,6 +58,12 @@ def test_variables_and_doubled_braces_are_the_shells() -> None:
     )
 
 
+def test_a_setting_that_is_mistyped_is_named_before_those_that_are_missing() -> None:
+    with pytest.raises(UsageError, match=r"no \{step\} to set") as caught:
+        template.fill("t {steps}", {"step": "5"})
+    assert "steps" in caught.value.hint
+
+
 def test_a_missing_setting_names_every_one() -> None:
     with pytest.raises(UsageError, match="needs steps, lr") as caught:
         template.fill("t {steps} {lr} {seed}", {"seed": "1"})

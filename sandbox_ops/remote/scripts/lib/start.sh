@@ -162,7 +162,7 @@ claim_all() {
       _other=${_mark##*.}
       [ "$_other" != "$_id" ] || continue
       if is_active "$JOBS/$_other"; then
-        answer_error refused "$_key is held by $_other, which has not ended"
+        answer_error 'refused held' "$_key is held by $_other, which has not ended"
         return 1
       fi
       [ "$LIFE" = elsewhere ] || rm -f "$_mark"
