@@ -97,10 +97,8 @@ def file_lines(
     from sandbox_ops.machine import files
 
     offset, limit = asked.offset, asked.limit
-    if limit is not None and limit < 1:
-        raise UsageError("`limit` must be at least 1")
     from_end = offset is None and limit is not None
-    most = min(limit, _MOST_LINES) if limit else None
+    most = None if limit is None else min(limit, _MOST_LINES)
     piece = files.read_lines(sandbox, asked.file_path, offset, most)
     shown = file_words.lines(piece, from_end=from_end, words=calls, limit=limit)
     return ToolAnswer(shown)
