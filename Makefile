@@ -9,7 +9,7 @@
 #   make audit   known vulnerabilities of the locked packages
 #   make dist    what a release publishes, built and checked
 #   make changelog VERSION=X.Y.Z   the notes of changes/ into CHANGELOG.md, the version everywhere
-#   make lock    requirements.lock anew, from pyproject.toml
+#   make lock    requirements.lock rewritten, from pyproject.toml
 #   make clean   everything that make made
 
 # Nothing of the environment chooses what runs or what is installed but PYTHON and COVERAGE:

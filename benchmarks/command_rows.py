@@ -60,14 +60,14 @@ def far(bench: Bench) -> Iterator[Row]:
             medians = interleaved(contenders, bench.fewer(3))
         closed = interleaved(_cold(server), bench.fewer(6))
     look = {OURS: medians.pop(_LOOK), RAW: medians[RAW]}
-    for what, found, goal in (
+    for what, match, goal in (
         ('`Sandbox.run("true")`', medians, 1.3),
         ('`Sandbox.request("look")`', look, 1.3),
         ("connect, `true`, close", closed, None),
     ):
         goals = {} if goal else {RAW: 1.2, ASYNCSSH: 1.0}
-        row = compared(f"{what}, 50 ms away", found, goals)
-        trip = against("a round trip", found[OURS], rtt_s, goal)
+        row = compared(f"{what}, 50 ms away", match, goals)
+        trip = against("a round trip", match[OURS], rtt_s, goal)
         yield Row(row.what, row.shown, (trip, *row.beside))
 
 

@@ -70,9 +70,9 @@ def download(bench: Bench) -> Iterator[Row]:
     ):
 
         def ours() -> None:
-            (found,) = listing.files(sandbox, str(remote), ["model"])
+            (collected,) = listing.files(sandbox, str(remote), ["model"])
             file, copy = str(remote / "model"), home / "ours"
-            transfer.download(sandbox, file, copy, size_bytes=found.size_bytes)
+            transfer.download(sandbox, file, copy, size_bytes=collected.size_bytes)
 
         contenders: Contenders = {
             OURS: ours,

@@ -57,9 +57,9 @@ def _listen(sandbox: Sandbox) -> int:
 def _status_bytes(name: str) -> int:
     """Return a figure of this process; see proc_pid_status(5)."""
     status = Path("/proc/self/status").read_text("utf-8")
-    found = re.search(rf"{name}:\s+(\d+) kB", status)
-    assert found
-    return int(found[1]) * 1024
+    match = re.search(rf"{name}:\s+(\d+) kB", status)
+    assert match
+    return int(match[1]) * 1024
 
 
 if __name__ == "__main__":

@@ -85,6 +85,6 @@ async def quickly(work: "Future[T]", within_s: float) -> T | None:
 
 
 def _retrieve_error(done: "asyncio.Future[T]") -> None:
-    """Look at an error that nobody waits for any more, lest asyncio complains."""
+    """Look at an error that nobody waits for any more, so that asyncio does not complain."""
     if not done.cancelled():
         done.exception()

@@ -5,7 +5,7 @@ The library raises; a face (command line, MCP) translates, by this table alone::
     SandboxError              internal         70   our bug
     |- ConfigError            config           78   EX_CONFIG
     |- UsageError             usage             2
-    |- ConnectError           connect         255   unreachable, or not let in
+    |- ConnectError           connect         255   unreachable, or authentication failed
     |  |- HostKeyError        host-key        255
     |  `- ConnectionLostError connection-lost 255   the outcome is unknown
     |- TimedOutError          timeout         124   as timeout(1)

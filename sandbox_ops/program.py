@@ -57,16 +57,16 @@ class SandboxProgram(Program):
 
     def run(self, argv: list[str] | None = None, exit: bool = True) -> None:  # noqa: A002 - Invoke's names
         """Do what the words say; exit with the code of the table, if `exit`."""
-        words = sys.argv if argv is None else argv
-        code = self._outcome(words)
+        arguments = sys.argv if argv is None else argv
+        code = self._outcome(arguments)
         if exit:
             sys.exit(code)
 
-    def _outcome(self, words: list[str]) -> int:
+    def _outcome(self, arguments: list[str]) -> int:
         output.accept_any_text()
-        as_json = wants_json(words[1:])
+        as_json = wants_json(arguments[1:])
         try:
-            ended = self._steps(words)
+            ended = self._steps(arguments)
             output.flush()
         except ParseError as error:
             usage = UsageError(str(error), f"see: {_NAME} --help")
@@ -77,21 +77,21 @@ class SandboxProgram(Program):
             face.say(ended.message)
         return ended.code
 
-    def complete(self, words: list[str]) -> int:
+    def complete(self, arguments: list[str]) -> int:
         """Print what may stand in the place of the last of these words."""
         from sandbox_ops.cli import completion
 
         output.accept_any_text()
         grammar = grammar_of(_NAME, self.initial_context, ns)
         helps = {name: task.__doc__ or "" for name, task in ns.tasks.items()}
-        for candidate in completion.candidates(words, grammar, helps):
+        for candidate in completion.candidates(arguments, grammar, helps):
             output.write(f"{candidate}\n")
         return 0
 
-    def _steps(self, words: list[str]) -> Exit:
+    def _steps(self, arguments: list[str]) -> Exit:
         try:
             self.create_config()
-            self.parse_core(words)
+            self.parse_core(arguments)
             self.parse_collection()
             self.parse_tasks()
             self.parse_cleanup()

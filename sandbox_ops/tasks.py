@@ -3,7 +3,7 @@
 Here are the workflows, in job_tasks.py what is about one job or command. A new verb is a
 function and its name in `ns`. Under `sandbox-ops` a job and a command may stand on the
 line as they are (`logs remote-1`, `run -- nvidia-smi`); under plain `inv` they are
-`--job` and `--command`.
+`--job` and `--command`. (Over 250 lines: half of it is the help that users read.)
 """
 
 import os
@@ -32,9 +32,9 @@ def setup(context: Context, *, sandbox: str = "", json: bool = False) -> Answer:
     from sandbox_ops.cli import views
     from sandbox_ops.workflows.setup import setup as work
 
-    with opened(context, sandbox) as here:
+    with opened(context, sandbox) as machine:
         on_step = None if json else views.step
-        report = work(here.sandbox, here.project, on_step=on_step)
+        report = work(machine.sandbox, machine.project, on_step=on_step)
     return Answer.of(report, lambda: views.setup(report))
 
 
@@ -46,8 +46,8 @@ def sync(
     from sandbox_ops.cli import terminal, views
     from sandbox_ops.workflows.sync import sync as work
 
-    with opened(context, sandbox) as here, terminal.busy("syncing", quiet=json):
-        report = work(here.sandbox, here.project, push=push)
+    with opened(context, sandbox) as machine, terminal.busy("syncing", quiet=json):
+        report = work(machine.sandbox, machine.project, push=push)
     return Answer.of(report, lambda: views.sync(report))
 
 
@@ -88,11 +88,11 @@ def train(  # noqa: PLR0913 - one for each option
     time_s = option_values.seconds(time, "--time")
     values = option_values.environment(env or (), env_file, os.environ)
     n_gpus = option_values.gpu_count(gpus)
-    with opened(context, sandbox) as here:
+    with opened(context, sandbox) as machine:
         with terminal.busy("looking before the start", quiet=json):
             report = work(
-                here.sandbox,
-                here.project,
+                machine.sandbox,
+                machine.project,
                 command=command,
                 name=name,
                 settings=settings,
@@ -106,7 +106,7 @@ def train(  # noqa: PLR0913 - one for each option
         if not json:
             views.train(report)
         return following.to_the_end(
-            here.sandbox, report.job, quiet=json, value=report.as_json()
+            machine.sandbox, report.job, quiet=json, value=report.as_json()
         )
 
 
@@ -131,23 +131,23 @@ def monitor(
         raise UsageError("--json is one look, --watch is many", "leave out one of them")
     if not interval > 0:
         raise UsageError(f"--interval takes seconds, not {interval}", "such as 5")
-    with opened(context, sandbox) as here:
+    with opened(context, sandbox) as machine:
 
         def look() -> "MonitorReport":
-            return work(here.sandbox, here.known_project)
+            return work(machine.sandbox, machine.known_project)
 
         if watch:
             ended_by_key = watching.watch(
-                look, machine=here.sandbox.config.label, interval_s=interval
+                look, machine=machine.sandbox.config.label, interval_s=interval
             )
             again = next_steps.command("monitor", watch=True)
             say(f"jobs go on; see them again: {again}")
             return Answer(value={}, exit_code=0 if ended_by_key else INTERRUPTED)
         report = look()
-        machine = here.sandbox.config.label
+        label = machine.sandbox.config.label
     return Answer(
         value=report.as_json(),
-        show=lambda: dashboard.monitor(report, machine),
+        show=lambda: dashboard.monitor(report, label),
         exit_code=0 if report.reachable else ConnectError.exit_code,
     )
 
@@ -160,8 +160,8 @@ def reset(
     from sandbox_ops.cli import terminal, views
     from sandbox_ops.workflows.reset import reset as work
 
-    with opened(context, sandbox) as here, terminal.busy("resetting", quiet=json):
-        report = work(here.sandbox, here.project, dry_run=dry_run)
+    with opened(context, sandbox) as machine, terminal.busy("resetting", quiet=json):
+        report = work(machine.sandbox, machine.project, dry_run=dry_run)
     return Answer.of(report, lambda: views.reset(report))
 
 
@@ -192,10 +192,13 @@ def fetch(
 
     paths = [*path, job] if "/" in job else path
 
-    with opened(context, sandbox) as here, terminal.transfers(quiet=json) as progress:
+    with (
+        opened(context, sandbox) as machine,
+        terminal.transfers(quiet=json) as progress,
+    ):
         report = work(
-            here.sandbox,
-            here.project,
+            machine.sandbox,
+            machine.project,
             paths=paths,
             job="" if paths else job,
             into=into,
@@ -212,9 +215,9 @@ def doctor(context: Context, *, sandbox: str = "", json: bool = False) -> Answer
     from sandbox_ops.cli import terminal, views
     from sandbox_ops.workflows.doctor import doctor as work
 
-    with opened(context, sandbox) as here, terminal.busy("checking", quiet=json):
-        origins = here.settings.config.origins_of(here.sandbox.config.name)
-        report = work(here.sandbox, here.known_project, origins)
+    with opened(context, sandbox) as machine, terminal.busy("checking", quiet=json):
+        origins = machine.settings.config.origins_of(machine.sandbox.config.name)
+        report = work(machine.sandbox, machine.known_project, origins)
     return Answer.of(report, lambda: views.doctor(report))
 
 
@@ -226,9 +229,9 @@ def trust(
     from sandbox_ops.cli import views
     from sandbox_ops.machine.trust import trust as work
 
-    with opened(context, sandbox) as here:
+    with opened(context, sandbox) as machine:
         report = work(
-            here.sandbox,
+            machine.sandbox,
             lambda shown: views.agree_to_trust(shown, ask=not json),
             fingerprint=fingerprint,
         )
@@ -264,8 +267,8 @@ def shell(context: Context, *, sandbox: str = "") -> Answer:
     """Open a terminal on the machine, in the project's folder."""
     from sandbox_ops.ssh import interactive
 
-    with opened(context, sandbox) as here:
-        code = interactive.enter(here.sandbox.config, here.folder(""))
+    with opened(context, sandbox) as machine:
+        code = interactive.enter(machine.sandbox.config, machine.folder(""))
     return Answer(value={}, exit_code=code)
 
 

@@ -77,13 +77,13 @@ def measured(
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show what was measured: how much of chance was tried, and from which seed."""
     reports = [each for kind in terminalreporter.stats.values() for each in kind]
-    found = [
+    names = [
         f"{_MEASURED}: {value}"
         for report in reports
         for name, value in getattr(report, "user_properties", ())
         if name == _MEASURED
     ]
-    for line in dict.fromkeys(found):
+    for line in dict.fromkeys(names):
         terminalreporter.write_line(line)
     second_run.write_failures(terminalreporter)
 

@@ -72,21 +72,21 @@ def rewrite(argv: Sequence[str], grammar: Grammar) -> list[str]:
 
 
 def _halves(argv: Sequence[str]) -> tuple[list[str], list[str] | None]:
-    words = list(argv)
-    if "--" not in words:
-        return words, None
-    at = words.index("--")
-    return words[:at], words[at + 1 :]
+    arguments = list(argv)
+    if "--" not in arguments:
+        return arguments, None
+    at = arguments.index("--")
+    return arguments[:at], arguments[at + 1 :]
 
 
-def _verb_first(words: list[str]) -> list[str]:
+def _verb_first(arguments: list[str]) -> list[str]:
     """`--json jobs` says the same as `jobs --json`, and `--sandbox` likewise."""
     early: list[str] = []
-    while words and words[0].partition("=")[0] in {"--json", "--sandbox"}:
-        taken = 2 if words[0] == "--sandbox" else 1
-        early += words[:taken]
-        words = words[taken:]
-    return [*words[:1], *early, *words[1:]]
+    while arguments and arguments[0].partition("=")[0] in {"--json", "--sandbox"}:
+        taken = 2 if arguments[0] == "--sandbox" else 1
+        early += arguments[:taken]
+        arguments = arguments[taken:]
+    return [*arguments[:1], *early, *arguments[1:]]
 
 
 def _near(word: str, known: Iterable[str]) -> str:
@@ -99,9 +99,9 @@ def _near(word: str, known: Iterable[str]) -> str:
 class _Reader:
     """One walk over the words before `--`."""
 
-    def __init__(self, grammar: Grammar, words: Iterable[str]) -> None:
+    def __init__(self, grammar: Grammar, arguments: Iterable[str]) -> None:
         self.grammar = grammar
-        self.words = deque(words)
+        self.words = deque(arguments)
         self.verb = grammar.core
         self.names: list[str] = []
         self.taken: set[str] = set()

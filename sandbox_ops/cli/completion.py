@@ -45,26 +45,26 @@ def script(shell: str) -> str:
 
 
 def candidates(
-    words: Sequence[str], grammar: Grammar, helps: Mapping[str, str]
+    typed: Sequence[str], grammar: Grammar, helps: Mapping[str, str]
 ) -> list[str]:
     """What may stand in the place of the last of these words."""
-    if "--" in words[:-1]:
+    if "--" in typed[:-1]:
         return []  # a command for the machine, whose programs are not known here
-    cursor = locate(words, grammar)
-    found = _values(cursor) if cursor.option else _words(cursor, grammar, helps)
+    cursor = locate(typed, grammar)
+    matches = _values(cursor) if cursor.option else _words(cursor, grammar, helps)
     return [
         line if line == FILES else cursor.before + line
-        for line in found
+        for line in matches
         if line == FILES or line.startswith(cursor.typed)
     ]
 
 
-def locate(words: Sequence[str], grammar: Grammar) -> Cursor:
+def locate(typed: Sequence[str], grammar: Grammar) -> Cursor:
     """Read a line up to the word that is typed; what makes no sense is passed over. Pure."""
     verb, option, sandbox = grammar.core, "", ""
     taken: set[str] = set()
     # bash cuts `--option=value` into three words
-    for word in (each for each in words[:-1] if each != "="):
+    for word in (each for each in typed[:-1] if each != "="):
         name, equals, value = word.partition("=")
         if option or equals:
             sandbox = (
@@ -80,7 +80,7 @@ def locate(words: Sequence[str], grammar: Grammar) -> Cursor:
             option = word
         elif not word.startswith("-") and not verb.operand_repeats:
             taken.add(verb.operand)
-    last = words[-1].lstrip("=")
+    last = typed[-1].lstrip("=")
     name, equals, value = last.partition("=")
     if not option and equals and name in verb.values:
         return Cursor(verb, name, value, f"{name}=", frozenset(taken), sandbox)

@@ -54,7 +54,9 @@ def jobs(sandbox: str, *, timeout_s: float) -> list[tuple[str, str]]:
             end(child, signal.SIGKILL)
     os.waitpid(child, 0)
     with contextlib.suppress(ValueError):
-        return [(str(value), str(words)) for value, words in json.loads(answer)]
+        return [
+            (str(value), str(description)) for value, description in json.loads(answer)
+        ]
     return []
 
 

@@ -59,9 +59,9 @@ def config_of(context: Any, settings: "Settings") -> "SandboxConfig":  # noqa: A
 
 def _key_files(context: Any) -> tuple[str, ...]:  # noqa: ANN401
     """The keys of `-i` and connect_kwargs; Fabric adds those of ssh_config to them."""
-    given = dict(context.connect_kwargs)
-    keys = given.pop("key_filename", None) or ()
-    for name, value in given.items():
+    connect_kwargs = dict(context.connect_kwargs)
+    keys = connect_kwargs.pop("key_filename", None) or ()
+    for name, value in connect_kwargs.items():
         if _HARMLESS.get(name, not value) != value:
             raise ConfigError(
                 f"the Fabric connection to {context.host} has connect_kwargs {name!r}, "
@@ -96,12 +96,12 @@ def _gateway(context: Any) -> Iterator[str]:  # noqa: ANN401
 
 
 def _is_of_ssh_config(context: Any) -> bool:  # noqa: ANN401
-    gateway, found = context.gateway, context.ssh_config
+    gateway, ssh_config = context.gateway, context.ssh_config
     if isinstance(gateway, str):
-        return bool(gateway == found.get("proxycommand"))
-    if not gateway or "proxyjump" not in found:
+        return bool(gateway == ssh_config.get("proxycommand"))
+    if not gateway or "proxyjump" not in ssh_config:
         return False
-    named = [hop.rpartition("@")[2] for hop in found["proxyjump"].split(",")]
+    named = [hop.rpartition("@")[2] for hop in ssh_config["proxyjump"].split(",")]
     hosts = [hop.rpartition("@")[2].rpartition(":") for hop in _hops(gateway)]
     return [name.partition(":")[0] for name in named] == [host for host, _, _ in hosts]
 

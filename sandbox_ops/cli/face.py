@@ -187,10 +187,10 @@ def _rehearsed(body: Body) -> Literal[True]:
     )
 
 
-def say(words: str) -> None:
+def say(line: str) -> None:
     """Tell people something that is not the answer: on stderr, also with --json."""
     with contextlib.suppress(BrokenPipeError):
-        output.write(f"{words}\n", "stderr")
+        output.write(f"{line}\n", "stderr")
 
 
 def failure(error: BaseException, *, as_json: bool) -> Exit:

@@ -121,7 +121,9 @@ class _Lines(_Output):
         for name, feed in self._feeds.items():
             if name == stream and not self.muted:
                 feed.restart()
-                say(f"the log of {self._job_id} was truncated or replaced: anew")
+                say(
+                    f"the log of {self._job_id} was truncated or replaced: from its start"
+                )
 
     def finish(self) -> None:
         """Print the last lines, which have no end."""
@@ -204,8 +206,8 @@ def _look(job_id: str) -> NextStep:
 
 
 def _how_it_ended(result: CommandResult, line: str) -> None:
-    for words in formatting.end_lines(result):
-        say(words)
+    for ending in formatting.end_lines(result):
+        say(ending)
     if result.exit_code == _NO_COMMAND and line.startswith("'") and line.endswith("'"):
         say(f"hint: that was one word; for a shell line: run --command {line}")
 

@@ -15,10 +15,10 @@ _NUDGE = signal.SIGURG  # ignored by default: harmless wherever it strays
 def reach_main_thread() -> None:
     """See to it that SIGINT ends the main thread's wait. For a program of our own."""
     main = threading.main_thread().ident
-    received, told = os.pipe()
-    os.set_blocking(told, False)
+    received, wakeup = os.pipe()
+    os.set_blocking(wakeup, False)
     signal.signal(_NUDGE, lambda *_: None)  # a signal without a handler ends no wait
-    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
 
     def relay() -> None:
         while number := os.read(received, 1):

@@ -30,8 +30,8 @@ def jobs(
     from sandbox_ops.cli import terminal, views
     from sandbox_ops.machine import jobs as nouns
 
-    with opened(context, sandbox) as here, terminal.busy("asking", quiet=json):
-        newest = nouns.recent(here.sandbox, limit, include_commands=all_)
+    with opened(context, sandbox) as machine, terminal.busy("asking", quiet=json):
+        newest = nouns.recent(machine.sandbox, limit, include_commands=all_)
     return Answer(
         value={"jobs": [job.as_json() for job in newest]},
         show=lambda: views.jobs(newest),
@@ -71,11 +71,13 @@ def logs(
             "--raw shows bytes as they are, --filter reads them as lines",
             "leave out one",
         )
-    with opened(context, sandbox) as here:
-        tail = logtail.read(here.sandbox, wanted, pattern=filter_, lines=lines, raw=raw)
+    with opened(context, sandbox) as machine:
+        tail = logtail.read(
+            machine.sandbox, wanted, pattern=filter_, lines=lines, raw=raw
+        )
         if not follow:
             return Answer(value=tail.as_json(), show=tail.show)
-        return following.onwards(here.sandbox, tail, pattern=filter_)
+        return following.onwards(machine.sandbox, tail, pattern=filter_)
 
 
 @verb(
@@ -97,8 +99,8 @@ def stop(
     from sandbox_ops.machine import jobs as nouns
 
     wanted = option_values.needed(job, "stop")
-    with opened(context, sandbox) as here, terminal.busy("stopping", quiet=json):
-        report = nouns.stop(here.sandbox, wanted, grace_s=grace)
+    with opened(context, sandbox) as machine, terminal.busy("stopping", quiet=json):
+        report = nouns.stop(machine.sandbox, wanted, grace_s=grace)
     return Answer(
         value=report.as_json(),
         show=lambda: views.stop(report),
@@ -125,9 +127,9 @@ def pin(
     from sandbox_ops.machine import jobs as nouns
 
     wanted = option_values.needed(job, "pin")
-    with opened(context, sandbox) as here, terminal.busy("asking", quiet=json):
-        nouns.pin(here.sandbox, wanted, pinned=not off)
-        kept = nouns.get(here.sandbox, wanted)
+    with opened(context, sandbox) as machine, terminal.busy("asking", quiet=json):
+        nouns.pin(machine.sandbox, wanted, pinned=not off)
+        kept = nouns.get(machine.sandbox, wanted)
     return Answer(
         value={"job": kept.as_json(), "pinned": not off},
         show=lambda: views.pin(kept, pinned=not off),
@@ -167,11 +169,11 @@ def run(  # noqa: PLR0913 - one for each option
         )
     timeout_s = option_values.seconds(timeout, "--timeout")
     values = option_values.environment(env or (), env_file, os.environ)
-    with opened(context, sandbox) as here:
-        folder = here.folder(cwd)
+    with opened(context, sandbox) as machine:
+        folder = machine.folder(cwd)
         try:
             return following.command(
-                here.sandbox,
+                machine.sandbox,
                 command,
                 cwd=folder,
                 timeout_s=timeout_s,
@@ -180,7 +182,7 @@ def run(  # noqa: PLR0913 - one for each option
                 raw=raw,
             )
         except NotFoundError as error:
-            where = f"{folder} is not on {here.sandbox.config.label}"
+            where = f"{folder} is not on {machine.sandbox.config.label}"
             look = NextStep("run", {"cwd": "/", "command": "ls"}, "See what is there")
             clone = NextStep("setup", purpose="Clone the project there")
             hints = error.hints or (look,) if cwd else (clone,)

@@ -209,13 +209,13 @@ def entry(
         command: Program and arguments that start the server.
         environment: Variables that it needs, beside the agent's socket.
     """
-    words = [*command, *(host.project_words if scope == "project" else ())]
+    arguments = [*command, *(host.project_words if scope == "project" else ())]
     start = (
-        {host.command: words}
+        {host.command: arguments}
         if host.joined
         else {
-            host.command: words[0],
-            "args": words[1:],
+            host.command: arguments[0],
+            "args": arguments[1:],
         }
     )
     variables = {**environment, **host.ssh_agent}

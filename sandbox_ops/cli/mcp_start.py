@@ -50,8 +50,8 @@ def command(
     ours = installation.current()
     if ours.runner:
         runner, *rest = ours.run_again(_PROGRAM)
-        found = shutil.which(runner) if scope == "user" else None
-        return [found or runner, *rest, *options], ()
+        program = shutil.which(runner) if scope == "user" else None
+        return [program or runner, *rest, *options], ()
     if scope == "project":
         where = "" if shutil.which(_PROGRAM) else _not_on_path(ours)
         return [_PROGRAM, *options], (where,) if where else ()

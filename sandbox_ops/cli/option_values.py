@@ -12,41 +12,41 @@ _FOREVER_S = 1e9
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)", re.ASCII)
 
 
-def seconds(words: str, option: str) -> float | None:
+def seconds(text: str, option: str) -> float | None:
     """A limit of time: `90`, `90s`, `30m`, `8h`, `2d` or `1:30:00`; None for "".
 
     Raises:
         UsageError: It is none of these, or not more than nothing.
     """
-    if not words:
+    if not text:
         return None
     total = 0.0
-    if clock := _CLOCK.fullmatch(words):
+    if clock := _CLOCK.fullmatch(text):
         hours, minutes, rest = (int(part) for part in clock.groups())
         total = float(hours * 3600 + minutes * 60 + rest)
-    elif span := _SPAN.fullmatch(words):
+    elif span := _SPAN.fullmatch(text):
         total = float(span[1]) * _UNITS[span[2]]
     if total > _FOREVER_S:
         raise UsageError(
-            f"{option} is at most {_FOREVER_S:.0f} seconds (31 years), not `{words}`",
+            f"{option} is at most {_FOREVER_S:.0f} seconds (31 years), not `{text}`",
             "leave it out for no limit",
         )
     if not total > 0:
         raise UsageError(
-            f"{option} takes a span of time, not `{words}`",
+            f"{option} takes a span of time, not `{text}`",
             "write it as 90, 90s, 30m, 8h, 2d or 1:30:00",
         )
     return total
 
 
-def assignments(words: Sequence[str], option: str) -> dict[str, str]:
+def assignments(pairs: Sequence[str], option: str) -> dict[str, str]:
     """`steps=500` as `{"steps": "500"}`; a value may hold `=` and may be empty.
 
     Raises:
         UsageError: There is no `=`, no name, or one name twice.
     """
     values: dict[str, str] = {}
-    for word in words:
+    for word in pairs:
         name, equals, value = word.partition("=")
         if not equals or not name.strip():
             raise UsageError(
@@ -125,16 +125,16 @@ def line_count(lines: int) -> int:
     return lines
 
 
-def gpu_count(words: str) -> int | None:
+def gpu_count(text: str) -> int | None:
     """How many GPUs to take; None for "": as many as the verb thinks right.
 
     Raises:
         UsageError: It is no whole number from 0 on.
     """
-    if not words:
+    if not text:
         return None
-    if not words.isascii() or not words.isdecimal():
+    if not text.isascii() or not text.isdecimal():
         raise UsageError(
-            f"--gpus takes a whole number, not `{words}`", "for example: --gpus 1"
+            f"--gpus takes a whole number, not `{text}`", "for example: --gpus 1"
         )
-    return int(words)
+    return int(text)

@@ -73,8 +73,8 @@ def write_json(value: Mapping[str, Any]) -> None:
     """Write one JSON object on a line, each text in it made safe."""
     from sandbox_ops.text import formatting, remote_text
 
-    words = formatting.finite(remote_text.safe_value(value))
-    _put(sys.stdout, json.dumps(words, allow_nan=False) + "\n")
+    json_value = formatting.finite(remote_text.safe_value(value))
+    _put(sys.stdout, json.dumps(json_value, allow_nan=False) + "\n")
 
 
 def write_exact(data: bytes, name: Stream) -> None:

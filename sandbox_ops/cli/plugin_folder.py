@@ -193,6 +193,7 @@ def _list(folder: Path) -> None:
     """Write the list of plugins that a marketplace has to have."""
     listed = {
         "name": _NAME,
+        "description": "sandbox-ops, as it is installed on this computer",
         "owner": {"name": "The sandbox-ops maintainers"},
         "plugins": [{"name": _NAME, "source": f"./{_NAME}"}],
     }

@@ -33,9 +33,9 @@ def wait(
 
     option_values.needed(job[0] if job else "", "wait")
     timeout_s = option_values.seconds(timeout, "--timeout")
-    with opened(context, sandbox) as here:
+    with opened(context, sandbox) as machine:
         return waking.wait(
-            here.sandbox,
+            machine.sandbox,
             job or (),
             pattern=for_,
             timeout_s=timeout_s,
@@ -70,9 +70,13 @@ def events(
     from sandbox_ops.cli import waking
 
     if job:
-        with opened(context, sandbox) as here:
+        with opened(context, sandbox) as machine:
             return waking.events(
-                [here.sandbox], references=job, follow=follow, since=since, as_json=json
+                [machine.sandbox],
+                references=job,
+                follow=follow,
+                since=since,
+                as_json=json,
             )
     with opened_all(context, sandbox) as sandboxes:
         return waking.events(

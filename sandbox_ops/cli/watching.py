@@ -143,7 +143,7 @@ def _printed(machine: str) -> "Callable[[MonitorReport, int], None]":
 
     def draw(report: "MonitorReport", number: int) -> None:
         nonlocal seen
-        if number != seen:  # a new size alone is no news where nothing is drawn anew
+        if number != seen:  # a new size alone is no news where nothing is redrawn
             seen = number
             dashboard.monitor(report, machine)
             terminal.tell("")

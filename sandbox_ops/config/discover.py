@@ -1,7 +1,8 @@
 """The only reader of this machine's configuration files and of its git's facts.
 
 What the texts mean is decided in pure modules beside it. A sandbox is looked up without
-git; the project asks git, twice, when it is first needed.
+git; the project asks git, twice, when it is first needed. (Over 250 lines: this is the
+whole order of precedence, from where files are looked for to what they allow.)
 """
 
 from collections.abc import Mapping

@@ -68,7 +68,7 @@ def _look(cwd: Path, environ: Mapping[str, str]) -> LocalClone:
 def _refuse_silence(stderr: str, cwd: Path) -> None:
     """Refuse, unless there is no work tree, which is fine."""
     message, _, advice = stderr.strip().partition("\n")
-    if message and not any(words in message for words in _NO_WORK_TREE):
+    if message and not any(phrase in message for phrase in _NO_WORK_TREE):
         raise ConfigError(
             f"git does not answer about the clone in {cwd}: {message}",
             advice.strip() or f"See what is wrong: git -C {cwd} status",

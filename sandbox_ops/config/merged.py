@@ -1,4 +1,7 @@
-"""The layers laid over each other: which sandbox, how it is reached, which project. Pure."""
+"""The layers laid over each other: which sandbox, how it is reached, which project. Pure.
+
+(Over 250 lines: which layer wins, and what is said where none decides, are one rule.)
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -89,8 +89,11 @@ def _our_blocks(source: Source) -> Iterator[tuple[str, dict[str, str]]]:
 
 def _is_ours(entry: Mapping[str, object]) -> bool:
     arguments = entry.get("args")
-    words = [entry.get("command"), *(arguments if isinstance(arguments, list) else [])]
-    return any(ours in str(word) for ours in _OUR_SERVER for word in words)
+    command_line = [
+        entry.get("command"),
+        *(arguments if isinstance(arguments, list) else []),
+    ]
+    return any(ours in str(word) for ours in _OUR_SERVER for word in command_line)
 
 
 def _expanded(

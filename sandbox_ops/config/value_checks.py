@@ -32,8 +32,8 @@ def one_line(value: str) -> str:
 
 def private_key_path(value: str) -> str:
     """Check a path that goes to ssh as `-i`, which expands `%` and `${}` in it."""
-    if found := next((sign for sign in "%$" if sign in one_line(value)), ""):
-        raise ValueError(f"has {found}, which ssh would expand")
+    if expanded := next((sign for sign in "%$" if sign in one_line(value)), ""):
+        raise ValueError(f"has {expanded}, which ssh would expand")
     return value
 
 

@@ -73,10 +73,10 @@ def _port(server: subprocess.Popen[bytes], log: Path) -> int:
             line = server.stdout.readline()
     word, _, port = line.decode().partition(" ")
     if word != "ready":
-        said = log.read_text("utf-8", "replace").strip() or "It said nothing."
+        output = log.read_text("utf-8", "replace").strip() or "It said nothing."
         raise ConnectError(
             "the embedded SSH server did not start",
-            f"{said}\nTry it by hand: python -m sandbox_ops.demo.ssh_server EMPTY_FOLDER",
+            f"{output}\nTry it by hand: python -m sandbox_ops.demo.ssh_server EMPTY_FOLDER",
         )
     return int(port)
 

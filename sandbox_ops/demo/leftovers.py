@@ -20,14 +20,14 @@ def find(folder: Path) -> dict[int, str]:
     Empty where there is no /proc: the sandbox side is Linux only.
     """
     wanted = f"{MARK}={folder}".encode()
-    found = {}
+    commands = {}
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # ended while we looked, or not ours to read
             if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
-                found[int(entry.name)] = words.decode("utf-8", "replace").strip()
-    found.pop(os.getpid(), None)
-    return found
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
+                commands[int(entry.name)] = command.decode("utf-8", "replace").strip()
+    commands.pop(os.getpid(), None)
+    return commands
 
 
 def end(folder: Path, *, grace_s: float = 3.0) -> dict[int, str]:

@@ -48,8 +48,8 @@ def _view(report: MonitorReport, job_id: str) -> JobView:
     for view in report.jobs:
         if view.job.id == job_id:
             return view
-    words = "; ".join(report.warnings)
-    raise ProtocolError(f"the machine said nothing of {job_id}. {words}".rstrip())
+    warnings = "; ".join(report.warnings)
+    raise ProtocolError(f"the machine said nothing of {job_id}. {warnings}".rstrip())
 
 
 def _picture(report: MonitorReport, view: JobView, losses: dict[int, float]) -> Group:
@@ -62,13 +62,13 @@ def _picture(report: MonitorReport, view: JobView, losses: dict[int, float]) -> 
         "" if job.state.ended else _to_go(progress.eta_s),
     )
     facts = Table.grid(padding=(0, 2))
-    for name, words in (
+    for name, caption in (
         ("loss", f"{spark(tuple(losses.values()))} {_loss(losses)}"),
         ("machine", f"load {formatting.figure(report.load_1min)}, {_room(report)}"),
         ("log", view.last_lines[-1] if view.last_lines else ""),
         *(("warning", warning) for warning in report.warnings),
     ):
-        facts.add_row(Text(name, style="dim"), Text(words))
+        facts.add_row(Text(name, style="dim"), Text(caption))
     return Group(line, facts)
 
 

@@ -83,7 +83,7 @@ def commit(clone: Path, message: str) -> None:
     _git(clone, "commit", "--quiet", f"--message={message}")
 
 
-def _git(cwd: Path, *words: str) -> None:
+def _git(cwd: Path, *arguments: str) -> None:
     """Run git, deaf to the caller's own settings.
 
     Raises:
@@ -92,7 +92,7 @@ def _git(cwd: Path, *words: str) -> None:
     cwd.mkdir(parents=True, exist_ok=True)
     own = {key: value for key, value in os.environ.items() if key[:4] != "GIT_"}
     done = subprocess.run(
-        ["git", *words],
+        ["git", *arguments],
         cwd=cwd,
         env=own | _AUTHOR,
         stdin=subprocess.DEVNULL,
@@ -101,4 +101,4 @@ def _git(cwd: Path, *words: str) -> None:
     )
     if done.returncode:
         reason = done.stderr.decode("utf-8", "backslashreplace").strip()
-        raise SandboxError(f"cannot run `git {' '.join(words)}` in {cwd}", reason)
+        raise SandboxError(f"cannot run `git {' '.join(arguments)}` in {cwd}", reason)

@@ -40,10 +40,10 @@ class Screen:
         self.say(f"{_ELLIPSIS} is {root}")
         self._root = root
 
-    def clean(self, words: object) -> str:
+    def clean(self, value: object) -> str:
         """Return words from anywhere as they may be shown."""
-        said = remote_text.safe(str(words))
-        return said.replace(self._root, _ELLIPSIS) if self._root else said
+        text = remote_text.safe(str(value))
+        return text.replace(self._root, _ELLIPSIS) if self._root else text
 
     def opening(self, *lines: str) -> None:
         """Say what this is."""
@@ -57,9 +57,9 @@ class Screen:
         if command:
             self.show(Text.assemble(("$ ", "dim"), (command, "bold")))
 
-    def good(self, words: str) -> None:
+    def good(self, text: str) -> None:
         """Say what went well."""
-        self.show(Text.assemble(("✓ ", "green"), self.clean(words)))
+        self.show(Text.assemble(("✓ ", "green"), self.clean(text)))
 
     def facts(self, **facts: object) -> None:
         """Draw names and values; `_` in a name is a blank."""
@@ -95,13 +95,13 @@ class Screen:
             *columns, box=None, pad_edge=False, padding=(0, 2), header_style="dim"
         )
         for row in rows:
-            words = [self.clean(value) for value in row]
-            drawn.add_row(*(Text(word, _STYLES.get(word, "")) for word in words))
+            cells = [self.clean(value) for value in row]
+            drawn.add_row(*(Text(word, _STYLES.get(word, "")) for word in cells))
         self.show(drawn)
 
     @contextlib.contextmanager
     def live(self) -> Iterator[Callable[[RenderableType], None]]:
-        """Open a place that is drawn anew as things go on; yield what draws there.
+        """Open a place that is redrawn as things go on; yield what draws there.
 
         In a pipe only the last drawing is shown.
         """
@@ -117,9 +117,9 @@ class Screen:
         """Say how it all ended."""
         self._print("", _panel("\n".join(lines), "The end", "green"))
 
-    def failure(self, title: str, words: str) -> None:
+    def failure(self, title: str, text: str) -> None:
         """Say loudly what went wrong."""
-        self._print("", _panel(self.clean(words), title, "bold red"))
+        self._print("", _panel(self.clean(text), title, "bold red"))
 
     def _print(self, *things: RenderableType) -> None:
         """Print; in a pipe without the blanks that fill a line on a terminal."""
@@ -137,8 +137,8 @@ def _indented(thing: RenderableType) -> Padding:
     return Padding(thing, (0, 0, 0, _INDENT), expand=False)
 
 
-def _panel(words: str, title: str, style: str) -> Panel:
-    return Panel(Text(words), title=Text(title), title_align="left", border_style=style)
+def _panel(text: str, title: str, style: str) -> Panel:
+    return Panel(Text(text), title=Text(title), title_align="left", border_style=style)
 
 
 def spark(values: Sequence[float]) -> str:

@@ -63,7 +63,7 @@ def _make_home(folder: Path) -> dict[str, str]:
 
     The interpreter that runs us comes first in PATH, so that `python3` is one on a
     machine that has no other. .profile says it again, because /etc/profile sets PATH
-    anew in many systems.
+    again in many systems.
     """
     home, scratch = folder / "home", folder / "tmp"
     home.mkdir()

@@ -52,5 +52,5 @@ def fail(verb: str, report: Report) -> NoReturn:
     Raises:
         WentWrongError: always.
     """
-    words = json.dumps(report.as_json(), indent=2)
-    raise WentWrongError(f"`{verb}` did not end as it should", words)
+    report_json = json.dumps(report.as_json(), indent=2)
+    raise WentWrongError(f"`{verb}` did not end as it should", report_json)

@@ -40,7 +40,7 @@ class Supervisor:
         self, queries: Sequence[JobQuery]
     ) -> "Future[tuple[JobReply | SandboxError, ...]]":
         """Answer each query, in order and in one round trip."""
-        words = [word for query in queries for word in query.words()]
+        arguments = [word for query in queries for word in query.words()]
 
         def answers(reply: Reply) -> tuple[JobReply | SandboxError, ...]:
             parts = _split(reply)
@@ -50,7 +50,7 @@ class Supervisor:
                 )
             return tuple(map(self._answer, queries, parts))
 
-        return self._ask("poll", words, answers)
+        return self._ask("poll", arguments, answers)
 
     def _answer(self, query: JobQuery, part: Reply) -> JobReply | SandboxError:
         try:
@@ -79,7 +79,7 @@ class Supervisor:
         return hello.base
 
     def _ask(
-        self, verb: str, words: Sequence[str], read: Callable[[Reply], T]
+        self, verb: str, arguments: Sequence[str], read: Callable[[Reply], T]
     ) -> "Future[T]":
         answer: Future[T] = Future()
 
@@ -95,7 +95,7 @@ class Supervisor:
             else:
                 answer.set_result(cast("T", value))
 
-        self._workers.submit(verb, words).add_done_callback(take)
+        self._workers.submit(verb, arguments).add_done_callback(take)
         return answer
 
 

@@ -1,13 +1,15 @@
 """What is new of a machine's background jobs since somebody looked: one question."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sandbox_ops.errors import ProtocolError
+from sandbox_ops.errors import ProtocolError, SandboxError
 from sandbox_ops.machine import readings
 from sandbox_ops.models import Job, LogDigest, job_ids
 from sandbox_ops.remote import job_replies
 from sandbox_ops.remote.frames import Segment
+from sandbox_ops.remote.job_replies import JobReply
 from sandbox_ops.sandbox import Sandbox
 
 _DIGEST_BYTES = 8192
@@ -92,10 +94,23 @@ def read(segments: Sequence[Segment], base: str) -> Changes:
                 written_bytes=written.get(job_id, 0),
                 digest=digests.get(job_id),
             )
-            for job_id, reply in job_replies.jobs(segments, base).items()
+            for job_id, reply in _replies(segments, base).items()
         },
         missing=frozenset(map(job_ids.number, job_replies.missing(segments))),
     )
+
+
+def _replies(segments: Sequence[Segment], base: str) -> dict[str, JobReply]:
+    """Return the jobs whose records can be read; one that a newer version wrote is left out."""
+    replies: dict[str, JobReply] = {}
+    part: list[Segment] = []
+    for segment in segments:
+        part.append(segment)
+        if segment.what in {"job", "missing"}:
+            with contextlib.suppress(SandboxError):
+                replies.update(job_replies.jobs(part, base))
+            part = []
+    return replies
 
 
 def _number(word: str) -> int:

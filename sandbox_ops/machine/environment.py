@@ -120,8 +120,8 @@ def environment(
 
 def named_files(commands: tuple[str, ...]) -> tuple[str, ...]:
     """Return the words of the commands that may be files of the project. Pure."""
-    words = {word for command in commands for word in _words(command)}
-    return tuple(sorted(w for w in words if not w.startswith(("-", "/", "~"))))
+    names = {word for command in commands for word in _words(command)}
+    return tuple(sorted(w for w in names if not w.startswith(("-", "/", "~"))))
 
 
 def torch(sandbox: Sandbox, path: str) -> TorchCheck:

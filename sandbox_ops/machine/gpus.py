@@ -12,10 +12,10 @@ def query(sandbox: Sandbox) -> tuple[Gpu, ...]:
     Raises:
         NotFoundError: There is no nvidia-smi, or it fails or hangs; says which.
     """
-    found = readings.status(sandbox.request("look", "gpu", "-"))
-    if found.gpus is None:
+    status = readings.status(sandbox.request("look", "gpu", "-"))
+    if status.gpus is None:
         raise NotFoundError(
-            f"no GPU figures from {sandbox.config.label}: {found.gpu_error}",
+            f"no GPU figures from {sandbox.config.label}: {status.gpu_error}",
             "Is this a GPU machine, and is its driver installed?",
         )
-    return found.gpus
+    return status.gpus

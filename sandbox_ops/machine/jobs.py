@@ -113,7 +113,7 @@ def wait(
     timeout_s: float | None = None,
     on_output: Listener | None = None,
 ) -> Job:
-    """Wait for a job's end and return it; the link may die and heal meanwhile.
+    """Wait for a job's end and return it; the link may be lost and come back meanwhile.
 
     Args:
         sandbox: Where it is.

@@ -78,9 +78,9 @@ def checksums(sandbox: Sandbox, sizes: Mapping[str, int]) -> dict[str, str]:
     if not sizes:
         return {}
     doing = f"take the checksums of {len(sizes)} files"
-    words = [word for path, size in sizes.items() for word in (str(size), path)]
+    arguments = [word for path, size in sizes.items() for word in (str(size), path)]
     result = sandbox.script(
-        "files_sum", *words, keep_bytes=_LISTING_BYTES, description=doing
+        "files_sum", *arguments, keep_bytes=_LISTING_BYTES, description=doing
     )
     lines = _answer(result, doing).decode(errors="replace").splitlines()
     try:

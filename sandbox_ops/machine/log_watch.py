@@ -3,12 +3,14 @@
 Bytes in, values out; the clock is the caller's.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from sandbox_ops.models import Job
 from sandbox_ops.remote.stream import KNOWN_BYTES, Begin
 from sandbox_ops.text import crashes, paging, progress, stalls
 from sandbox_ops.text.log_warnings import LogWarning
+from sandbox_ops.text.stalls import STALL_S
 
 TAIL_BYTES = 16 << 10
 _HEAD_BYTES = 2 << 10
@@ -16,22 +18,40 @@ _LONGEST_LINE_BYTES = 1 << 20
 _FROM_START = Begin()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitFor:
+    """What to wait for, beside the end.
+
+    Attributes:
+        pattern: RE2; a line that matches ends the wait, also one that was written before:
+            the last 8 MiB are searched. A bar that is redrawn is many lines.
+        since: Where to begin the search in the log of a job, by its id.
+        warnings: Whether what looks wrong ends the wait, also where it was so before.
+        known_warnings: Not these: `warning_key` of the reports of earlier waits.
+        stall_s: A training that says nothing for so long has stalled; 0: never.
+        timeout_s: How long to wait once the machine has answered; None: to the end.
+    """
+
+    pattern: str = ""
+    since: Mapping[str, Begin] = field(default_factory=dict)
+    warnings: bool = True
+    known_warnings: Collection[str] = ()
+    stall_s: float = STALL_S
+    timeout_s: float | None = None
+
+
 class LogWatch:
     """What is known of the log so far.
 
     Args:
-        pattern: RE2; "" for none.
-        known: Keys of warnings that are not news.
+        wanted: What is waited for.
         now_s: The time.
-        stall_s: How long a training may be silent; 0: for ever.
     """
 
-    def __init__(
-        self, pattern: str, known: Collection[str], now_s: float, stall_s: float
-    ) -> None:
-        self._pattern = pattern
-        self._known = set(known)
-        self._stall_s = stall_s
+    def __init__(self, wanted: WaitFor, now_s: float) -> None:
+        self._pattern = wanted.pattern
+        self._known = set(wanted.known_warnings)
+        self._stall_s = wanted.stall_s
         self._changed_at = now_s
         self._head = b""
         self._tail = b""
@@ -65,7 +85,7 @@ class LogWatch:
         self.begin = Begin(offset + len(tail), tail[-KNOWN_BYTES:])
 
     def restart(self) -> None:
-        """The log is another one now, and begins anew."""
+        """The log is another one now, and starts over."""
         self._head = self._tail = self._open_line = b""
         self.begin = _FROM_START
 

@@ -121,12 +121,12 @@ def disk(text: str) -> Disk | None:
 
 
 def _load(text: str) -> tuple[float | None, int | None]:
-    words = text.split()
+    fields = text.split()
     try:
-        load = float(words[0])
+        load = float(fields[0])
     except (IndexError, ValueError):
         return None, None
-    return load, _number(words[-1]) if len(words) > 5 else None  # noqa: PLR2004
+    return load, _number(fields[-1]) if len(fields) > 5 else None  # noqa: PLR2004
 
 
 def foreign(text: str) -> Iterable[ForeignProcess]:

@@ -46,12 +46,12 @@ def look(sandbox: Sandbox) -> SessionFacts | None:
         timeout_s=_LOOK_S,
         description="doctor: look at the session's environment",
     )
-    found = set(result.stdout.text.split())
+    present = set(result.stdout.text.split())
     return SessionFacts(
         sent=tuple(names),
-        refused=tuple(name for name in names if name not in found),
+        refused=tuple(name for name in names if name not in present),
         agent=agent,
-        agent_refused=bool(agent) and _AGENT not in found,
+        agent_refused=bool(agent) and _AGENT not in present,
     )
 
 

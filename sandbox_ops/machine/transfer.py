@@ -1,6 +1,7 @@
 """Bringing files home and there: resumable, checksummed, atomic.
 
-Bulk takes a session of its own; the workers stay free for short requests.
+Bulk takes a session of its own; the workers stay free for short requests. (Over 250 lines:
+both directions share one session, its marks and its errors.)
 """
 
 import fcntl

@@ -1,4 +1,4 @@
-"""One request to a worker: how long it may be tried again, and what is said if in vain."""
+"""One request to a worker: how long it may be tried again, and what is said when none succeeds."""
 
 import time
 from collections.abc import Sequence

@@ -160,7 +160,7 @@ class Worker:
 
     def _silent(self, waited_s: float) -> ProtocolError:
         return ProtocolError(
-            f"the login shell on {self._links.description} let us in, and our command "
+            f"the login shell on {self._links.description} accepted the login, and our command "
             f"has not begun after {waited_s:.0f} s",
             "Does ~/.bashrc (or your shell's own file) there wait for something? Put "
             "that behind a check for an interactive shell: [[ $- == *i* ]] || return",

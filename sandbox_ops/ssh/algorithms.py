@@ -125,7 +125,7 @@ def mismatches(
     ours: Algorithms, offered: Mapping[str, Sequence[str]]
 ) -> tuple[Mismatch, ...]:
     """Return the kinds of which a server offers none that we may use."""
-    found = []
+    mismatched = []
     for kind, keys in _OFFER_KEYS.items():
         mine = getattr(ours, kind)
         for key in keys:
@@ -135,9 +135,9 @@ def mismatches(
                 if name and not name.startswith(_NO_ALGORITHMS)
             )
             if not set(mine) & set(theirs):
-                found.append(Mismatch(_DIRECTIVES[kind], mine, theirs))
+                mismatched.append(Mismatch(_DIRECTIVES[kind], mine, theirs))
                 break
-    return tuple(found)
+    return tuple(mismatched)
 
 
 def accepts_key(key_type: str, user_keys: Sequence[str]) -> bool:

@@ -46,11 +46,11 @@ class _Fields:
         self._at = 0
 
     def take(self, size: int) -> bytes:
-        found = self._data[self._at : self._at + size]
-        if len(found) < size:
+        piece = self._data[self._at : self._at + size]
+        if len(piece) < size:
             raise ValueError("it is cut off")
         self._at += size
-        return found
+        return piece
 
     def number(self, size: int) -> int:
         return int.from_bytes(self.take(size), "big")

@@ -82,10 +82,10 @@ class ChannelLink:
 
     def complaint(self) -> str:
         """Return what the session said on stderr so far."""
-        said = b""
-        while self._channel.recv_stderr_ready() and len(said) < _COMPLAINT_BYTES:
-            said += self._channel.recv_stderr(_COMPLAINT_BYTES)
-        return said.decode("utf-8", "replace").strip()
+        stderr = b""
+        while self._channel.recv_stderr_ready() and len(stderr) < _COMPLAINT_BYTES:
+            stderr += self._channel.recv_stderr(_COMPLAINT_BYTES)
+        return stderr.decode("utf-8", "replace").strip()
 
     def close(self) -> None:
         """End the session; what it started detached lives on. A dead link is no error."""

@@ -35,8 +35,8 @@ def warnings_for_fallback(config_text: str, host: str) -> tuple[str, ...]:
 
 def _directive(line: str) -> tuple[str, str]:
     """Split `Keyword value` or `Keyword = value`."""
-    found = re.match(r"\s*(\w+)(?:\s*=\s*|\s+)(.*\S)", line)
-    return (found[1].lower(), found[2]) if found else ("", "")
+    match = re.match(r"\s*(\w+)(?:\s*=\s*|\s+)(.*\S)", line)
+    return (match[1].lower(), match[2]) if match else ("", "")
 
 
 def _misread(keyword: str, value: str) -> str:
@@ -54,13 +54,13 @@ def _misread(keyword: str, value: str) -> str:
 def _criteria(value: str) -> set[str]:
     """Return the names of a Match line's criteria, without their arguments."""
     try:
-        words = shlex.split(value)
+        criteria = shlex.split(value)
     except ValueError:  # an open quote: paramiko refuses the whole file
         return set()
     names = set()
-    while words:
-        name, equals, _ = words.pop(0).removeprefix("!").lower().partition("=")
+    while criteria:
+        name, equals, _ = criteria.pop(0).removeprefix("!").lower().partition("=")
         names.add(name)
         if not equals and name not in {"all", "canonical", "final"}:
-            words = words[1:]
+            criteria = criteria[1:]
     return names

@@ -52,8 +52,11 @@ class UserVerbs(Connection):  # type: ignore[misc]
             ConnectError: The machine cannot be reached.
         """
         self.open()
-        here, there = (local_host, local_port), (remote_host, remote_port or local_port)
-        forward = forwarding.LocalForward(self.transport, here, there)
+        local_end, remote_end = (
+            (local_host, local_port),
+            (remote_host, remote_port or local_port),
+        )
+        forward = forwarding.LocalForward(self.transport, local_end, remote_end)
         with contextlib.closing(forward):
             yield
 

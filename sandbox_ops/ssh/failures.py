@@ -150,7 +150,7 @@ _SSHD_DROPS = ("Exceeded MaxStartups", "Not allowed at this time")
 
 def _plain(error: Exception, first_line: str) -> str:
     """Return paramiko's words for it, without those that only it understands."""
-    said = str(error).removeprefix("Error reading SSH protocol banner").strip()
+    text = str(error).removeprefix("Error reading SSH protocol banner").strip()
     if first_line.startswith(_SSHD_DROPS):
-        said = first_line.strip()
-    return said or "it said nothing"
+        text = first_line.strip()
+    return text or "it said nothing"

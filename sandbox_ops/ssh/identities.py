@@ -2,7 +2,7 @@
 
 Certificates first, then the agent's keys that ssh_config names, then the agent's others
 (not with IdentitiesOnly), then keys that are in files alone. A key whose passphrase
-nobody knows yet comes last of all, so that nobody is asked in vain.
+nobody knows yet comes last of all, so that nobody is asked for nothing.
 """
 
 import copy
@@ -173,9 +173,9 @@ def _signer(
         if key_files.certifies(certificate, agent_key.blob):
             return agent_key
     for file in files:
-        found = keys.get(file.path)
-        if found is not None and key_files.certifies(certificate, found.asbytes()):
-            return found
+        key = keys.get(file.path)
+        if key is not None and key_files.certifies(certificate, key.asbytes()):
+            return key
     return None
 
 

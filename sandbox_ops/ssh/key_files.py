@@ -121,20 +121,20 @@ def certifies(certificate: bytes, public: bytes) -> bool:
 
 
 def _private(path: str, text: str) -> KeyFile:
-    found = re.search(
+    match = re.search(
         r"-----BEGIN (\w+ )?PRIVATE KEY-----(.*?)-----END", text, re.DOTALL
     )
-    kind = (found[1] or "").strip() if found else ""
-    if found and kind == "OPENSSH":
-        return _openssh(path, found[2])
-    if found and kind in _LEGACY:  # their public half is in no other place
+    kind = (match[1] or "").strip() if match else ""
+    if match and kind == "OPENSSH":
+        return _openssh(path, match[2])
+    if match and kind in _LEGACY:  # their public half is in no other place
         return KeyFile(
             path=path,
             public=public_blob(f"{path}.pub"),
             reader=_LEGACY[kind],
-            locked="ENCRYPTED" in found[2],
+            locked="ENCRYPTED" in match[2],
         )
-    again = f"; write it anew for OpenSSH: ssh-keygen -p -f {path}" if found else ""
+    again = f"; convert it for OpenSSH: ssh-keygen -p -f {path}" if match else ""
     return KeyFile(
         path=path,
         public=public_blob(f"{path}.pub"),
@@ -173,12 +173,12 @@ def _foreign(path: str, name: str) -> str:
 
 def blob_of_line(text: str) -> bytes:
     """Return the key of a line `TYPE BASE64 [COMMENT]`; empty where it is none."""
-    words = text.split(maxsplit=2)
-    if len(words) < 2 or not re.fullmatch(r"[a-z0-9@.-]+", words[0]):  # noqa: PLR2004  # type and key
+    fields = text.split(maxsplit=2)
+    if len(fields) < 2 or not re.fullmatch(r"[a-z0-9@.-]+", fields[0]):  # noqa: PLR2004  # type and key
         return b""
     try:
-        blob = base64.b64decode(words[1], validate=True)
-        return blob if key_type(blob) == words[0] else b""
+        blob = base64.b64decode(fields[1], validate=True)
+        return blob if key_type(blob) == fields[0] else b""
     except (binascii.Error, struct.error):
         return b""
 

@@ -59,10 +59,10 @@ class Keyring:
         ends_at = time.monotonic() + within_s
         agent = Agent(self.resolved.identity_agent, within_s - _ANSWER_S)
         try:
-            found = identities.gather(
+            gathered = identities.gather(
                 self.resolved, agent.keys, self.opened, transport.allowed.user_keys
             )
-            tried = _offer(transport, user, found.offers, ends_at)
+            tried = _offer(transport, user, gathered.offers, ends_at)
         except paramiko.SSHException as error:
             if agent.broken:  # it took the time that the server had to answer in
                 raise AuthenticationError(
@@ -74,8 +74,8 @@ class Keyring:
         finally:
             agent.close()
         if not tried.accepted:
-            complaints = [*filter(None, [agent.complaint]), *found.unused]
-            raise _refused(self.resolved, where, tried, found, complaints)
+            complaints = [*filter(None, [agent.complaint]), *gathered.unused]
+            raise _refused(self.resolved, where, tried, gathered, complaints)
 
     def unlock(self, files: Sequence[KeyFile], ask: Callable[[str], str | None]) -> str:
         """Open keys with the passphrases that are answered; say which did not open.
@@ -183,37 +183,37 @@ def _refused(
     resolved: ResolvedHost,
     where: str,
     tried: _Tried,
-    found: Identities,
+    identities_tried: Identities,
     complaints: list[str],
 ) -> AuthenticationError:
-    locked = [f"{file.path} (which is encrypted)" for file in found.locked]
-    said = (
+    locked = [f"{file.path} (which is encrypted)" for file in identities_tried.locked]
+    reason = (
         f"authentication failed at {where}: tried {', '.join(tried.keys) or 'no key'}"
     )
     if locked:
-        said += f"; not tried {', '.join(locked)}"
-    said += "".join(f"; {complaint}" for complaint in complaints)
+        reason += f"; not tried {', '.join(locked)}"
+    reason += "".join(f"; {complaint}" for complaint in complaints)
     if locked:
         error = LockedKeyError(
-            said,
+            reason,
             "Put the key into the agent: ssh-add. Or name a program that asks: "
             "SSH_ASKPASS.",
         )
-        error.files = found.locked
+        error.files = identities_tried.locked
         return error
     if _no_keys(tried):
         return AuthenticationError(
-            f"{said}; it wants {' or '.join(tried.methods)}, and we never ask for a password",
+            f"{reason}; it wants {' or '.join(tried.methods)}, and we never ask for a password",
             f"Let it take a key alone. See what it says: ssh -v {resolved.alias} true",
         )
     if len(tried.keys) >= _MANY:
         return AuthenticationError(
-            f"{said}; most servers hang up after six keys",
+            f"{reason}; most servers hang up after six keys",
             f"Name the right one for Host {resolved.alias} in ssh_config: "
             "IdentityFile FILE, and IdentitiesOnly yes.",
         )
     return AuthenticationError(
-        said,
+        reason,
         "Is your public key in its ~/.ssh/authorized_keys? Try: "
         f"ssh {resolved.alias} true",
     )

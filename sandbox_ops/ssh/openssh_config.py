@@ -62,13 +62,15 @@ def lookup_command(
             f"cannot reach {host!r}: it {error}",
             "Name an ssh_config alias, a host or an IP address.",
         ) from error
-    given = {
+    values = {
         "-F": config_file,
         "-p": port and str(port),
         "-l": user,
         "-i": identity_file,
     }
-    options = [word for flag, value in given.items() if value for word in (flag, value)]
+    options = [
+        word for flag, value in values.items() if value for word in (flag, value)
+    ]
     options += [word for option in ssh_options for word in ("-o", option)]
     # -T: without it ssh complains on stderr that there is no terminal.
     return ("ssh", "-G", "-T", *options, "--", host)
@@ -100,15 +102,15 @@ def from_options(
     Raises:
         ConfigError: The port is not a number.
     """
-    given: dict[str, Sequence[str]] = {
+    values: dict[str, Sequence[str]] = {
         keyword: (value or "none",) if isinstance(value, str | None) else value
         for keyword, value in options.items()
     }
-    for text in given.get("setenv", ())[:1]:  # `ssh -G` prints a line for each
+    for text in values.get("setenv", ())[:1]:  # `ssh -G` prints a line for each
         with contextlib.suppress(ValueError):
-            given["setenv"] = shlex.split(text)
+            values["setenv"] = shlex.split(text)
     usual = {**_DEFAULTS, "hostname": [alias], "user": [local.name]}
-    return _resolved({**usual, **given}, alias, local)
+    return _resolved({**usual, **values}, alias, local)
 
 
 def _resolved(

@@ -34,10 +34,10 @@ class Proxy:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(0.2)
         self._stderr.seek(0)
-        said = self._stderr.read(2000).decode("utf-8", "replace").strip()
+        stderr = self._stderr.read(2000).decode("utf-8", "replace").strip()
         code = self._process.poll()
         ended = "" if code is None else f" (it exited {code})"
-        return f"ProxyCommand `{self._command}`{ended}: {said or 'said nothing'}"
+        return f"ProxyCommand `{self._command}`{ended}: {stderr or 'said nothing'}"
 
     def close(self) -> None:
         """End the process and the link."""

@@ -36,8 +36,8 @@ def resolve(config: SandboxConfig) -> ResolvedHost:
         config_file=config.ssh_config,
         ssh_options=config.ssh_options,
     )
-    here = shutil.which("ssh")
-    resolved = _by_ssh(config, command) if here else _by_paramiko(config)
+    ssh_program = shutil.which("ssh")
+    resolved = _by_ssh(config, command) if ssh_program else _by_paramiko(config)
     for directive in resolved.not_honoured:
         _LOG.warning("%s: %s of ssh_config is not honoured", config.host, directive)
     changes: dict[str, object] = {}
@@ -82,9 +82,9 @@ def _by_ssh(config: SandboxConfig, command: tuple[str, ...]) -> ResolvedHost:
             "A `Match exec` in your ssh_config may hang: try it by hand.",
         ) from None
     if done.returncode != 0:
-        said = done.stderr.decode("utf-8", "replace").strip()
+        stderr = done.stderr.decode("utf-8", "replace").strip()
         raise ConfigError(
-            f"ssh cannot resolve the host {config.host!r}: {said}",
+            f"ssh cannot resolve the host {config.host!r}: {stderr}",
             f"Correct your ssh_config; see how ssh reads it: ssh -G {config.host}",
         )
     output = done.stdout.decode("utf-8", "replace")

@@ -36,17 +36,17 @@ def refuse_revoked(
         try:
             data = Path(file).expanduser().read_bytes()
             is_krl = data.startswith(_KRL)
-            found = _in_krl(file, keys) if is_krl else _in_text(data, keys)
+            revoked = _in_krl(file, keys) if is_krl else _in_text(data, keys)
         except (OSError, subprocess.SubprocessError) as error:
             raise HostKeyError(
                 f"cannot check the host key of {machine}: RevokedHostKeys {file} of "
                 f"ssh_config cannot be read ({error}). Nothing was sent.",
                 "Make the file readable, or take the directive out of your ssh_config.",
             ) from error
-        if found:
+        if revoked:
             raise HostKeyError(
                 f"{machine} showed a host key that is revoked by RevokedHostKeys "
-                f"{file} of ssh_config: {found}. Nothing was sent.",
+                f"{file} of ssh_config: {revoked}. Nothing was sent.",
                 "Do not connect: the key is known to be in wrong hands. Ask whoever "
                 "runs the machine for its new key.",
             )
@@ -75,6 +75,6 @@ def _in_krl(file: str, keys: Sequence[tuple[str, bytes]]) -> str:
         if done.returncode == _IS_REVOKED and b"REVOKED" in done.stdout.upper():
             return key_type
         if done.returncode != 0:
-            said = done.stderr.decode("utf-8", "replace").strip()
-            raise OSError(f"ssh-keygen -Q: {said or f'exit {done.returncode}'}")
+            stderr = done.stderr.decode("utf-8", "replace").strip()
+            raise OSError(f"ssh-keygen -Q: {stderr or f'exit {done.returncode}'}")
     return ""

@@ -112,9 +112,9 @@ class Route:
         Raises:
             ConfigError: ssh_config allows none of a kind.
         """
-        found = algorithms.allowed(self.resolved, AVAILABLE)
-        ordered = self.host_keys.order(found.host_keys)
-        return dataclasses.replace(found, host_keys=ordered)
+        algorithms_allowed = algorithms.allowed(self.resolved, AVAILABLE)
+        ordered = self.host_keys.order(algorithms_allowed.host_keys)
+        return dataclasses.replace(algorithms_allowed, host_keys=ordered)
 
     def new_transport(
         self,

@@ -30,7 +30,7 @@ class LocalUser:
 def expand(text: str, tokens: Mapping[str, str]) -> str:
     """Replace `%h` and the like; a token that `tokens` lacks stays as it is."""
     known = {"%": "%", **tokens}
-    return re.sub(r"%(.)", lambda found: known.get(found[1], found[0]), text)
+    return re.sub(r"%(.)", lambda match: known.get(match[1], match[0]), text)
 
 
 def expand_path(text: str, tokens: Mapping[str, str], local: LocalUser) -> str:
@@ -39,8 +39,8 @@ def expand_path(text: str, tokens: Mapping[str, str], local: LocalUser) -> str:
     A variable that is not set stays as it is, so that a message can show it.
     """
 
-    def variable(found: re.Match[str]) -> str:
-        return local.environ.get(found[1], found[0])
+    def variable(match: re.Match[str]) -> str:
+        return local.environ.get(match[1], match[0])
 
     if text == "~" or text.startswith("~/"):
         text = local.home + text[1:]

@@ -126,14 +126,14 @@ def matches(patterns: Iterable[str], name: str) -> bool:
     A negated pattern that matches ends it: the list does not match.
     """
     name = name.lower()
-    found = False
+    matched = False
     for pattern in patterns:
         negated = pattern.startswith("!")
         if _matches_one(pattern.removeprefix("!").lower(), name):
             if negated:
                 return False
-            found = True
-    return found
+            matched = True
+    return matched
 
 
 def _matches_one(pattern: str, name: str) -> bool:

@@ -32,7 +32,7 @@ def warnings(text: str) -> tuple[LogWarning, ...]:
                 last.partition(":")[0][:_MAX_WARNING],
             )
         )
-    if any(words in text for words in _OUT_OF_MEMORY):
+    if any(phrase in text for phrase in _OUT_OF_MEMORY):
         objections.append(LogWarning("out-of-memory", "CUDA out of memory"))
     return tuple(objections)
 

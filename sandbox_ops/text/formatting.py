@@ -59,12 +59,12 @@ def figure(value: float | None) -> str:
     return "?" if value is None else f"{value:.4g}"
 
 
-def one_line(words: str, limit: int = 60) -> str:
+def one_line(text: str, limit: int = 60) -> str:
     """The words on one line, cut with an ellipsis where they are longer than `limit`.
 
     Secrets are masked before: the beginning of one would not be known for what it is.
     """
-    line = " ".join(remote_text.masked(words).split())
+    line = " ".join(remote_text.masked(text).split())
     return line if len(line) <= limit else f"{line[: max(1, limit) - 1]}…"
 
 

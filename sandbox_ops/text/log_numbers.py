@@ -73,9 +73,9 @@ def seconds(clock: str) -> float | None:
     return float(total + 86400 * int(match[1] or 0))
 
 
-def duration(words: str) -> float | None:
+def duration(text: str) -> float | None:
     """Return `1m 12s`, `46.1ms` as seconds; None where it is no duration."""
-    parts = _UNIT.findall(words)
+    parts = _UNIT.findall(text)
     return (
         sum(float(n) * _SECONDS[unit.lower()] for n, unit in parts) if parts else None
     )

@@ -32,13 +32,13 @@ _ALIKE = {
 }
 
 
-def alike(words: str) -> str:
+def alike(text: str) -> str:
     """Return a pattern of what can be taken for these words, in lower case and ASCII."""
     return "".join(
         f"[{re.escape(each)}{_ALIKE.get(each, '')}{chr(ord(each) + 0xFEE0)}]"
         if "!" <= each <= "~"
         else r"\s+"
-        for each in words
+        for each in text
     )
 
 
@@ -52,9 +52,9 @@ _COMPARED = 64
 _OURS = f"\0{secrets.token_hex(8)}\0"
 
 
-def note(words: str) -> str:
+def note(text: str) -> str:
     """Return a line of our own; `shown` takes its secret off."""
-    return f"{_OURS}[sandbox-ops: {words}]"
+    return f"{_OURS}[sandbox-ops: {text}]"
 
 
 def remote(data: bytes | str) -> str:

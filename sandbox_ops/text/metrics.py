@@ -11,14 +11,12 @@ _NAMED = re.compile(  # `loss=1.2`, `loss: 1.2`, `'loss': '1.2'`, also `train/lo
 _QUALIFIER = (
     r"train(?:ing)?|val(?:id|idation)?|eval|test|lm|total|mean|average|avg|best|final"
 )
-_KNOWN = (
-    re.compile(  # also `loss 1.2`, `val loss 1.2`, `loss is nan`: sure to be metrics
-        rf"(?<![\w./-])((?:(?:{_QUALIFIER})[ ])?(?:[\w-]{{0,40}}[_/])?"
-        r"(?:loss|lr|acc|accuracy|ppl|perplexity|reward|grad_norm"
-        r"|f1|auc|bpc|bleu|wer|rmse|mae|mse|tok/s|learning rate|grad norm))"
-        rf"(?:['\"]?{GAP}[:=]{GAP}['\"]?|[ \t]{{1,8}}(?:is[ \t]{{1,8}})?){VALUE}",
-        FLAGS,
-    )
+_KNOWN = re.compile(  # also `loss 1.2`, `val loss 1.2`, `loss is nan`: always metrics
+    rf"(?<![\w./-])((?:(?:{_QUALIFIER})[ ])?(?:[\w-]{{0,40}}[_/])?"
+    r"(?:loss|lr|acc|accuracy|ppl|perplexity|reward|grad_norm"
+    r"|f1|auc|bpc|bleu|wer|rmse|mae|mse|tok/s|learning rate|grad norm))"
+    rf"(?:['\"]?{GAP}[:=]{GAP}['\"]?|[ \t]{{1,8}}(?:is[ \t]{{1,8}})?){VALUE}",
+    FLAGS,
 )
 _CELL = re.compile(  # `lm loss: 1.07E+01`, `nll_loss 5.2`, `clip 0%`: all of a cell
     rf"[ \t]{{0,40}}([a-z_][\w ./()'@-]{{0,63}}?){GAP}[:=]?[ \t]{{1,40}}{VALUE}%?(?: ?\([ \d.e+-]{{1,24}}\))?[ \t]{{0,40}}",
@@ -45,7 +43,7 @@ def in_line(line: str, *, is_training: bool) -> dict[str, float]:
     Args:
         line: Without the bar that is in it.
         is_training: Whether it says how far the training is. Of others only those count
-            that hold a name which is sure to be a metric's, and tables.
+            that hold a name which is always a metric's, and tables.
     """
     if line.startswith("|") and line.count("|") == 3:  # noqa: PLR2004 - two cells
         return _kept(_table_row(line))
@@ -82,8 +80,8 @@ def column_names(line: str) -> tuple[str, ...]:
     """Return the columns that a line heads, `Epoch  GPU_mem  box_loss`; () if none."""
     if not re.match(r"[ \t]{0,40}(?:epoch|step|class)[ \t]{2,}", line, re.IGNORECASE):
         return ()
-    words = [word.strip("():") for word in line.split()]
-    names = tuple(word.rpartition("(")[2] for word in words)
+    headings = [word.strip("():") for word in line.split()]
+    names = tuple(word.rpartition("(")[2] for word in headings)
     return names if all(map(_COLUMN.fullmatch, names)) else ()
 
 

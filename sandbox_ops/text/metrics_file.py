@@ -98,8 +98,8 @@ def _numbers(
 
 
 def _first(numbers: Mapping[str, float], names: tuple[str, ...]) -> float | None:
-    found = (numbers.get(name) for name in names)
-    return next((x for x in found if x is not None and 0 <= x < 1e15), None)  # noqa: PLR2004
+    values = (numbers.get(name) for name in names)
+    return next((x for x in values if x is not None and 0 <= x < 1e15), None)  # noqa: PLR2004
 
 
 def _whole(number: float | None) -> int | None:

@@ -67,9 +67,9 @@ def _tokens(command: str) -> Iterator[str]:
             yield token
 
 
-def _program(words: list[str]) -> str:
+def _program(command_line: list[str]) -> str:
     """Return the name of the program that a stage runs."""
-    for word in words:
+    for word in command_line:
         name = word.rpartition("/")[2]
         if "=" not in word and not word.startswith("-") and name not in _PREFIXES:
             return name

@@ -79,19 +79,22 @@ def says_resumed(*texts: str) -> bool:
     return any(_RESUMED.search(text) for text in texts)
 
 
-def position(said: Sequence[Said], context: Context) -> Position | None:
+def position(counts: Sequence[Said], context: Context) -> Position | None:
     """Return how far the training is; None where nothing says it."""
-    steps = [each for each in said if each.step]
-    outer = next((each.outer for each in reversed(said) if each.outer), None)
+    steps = [each for each in counts if each.step]
+    outer = next((each.outer for each in reversed(counts) if each.outer), None)
     if outer is not None:
-        outer = _with_total(outer, (s.outer for s in said if s.outer), context)
+        outer = _with_total(outer, (s.outer for s in counts if s.outer), context)
     if not steps:
-        return _of_outer(outer, [s.outer for s in said if s.outer], context)
+        return _of_outer(outer, [s.outer for s in counts if s.outer], context)
     chosen = _chosen([each.step for each in steps if each.step])
     chosen = _with_total(chosen, (s.step for s in steps if s.step), context)
     per_epoch = outer and not outer.from_zero and outer.total and outer.total > 1
     if outer and per_epoch and _begins_again(chosen, steps):
-        latest = said[-1].step is None and said[-1].outer not in (None, steps[-1].outer)
+        latest = counts[-1].step is None and counts[-1].outer not in (
+            None,
+            steps[-1].outer,
+        )
         return _of_epoch(outer, None if latest else chosen, context)
     series = [
         each.step for each in steps if each.step and _key(each.step) == _key(chosen)
@@ -149,16 +152,16 @@ def _with_total(last: Count, counts: Iterable[Count], context: Context) -> Count
     return replace(last, total=total) if total and last.step <= total else last
 
 
-def _begins_again(chosen: Count, said: Sequence[Said]) -> bool:
-    """Whether the steps are counted anew in each epoch: the format or the log says so."""
+def _begins_again(chosen: Count, counts: Sequence[Said]) -> bool:
+    """Whether the steps are counted from the start in each epoch: the format or the log says so."""
     if chosen.in_epoch:
         return True
     if chosen.bar and any(
-        s.same_line and s.step and _key(s.step) == _key(chosen) for s in said
+        s.same_line and s.step and _key(s.step) == _key(chosen) for s in counts
     ):
         return True
     before = None
-    for each in said:
+    for each in counts:
         if each.step is None or each.outer is None or _key(each.step) != _key(chosen):
             continue
         if before and before[0] > each.step.step and before[1] < each.outer.step:
@@ -234,11 +237,11 @@ def _began_at(counts: Sequence[Count], context: Context, unit: str) -> float | N
     The first lines are as far apart as the first is from the start, unless the run
     was resumed. None where that cannot be known.
     """
-    said = [
+    first_counts = [
         x for s in context.beginning for x in (s.step, s.outer) if x and x.unit == unit
     ]
-    steps = sorted({count.step for count in (*said, *counts)})
-    if context.beginning and not said and context.resumed:
+    steps = sorted({count.step for count in (*first_counts, *counts)})
+    if context.beginning and not first_counts and context.resumed:
         return None
     if len(steps) < 2:  # noqa: PLR2004
         return None if context.resumed else 0.0

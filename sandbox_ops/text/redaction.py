@@ -162,9 +162,9 @@ def _mask_shapes(data: bytes) -> bytes:
     search = _prefilter().search
     parts: list[bytes] = []
     done = 0
-    while (found := search(data, done)) is not None:
-        begin = max(data.rfind(b"\n", done, found.start()) + 1, done)
-        end = data.find(b"\n", found.end())
+    while (match := search(data, done)) is not None:
+        begin = max(data.rfind(b"\n", done, match.start()) + 1, done)
+        end = data.find(b"\n", match.end())
         end = len(data) if end < 0 else end
         parts += (data[done:begin], _mask_line(data[begin:end]))
         done = end
@@ -227,8 +227,8 @@ def _keywords() -> tuple[str, ...]:
     """Return for each shape, in the same order, a pattern of its keywords."""
     from sandbox_ops.text.token_shapes import SHAPES
 
-    rows = (*(words for _, words, _ in _COMMON), *(words for _, words, _, _ in SHAPES))
-    return tuple("|".join(words) for words in rows)
+    rows = (*(row for _, row, _ in _COMMON), *(row for _, row, _, _ in SHAPES))
+    return tuple("|".join(row) for row in rows)
 
 
 @functools.cache
@@ -249,11 +249,11 @@ def _keyword_set() -> Any:  # noqa: ANN401
     """Return what says which shapes a line has a keyword of, in one walk over it."""
     import re2
 
-    found = re2.Set.SearchSet(_options(fold=True))
+    keyword_set = re2.Set.SearchSet(_options(fold=True))
     for pattern in _keywords():
-        found.Add(pattern.encode())
-    found.Compile()
-    return found
+        keyword_set.Add(pattern.encode())
+    keyword_set.Compile()
+    return keyword_set
 
 
 @functools.cache

@@ -34,13 +34,13 @@ def forms(name: str, secret: str) -> frozenset[bytes]:
             "Take it from the list of secrets, or make it longer.",
         )
     raw = secret.encode()
-    found: set[bytes] = set()
+    encodings: set[bytes] = set()
     for line in {secret.strip(), *secret.splitlines()}:
-        found.update(_written(line.strip()))
-    found.update(_base64(raw.strip()))
-    found.update(_base64(secret.strip().encode()))
+        encodings.update(_written(line.strip()))
+    encodings.update(_base64(raw.strip()))
+    encodings.update(_base64(secret.strip().encode()))
     return frozenset(
-        each for each in found if len(each) >= SHORTEST and b"\n" not in each
+        each for each in encodings if len(each) >= SHORTEST and b"\n" not in each
     )
 
 

@@ -187,9 +187,9 @@ def python(machine: Reply) -> Check:
     return _check("python", "warn", f"{detail}, no uv", str(environment.INSTALL_UV))
 
 
-def clock(machine: Reply, here: float) -> Check:
+def clock(machine: Reply, local_s: float) -> Check:
     """Return whether the clocks agree; ages are reckoned by the machine's. Pure."""
-    skew = int(machine.get("now") or here) - here
+    skew = int(machine.get("now") or local_s) - local_s
     detail = f"{skew:+.0f} s against this machine"
     if abs(skew) <= _SKEW_S:
         return _check("clock", "ok", detail)

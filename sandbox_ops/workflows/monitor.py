@@ -113,12 +113,12 @@ def monitor(
     try:
         status = jobs.status(sandbox, path=path or sandbox.config.workspace)
     except ConnectError as error:
-        words = (hint for hint in error.hints if isinstance(hint, str))
+        hints = (hint for hint in error.hints if isinstance(hint, str))
         why = f"{sandbox.config.label} cannot be reached: {error.message}"
         return MonitorReport(
             sandbox=sandbox.config.name,
             reachable=False,
-            warnings=(" ".join((why, *words)),),
+            warnings=(" ".join((why, *hints)),),
             next_steps=error.next_steps,
         )
     return report(sandbox.config.name, status, project)

@@ -106,8 +106,8 @@ def fetch(report: "FetchReport") -> Lines:
     kept = len(report.files) - len(new)
     total = formatting.size(sum(file.size_bytes for file in new))
     did = "would come" if report.dry_run else "came, checked,"
-    here = f"; {formatting.count(kept, 'file')} here already" if kept else ""
-    yield f"{formatting.count(len(new), 'file')}, {total}, {did} to {report.into}{here}"
+    present = f"; {formatting.count(kept, 'file')} here already" if kept else ""
+    yield f"{formatting.count(len(new), 'file')}, {total}, {did} to {report.into}{present}"
     files = [f"{file.path} {formatting.size(file.size_bytes)}" for file in new]
     yield from _listed("", files)
     yield from _warnings(report.warnings)

@@ -12,7 +12,7 @@ from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import outputs, preflight
 from sandbox_ops.workflows.acting import acts_as
-from sandbox_ops.workflows.sync import refuse_other, remove_lock
+from sandbox_ops.workflows.sync_refusals import refuse_other, remove_lock
 
 NOT_MADE_YET = "refs/sandbox-ops/backup/..."
 
@@ -149,7 +149,7 @@ def foreign(status: MachineStatus) -> tuple[str, ...]:
     busy = (preflight.gpu_busy(gpu, ()) for gpu in gpus)
     return (
         *(f"pid {p.pid} of {p.user}: {p.command}" for p in status.foreign),
-        *(words for words in busy if words),
+        *(use for use in busy if use),
     )
 
 

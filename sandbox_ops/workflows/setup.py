@@ -13,7 +13,7 @@ from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import outputs
 from sandbox_ops.workflows.acting import acts_as
-from sandbox_ops.workflows.sync import refuse_other
+from sandbox_ops.workflows.sync_refusals import refuse_other
 
 _INSTALL_S = 4 * 3600
 _VERIFY_S = 900

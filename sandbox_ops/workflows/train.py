@@ -1,21 +1,18 @@
 """train: look before the start, then start the training as a job of the machine."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sandbox_ops.errors import NextStep, RefusedError, SandboxError, UsageError
+from sandbox_ops.errors import NextStep, SandboxError, UsageError
 from sandbox_ops.git import local
-from sandbox_ops.git.local import LocalTree
 from sandbox_ops.machine import environment, jobs, repo
-from sandbox_ops.machine.repo import Tree
-from sandbox_ops.models import Gpu, Job, MachineStatus, Project
+from sandbox_ops.models import Job, MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.objections import FORCE_NAMES
-from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.sandbox import Sandbox
-from sandbox_ops.workflows import outputs, preflight, record, template
+from sandbox_ops.workflows import outputs, record, template, train_objections
 from sandbox_ops.workflows.acting import acts_as
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -41,15 +38,6 @@ class TrainReport:
             "job": self.job.as_json(),
             "warnings": list(self.warnings),
         }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Objection:
-    """A reason not to start, and the name by which it can be overridden."""
-
-    force: str
-    message: str
-    hint: NextStep
 
 
 @acts_as(lambda options: "train --" if options.get("command") else "train")
@@ -93,13 +81,13 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     tree = repo.cloned(sandbox, project)
     local_tree = local.look(project.root, project.branch) if project.root else None
     status = jobs.status(sandbox, path=tree.path, tails=0)
-    chosen, objections = choose(status, gpus)
+    chosen, objections = train_objections.choose(status, gpus)
     objections = (
         *objections,
-        *code_objections(tree, local_tree, outputs.patterns(project)),
-        *disk_objections(status),
+        *train_objections.code_objections(tree, local_tree, outputs.patterns(project)),
+        *train_objections.disk_objections(status),
     )
-    warnings = _overridden(objections, force)
+    warnings = train_objections.overridden(objections, force)
 
     installed = environment.look(sandbox, project, tree.path)
     run_record = record.run_record(
@@ -128,93 +116,6 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     return TrainReport(sandbox=sandbox.config.name, job=job, warnings=warnings)
 
 
-def choose(
-    status: MachineStatus, wanted: int | None
-) -> tuple[tuple[Gpu, ...], tuple[Objection, ...]]:
-    """Return the GPUs to take, and what speaks against it. Pure.
-
-    Busy ones come after the free ones, for who forces it; claimed ones are never taken.
-    """
-    fault = preflight.driver_fault(status)
-    if fault and wanted != 0:
-        objection = Objection(
-            force="gpu-driver",
-            message=f"the GPUs cannot be used, for their driver does not answer: {fault}",
-            hint=NextStep("doctor", purpose="See what is wrong"),
-        )
-        return (), (objection,)
-    gpus = status.gpus or ()
-    number = min(1, len(gpus)) if wanted is None else wanted
-    busy = {gpu.index: preflight.gpu_busy(gpu, status.jobs) for gpu in gpus}
-    free = [gpu for gpu in gpus if not busy[gpu.index]]
-    if len(free) >= number:
-        return tuple(free[:number]), ()
-    claimed = {index for job in preflight.live(status.jobs) for index in job.gpus}
-    shared = [gpu for gpu in gpus if busy[gpu.index] and gpu.index not in claimed]
-    shared.sort(key=lambda gpu: gpu.memory_used_mib or 0)
-    chosen = (free + shared)[:number]
-    why = tuple(use for use in busy.values() if use) or (
-        status.gpu_error or "the machine has none",
-    )
-    objection = Objection(
-        force="busy-gpu",
-        message=listed(f"{number} GPUs are wanted, {len(free)} are free:", why),
-        hint=NextStep("monitor", purpose="Wait, or see who it is"),
-    )
-    return (tuple(chosen) if len(chosen) == number else ()), (objection,)
-
-
-def code_objections(
-    tree: Tree, local_tree: LocalTree | None, keep: tuple[str, ...] = ()
-) -> tuple[Objection, ...]:
-    """Return how the code there is not the code here, or not upstream's. Pure.
-
-    Args:
-        tree: The clone there.
-        local_tree: The clone here, if there is one.
-        keep: The declared outputs, which may be edited.
-    """
-    reasons = []
-    edits = outputs.edits_without(tree.edits, keep)
-    if edits:
-        reasons.append(listed(f"there are edits in {tree.path}:", edits))
-    if local_tree and local_tree.commit and local_tree.commit != tree.head:
-        reasons.append(
-            f"{tree.path} is at {(tree.head or 'no commit')[:10]}, "
-            f"{local_tree.branch} here at {local_tree.commit[:10]}"
-        )
-    if local_tree and local_tree.edits:
-        reasons.append(listed("edits here are not committed:", local_tree.edits))
-    objections = []
-    if reasons:
-        fix = NextStep("reset") if edits else NextStep("sync", {"push": True})
-        objections.append(
-            Objection(
-                force="stale-code",
-                message="\n".join(reasons),
-                hint=replace(fix, purpose="Try"),
-            )
-        )
-    if tree.unpushed:
-        objections.append(
-            Objection(
-                force="unpushed",
-                message=listed("commits there are not upstream:", tree.unpushed),
-                hint=NextStep("reset", purpose="Rescue and undo them"),
-            )
-        )
-    return tuple(objections)
-
-
-def disk_objections(status: MachineStatus) -> tuple[Objection, ...]:
-    """Return the lack of room, if there is one. Pure."""
-    short = preflight.disk_low(status.disk)
-    if not short:
-        return ()
-    hint = NextStep("run", {"command": "du -xh --max-depth=2 ."}, "Make room there")
-    return (Objection(force="disk-low", message=short, hint=hint),)
-
-
 def _command(project: Project, command: str, settings: Mapping[str, str]) -> str:
     if command.strip():
         return template.fill_given(command, settings)
@@ -241,29 +142,6 @@ def _check(name: str, gpus: int | None, force: Sequence[str]) -> None:
             f"nothing is forced by the name {unknown[0]!r}",
             f"Names: {', '.join(FORCE_NAMES)}",
         )
-
-
-def _overridden(
-    objections: Iterable[Objection], force: Sequence[str]
-) -> tuple[str, ...]:
-    """Return the forced objections as warnings.
-
-    Raises:
-        RefusedError: Some are not forced; says all of them, and how each is.
-    """
-    objections = tuple(objections)
-    left = [each for each in objections if each.force not in force]
-    if left:
-        hints = {str(each.hint): each.hint for each in left}
-        names = tuple(each.force for each in left)
-        raise RefusedError(
-            "\n".join(each.message for each in left),
-            *hints.values(),
-            NextStep(
-                "train", {"force": names}, "Start all the same, as before and with"
-            ),
-        )
-    return tuple(f"{each.force}: {each.message}" for each in objections)
 
 
 def _warnings(

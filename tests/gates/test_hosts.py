@@ -1,5 +1,7 @@
 """Agents' own programs, with the files that `mcp-install` writes. Nobody logs in."""
 
+import json
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -52,6 +54,27 @@ def test_claude_code_connects_by_the_file_that_we_write(
     said = output([*claude, "mcp", "get", "sandbox-ops"], project, env=env)
     assert "Connected" in said
     assert "Timeout: 3700000ms" in said
+
+
+def test_claude_code_takes_the_plugin_and_connects_to_its_server(
+    node_tool: NodeTool, home: Path, project: Path
+) -> None:
+    claude = node_tool("@anthropic-ai/claude-code/cli-wrapper.cjs")
+    words = ("plugin-install", "--host", "claude", "--json")
+    done = cli(*words, cwd=project, env={"HOME": str(home)})
+    installed = json.loads(done.stdout)
+    env = isolated(home)
+    for place in (Path(installed["folder"]), Path(installed["folder"]).parent):
+        said = output([*claude, "plugin", "validate", str(place)], project, env=env)
+        assert "Validation passed" in said
+        assert "warning" not in said
+    for step in installed["next_steps"]:
+        program, *rest = shlex.split(step)
+        assert program == "claude"
+        assert "Successfully" in output([*claude, *rest], project, env=env)
+    said = output([*claude, "mcp", "list"], project, env=env)
+    assert "plugin:sandbox-ops:sandbox-ops" in said
+    assert "Connected" in said
 
 
 def test_gemini_connects_by_the_file_that_we_write_where_it_trusts_the_folder(

@@ -67,10 +67,10 @@ class Place:
     calls: int = 0
     costs: list[tuple[str, int, int]] = field(default_factory=list)
 
-    def begin(self, title: str, words: str) -> None:
+    def begin(self, title: str, arguments: str) -> None:
         """Begin a pattern."""
         self.end()
-        self.lines += [f"## {title}", words, ""]
+        self.lines += [f"## {title}", arguments, ""]
         self.costs.append((title, 0, 0))
 
     def end(self) -> None:
@@ -97,33 +97,35 @@ class Place:
         self.lines += [f"`{asked}`", f"```text {kind}", shown.strip("\n"), "```"]
         return answer
 
-    def wait(self, job: str, words: str) -> None:
+    def wait(self, job: str, arguments: str) -> None:
         """Wait until a job's answer has these words; an agent would do something else."""
         wait_until(
-            lambda: re.search(words, self.ask("remote_bash_output", bash_id=job)[0]),
+            lambda: re.search(
+                arguments, self.ask("remote_bash_output", bash_id=job)[0]
+            ),
             timeout_s=20,
-            what=words,
+            what=arguments,
         )
 
-    def plain(self, said: str) -> str:
+    def plain(self, reported: str) -> str:
         """Return text as it would be on the reader's machine."""
-        for found, better in (
+        for match, better in (
             (str(self.workspace), "/workspace"),
             (str(self.machine.home), "/home/you"),
             (str(self.git.clone), "/home/you/code/bucket-brigade"),
         ):
-            said = said.replace(found, better)
+            reported = reported.replace(match, better)
         for pattern, better in _VARIES:
-            said = re.sub(pattern, better, said, flags=re.MULTILINE)
-        return self._commits(said)
+            reported = re.sub(pattern, better, reported, flags=re.MULTILINE)
+        return self._commits(reported)
 
-    def _commits(self, said: str) -> str:
+    def _commits(self, reported: str) -> str:
         known = self.git.git("log", "--format=%H", "--reverse").split()
         for number, commit in enumerate(known, 1):
             name = f"{number:x}" * 10
-            said = said.replace(commit, name * 4).replace(commit[:10], name)
-            said = said.replace(commit[:7], name[:7])
-        return said
+            reported = reported.replace(commit, name * 4).replace(commit[:10], name)
+            reported = reported.replace(commit[:7], name[:7])
+        return reported
 
 
 _VARIES = (

@@ -48,18 +48,18 @@ class Cable:
         """Carry what comes, until the listener is closed."""
         with contextlib.suppress(OSError):
             while True:
-                here, _ = self.listener.accept()
+                local, _ = self.listener.accept()
                 there = socket.create_connection(self.target)
                 self.links += 1
-                self._ends += [here, there]
-                for pair in ((here, there), (there, here)):
+                self._ends += [local, there]
+                for pair in ((local, there), (there, local)):
                     threading.Thread(target=self._pass, args=pair, daemon=True).start()
 
-    def _pass(self, here: socket.socket, there: socket.socket) -> None:
+    def _pass(self, local: socket.socket, there: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            while data := here.recv(1 << 16):
+            while data := local.recv(1 << 16):
                 there.sendall(data)
-            if here not in self._cut:
+            if local not in self._cut:
                 there.shutdown(socket.SHUT_WR)
 
 

@@ -12,7 +12,7 @@ INV = str(_BIN / "inv")
 
 
 def cli(
-    *words: str,
+    *arguments: str,
     cwd: Path,
     program: str = PROGRAM,
     env: Mapping[str, str] | None = None,
@@ -20,7 +20,7 @@ def cli(
 ) -> subprocess.CompletedProcess[str]:
     """Run `sandbox-ops` with these words in a folder, to its end."""
     return subprocess.run(
-        [program, *words],
+        [program, *arguments],
         cwd=cwd,
         env={**os.environ, **(env or {})},
         stdin=subprocess.DEVNULL,

@@ -99,16 +99,16 @@ class Machine:
 
     def _state_line(self, job_id: str) -> dict[str, str]:
         file = next((self.records / "v1").glob("*")) / "jobs" / job_id / "state"
-        words = file.read_text().split()
-        return dict(word.split("=", 1) for word in words if "=" in word)
+        fields = file.read_text().split()
+        return dict(word.split("=", 1) for word in fields if "=" in word)
 
 
 @contextlib.contextmanager
 def machine(folder: Path) -> Iterator[Machine]:
     """Give a machine whose files all lie in a folder, which is made."""
     folder.mkdir()
-    with private_mounts() as mounts, Machine(folder, mounts) as made:
-        yield made
+    with private_mounts() as mounts, Machine(folder, mounts) as created:
+        yield created
 
 
 def _ticks(pid: int) -> str:

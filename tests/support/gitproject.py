@@ -36,20 +36,20 @@ class GitProject:
         """The commit the clone is at."""
         return self.git("rev-parse", "HEAD")
 
-    def git(self, *words: str, at: Path | None = None) -> str:
+    def git(self, *arguments: str, at: Path | None = None) -> str:
         """Run git in the clone (or `at` another path); return what it printed.
 
         Raises:
             AssertionError: git failed; with what it said.
         """
         done = subprocess.run(
-            ["git", *words],
+            ["git", *arguments],
             cwd=at or self.clone,
             capture_output=True,
             text=True,
             check=False,
         )
-        assert done.returncode == 0, f"git {words}: {done.stderr or done.stdout}"
+        assert done.returncode == 0, f"git {arguments}: {done.stderr or done.stdout}"
         return done.stdout.strip()
 
     def write(self, files: Mapping[str, str]) -> None:

@@ -29,9 +29,9 @@ class Place:
     def head(self) -> str:
         return self.run("rev-parse", "HEAD")
 
-    def run(self, *words: str) -> str:
+    def run(self, *arguments: str) -> str:
         """Run git in the clone, as somebody on the machine."""
-        return self.git.git(*words, at=self.clone)
+        return self.git.git(*arguments, at=self.clone)
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the clone."""

@@ -45,15 +45,15 @@ class Served:
         }
         link.request("POST", path, json.dumps(INITIALIZE), sent)
         answer = link.getresponse()
-        said = answer.read().decode()
+        output = answer.read().decode()
         link.close()
-        return answer.status, said
+        return answer.status, output
 
 
 @contextmanager
-def served(folder: Path, *words: str, **env: str) -> Iterator[Served]:
+def served(folder: Path, *arguments: str, **env: str) -> Iterator[Served]:
     process = subprocess.Popen(
-        [*COMMAND, "--http", "--port", "0", *words],
+        [*COMMAND, "--http", "--port", "0", *arguments],
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -63,9 +63,9 @@ def served(folder: Path, *words: str, **env: str) -> Iterator[Served]:
     try:
         assert process.stderr is not None
         line = process.stderr.readline()
-        found = re.fullmatch(r"sandbox-ops-mcp: http://127.0.0.1:(\d+)/mcp\n", line)
-        assert found, line
-        yield Served(process, int(found[1]))
+        match = re.fullmatch(r"sandbox-ops-mcp: http://127.0.0.1:(\d+)/mcp\n", line)
+        assert match, line
+        yield Served(process, int(match[1]))
     finally:
         process.kill()
         process.wait(5)

@@ -76,9 +76,9 @@ def started(answer: str) -> str:
 
 def cursor(answer: str) -> str:
     """Return the cursor in an answer."""
-    found = re.search(r"^cursor: (\S+)$", answer, re.MULTILINE)
-    assert found, answer
-    return found[1]
+    match = re.search(r"^cursor: (\S+)$", answer, re.MULTILINE)
+    assert match, answer
+    return match[1]
 
 
 def output(answer: str) -> str:
@@ -160,12 +160,12 @@ def wire(environment: Mapping[str, str], cwd: Path, *arguments: str) -> Iterator
 
 @contextmanager
 def talk(
-    words: Sequence[str | Path], cwd: Path, environment: Mapping[str, str]
+    arguments: Sequence[str | Path], cwd: Path, environment: Mapping[str, str]
 ) -> Iterator[Wire]:
     """Start a program that speaks in lines of JSON; end it at the end."""
     with (cwd / "stderr").open("ab") as stderr:
         process = subprocess.Popen(
-            words,
+            arguments,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,

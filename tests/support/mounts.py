@@ -48,8 +48,8 @@ class Mounts:
         """Change a mount's options."""
         self._mount("-o", f"remount,{options}", str(folder))
 
-    def _mount(self, *words: str) -> None:
-        self.do(lambda: subprocess.run(["mount", *words], check=True))
+    def _mount(self, *arguments: str) -> None:
+        self.do(lambda: subprocess.run(["mount", *arguments], check=True))
 
     def fill(self, folder: Path) -> None:
         """Write a file `fill` until there is no room at all."""

@@ -57,8 +57,8 @@ def forget(port: int) -> None:
     to a connection: nobody says that it is over.
     """
     sockets = ["ss", "-Htn", "state", "established", f"dport = :{port}"]
-    found = subprocess.run(sockets, check=True, capture_output=True, text=True).stdout
-    ours = ", ".join(line.split()[2].rpartition(":")[2] for line in found.splitlines())
+    output = subprocess.run(sockets, check=True, capture_output=True, text=True).stdout
+    ours = ", ".join(line.split()[2].rpartition(":")[2] for line in output.splitlines())
     assert ours, "there is no connection to forget"
     nft(
         f"""table inet fault {{
@@ -72,7 +72,7 @@ def forget(port: int) -> None:
     )
 
 
-def heal() -> None:
+def restore_network() -> None:
     """Let the packets through again."""
     nft("delete table inet fault\n")
 

@@ -63,25 +63,25 @@ def carrying(*settings: str) -> dict[int, str]:
         Command lines by pid.
     """
     wanted = tuple(setting.encode() for setting in settings)
-    found = {}
+    values = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # gone, or not ours to read
             entries = (folder / "environ").read_bytes().split(b"\0")
             if any(entry.startswith(wanted) for entry in entries):
-                words = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
-                found[int(folder.name)] = words.decode("utf-8", "replace").strip()
-    found.pop(os.getpid(), None)
-    return found
+                text = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
+                values[int(folder.name)] = text.decode("utf-8", "replace").strip()
+    values.pop(os.getpid(), None)
+    return values
 
 
 def at_work_on(device: int) -> tuple[int, ...]:
     """Return the processes whose current folder lies on that disk (`st_dev`)."""
-    found = []
+    collected = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # gone, or not ours to read
             if (folder / "cwd").stat().st_dev == device:
-                found.append(int(folder.name))
-    return tuple(found)
+                collected.append(int(folder.name))
+    return tuple(collected)
 
 
 def alive(pid: int) -> bool:

@@ -1,7 +1,7 @@
 """Random schedules of work and faults on one machine, and what must hold afterwards.
 
 A schedule is its seed. Every job writes what really became of it outside of our reach;
-after the faults are healed the records are held against that.
+after the faults are undone the records are held against that.
 """
 
 import contextlib
@@ -90,7 +90,7 @@ class Schedule:
             for _ in range(self.random.randint(4, 7)):
                 self.random.choices(steps, (4, 2, 1, 1, 2, 4))[0]()
         finally:
-            self._heal()
+            self._undo_faults()
             self._over.set()
             observer.join()
         self._check()
@@ -241,7 +241,7 @@ class Schedule:
             work.hurt = True
         self.machine.restart(boot_id=boot_id)
 
-    def _heal(self) -> None:
+    def _undo_faults(self) -> None:
         for work in self.work:
             if work.answer:
                 with contextlib.suppress(SandboxError):
@@ -262,8 +262,8 @@ class Schedule:
         return job.state is JobState.STARTING and not self.machine.processes()
 
     def _recent(self) -> list[Job]:
-        found = jobs.recent(self._client, 100, include_commands=True)
-        return [job for job in found if job.id not in self._before]
+        listed = jobs.recent(self._client, 100, include_commands=True)
+        return [job for job in listed if job.id not in self._before]
 
     # -- what must hold -------------------------------------------------------------
 
@@ -282,8 +282,8 @@ class Schedule:
         self.seen[job.id] = job
 
     def _check(self) -> None:
-        found = self._recent()
-        for job in found:
+        listed = self._recent()
+        for job in listed:
             self._sweep(job)
         after = self._recent()
         for job in after:
@@ -305,10 +305,10 @@ class Schedule:
             try:
                 jobs.stop(self._client, job.id, grace_s=0)
             except SandboxError as error:
-                said = str(error)
+                output = str(error)
             else:
                 return
-        self.broken.append(f"2: {job.words}: {job.command[:60]}: {said}")
+        self.broken.append(f"2: {job.words}: {job.command[:60]}: {output}")
 
     def _check_work(self, work: Work, mine: list[Job]) -> None:
         runs = self._told(work, "runs").count("run")
@@ -324,10 +324,12 @@ class Schedule:
                 self.broken.append(f"4: {job.id} had an exit code, and is {job.words}")
 
     def _check_end(self, work: Work, job: Job) -> None:
-        told = self._told(work, "code").strip()
+        reported = self._told(work, "code").strip()
         killed = work.hurt and job.exit_code in _KILLED
-        if not killed and (job.exit_code != work.code or told != str(work.code)):
-            self.broken.append(f"4: {job.id} is {job.words}, really {told or 'none'}")
+        if not killed and (job.exit_code != work.code or reported != str(work.code)):
+            self.broken.append(
+                f"4: {job.id} is {job.words}, really {reported or 'none'}"
+            )
         piece = jobs.output(self._client, job.id, offset=0)
         data = b"".join(
             line

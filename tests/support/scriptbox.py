@@ -65,9 +65,9 @@ class ScriptBox:
         assert done.returncode != 0, done.stdout
         return done.stdout + done.stderr
 
-    def git(self, *words: str) -> str:
+    def git(self, *arguments: str) -> str:
         """Run git in the clone, as somebody on the machine."""
-        return self.project.git(*words, at=self.clone)
+        return self.project.git(*arguments, at=self.clone)
 
     def write(self, name: str, data: bytes | str) -> Path:
         """Write a file of the clone."""
@@ -114,15 +114,15 @@ class ScriptBox:
 
     def saved(self, ref: str) -> Files:
         """Return every file of the tree that `ref` is, with its blob's own bytes."""
-        found = {}
+        values = {}
         for entry in filter(None, self.git("ls-tree", "-rz", ref).split("\0")):
             facts, name = entry.split("\t", 1)
             mode, kind, blob = facts.split()
             if kind == "blob":
                 show = ["git", "cat-file", "blob", blob]
                 data = subprocess.check_output(show, cwd=self.clone)
-                found[name] = (_kind(int(mode, 8)), data)
-        return found
+                values[name] = (_kind(int(mode, 8)), data)
+        return values
 
 
 def make_script_box(folder: Path, shell: str, project: GitProject) -> ScriptBox:
@@ -149,7 +149,7 @@ def make_script_box(folder: Path, shell: str, project: GitProject) -> ScriptBox:
 
 def files(folder: Path) -> Files:
     """Return every file below `folder` but git's own: its kind and its bytes."""
-    found = {}
+    values = {}
     for path in sorted(folder.rglob("*")):
         below = path.relative_to(folder)
         if ".git" in below.parts or (path.is_dir() and not path.is_symlink()):
@@ -157,8 +157,8 @@ def files(folder: Path) -> Files:
         kind = _kind(path.lstat().st_mode)
         linked = stat.S_ISLNK(kind)
         data = os.fsencode(path.readlink()) if linked else path.read_bytes()
-        found[str(below)] = (kind, data)
-    return found
+        values[str(below)] = (kind, data)
+    return values
 
 
 def _kind(mode: int) -> int:

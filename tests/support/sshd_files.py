@@ -144,7 +144,7 @@ def program(name: str) -> str:
     """Return the full path of a program; end the run where there is none."""
     # sbin is not on everyone's PATH, and sshd wants to be started by its full path
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
-    found = shutil.which(name, path=path)
-    if found is None:
+    result = shutil.which(name, path=path)
+    if result is None:
         pytest.exit(f"the tests need a real {name}, and there is none: {INSTALL}", 3)
-    return found
+    return result

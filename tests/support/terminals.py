@@ -14,7 +14,7 @@ from typing import Self
 from waiting import wait_until
 
 _ESCAPES = re.compile(rb"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][A-Z0-9]|[=>78])")
-_HOME = b"\x1b[H"  # how a screen begins that is drawn anew
+_HOME = b"\x1b[H"  # how a screen begins that is redrawn
 
 
 class Terminal:

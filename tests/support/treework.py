@@ -64,8 +64,12 @@ class TreeWork:
         refs = ("--exclude=refs/stash", "--all", "HEAD")
         listed = self._there("rev-list", "--objects", *refs).split("\n")
         listed += self._there("ls-files", "-s").split("\n")  # staged is not lost
-        kept = {words.split(" ")[0] for words in listed}
-        kept |= {words.split(" ")[1] for words in listed if words.startswith("100")}
+        kept = {arguments.split(" ")[0] for arguments in listed}
+        kept |= {
+            arguments.split(" ")[1]
+            for arguments in listed
+            if arguments.startswith("100")
+        }
         return [
             f"{path} ({place})"
             for (place, path), data in self.put.items()
@@ -92,8 +96,8 @@ class TreeWork:
         self.put["tree", path] = text.encode()
         return text.encode()
 
-    def _there(self, *words: str) -> str:
-        return self.git.git("-c", "core.quotePath=false", *words, at=self.clone)
+    def _there(self, *arguments: str) -> str:
+        return self.git.git("-c", "core.quotePath=false", *arguments, at=self.clone)
 
 
 def change(config: SandboxConfig, project: Project, verb: str) -> None:

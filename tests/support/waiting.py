@@ -25,6 +25,8 @@ def wait_until(
     while not (value := predicate()):
         if time.monotonic() > deadline:
             awaited = what or getattr(predicate, "__qualname__", repr(predicate))
-            raise AssertionError(f"waited {timeout_s:g} s in vain for: {awaited}")
+            raise AssertionError(
+                f"waited {timeout_s:g} s, and it never came: {awaited}"
+            )
         pause.wait(every_s)
     return value

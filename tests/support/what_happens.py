@@ -1,6 +1,6 @@
 """The table "what happens to my job if ...": each row stands at the test that proves it.
 
-`python tests/support/what_happens.py` writes the page anew; a test checks that it was done.
+`python tests/support/what_happens.py` rewrites the page; a test checks that it was done.
 """
 
 import importlib.util
@@ -42,7 +42,7 @@ tried and from which seed. On 23 November 2026, on two cores that others used to
 ```
 The nine were in the run from seed 100100, which they ended after 62 schedules; the first in
 100161: jobs ran, and were missing from the list. It did not come back with those seeds. The likely
-cause is mended: the note of the last number given out could be lost on a full disk, and the list
+cause is fixed: the note of the last number given out could be lost on a full disk, and the list
 then ended at the first gap.
 
 A schedule is 4 to 7 steps on one machine: jobs started, commands run, jobs stopped, a clone

@@ -50,9 +50,9 @@ def test_no_byte_is_sent_before_it_is_allowed(project: Path, sshd: SshServer) ->
 def test_an_agent_is_told_the_command_that_its_user_may_type(project: Path) -> None:
     machines = Sandboxes(project, dict(os.environ))
     ask = asker(machines, "auto")
-    said, is_error = ask("remote_bash", command="echo x")
+    output, is_error = ask("remote_bash", command="echo x")
     assert is_error
-    assert "sandbox-ops allow --sandbox test" in said
+    assert "sandbox-ops allow --sandbox test" in output
     cli("allow", cwd=project)
     assert ask("remote_bash", command="echo x") == ("x", False)
     machines.close()
@@ -60,6 +60,6 @@ def test_an_agent_is_told_the_command_that_its_user_may_type(project: Path) -> N
 
 def test_a_machine_of_ones_own_needs_none(sshd: SshServer, tmp_path: Path) -> None:
     sshd.write_toml(tmp_path)
-    said = cli("allow", cwd=tmp_path)
-    assert said.returncode == 0
-    assert "no need to allow it" in said.stdout
+    output = cli("allow", cwd=tmp_path)
+    assert output.returncode == 0
+    assert "no need to allow it" in output.stdout

@@ -37,10 +37,10 @@ def scratch(tmp_path: Path) -> Iterator[Path]:
 
 
 def begin(
-    scratch: Path, *words: str, env: Mapping[str, str] | None = None
+    scratch: Path, *arguments: str, env: Mapping[str, str] | None = None
 ) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", _TELL, *words],
+        [sys.executable, "-c", _TELL, *arguments],
         env=os.environ | {"TMPDIR": str(scratch), **(env or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -50,28 +50,28 @@ def begin(
 
 
 def tell(
-    scratch: Path, *words: str, env: Mapping[str, str] | None = None
+    scratch: Path, *arguments: str, env: Mapping[str, str] | None = None
 ) -> tuple[int, str]:
-    with begin(scratch, *words, env=env) as process:
-        said = process.communicate(timeout=55)[0]
-        return process.returncode, said
+    with begin(scratch, *arguments, env=env) as process:
+        output = process.communicate(timeout=55)[0]
+        return process.returncode, output
 
 
 def test_the_whole_story_is_told_and_leaves_nothing(scratch: Path) -> None:
-    code, said = tell(scratch, "60")
-    assert code == 0, said
-    scenes = [line for line in said.splitlines() if line[:1].isdigit()]
+    code, output = tell(scratch, "60")
+    assert code == 0, output
+    scenes = [line for line in output.splitlines() if line[:1].isdigit()]
     assert [scene.split("  ")[0] for scene in scenes] == list("12345678")
-    for words in (
+    for arguments in (
         "step 60/60",
         "models/model.json",
         "rescued the edit to refs/sandbox-ops/backup/",
         "not one process is left on the machine",
         "No process and no file of it is left.",
     ):
-        assert words in said
-    assert "\x1b" not in said
-    assert [line for line in said.splitlines() if line.endswith(" ")] == []
+        assert arguments in output
+    assert "\x1b" not in output
+    assert [line for line in output.splitlines() if line.endswith(" ")] == []
 
 
 def test_it_is_deaf_to_the_users_own_settings(
@@ -79,15 +79,15 @@ def test_it_is_deaf_to_the_users_own_settings(
 ) -> None:
     monkeypatch.setenv("SSH_HOST", "my-real-machine")
     monkeypatch.setenv("SANDBOX_OPS_CONFIG", str(tmp_path / "mine.toml"))
-    code, said = tell(scratch, "2")
-    assert code == 0, said
+    code, output = tell(scratch, "2")
+    assert code == 0, output
 
 
 def test_a_folder_is_kept_if_asked_for(scratch: Path, tmp_path: Path) -> None:
     kept = tmp_path / "a folder" / "of mine"
-    code, said = tell(scratch, "30", str(kept))
-    assert code == 0, said
-    assert f"Kept: {kept}" in said
+    code, output = tell(scratch, "30", str(kept))
+    assert code == 0, output
+    assert f"Kept: {kept}" in output
     with Image.open(kept / "laptop/next-letter/results/loss.png") as picture:
         assert picture.format == "PNG"
     assert (kept / "laptop/next-letter/models/model.json").stat().st_size > 10000
@@ -95,11 +95,11 @@ def test_a_folder_is_kept_if_asked_for(scratch: Path, tmp_path: Path) -> None:
 
 
 def test_a_training_that_fails_ends_it_loudly(scratch: Path) -> None:
-    code, said = tell(scratch, "0")  # no step, so nothing was measured
+    code, output = tell(scratch, "0")  # no step, so nothing was measured
     assert code == 70
-    assert "the training failed (exit code 1)" in said
-    assert "IndexError" in said
-    assert "The end" not in said
+    assert "the training failed (exit code 1)" in output
+    assert "IndexError" in output
+    assert "The end" not in output
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -114,8 +114,8 @@ def test_it_can_be_interrupted_at_any_time(
         assert process.wait(20) in {128 + number, -number}
 
 
-def until(lines: Iterator[str], words: str) -> None:
-    assert any(words in line for line in lines), f"it never said {words!r}"
+def until(lines: Iterator[str], arguments: str) -> None:
+    assert any(arguments in line for line in lines), f"it never said {arguments!r}"
 
 
 def test_killed_outright_it_still_leaves_no_process(tmp_path: Path) -> None:

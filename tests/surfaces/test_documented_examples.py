@@ -15,8 +15,8 @@ _PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 def _example(page: str, of: str) -> str:
     blocks = _PYTHON.findall((ROOT / page).read_text("utf-8"))
-    (found,) = [block for block in blocks if of in block]
-    return str(found)
+    (items,) = [block for block in blocks if of in block]
+    return str(items)
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/how-to/custom-fabric-task.md"])

@@ -88,8 +88,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
             jobs.stop(sandbox, running.id, grace_s=0)
 
 
-def assert_harmless(said: str, whose: str) -> None:
-    assert clean.clean(said) == said, f"{whose}: {said!r}"
+def assert_harmless(reported: str, whose: str) -> None:
+    assert clean.clean(reported) == reported, f"{whose}: {reported!r}"
 
 
 def verbs(machine: Machine) -> list[tuple[str, ...]]:
@@ -134,17 +134,17 @@ def test_no_verb_shows_what_a_machine_says_as_it_is(machine: Machine) -> None:
     for name, stdout, _ in as_json:
         value = json.loads(stdout)
         assert_harmless(json.dumps(value, ensure_ascii=False), f"{name} as JSON")
-    forged = {name for name, *said in plain if "FORGED" in "".join(said)}
+    forged = {name for name, *line in plain if "FORGED" in "".join(line)}
     assert {"jobs", "monitor", f"logs {machine.job.id}", "fetch --dry-run"} <= forged
     assert {"sync", "doctor", "reset --dry-run"} <= forged
 
 
 def test_run_in_a_pipe_is_exact_and_as_json_is_safe(machine: Machine) -> None:
-    words = ("run", "--command", f"printf %s '{EVIL}'; printf %s '{EVIL}' >&2")
-    done = cli(*words, cwd=machine.clone)
+    text = ("run", "--command", f"printf %s '{EVIL}'; printf %s '{EVIL}' >&2")
+    done = cli(*text, cwd=machine.clone)
     assert done.stdout == EVIL
     assert EVIL in done.stderr
-    done = cli("run", "--json", *words[1:], cwd=machine.clone)
+    done = cli("run", "--json", *text[1:], cwd=machine.clone)
     assert_harmless(json.dumps(json.loads(done.stdout), ensure_ascii=False), "run")
 
 
@@ -153,7 +153,7 @@ def at_a_terminal(*words: str, cwd: Path) -> Iterator[Callable[[], str]]:
     """Run the program at a terminal of its own; what is yielded returns all it showed."""
     ours, theirs = pty.openpty()
     os.set_blocking(ours, False)
-    said = bytearray()
+    output = bytearray()
     process = subprocess.Popen(
         ["setsid", "--ctty", PROGRAM, *words],
         cwd=cwd, stdin=theirs, stdout=theirs, stderr=theirs,
@@ -163,8 +163,8 @@ def at_a_terminal(*words: str, cwd: Path) -> Iterator[Callable[[], str]]:
     def read() -> str:
         with contextlib.suppress(OSError):  # nothing now, or nobody there any more
             while piece := os.read(ours, 65536):
-                said.extend(piece)
-        return said.decode("utf-8", "replace")
+                output.extend(piece)
+        return output.decode("utf-8", "replace")
 
     def shown() -> str:
         wait_until(lambda: read() is not None and process.poll() is not None, 40)
@@ -196,10 +196,10 @@ def test_a_terminal_obeys_no_word_of_the_machine(
 ) -> None:
     words = tuple(word.replace("{job}", machine.job.id) for word in words)
     with at_a_terminal(*words, cwd=machine.clone) as shown:
-        said = shown()
-    assert_harmless(COLOURS.sub("", said), " ".join(words))
-    assert "\x1b[8m" not in said  # a colour, but not one of ours
-    assert words[0] in {"monitor", "jobs", "doctor"} or "FORGED" in said
+        output = shown()
+    assert_harmless(COLOURS.sub("", output), " ".join(words))
+    assert "\x1b[8m" not in output  # a colour, but not one of ours
+    assert words[0] in {"monitor", "jobs", "doctor"} or "FORGED" in output
 
 
 def test_no_tool_shows_what_a_machine_says_as_it_is(machine: Machine) -> None:

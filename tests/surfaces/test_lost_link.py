@@ -60,17 +60,17 @@ def test_the_command_line_says_that_what_became_of_the_tree_is_unknown(
         }
         down.stop()
         interrupted.send_signal(signal.SIGINT)
-        _, said = plain.communicate(timeout=30)
+        _, output = plain.communicate(timeout=30)
         assert plain.returncode == 255
-        assert f"whether {ids['7901']} ended or lives is unknown" in said
-        told, _ = timed.communicate(timeout=30)
-        found = json.loads(told)
-        assert (found["end"], found["tree_dead"]) == ("connection-lost", None)
-        assert (timed.returncode, found["job"]["state"]) == (255, "unknown")
-        _, said = interrupted.communicate(timeout=30)
+        assert f"whether {ids['7901']} ended or lives is unknown" in output
+        reported, _ = timed.communicate(timeout=30)
+        reply = json.loads(reported)
+        assert (reply["end"], reply["tree_dead"]) == ("connection-lost", None)
+        assert (timed.returncode, reply["job"]["state"]) == (255, "unknown")
+        _, output = interrupted.communicate(timeout=30)
         assert interrupted.returncode == 130
-        assert "whether it was stopped could not be verified, it may live on" in said
-        assert f"sandbox-ops stop {ids['7903']}" in said
+        assert "whether it was stopped could not be verified, it may live on" in output
+        assert f"sandbox-ops stop {ids['7903']}" in output
         down.start()
         timed_out = jobs.wait(sandbox, ids["7902"], timeout_s=20)
         assert timed_out.state is JobState.TIMED_OUT  # the deadline needs no link

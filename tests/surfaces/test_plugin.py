@@ -27,7 +27,8 @@ SKILL = PLUGIN / "skills/sandbox-ops/SKILL.md"
 TEXTS = sorted(PLUGIN.rglob("*.md"))
 MANIFESTS = ("plugin.json", ".claude-plugin/plugin.json")
 _TOKEN_CHARACTERS = 3  # at least, of English; four is usual
-_COMMAND = re.compile(r"(?<![\w/.-])sandbox-ops ((?!on the|program)[a-z][^`\n|;]*)")
+_FENCE = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_INLINE = re.compile(r"`sandbox-ops\s([^`]+)`")
 
 
 def read(name: str) -> Any:  # noqa: ANN401 - JSON
@@ -89,18 +90,22 @@ def test_a_json_timeout_outlives_the_longest_foreground_command() -> None:
 def test_every_command_that_is_named_exists_with_its_options(page: Path) -> None:
     matter, body = front(page)
     assert matter["description"]
-    commands = _COMMAND.findall(body.replace("\n", " ") if "`" in body else body)
-    named = [
-        shlex.split(each.partition("#")[0].strip().rstrip(".,:")) for each in commands
+    commands = [
+        line.removeprefix("sandbox-ops ")
+        for block in _FENCE.findall(body)
+        for line in block.replace("\\\n", "").splitlines()
+        if line.startswith("sandbox-ops ")
     ]
+    commands += _INLINE.findall(_FENCE.sub("", body))
+    named = [shlex.split(each) for each in commands]
     assert named
-    for verb, *words in named:
+    for verb, *arguments in named:
         assert verb in ns.tasks, (page.name, verb)
         flags = {
             f"--{(argument.name or '').strip('_').replace('_', '-')}"
             for argument in ns.tasks[verb].get_arguments()
         }
-        ours = words[: words.index("--")] if "--" in words else words
+        ours = arguments[: arguments.index("--")] if "--" in arguments else arguments
         used = {word for word in ours if word.startswith("--")}
         assert used <= flags, (page.name, verb, used - flags)
 
@@ -108,12 +113,11 @@ def test_every_command_that_is_named_exists_with_its_options(page: Path) -> None
 def test_the_examples_of_the_skill_run_in_their_order(
     sshd: SshServer, git_project: GitProject
 ) -> None:
-    git_project.commit({"results/first.txt": "0.1"}, push=True)
     config = sshd.config()
     outputs = '[project]\noutputs = ["results/"]\n'
     sshd.write_toml(git_project.clone, outputs, workspace=config.workspace)
     _, body = front(SKILL)
-    for block in re.findall(r"^```sh\n(.*?)^```$", body, re.MULTILINE | re.DOTALL):
+    for block in _FENCE.findall(body):
         done = subprocess.run(
             ["bash", "-euc", block],
             cwd=git_project.clone, capture_output=True, text=True, timeout=50,
@@ -121,6 +125,8 @@ def test_the_examples_of_the_skill_run_in_their_order(
             env=_with_program(),
         )  # fmt: skip
         assert done.returncode == 0, (block, done.stdout, done.stderr)
+    home = git_project.clone / "results/first.txt"
+    assert home.read_text().endswith("step 3/3 loss 0.1\n")
 
 
 def _with_program() -> dict[str, str]:

@@ -27,11 +27,11 @@ command = "python3 train.py"
 """
 
 
-def answer(*words: str, cwd: Path) -> dict[str, Any]:
-    done = cli(*words, "--json", cwd=cwd)
+def answer(*arguments: str, cwd: Path) -> dict[str, Any]:
+    done = cli(*arguments, "--json", cwd=cwd)
     assert done.returncode == 0, done
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    output: dict[str, Any] = json.loads(done.stdout)
+    return output
 
 
 def train_and_kill_the_client(clone: Path) -> None:

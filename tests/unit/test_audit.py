@@ -64,7 +64,7 @@ def test_secrets_are_masked_before_they_are_noted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", ["changed", "removed", "added", "no entry"])
-def test_a_log_that_was_tampered_with_is_told(log: AuditLog, harm: str) -> None:
+def test_a_log_that_was_tampered_with_is_reported(log: AuditLog, harm: str) -> None:
     for number in range(5):
         log.begin("run", str(number))
     lines = log.path.read_text("utf-8").splitlines()
@@ -149,6 +149,6 @@ def test_a_process_that_is_killed_leaves_an_open_intent(log: AuditLog) -> None:
     assert (verdict.ok, verdict.entries, verdict.open_intents) == (True, 3, 1)
 
 
-def test_a_log_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_log_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no audit log yet"):
         audit.verify(tmp_path / "none")

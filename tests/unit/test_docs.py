@@ -36,9 +36,9 @@ def _section(page: str, heading: str) -> str:
     """The text below a `## heading`, up to the next."""
     text = (ROOT / page).read_text("utf-8")
     parts = re.split(r"^## ", text, flags=re.MULTILINE)
-    found = [part for part in parts if part.split("\n")[0].strip("` ") == heading]
-    assert found, f"{page} has no heading for: {heading}"
-    return found[0]
+    fields = [part for part in parts if part.split("\n")[0].strip("` ") == heading]
+    assert fields, f"{page} has no heading for: {heading}"
+    return fields[0]
 
 
 def _anchor(heading: str) -> str:
@@ -115,22 +115,22 @@ def test_the_reference_has_every_verb_with_all_its_options_and_no_other() -> Non
 
 def test_the_reference_has_the_tools_of_the_server_with_their_arguments() -> None:
     page = "docs/reference/mcp-tools.md"
-    told = {
+    values = {
         tool: re.findall(r"^\| `(\w+)` \|", _section(page, tool), re.MULTILINE)
         for tool in re.findall(
             r"^## (\w+)$", (ROOT / page).read_text("utf-8"), re.MULTILINE
         )
     }
-    assert told == {tool.tool_name: list(tool.model_fields) for tool in catalog.TOOLS}
+    assert values == {tool.tool_name: list(tool.model_fields) for tool in catalog.TOOLS}
 
 
 def test_the_reference_has_every_option_of_the_server() -> None:
     from mcp_adapter.__main__ import _parser
 
     text = (ROOT / "docs/reference/mcp-tools.md").read_text("utf-8")
-    told = set(re.findall(r"^\| `(--[\w-]+)", text, re.MULTILINE))
+    match = set(re.findall(r"^\| `(--[\w-]+)", text, re.MULTILINE))
     known = set(re.findall(r"^  (--[\w-]+)", _parser().format_help(), re.MULTILINE))
-    assert told == known
+    assert match == known
 
 
 def test_the_reference_has_the_second_toolset() -> None:
@@ -138,8 +138,8 @@ def test_the_reference_has_the_second_toolset() -> None:
     rows = dict(re.findall(r"^\| `(remote_\w+)` \| (.*) \|$", section, re.MULTILINE))
     assert list(rows) == [tool.tool_name for tool in workflow_catalog.TOOLS]
     for tool in workflow_catalog.TOOLS:
-        told = set(re.findall(r"`(\w+)`", rows[tool.tool_name]))
-        assert told >= set(tool.model_fields) - {"bash_id"}
+        match = set(re.findall(r"`(\w+)`", rows[tool.tool_name]))
+        assert match >= set(tool.model_fields) - {"bash_id"}
 
 
 def test_every_setting_is_in_the_reference() -> None:

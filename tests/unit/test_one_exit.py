@@ -46,14 +46,14 @@ def _writes(tree: ast.AST) -> Iterator[str]:
 
 
 def test_only_the_exits_can_write() -> None:
-    found = {}
+    values = {}
     for package in ("sandbox_ops", "mcp_adapter"):
         for file in sorted((ROOT / package).rglob("*.py")):
             name = str(file.relative_to(ROOT))
             if writes := sorted(set(_writes(ast.parse(file.read_text())))):
-                found[name] = writes
-    assert found.keys() - WRITERS.keys() == set(), found
-    assert WRITERS.keys() - found.keys() <= {"sandbox_ops/text/console.py"}
+                values[name] = writes
+    assert values.keys() - WRITERS.keys() == set(), values
+    assert WRITERS.keys() - values.keys() <= {"sandbox_ops/text/console.py"}
 
 
 def harmless(text: str) -> bool:
@@ -112,7 +112,7 @@ def test_no_answer_of_a_tool_is_unsafe_or_has_a_forged_note(said: str) -> None:
 
 
 @given(st.text())
-def test_a_note_of_ours_is_told_from_what_the_machine_says(said: str) -> None:
+def test_a_note_of_ours_is_distinguished_from_what_the_machine_says(said: str) -> None:
     said = said.replace("\r", "")
     text = ToolAnswer(marks.join(marks.remote(said), marks.note("ours"))).text
     assert text.endswith("[sandbox-ops: ours]")
@@ -129,17 +129,17 @@ def test_no_answer_is_longer_than_a_host_takes() -> None:
 
 @given(st.binary(), st.lists(st.integers(0, 50)))
 def test_a_stream_is_safe_however_it_is_cut(data: bytes, sizes: list[int]) -> None:
-    stream, said, begin = remote_text.SafeStream(), "", 0
+    stream, text, begin = remote_text.SafeStream(), "", 0
     for size in sizes:
-        said += stream.feed(data[begin : begin + size])
+        text += stream.feed(data[begin : begin + size])
         begin += size
-    said += stream.feed(data[begin:]) + stream.finish()
-    assert harmless(said)
+    text += stream.feed(data[begin:]) + stream.finish()
+    assert harmless(text)
 
 
 @pytest.mark.parametrize("cut", range(1, 16))
 def test_a_sequence_that_comes_in_two_pieces_is_dropped_all_the_same(cut: int) -> None:
     data = "é\x1b[1;31mred\x1b[0m".encode()
     stream = remote_text.SafeStream()
-    said = stream.feed(data[:cut]) + stream.feed(data[cut:]) + stream.finish()
-    assert said == "éred"
+    text = stream.feed(data[:cut]) + stream.feed(data[cut:]) + stream.finish()
+    assert text == "éred"

@@ -21,8 +21,8 @@ VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["versi
     ],
 )
 def test_every_file_tells_the_same_version(file: str, pattern: str) -> None:
-    told = re.findall(pattern, (ROOT / file).read_text(), re.MULTILINE)
-    assert set(told) == {VERSION}
+    match = re.findall(pattern, (ROOT / file).read_text(), re.MULTILINE)
+    assert set(match) == {VERSION}
 
 
 def test_a_release_whose_files_tell_another_version_is_refused() -> None:
@@ -76,9 +76,9 @@ def test_what_passes_only_the_second_time_is_named_and_chance_stays_failed(
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # of the run around us
     monkeypatch.chdir(flaky)
     code = second_run(["--title", "tried", "-q", "-n", "1", "test_flaky.py"])
-    told = capfd.readouterr().out.split("tried: first run and second run")[1]
+    fields = capfd.readouterr().out.split("tried: first run and second run")[1]
     assert code == 1
-    assert "passed only the second time: test_flaky.py::test_passes_alone" in told
-    assert "FAILED: test_flaky.py::test_broken (failed alone, too)" in told
+    assert "passed only the second time: test_flaky.py::test_passes_alone" in fields
+    assert "FAILED: test_flaky.py::test_broken (failed alone, too)" in fields
     of_chance = "test_of_chance (seed 7, passed alone; chance is not retried)"
-    assert of_chance in told
+    assert of_chance in fields

@@ -65,8 +65,8 @@ def test_the_keys_of_ssh_config_are_not_taken_for_ones_that_were_given(
     file = client_config(tmp_path / "config", ("target", sshd))
     machine = context(file, "target")
     assert machine.connect_kwargs["key_filename"] == [str(sshd.identity_file)]
-    found = fabric_context.config_of(machine, discover.settings(tmp_path, {}))
-    assert (found.identity_file, found.ssh_options) == (None, ())
+    result = fabric_context.config_of(machine, discover.settings(tmp_path, {}))
+    assert (result.identity_file, result.ssh_options) == (None, ())
     assert says(machine, tmp_path)
 
 
@@ -126,8 +126,8 @@ def test_a_gateway_of_ssh_config_is_ssh_config_s_business(
         config.write("  ProxyJump first\n")
     machine = context(file, "inner")
     assert machine.gateway is not None
-    found = fabric_context.config_of(machine, discover.settings(tmp_path, {}))
-    assert found.ssh_options == ()
+    result = fabric_context.config_of(machine, discover.settings(tmp_path, {}))
+    assert result.ssh_options == ()
     assert says(machine, tmp_path)
 
 
@@ -146,8 +146,8 @@ def test_timeout_and_agent_forwarding_are_taken_over(
 ) -> None:
     file = client_config(tmp_path / "config", ("target", sshd))
     machine = context(file, "target", connect_timeout=4, forward_agent=True)
-    found = fabric_context.config_of(machine, discover.settings(tmp_path, {}))
-    assert found.ssh_options == ("ConnectTimeout=4", "ForwardAgent=yes")
+    result = fabric_context.config_of(machine, discover.settings(tmp_path, {}))
+    assert result.ssh_options == ("ConnectTimeout=4", "ForwardAgent=yes")
 
 
 def test_fab_with_a_key_uses_that_key(sshd: SshServer, tmp_path: Path) -> None:
@@ -159,10 +159,10 @@ def test_fab_with_a_key_uses_that_key(sshd: SshServer, tmp_path: Path) -> None:
         "ns.add_collection(Collection.from_module(tasks, name='gpu'))\n"
     )
     fab = str(Path(sys.executable).with_name("fab"))
-    words = ("-S", file, "-H", "target", "-i", str(sshd.identity_file))
-    done = cli(*words, "gpu.run", "--command", "echo in", cwd=tmp_path, program=fab)
+    text = ("-S", file, "-H", "target", "-i", str(sshd.identity_file))
+    done = cli(*text, "gpu.run", "--command", "echo in", cwd=tmp_path, program=fab)
     assert (done.stdout, done.returncode) == ("in\n", 0), done.stderr
-    without = (*words[:4], "gpu.run", "--command", "echo in")
+    without = (*text[:4], "gpu.run", "--command", "echo in")
     assert cli(*without, cwd=tmp_path, program=fab).returncode == 255
 
 

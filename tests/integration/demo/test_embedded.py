@@ -57,9 +57,9 @@ def run(
     to, out, err = client.exec_command(command, timeout=30)
     feeder = threading.Thread(target=feed, args=(to, stdin))
     feeder.start()
-    said, complained = out.read(), err.read()
+    output, complained = out.read(), err.read()
     feeder.join()
-    return out.channel.recv_exit_status(), said, complained
+    return out.channel.recv_exit_status(), output, complained
 
 
 def feed(stdin: paramiko.channel.ChannelStdinFile, data: bytes) -> None:
@@ -85,7 +85,7 @@ def test_one_stream_may_end_long_before_the_other(client: paramiko.SSHClient) ->
     assert run(client, command) == (0, b"", b"late\n")
 
 
-def test_signals_are_told_in_both_directions(box: SandboxConfig) -> None:
+def test_signals_are_reported_in_both_directions(box: SandboxConfig) -> None:
     # paramiko and ssh know no signal names: asked of a client that does.
     async def talk() -> tuple[object, ...]:
         async with asyncssh.connect(
@@ -222,8 +222,8 @@ with embedded_sandbox(Path(sys.argv[1])) as box:
 
 
 def test_a_killed_parent_takes_the_server_with_it(tmp_path: Path) -> None:
-    words = [sys.executable, "-c", _PARENT, str(tmp_path)]
-    with Child(words, stdout=subprocess.PIPE) as parent:
+    items = [sys.executable, "-c", _PARENT, str(tmp_path)]
+    with Child(items, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         assert int(parent.stdout.readline()) > 0
         config = tmp_path / "ssh_config"

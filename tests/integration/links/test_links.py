@@ -147,7 +147,7 @@ def test_what_the_carrier_says_is_the_reason_that_it_cannot_connect(
     assert time.monotonic() - started < 5
 
 
-def test_a_carrier_that_refuses_is_told_with_its_words(
+def test_a_carrier_that_refuses_is_reported_with_its_words(
     environment: Environment,
 ) -> None:
     command = ("sh", "-c", 'echo "Error: No such container: x" >&2; exit 1')
@@ -219,7 +219,7 @@ def lying(environment: Environment, name: str) -> Path:
     return switch
 
 
-def test_a_worker_that_an_error_ends_is_told_at_once_with_the_shells_own_words(
+def test_a_worker_that_an_error_ends_is_reported_at_once_with_the_shells_own_words(
     environment: Environment,
 ) -> None:
     """As where a program of the machine says what no shell can reckon with."""
@@ -235,7 +235,7 @@ def test_a_worker_that_an_error_ends_is_told_at_once_with_the_shells_own_words(
     assert time.monotonic() - started < 5
 
 
-def test_an_error_in_a_later_request_is_told_with_its_reason(
+def test_an_error_in_a_later_request_is_reported_with_its_reason(
     environment: Environment, tmp_path: Path
 ) -> None:
     switch = lying(environment, "stat")

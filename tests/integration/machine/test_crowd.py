@@ -132,8 +132,8 @@ def test_fabric_s_own_run_leaves_nothing_open(make_sshd: Make, many: int) -> Non
         sandbox.run("true")
 
         def run(n: int) -> None:
-            told = sandbox.connection.run(f"echo {n}", hide=True).stdout
-            assert told == f"{n}\n"
+            output = sandbox.connection.run(f"echo {n}", hide=True).stdout
+            assert output == f"{n}\n"
 
         run(0)
         before = settled(server)

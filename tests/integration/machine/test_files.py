@@ -70,11 +70,11 @@ def test_lines_are_numbered_as_in_the_file(
     first: int,
     count: int,
 ) -> None:
-    found = files.read_lines(shared_sandbox, str(numbered), offset, limit)
-    assert found.first_line == first
-    assert found.lines == tuple(f"line {n}" for n in range(first, first + count))
-    assert found.total_lines == 100
-    assert found.at_end == (first + count > 100)
+    result = files.read_lines(shared_sandbox, str(numbered), offset, limit)
+    assert result.first_line == first
+    assert result.lines == tuple(f"line {n}" for n in range(first, first + count))
+    assert result.total_lines == 100
+    assert result.at_end == (first + count > 100)
 
 
 def test_of_a_big_file_the_end_is_numbered_from_the_end(
@@ -98,11 +98,11 @@ def test_of_a_tail_that_is_too_large_the_end_is_kept(
 ) -> None:
     path = tmp_path / "wide.log"
     path.write_text("".join(f"{n:0199d}\n" for n in range(20_000)))
-    found = files.read_lines(shared_sandbox, str(path), limit=15_000)
-    assert (found.cut, found.at_end) == (True, True)
-    assert int(found.lines[-1]) == 19_999
-    assert found.first_line == 20_001 - len(found.lines)
-    assert int(found.lines[0]) == found.first_line - 1
+    result = files.read_lines(shared_sandbox, str(path), limit=15_000)
+    assert (result.cut, result.at_end) == (True, True)
+    assert int(result.lines[-1]) == 19_999
+    assert result.first_line == 20_001 - len(result.lines)
+    assert int(result.lines[0]) == result.first_line - 1
 
 
 def test_a_line_that_is_too_long_is_given_in_part(
@@ -110,8 +110,8 @@ def test_a_line_that_is_too_long_is_given_in_part(
 ) -> None:
     path = tmp_path / "one-line"
     path.write_text("x" * 3_000_000)
-    found = files.read_lines(shared_sandbox, str(path))
-    assert (found.cut, len(found.lines), len(found.lines[0])) == (True, 1, 1 << 20)
+    result = files.read_lines(shared_sandbox, str(path))
+    assert (result.cut, len(result.lines), len(result.lines[0])) == (True, 1, 1 << 20)
 
 
 def test_a_last_line_without_its_newline_is_a_line(
@@ -119,8 +119,8 @@ def test_a_last_line_without_its_newline_is_a_line(
 ) -> None:
     path = tmp_path / "f"
     path.write_text("a\nb")
-    found = files.read_lines(shared_sandbox, str(path))
-    assert (found.lines, found.total_lines, found.at_end) == (("a", "b"), 2, True)
+    result = files.read_lines(shared_sandbox, str(path))
+    assert (result.lines, result.total_lines, result.at_end) == (("a", "b"), 2, True)
 
 
 BIG = 9 << 20
@@ -145,13 +145,13 @@ def test_pages_of_a_big_file_follow_each_other_without_gap_or_overlap(
         for offset, limit in [(1, 30_000), (50_000, 3_000), (59_990, 3)]:
             at = offset - 1
             while True:
-                found = files.read_lines(sandbox, str(path), at + 1, limit)
-                assert found.first_line == at + 1
-                assert found.lines == tuple(lines[at : at + len(found.lines)])
-                at += len(found.lines)
-                if found.at_end:
+                result = files.read_lines(sandbox, str(path), at + 1, limit)
+                assert result.first_line == at + 1
+                assert result.lines == tuple(lines[at : at + len(result.lines)])
+                at += len(result.lines)
+                if result.at_end:
                     break
-                assert found.cut or len(found.lines) == limit
+                assert result.cut or len(result.lines) == limit
             assert at == len(lines)
 
 
@@ -163,8 +163,8 @@ def test_the_next_page_of_a_big_file_is_not_searched_for(
     files.read_lines(sandbox, str(path), 90_001, 10)
     with path.open("r+") as file:  # who counts from the beginning goes wrong now
         file.write("\n" * 100)
-    found = files.read_lines(sandbox, str(path), 90_011, 10)
-    assert [int(line) for line in found.lines] == list(range(90_010, 90_020))
+    result = files.read_lines(sandbox, str(path), 90_011, 10)
+    assert [int(line) for line in result.lines] == list(range(90_010, 90_020))
 
 
 @pytest.mark.parametrize("change", ["rotated", "cut", "rewritten", "gone on"])
@@ -189,9 +189,9 @@ def test_a_page_is_of_the_file_as_it_is_now(
         lines += ["more", "and more"]
         with path.open("a") as file:
             file.write("more\nand more\n")
-    found = files.read_lines(sandbox, str(path), 100_001, 10)
-    assert found.lines == tuple(lines[100_000:])
-    assert found.size_bytes == path.stat().st_size
+    result = files.read_lines(sandbox, str(path), 100_001, 10)
+    assert result.lines == tuple(lines[100_000:])
+    assert result.size_bytes == path.stat().st_size
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -227,16 +227,16 @@ def test_a_line_is_found_by_any_shell_with_any_grep(
                 'trailer() { echo "<$1>"; }\n'
                 f"do_read '{path}' {offset} 2 1000000 ''"
             )
-            said = f"<lines size={size} inode={inode} total= at={known}>\n"
-            assert printed(shell, text, tools) == page + said.encode()
+            output = f"<lines size={size} inode={inode} total= at={known}>\n"
+            assert printed(shell, text, tools) == page + output.encode()
 
 
 def test_a_file_in_shared_memory_is_read_like_others(shared_sandbox: Sandbox) -> None:
     with tempfile.NamedTemporaryFile("w", dir="/dev/shm") as file:
         file.write("in memory\n")
         file.flush()
-        found = files.read_lines(shared_sandbox, file.name)
-    assert found.lines == ("in memory",)
+        result = files.read_lines(shared_sandbox, file.name)
+    assert result.lines == ("in memory",)
 
 
 def test_a_binary_file_is_refused_wherever_its_page_is(
@@ -283,9 +283,9 @@ def test_finite_files_of_the_kernel_can_be_read(
         (f"{tmp_path}/folder/uevent_seqnum", number),
         ("/sys/class/net/lo/address", "00:00:00:00:00:00"),
     ]:
-        found = files.read_lines(shared_sandbox, path)
-        assert found.lines[0] == line
-        assert found.at_end
+        result = files.read_lines(shared_sandbox, path)
+        assert result.lines[0] == line
+        assert result.at_end
     assert files.read_bytes(shared_sandbox, "/proc/version").startswith(b"Linux")
     assert not list(Path(shared_sandbox.base).glob("read.*"))
 
@@ -334,7 +334,7 @@ def test_a_range_of_bytes_is_given_as_it_is(
         files.read_bytes(shared_sandbox, str(tmp_path / "none"))
 
 
-def test_what_is_known_of_a_path_is_told_without_following_a_link(
+def test_what_is_known_of_a_path_is_reported_without_following_a_link(
     shared_sandbox: Sandbox, tmp_path: Path
 ) -> None:
     path = tmp_path / "it's $(x)\n"
@@ -342,13 +342,13 @@ def test_what_is_known_of_a_path_is_told_without_following_a_link(
     path.chmod(0o640)
     os.utime(path, (1_000_000_000, 1_000_000_000))
     (tmp_path / "link").symlink_to(path)
-    found = files.stat(shared_sandbox, str(path))
-    assert (found.mode, found.size_bytes, found.owner) == (
+    result = files.stat(shared_sandbox, str(path))
+    assert (result.mode, result.size_bytes, result.owner) == (
         stat.S_IFREG | 0o640,
         5,
         os.getuid(),
     )
-    assert (found.mtime, found.target) == (1_000_000_000, None)
+    assert (result.mtime, result.target) == (1_000_000_000, None)
     link = files.stat(shared_sandbox, str(tmp_path / "link"))
     assert (stat.S_ISLNK(link.mode), link.target) == (True, str(path))
     assert stat.S_ISDIR(files.stat(shared_sandbox, str(tmp_path)).mode)
@@ -367,8 +367,8 @@ def test_a_listing_has_sizes_whatever_the_names(
     names = ["out/a b", "out/new\nline", "out/deep/é'\"", "out/$(x)", "other"]
     for name in names:
         (root / name).write_text(name)
-    found = listing.files(shared_sandbox, str(root), ["out/", "missing", "../tree"])
-    assert {f.path: f.size_bytes for f in found} == {
+    collected = listing.files(shared_sandbox, str(root), ["out/", "missing", "../tree"])
+    assert {f.path: f.size_bytes for f in collected} == {
         name: len(name.encode()) for name in names[:4]
     }
     plain = listing.files(shared_sandbox, str(root), ["oth*"])
@@ -385,10 +385,10 @@ def test_checksums_are_of_as_much_as_is_asked_whatever_the_names(
         (tmp_path / name).write_bytes(b"x" * 100_000)
         sizes[str(tmp_path / name)] = size
     sizes[str(tmp_path / "missing")] = 3
-    found = listing.checksums(shared_sandbox, sizes)
-    assert list(found) == list(sizes)
-    assert found.pop(str(tmp_path / "missing")) == ""
-    for path, checksum in found.items():
+    collected = listing.checksums(shared_sandbox, sizes)
+    assert list(collected) == list(sizes)
+    assert collected.pop(str(tmp_path / "missing")) == ""
+    for path, checksum in collected.items():
         assert checksum == hashlib.sha256(b"x" * sizes[path]).hexdigest()
     assert listing.checksums(shared_sandbox, {}) == {}
 

@@ -74,7 +74,7 @@ def test_reading_from_a_cursor_gives_only_what_is_new(sandbox: Sandbox) -> None:
     jobs.stop(sandbox, job.id, grace_s=0)
 
 
-def test_a_log_that_was_rotated_is_read_from_its_start_and_said_so(
+def test_a_log_that_was_rotated_is_read_from_its_start_and_reported(
     sandbox: Sandbox,
 ) -> None:
     job = sandbox.start("echo first; sleep 0.1")
@@ -177,7 +177,7 @@ def test_a_unique_name_that_is_no_name_is_refused(sandbox: Sandbox, name: str) -
     "another wants its GPU",
     "that start is refused, and says which job has it",
 )
-def test_a_claimed_gpu_is_told_to_the_job_and_refused_to_another(
+def test_a_claimed_gpu_is_passed_to_the_job_and_refused_to_another(
     sandbox: Sandbox,
 ) -> None:
     first = sandbox.start("echo $CUDA_VISIBLE_DEVICES; sleep 7171", gpus=(1, 3))
@@ -215,7 +215,7 @@ def test_a_killed_leader_is_failed_and_a_killed_supervisor_is_lost(
 
 @row(
     "the machine restarts",
-    "`lost (reboot)`, never `running`; whoever has its pid now is let be",
+    "`lost (reboot)`, never `running`; the process that has its pid now is not touched",
 )
 def test_after_a_reboot_a_running_job_is_lost_and_nothing_is_killed(
     sandbox: Sandbox,
@@ -268,12 +268,12 @@ def test_ids_are_not_reused_after_pruning(make_sshd: Callable[..., SshServer]) -
 def test_one_look_has_jobs_tails_disk_and_load(sandbox: Sandbox) -> None:
     job = sandbox.start("echo step 1/2 loss 0.5; sleep 7211")
     wait_until(lambda: jobs.output(sandbox, job.id).data)
-    found = jobs.status(sandbox, path=sandbox.config.workspace)
-    assert found.jobs[0].id == job.id
-    assert found.digests[job.id].tail == b"step 1/2 loss 0.5\n"
-    assert found.disk is not None
-    assert found.disk.free_bytes > 0
-    assert found.cpus == os.cpu_count()
+    status = jobs.status(sandbox, path=sandbox.config.workspace)
+    assert status.jobs[0].id == job.id
+    assert status.digests[job.id].tail == b"step 1/2 loss 0.5\n"
+    assert status.disk is not None
+    assert status.disk.free_bytes > 0
+    assert status.cpus == os.cpu_count()
     jobs.stop(sandbox, job.id, grace_s=0)
 
 

@@ -43,11 +43,11 @@ def test_two_clients_do_random_things_at_once(
         thread.start()
     for thread in threads:
         thread.join()
-    told = Counter[str]()
+    reported = Counter[str]()
     for client in clients:
-        told += client.done
-    wrong = [words for client in clients for words in client.wrong]
-    what = ", ".join(f"{count} {act}" for act, count in sorted(told.items()))
+        reported += client.done
+    wrong = [arguments for client in clients for arguments in client.wrong]
+    what = ", ".join(f"{count} {act}" for act, count in sorted(reported.items()))
     measured(
         f"two clients, {operations} random acts each, from seed {seed}: "
         f"{what}; {len(wrong)} wrong"
@@ -56,11 +56,11 @@ def test_two_clients_do_random_things_at_once(
     ids = [job.id for client in clients for job in client.mine]
     assert len(set(ids)) == len(ids)
     with Sandbox(server.config()) as sandbox:
-        found = {
+        values = {
             job.id
             for job in jobs.recent(sandbox, 4 * operations, include_commands=True)
         }
-        assert set(ids) <= found
+        assert set(ids) <= values
         for job_id in ids:
             jobs.stop(sandbox, job_id, grace_s=0)
     wait_until(lambda: not [x for x in server.leftovers().values() if "sleep" in x])

@@ -165,8 +165,8 @@ def call_log(sandbox: Sandbox, job_id: str | None) -> str:
     return jobs.get(sandbox, str(job_id)).log_path
 
 
-@row("somebody deletes our whole folder", "the next command makes it anew")
-def test_a_removed_folder_is_made_anew(make_sshd: Make) -> None:
+@row("somebody deletes our whole folder", "the next command creates it again")
+def test_a_removed_folder_is_created_again(make_sshd: Make) -> None:
     server = make_sshd()
     with Sandbox(server.config()) as sandbox:
         assert sandbox.run("true").ok

@@ -1,4 +1,4 @@
-"""One home, one store: machines that are renamed, made anew, or share their home."""
+"""One home, one store: machines that are renamed, created again, or share their home."""
 
 import os
 import platform
@@ -62,10 +62,10 @@ def test_a_renamed_machine_knows_its_jobs_and_gives_no_id_again(
 
 
 @row(
-    "its container is made anew, under another name, with the same home",
+    "its container is created again, under another name, with the same home",
     "`lost (its machine NAME is gone)` half a minute later; its log can be read",
 )
-def test_jobs_of_a_container_that_was_made_anew_are_lost_and_readable(
+def test_jobs_of_a_container_that_was_created_again_are_lost_and_readable(
     tmp_path: Path, boot_id: Path
 ) -> None:
     with start_container(tmp_path / "server", boot_id, "first") as server:
@@ -99,7 +99,7 @@ def fall_silent(job: Job) -> None:
     "another machine with the same home looks at it",
     "it is `running (on NAME)`; only there it can be stopped; each has its own GPUs",
 )
-def test_two_machines_that_share_a_home_are_told_apart(
+def test_two_machines_that_share_a_home_are_distinguished(
     tmp_path: Path, boot_id: Path
 ) -> None:
     other_boot = tmp_path / "other_boot"
@@ -112,23 +112,23 @@ def test_two_machines_that_share_a_home_are_told_apart(
             file.rename(alpha.home / file.name)
         beta.home.rmdir()
         beta.home.symlink_to(alpha.home)
-        with Sandbox(alpha.config()) as there, Sandbox(beta.config()) as here:
+        with Sandbox(alpha.config()) as there, Sandbox(beta.config()) as local:
             job = there.start("sleep 7843", gpus=(0,))
             wait_until(lambda: jobs.get(there, job.id).state is JobState.RUNNING)
-            seen = jobs.get(here, job.id)
+            seen = jobs.get(local, job.id)
             assert (seen.words, seen.gpus) == ("running (on alpha)", ())
             with pytest.raises(RefusedError, match=f"{job.id} runs on alpha"):
-                jobs.stop(here, job.id)
-            mine = here.start("sleep 7843", gpus=(0,))
+                jobs.stop(local, job.id)
+            mine = local.start("sleep 7843", gpus=(0,))
             assert mine.id == "remote-2"
             assert there.start("true").id == "remote-3"
             with pytest.raises(RefusedError, match=f"gpu-0 is held by {job.id}"):
                 there.start("true", gpus=(0,))
             assert {each.id for each in jobs.recent(there)} >= {job.id, mine.id}
-            for sandbox, each in ((there, job), (here, mine)):
+            for sandbox, each in ((there, job), (local, mine)):
                 report = jobs.stop(sandbox, each.id, grace_s=0)
                 assert report.job.state is JobState.STOPPED
-            assert jobs.get(here, job.id).state is JobState.STOPPED
+            assert jobs.get(local, job.id).state is JobState.STOPPED
 
 
 def test_records_of_an_older_version_are_found_and_their_ids_not_given_again(

@@ -55,7 +55,7 @@ def test_the_invariants_hold_under_random_faults(
             if own >= seed + schedules or broken:
                 return done
             schedule = Schedule(machine, own)
-            broken.extend(f"seed {own}: {words}" for words in schedule.run())
+            broken.extend(f"seed {own}: {arguments}" for arguments in schedule.run())
             faults.update(schedule.faults)
             faults["jobs"] += len(schedule.work)
             done += 1
@@ -63,8 +63,8 @@ def test_the_invariants_hold_under_random_faults(
 
     with ThreadPoolExecutor(MACHINES) as pool:
         done = sum(pool.map(work, machines))
-    told = ", ".join(f"{count} {what}" for what, count in sorted(faults.items()))
-    measured(f"{done} schedules from seed {seed}: {told}; {len(broken)} broken")
+    items = ", ".join(f"{count} {what}" for what, count in sorted(faults.items()))
+    measured(f"{done} schedules from seed {seed}: {items}; {len(broken)} broken")
     assert not broken, "\n".join(
         broken
     )  # again: SANDBOX_OPS_SEED, SANDBOX_OPS_SCHEDULES

@@ -143,9 +143,9 @@ def test_a_lost_hint_hides_no_job(base: Base, hint: str) -> None:
     (folder / "last").write_text(hint)
     with Sandbox(server.config()) as sandbox:
         assert [job.id for job in jobs.recent(sandbox)] == ["remote-1000"]
-        found = jobs.status(sandbox, path="/")
-        assert [job.id for job in found.jobs] == ["remote-1000"]
-        assert list(found.digests) == ["remote-1000"]
+        status = jobs.status(sandbox, path="/")
+        assert [job.id for job in status.jobs] == ["remote-1000"]
+        assert list(status.digests) == ["remote-1000"]
         assert sandbox.start("true").id == "remote-1001"
 
 
@@ -188,9 +188,9 @@ def test_a_live_job_is_listed_however_many_came_after_it(base: Base) -> None:
         records.copies(folder, number + 1, number + 3000, model)
         wait_until((folder / "live" / job.id).exists)
         assert job.id in {each.id for each in jobs.recent(sandbox, 5)}
-        found = jobs.status(sandbox, path="/")
-        assert job.id in {each.id for each in found.jobs}
-        assert found.digests[job.id].tail == b"here\n"
+        status = jobs.status(sandbox, path="/")
+        assert job.id in {each.id for each in status.jobs}
+        assert status.digests[job.id].tail == b"here\n"
         jobs.stop(sandbox, job.id, grace_s=0)
         assert job.id not in {each.id for each in jobs.recent(sandbox, 5)}
         wait_until(lambda: not (folder / "live" / job.id).exists())

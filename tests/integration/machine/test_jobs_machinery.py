@@ -109,7 +109,7 @@ def test_a_supervisor_killed_before_its_first_word_does_not_hold_up_the_answer(
     suicide = "supervise() { read -r me _ </proc/self/stat && kill -9 $me; }\n"
     library.write_text(scripts.library().replace(BEFORE_MAIN, suicide + BEFORE_MAIN))
     assert suicide in library.read_text()
-    words = StartRequest(
+    text = StartRequest(
         command="true",
         foreground=kind == "fg",
         wait_s=0.1 if kind == "fg" else 0,
@@ -119,7 +119,7 @@ def test_a_supervisor_killed_before_its_first_word_does_not_hold_up_the_answer(
     started = time.monotonic()
     done = subprocess.run(
         ["sh", library, "worker"],
-        input=b"#abc\n" + scripts.request(1, "start", words),
+        input=b"#abc\n" + scripts.request(1, "start", text),
         env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
         capture_output=True,
         check=False,
@@ -131,17 +131,17 @@ def test_a_supervisor_killed_before_its_first_word_does_not_hold_up_the_answer(
 
 
 def test_a_job_is_not_listed_before_its_claims_are_granted(tmp_path: Path) -> None:
-    words = StartRequest(command="true", interpreter="sh", cwd="/", gpus=(0,)).words()
+    text = StartRequest(command="true", interpreter="sh", cwd="/", gpus=(0,)).words()
     answer = answered(
         tmp_path,
-        words,
+        text,
         "claim_all() { look_jobs 5; answer_error refused taken; return 1; }",
     )
     assert b"abc error refused" in answer
     assert b"job remote-1" not in answer
 
 
-def answered(folder: Path, words: list[str], instead: str) -> bytes:
+def answered(folder: Path, arguments: list[str], instead: str) -> bytes:
     """Return a worker's answer to a start, with one function of the library replaced."""
     library = folder / "library"
     text = scripts.library().replace(BEFORE_MAIN, f"{instead}\n{BEFORE_MAIN}")
@@ -149,7 +149,7 @@ def answered(folder: Path, words: list[str], instead: str) -> bytes:
     library.write_text(text)
     return subprocess.run(
         ["sh", library, "worker"],
-        input=b"#abc\n" + scripts.request(1, "start", words),
+        input=b"#abc\n" + scripts.request(1, "start", arguments),
         env={"HOME": str(folder), "PATH": os.environ["PATH"]},
         stdout=subprocess.PIPE,
         check=False,

@@ -38,8 +38,8 @@ def test_of_a_log_of_two_gigabytes_only_what_is_new_is_read(
     jobs.stop(sandbox, large.id, grace_s=0)
 
 
-@row("its log is rotated or cut meanwhile", "the next look says so and begins anew")
-def test_a_log_that_was_cut_is_read_from_its_start_and_said_so(
+@row("its log is rotated or cut meanwhile", "the next look says so and starts over")
+def test_a_log_that_was_cut_is_read_from_its_start_and_reported(
     sandbox: Sandbox,
 ) -> None:
     job = sandbox.start("echo a long first line; sleep 7711")
@@ -118,15 +118,15 @@ def test_the_limit_holds_for_a_job_that_ends_at_once(sandbox: Sandbox) -> None:
 
 def _counters() -> dict[str, tuple[str, str]]:
     """Return where the kernel counts what it killed in our cgroup, and how it says so."""
-    found = {}
+    values = {}
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         number, controllers, path = line.split(":", 2)
         if number == "0":
-            found["v2"] = (f"{path[1:]}/memory.events", "oom 0\noom_kill {}\n")
+            values["v2"] = (f"{path[1:]}/memory.events", "oom 0\noom_kill {}\n")
         elif controllers == "memory":
             file = f"memory{path}/memory.oom_control"
-            found["v1"] = (file, "under_oom 0\noom_kill {}\n")
-    return found
+            values["v1"] = (file, "under_oom 0\noom_kill {}\n")
+    return values
 
 
 COUNTERS = _counters()

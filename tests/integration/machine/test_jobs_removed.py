@@ -120,7 +120,7 @@ def test_a_job_of_a_removed_store_writes_nothing_into_the_next(
         supervisor, _ = pids(old)
         mark = folder_of(server.home) / "live" / old.id
         wait_until(lambda: mark.exists() and mark.read_text())
-        os.kill(int(mark.read_text().split()[0]), 9)  # it would make the record anew
+        os.kill(int(mark.read_text().split()[0]), 9)  # it would write the record again
         shutil.rmtree(server.home / ".sandbox-ops")
         new = sandbox.start("sleep 7831")
         assert new.id == old.id

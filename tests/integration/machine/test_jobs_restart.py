@@ -13,10 +13,10 @@ from sandbox_ops.machine import jobs
 
 @row(
     "its container restarts, or the machine",
-    "`lost (reboot)`, for ever; whoever has its pids now is let be",
+    "`lost (reboot)`, for ever; processes that have its pids now are not touched",
 )
 @pytest.mark.parametrize("boots", ["0f0f", "f0f0"], ids=["container", "machine"])
-def test_after_a_restart_jobs_are_lost_and_who_has_their_pids_is_let_be(
+def test_after_a_restart_jobs_are_lost_and_processes_with_their_pids_are_not_touched(
     tmp_path: Path, boots: str
 ) -> None:
     boot_id = tmp_path / "boot_id"

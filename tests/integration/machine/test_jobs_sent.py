@@ -30,7 +30,7 @@ NOBODY = 65534
 @pytest.mark.parametrize("filler", [10, 5000], ids=["short", "long"])
 def test_a_request_that_was_cut_off_does_nothing(tmp_path: Path, filler: int) -> None:
     """As when a client dies while it sends: every cut near a word's end is tried."""
-    words = StartRequest(
+    text = StartRequest(
         command="make",
         interpreter="sh",
         cwd="/",
@@ -38,7 +38,7 @@ def test_a_request_that_was_cut_off_does_nothing(tmp_path: Path, filler: int) ->
         token="t",  # noqa: S106  # nobody's
         files={"extra": "x" * filler},
     ).words()
-    whole = scripts.request(1, "start", words)
+    whole = scripts.request(1, "start", text)
     body = whole.index(b"\n") + 1
     cuts = [n for n in range(body, len(whole)) if whole[n - 1 : n] in b" '\n"]
     cuts = [*cuts[-12:], len(whole) - 3]
@@ -102,13 +102,13 @@ def test_a_client_killed_anywhere_in_a_start_leaves_one_job_or_none(
                 map(_up, jobs.recent(sandbox, 2 * kills, include_commands=True))
             )
         )
-        found = jobs.recent(sandbox, 2 * kills, include_commands=True)
-        known = {job.command: job.id for job in found}
-        assert len(known) == len(found)
+        listed = jobs.recent(sandbox, 2 * kills, include_commands=True)
+        known = {job.command: job.id for job in listed}
+        assert len(known) == len(listed)
         mark = f"SANDBOX_JOB={server.home}"
         living = [line for line in carrying(mark).values() if line == "sleep 7611"]
-        assert len(living) == sum(job.state is JobState.RUNNING for job in found)
-        survived = len(found) - ACKED
+        assert len(living) == sum(job.state is JobState.RUNNING for job in listed)
+        survived = len(listed) - ACKED
         measured(
             f"a client killed at {kills} points of a start: {survived} times one job, "
             f"{kills - survived} times nothing"

@@ -31,8 +31,8 @@ def other_sh(
     there = Path("/bin/sh").resolve()
     mounts.bind(Path(str(shutil.which(request.param))), there)
     server = mounts.do(make_sshd)
-    told = server.ssh("readlink -f /proc/self/exe || sh --help 2>&1 | head -n 1")
-    assert told
+    reported = server.ssh("readlink -f /proc/self/exe || sh --help 2>&1 | head -n 1")
+    assert reported
     return server
 
 

@@ -110,8 +110,8 @@ def test_a_reused_pid_is_not_taken_for_the_job(
 
 def rewrite(job: Job, values: dict[str, int], phase: str) -> None:
     state = Path(job.log_path).with_name("state")
-    words = state.read_text().split()[1:-2]
-    fields = dict(word.split("=", 1) for word in words)
+    arguments = state.read_text().split()[1:-2]
+    fields = dict(word.split("=", 1) for word in arguments)
     fields |= {name: str(value) for name, value in values.items()}
     text = " ".join(f"{name}={value}" for name, value in fields.items())
     state.write_text(f"{f'{phase} {text} {phase}':<510}.\n")
@@ -198,7 +198,7 @@ def test_two_stops_at_once_agree(sandbox: Sandbox, number: str) -> None:
     "it is stopped on a machine with GPUs",
     "the report waits until the driver shows none of its processes, or names those",
 )
-def test_gpu_memory_that_the_dead_still_hold_is_told(make_sshd: Make) -> None:
+def test_gpu_memory_that_the_dead_still_hold_is_reported(make_sshd: Make) -> None:
     server = make_sshd()
     fake_gpus(server.home, "0, NVIDIA H100 80GB HBM3, GPU-1, 0, 10, 81559, 30, 550.54")
     listed = server.home / "fake-gpus" / "processes"

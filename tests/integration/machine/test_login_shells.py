@@ -48,8 +48,8 @@ def test_a_bashrc_that_misbehaves_does_not_change_answers(
         result = sandbox.run("false; for x in 'a b' *; do echo $x; done; exit 2")
         assert (result.exit_code, result.stderr.text) == (2, "")
         assert result.stdout.text.splitlines()[0] == "a b"
-        found = files.read_lines(sandbox, str(server.home / ".bashrc"))
-        assert found.lines == (line,)
+        actual = files.read_lines(sandbox, str(server.home / ".bashrc"))
+        assert actual.lines == (line,)
 
 
 @pytest.mark.parametrize("line", FATAL.values(), ids=FATAL.keys())

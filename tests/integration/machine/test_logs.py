@@ -101,7 +101,7 @@ def test_who_follows_a_log_from_a_place_gets_what_comes_after_it_and_is_told_of_
     assert (ended.job.state, ended.job.log_incomplete) == (JobState.STOPPED, True)
 
 
-def test_a_command_that_truncates_its_own_output_loses_none_in_silence(
+def test_a_command_that_truncates_its_own_output_loses_none_without_a_note(
     sandbox: Sandbox,
 ) -> None:
     go = Path(sandbox.config.workspace) / "go"

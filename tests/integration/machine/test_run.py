@@ -27,11 +27,11 @@ def test_exit_code_stdout_and_stderr_arrive_apart(shared_sandbox: Sandbox) -> No
 
 
 @pytest.mark.parametrize("code", [1, 126, 127, 128, 255])
-def test_every_exit_code_is_told(shared_sandbox: Sandbox, code: int) -> None:
+def test_every_exit_code_is_reported(shared_sandbox: Sandbox, code: int) -> None:
     assert shared_sandbox.run(f"exit {code}").exit_code == code
 
 
-def test_a_signal_is_told_from_an_exit_code(shared_sandbox: Sandbox) -> None:
+def test_a_signal_is_distinguished_from_an_exit_code(shared_sandbox: Sandbox) -> None:
     result = shared_sandbox.run("kill -SEGV $$")
     assert result.end is EndKind.SIGNALLED
     assert (result.exit_code, result.job.signal) == (139, "SEGV")
@@ -135,7 +135,7 @@ def test_processes_left_behind_are_counted_and_can_be_stopped(
     assert pids_of(sshd, "sleep 7091") == []
 
 
-def test_a_daemon_that_is_just_being_born_is_counted(sandbox: Sandbox) -> None:
+def test_a_daemon_that_is_just_starting_is_counted(sandbox: Sandbox) -> None:
     """While a process becomes a program, its environment is empty, and so its marker."""
     for _ in range(20):
         job = sandbox.run("(setsid sh -c 'sleep 60 & exit' >/dev/null 2>&1 &)").job
@@ -144,7 +144,7 @@ def test_a_daemon_that_is_just_being_born_is_counted(sandbox: Sandbox) -> None:
         jobs.stop(sandbox, job.id, grace_s=0)
 
 
-def test_a_killed_ssh_session_is_healed_and_the_true_ending_answered(
+def test_a_killed_ssh_session_is_reconnected_and_the_real_end_answered(
     make_sshd: Callable[..., SshServer],
 ) -> None:
     server = make_sshd()
@@ -333,10 +333,10 @@ def test_no_variable_of_ours_hides_one_of_the_users(
     (server.home / ".bash_profile").write_text(f"{exports}\n")
     assert {"ROOT", "BASE", "STATE", "dir", "cwd", "shell"} <= set(LIBRARY_NAMES)
     with Sandbox(server.config()) as sandbox:
-        found = sandbox.run("env", env={"cwd": "given"}).stdout.text.splitlines()
+        output = sandbox.run("env", env={"cwd": "given"}).stdout.text.splitlines()
     wanted = {f"{name}=mine" for name in LIBRARY_NAMES if name != "cwd"}
-    assert wanted - set(found) == set()
-    assert "cwd=given" in found
+    assert wanted - set(output) == set()
+    assert "cwd=given" in output
 
 
 def test_the_functions_of_the_login_shell_are_there(

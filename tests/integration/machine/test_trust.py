@@ -252,14 +252,14 @@ def test_the_command_line_trusts_a_chain_a_fingerprint_at_a_time(
         assert "Traceback" not in done.stderr
         return done.stderr
 
-    said = step("run", "--", "true")
+    output = step("run", "--", "true")
     for server in servers:
-        assert "sandbox-ops trust --sandbox default" in said
+        assert "sandbox-ops trust --sandbox default" in output
         shown = step("trust")
         (fingerprint,) = fingerprints(server.folder, "host_key")
         assert f"--fingerprint {fingerprint}" in shown
-        said = step("trust", "--fingerprint", fingerprint)
-    assert said == ""
+        output = step("trust", "--fingerprint", fingerprint)
+    assert output == ""
     assert cli("run", "--", "echo", "in", cwd=tmp_path, env=env).stdout == "in\n"
 
 
@@ -276,7 +276,7 @@ def test_a_key_that_is_trusted_elsewhere_counts_for_the_next_command(
         assert sandbox.run("true").ok
 
 
-def test_a_machine_that_lets_nobody_in_yet_is_trusted_by_the_confirmed_key_alone(
+def test_a_machine_that_accepts_nobody_yet_is_trusted_by_the_confirmed_key_alone(
     many_keys: SshServer, tmp_path: Path
 ) -> None:
     sshd_files.keygen(tmp_path / "stranger")

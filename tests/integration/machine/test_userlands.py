@@ -36,8 +36,8 @@ def with_sh(mounts: Mounts, make_sshd: Make, folder: Path, shell: str) -> SshSer
     (folder / "upper/sh").symlink_to(str(shutil.which(shell)))
     mounts.overlay(Path("/usr/bin"), upper=folder / "upper", work=folder / "work")
     server = mounts.do(make_sshd)
-    told = server.ssh("readlink -f /bin/sh")
-    assert Path(told.strip()).name == Path(str(shutil.which(shell))).resolve().name
+    reported = server.ssh("readlink -f /bin/sh")
+    assert Path(reported.strip()).name == Path(str(shutil.which(shell))).resolve().name
     return server
 
 
@@ -91,8 +91,8 @@ def test_commands_and_transfers_work_whatever_a_bashrc_does(
         there = f"{server.home}/data"
         transfer.download(sandbox, there, home, size_bytes=100_000)
         assert home.stat().st_size == 100_000
-        found = listing.files(sandbox, str(server.home), ["data"])
-        assert [file.path for file in found] == ["data"]
+        collected = listing.files(sandbox, str(server.home), ["data"])
+        assert [file.path for file in collected] == ["data"]
         assert jobs.recent(sandbox, 10, include_commands=True)
 
 
@@ -149,7 +149,7 @@ def test_a_home_that_is_not_there_is_named(make_sshd: Make) -> None:
         sandbox.run("true")
 
 
-def test_a_machine_without_git_is_told_how_to_get_it(
+def test_a_machine_without_git_is_reported_with_how_to_get_it(
     make_sshd: Make, git_project: GitProject, tmp_path: Path
 ) -> None:
     folder = tmp_path / "bin"

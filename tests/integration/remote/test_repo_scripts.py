@@ -48,15 +48,17 @@ def test_without_a_branch_it_is_the_servers(box: ScriptBox) -> None:
 
 
 def test_a_branch_that_is_not_there_is_named(box: ScriptBox) -> None:
-    said = box.refuses("repo_clone", place(box), box.project.url, "feature")
-    assert explanations.explain(said).kind == "not-found"
-    assert "feature" in said
+    message = box.refuses("repo_clone", place(box), box.project.url, "feature")
+    assert explanations.explain(message).kind == "not-found"
+    assert "feature" in message
     assert list(box.workspace.iterdir()) == []
 
 
 def test_a_repository_that_is_not_there_leaves_nothing(box: ScriptBox) -> None:
-    said = box.refuses("repo_clone", place(box), "file:///nowhere/at/all.git", "main")
-    assert explanations.explain(said).kind == "not-found"
+    message = box.refuses(
+        "repo_clone", place(box), "file:///nowhere/at/all.git", "main"
+    )
+    assert explanations.explain(message).kind == "not-found"
     assert list(box.workspace.iterdir()) == []
 
 
@@ -64,12 +66,12 @@ def test_a_workspace_that_cannot_be_made_is_named_with_the_cure(
     box: ScriptBox, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
-    said = box.refuses("repo_clone", f"{tmp_path}/file/w/x", box.project.url, "main")
-    assert f"error=denied root cannot create the workspace {tmp_path}/file/w" in said
-    assert "hint_code=make-workspace\n" in said
+    message = box.refuses("repo_clone", f"{tmp_path}/file/w/x", box.project.url, "main")
+    assert f"error=denied root cannot create the workspace {tmp_path}/file/w" in message
+    assert "hint_code=make-workspace\n" in message
 
 
-def test_a_machine_without_git_is_told_so(box: ScriptBox, tmp_path: Path) -> None:
+def test_a_machine_without_git_is_reported(box: ScriptBox, tmp_path: Path) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
     subprocess.run(["busybox", "--install", "-s", tools], check=True)
@@ -77,8 +79,8 @@ def test_a_machine_without_git_is_told_so(box: ScriptBox, tmp_path: Path) -> Non
         ("repo_clone", place(box), box.project.url, "main"),
         ("repo_facts", place(box), "main"),
     ):
-        said = box.refuses(*script, before=f"PATH={tools}")
-        assert said == (
+        message = box.refuses(*script, before=f"PATH={tools}")
+        assert message == (
             "hint_code=install-git\n"
             "error=not-found git is not installed on the machine\n"
         )
@@ -196,11 +198,11 @@ def test_a_file_in_the_way_of_an_incoming_one_is_named(
     box.project.push()
     before, head = box.look().head or "", box.project.head
     box.says("repo_fetch", place(box), "main", head)
-    said = box.refuses("repo_checkout", place(box), "main", head, before)
-    assert f"item={name}\n" in said
+    message = box.refuses("repo_checkout", place(box), "main", head, before)
+    assert f"item={name}\n" in message
     assert (
         "error=refused files there that are edited, or that git does not know, are"
-        in said
+        in message
     )
     assert (box.clone / name).read_text() == "made there"
     assert box.look().head == before
@@ -209,14 +211,14 @@ def test_a_file_in_the_way_of_an_incoming_one_is_named(
 def test_a_commit_that_is_not_on_the_branch_is_refused(box: ScriptBox) -> None:
     box.clone_it()
     head = box.project.commit({"src/train.py": "not pushed\n"})
-    said = box.refuses("repo_fetch", place(box), "main", head)
-    assert f"error=refused commit {head} is not on main of file://" in said
+    message = box.refuses("repo_fetch", place(box), "main", head)
+    assert f"error=refused commit {head} is not on main of file://" in message
 
 
 def test_a_head_that_moved_meanwhile_is_not_moved_again(box: ScriptBox) -> None:
     head = box.clone_it()
-    said = box.refuses("repo_checkout", place(box), "main", head, "0" * 40)
-    assert "error=refused somebody moved HEAD" in said
+    message = box.refuses("repo_checkout", place(box), "main", head, "0" * 40)
+    assert "error=refused somebody moved HEAD" in message
 
 
 def test_submodules_follow_the_commit(
@@ -261,12 +263,12 @@ def test_a_large_file_that_stayed_a_pointer_is_named(
     no_lfs.mkdir()
     (no_lfs / "git-lfs").write_text("#!/bin/sh\nexit 127\n")
     (no_lfs / "git-lfs").chmod(0o755)
-    said = box.refuses(
+    message = box.refuses(
         "repo_settle", place(box), head, before=f"PATH={no_lfs}:$PATH; export PATH"
     )
-    assert "item=models/a b.pt\n" in said
-    assert "docs/lfs.md" not in said
-    assert "hint_code=install-git-lfs\n" in said
+    assert "item=models/a b.pt\n" in message
+    assert "docs/lfs.md" not in message
+    assert "hint_code=install-git-lfs\n" in message
 
 
 def test_a_tree_that_is_not_the_commit_is_not_called_so(box: ScriptBox) -> None:

@@ -239,9 +239,9 @@ def test_a_file_in_the_way_that_cannot_be_rescued_is_not_replaced(
     box.project.git("commit", "-q", "-m", "A folder")
     box.project.push()
     tip = box.says("repo_fetch", str(box.clone), "main", "").need("tip")
-    said = box.refuses("repo_reset", str(box.clone), "main", tip)
-    assert "error=refused" in said
-    assert "data.cache" in said
+    message = box.refuses("repo_reset", str(box.clone), "main", tip)
+    assert "error=refused" in message
+    assert "data.cache" in message
     assert (box.clone / "data.cache").read_text().startswith("an ignored file")
 
 
@@ -283,8 +283,8 @@ def test_a_held_index_lock_refuses_before_anything_changes(box: ScriptBox) -> No
     lock = box.clone / ".git/index.lock"
     lock.touch()
     tip = box.git("rev-parse", "HEAD")
-    said = box.refuses("repo_reset", str(box.clone), "main", tip)
-    assert said.splitlines()[-1] == f"error=refused {lock} is held"
+    message = box.refuses("repo_reset", str(box.clone), "main", tip)
+    assert message.splitlines()[-1] == f"error=refused {lock} is held"
     assert files(box.clone) == before
 
 

@@ -44,7 +44,7 @@ def test_a_machine_is_reached_by_the_family_that_ssh_config_names(
     ("family", "host", "kind"),
     [("inet6", "127.0.0.1", "IPv6"), ("inet", "::1", "IPv4")],
 )
-def test_a_host_of_another_family_is_told_from_an_unknown_name(
+def test_a_host_of_another_family_is_distinguished_from_an_unknown_name(
     sshd: SshServer, tmp_path: Path, family: str, host: str, kind: str
 ) -> None:
     how = config(sshd, tmp_path, f"AddressFamily {family}", f"HostName {host}")

@@ -14,8 +14,8 @@ from sandbox_ops.errors import ConfigError, ConnectError, HostKeyError
 Make = Callable[..., SshServer]
 
 
-def keygen(*words: object) -> None:
-    subprocess.run(["ssh-keygen", "-q", *map(str, words)], check=True)
+def keygen(*arguments: object) -> None:
+    subprocess.run(["ssh-keygen", "-q", *map(str, arguments)], check=True)
 
 
 def config(server: SshServer, folder: Path, *lines: str) -> SandboxConfig:

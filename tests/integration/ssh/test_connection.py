@@ -154,7 +154,7 @@ def test_the_patience_of_ssh_config_is_ours(tmp_path: Path) -> None:
         assert time.monotonic() - started < 5
 
 
-def test_a_key_that_is_not_let_in_is_named(sshd: SshServer, tmp_path: Path) -> None:
+def test_a_key_that_is_not_accepted_is_named(sshd: SshServer, tmp_path: Path) -> None:
     shutil.copy(sshd.folder / "host_key", tmp_path / "wrong_key")
     config = sshd.config(identity_file=str(tmp_path / "wrong_key"))
     with Sandbox(config) as sandbox, pytest.raises(ConnectError) as caught:
@@ -253,7 +253,7 @@ def test_nothing_of_a_connection_stays_open(sshd: SshServer) -> None:
     assert descriptors() <= before
 
 
-def test_a_link_that_can_be_read_but_not_written_is_healed(
+def test_a_link_that_can_be_read_but_not_written_is_reconnected(
     make_sshd: Callable[..., SshServer],
 ) -> None:
     """As for a moment when the other side has gone, and we have not heard of it."""

@@ -32,14 +32,14 @@ def test_threads_share_it_and_none_is_refused(
         machine = sandbox.connection
 
         def work(n: int) -> tuple[str, str]:
-            here = tmp_path / f"here-{n}"
-            here.write_text(f"{n}\n" * 1000)
+            local = tmp_path / f"here-{n}"
+            local.write_text(f"{n}\n" * 1000)
             if max_sessions > 2:  # the one for files is never given back
-                machine.put(str(here), str(tmp_path / f"there-{n}"))
+                machine.put(str(local), str(tmp_path / f"there-{n}"))
                 machine.get(str(tmp_path / f"there-{n}"), str(tmp_path / f"back-{n}"))
-                assert (tmp_path / f"back-{n}").read_text() == here.read_text()
-            told = machine.run(f"echo {n}; echo e{n} >&2", hide=True)
-            return told.stdout, told.stderr
+                assert (tmp_path / f"back-{n}").read_text() == local.read_text()
+            reported = machine.run(f"echo {n}; echo e{n} >&2", hide=True)
+            return reported.stdout, reported.stderr
 
         assert list(threads.map(work, range(64))) == [
             (f"{n}\n", f"e{n}\n") for n in range(64)
@@ -74,15 +74,15 @@ def test_a_session_that_is_never_free_is_refused_with_the_reason(
 
 def dialled(port: int) -> socket.socket:
     """Dial a port that Fabric's thread may not listen on yet."""
-    found: list[socket.socket] = []
+    collected: list[socket.socket] = []
 
     def dial() -> bool:
         with contextlib.suppress(ConnectionRefusedError):
-            found.append(socket.create_connection(("127.0.0.1", port), 5))
-        return bool(found)
+            collected.append(socket.create_connection(("127.0.0.1", port), 5))
+        return bool(collected)
 
     wait_until(dial)
-    return found[0]
+    return collected[0]
 
 
 def test_a_port_of_the_machine_is_forwarded(sandbox: Sandbox) -> None:

@@ -1,4 +1,4 @@
-"""Dead links and frozen hosts: noticed in time, healed where they can be, never a lie."""
+"""Dead links and frozen hosts: noticed in time, reconnected where possible, never reported wrongly."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cable import cable
-from network import black_hole, heal, private_network
+from network import black_hole, private_network, restore_network
 from processes import descendants
 from sshd import SshServer
 from waiting import wait_until
@@ -84,13 +84,13 @@ def test_a_black_holed_link_is_noticed_and_the_job_named(
             JobState.UNKNOWN,
         )
         assert result.job.id == call.job_id
-        heal()
+        restore_network()
         assert jobs.get(sandbox, str(call.job_id)).state is JobState.RUNNING
         jobs.stop(sandbox, str(call.job_id), grace_s=0)
 
 
 @pytest.mark.usefixtures("network")
-def test_a_link_that_comes_back_is_healed_and_the_true_ending_answered(
+def test_a_link_that_comes_back_is_reconnected_and_the_real_end_answered(
     make_sshd: Make,
 ) -> None:
     server = make_sshd()
@@ -98,7 +98,7 @@ def test_a_link_that_comes_back_is_healed_and_the_true_ending_answered(
         call = in_mid_command(sandbox, "echo one; sleep 8; echo two; exit 9")
         black_hole(server.port)
         notice(sandbox, "link that comes back")
-        heal()
+        restore_network()
         result = call.future.result(30)
     assert (result.end, result.exit_code) == (EndKind.EXITED, 9)
     assert result.stdout.text == "one\ntwo\n"
@@ -139,7 +139,7 @@ def test_a_link_that_died_between_commands_is_found_dead_by_the_next(
             sandbox.request("look")
         took = measured("died between commands: answered", time.monotonic() - started)
         assert took < 10 + ANSWERED_S
-        heal()
+        restore_network()
         assert sandbox.run("echo again").stdout.text == "again\n"
 
 
@@ -152,7 +152,7 @@ def test_a_link_that_died_while_idle_costs_the_next_command_nothing_but_a_connec
         assert sandbox.run("true").ok
         black_hole(server.port)
         notice(sandbox, "idle link")
-        heal()
+        restore_network()
         started = time.monotonic()
         assert sandbox.run("echo again").stdout.text == "again\n"
         assert measured("idle link: next command", time.monotonic() - started) < 5
@@ -173,14 +173,14 @@ def test_a_command_that_was_never_sent_is_an_error_that_says_so(
         assert not isinstance(caught.value, ConnectionLostError)
         took = measured("idle link: answered", time.monotonic() - started)
         assert took < ANSWERED_S
-        heal()
+        restore_network()
         assert [job.command for job in jobs.recent(sandbox, include_commands=True)] == [
             "true"
         ]
 
 
 @pytest.mark.parametrize("reset", [True, False], ids=["RST", "FIN"])
-def test_a_cut_link_is_healed_in_mid_command_and_between_commands(
+def test_a_cut_link_is_reconnected_in_mid_command_and_between_commands(
     make_sshd: Make, tmp_path: Path, *, reset: bool
 ) -> None:
     server = make_sshd()
@@ -235,7 +235,7 @@ def test_a_connect_into_a_black_hole_is_given_up_within_ten_seconds(
 
 
 @pytest.mark.usefixtures("network")
-def test_those_who_wait_for_one_connect_are_all_told_when_it_fails(
+def test_those_who_wait_for_one_connect_are_all_reported_when_it_fails(
     make_sshd: Make,
 ) -> None:
     server = make_sshd()

@@ -16,8 +16,8 @@ from sandbox_ops.ssh import certificates
 Make = Callable[..., SshServer]
 
 
-def keygen(*words: object) -> None:
-    subprocess.run(["ssh-keygen", "-q", *map(str, words)], check=True)
+def keygen(*arguments: object) -> None:
+    subprocess.run(["ssh-keygen", "-q", *map(str, arguments)], check=True)
 
 
 def authority(
@@ -115,7 +115,7 @@ def test_an_authority_counts_as_it_does_for_openssh(
     assert (we_trust(server, known), ssh_trusts(server, known)) == (good, good)
 
 
-def test_a_certificate_with_any_byte_changed_vouches_for_nobody(
+def test_a_certificate_with_any_byte_changed_authenticates_nobody(
     make_sshd: Make, tmp_path: Path
 ) -> None:
     server = made(make_sshd, tmp_path)
@@ -132,7 +132,7 @@ def test_a_certificate_with_any_byte_changed_vouches_for_nobody(
     assert not certificates.verify_certificate(blob + b"\0", trusted, "127.0.0.1")[0]
 
 
-def test_a_certificate_that_does_not_count_is_told_with_the_reason(
+def test_a_certificate_that_does_not_count_is_reported_with_the_reason(
     make_sshd: Make, tmp_path: Path
 ) -> None:
     server = made(make_sshd, tmp_path)

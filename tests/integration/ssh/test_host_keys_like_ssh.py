@@ -12,7 +12,7 @@ from sandbox_ops.ssh.host_key_check import Trust
 OTHER = (
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA5DP+Dmb8OiKRJt+VXOVjzXbTr1LGwIt5+HKg9lplBT"
 )
-# What ssh says on stderr; where it says none of these, it went on to let us in.
+# What ssh says on stderr; where it says none of these, it accepted us.
 WORDS = (
     ("revoked and you have requested strict checking", Trust.REVOKED),
     ("has changed and you have requested strict checking", Trust.CHANGED),
@@ -23,7 +23,7 @@ WORDS = (
 def _ssh_says(server: SshServer, known_hosts: Path) -> Trust:
     strict = ("StrictHostKeyChecking=yes", f"UserKnownHostsFile={known_hosts}")
     options = [f"-o{option}" for option in (*strict, "GlobalKnownHostsFile=none")]
-    said = subprocess.run(
+    output = subprocess.run(
         ("ssh", *options, "-F", str(server.ssh_config), "box", "true"),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -31,8 +31,8 @@ def _ssh_says(server: SshServer, known_hosts: Path) -> Trust:
         timeout=30,
         check=False,
     )
-    verdicts = (trust for words, trust in WORDS if words in said.stderr)
-    return next(verdicts, Trust.UNKNOWN if said.returncode else Trust.TRUSTED)
+    verdicts = (trust for arguments, trust in WORDS if arguments in output.stderr)
+    return next(verdicts, Trust.UNKNOWN if output.returncode else Trust.TRUSTED)
 
 
 @pytest.mark.parametrize(

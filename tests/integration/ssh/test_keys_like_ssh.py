@@ -275,7 +275,7 @@ def ask_with(
     return lambda: len(asked.read_text().splitlines())
 
 
-def test_a_passphrase_is_asked_for_once_and_never_again_when_the_link_heals(
+def test_a_passphrase_is_asked_for_once_and_never_again_when_the_link_comes_back(
     server: SshServer, locked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = ask_with(monkeypatch, tmp_path, "open sesame")
@@ -307,7 +307,7 @@ def test_a_locked_key_that_the_agent_holds_needs_no_passphrase(
     assert (gets_in(how), ssh_gets_in(how)) == (True, True)
 
 
-def test_a_wrong_passphrase_is_told(
+def test_a_wrong_passphrase_is_reported(
     server: SshServer, locked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask_with(monkeypatch, tmp_path, "open barley")
@@ -359,17 +359,17 @@ def test_what_cannot_be_offered_is_named_with_the_way_out(
         *(f"IdentityFile {keys}/{name}" for name in names),
     )  # fmt: skip
     with caplog.at_level(logging.WARNING):
-        said = refusal(how).message
-    assert f"{keys}/fido: stands for a security key (FIDO)" in said
-    assert f"ssh-add {keys}/fido" in said
-    assert f"ssh-keygen -p -f {keys}/pkcs8" in said
-    assert f"{keys}/rubbish: is in no format" in said
-    assert f"{keys}/absent: no such file" in said
-    assert "PKCS11Provider: only ssh and ssh-agent can ask a smart card" in said
+        message = refusal(how).message
+    assert f"{keys}/fido: stands for a security key (FIDO)" in message
+    assert f"ssh-add {keys}/fido" in message
+    assert f"ssh-keygen -p -f {keys}/pkcs8" in message
+    assert f"{keys}/rubbish: is in no format" in message
+    assert f"{keys}/absent: no such file" in message
+    assert "PKCS11Provider: only ssh and ssh-agent can ask a smart card" in message
     assert "PKCS11Provider of ssh_config is not honoured" in caplog.text
 
 
-def test_a_server_that_wants_a_password_is_told_from_one_that_refuses_a_key(
+def test_a_server_that_wants_a_password_is_distinguished_from_one_that_refuses_a_key(
     make_sshd: Make, tmp_path: Path
 ) -> None:
     server = make_sshd(

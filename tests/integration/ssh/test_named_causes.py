@@ -33,7 +33,7 @@ class Agent:
     socket: Path
     pid: int
 
-    def do(self, *words: str | Path, typed: str = "") -> None:
+    def do(self, *arguments: str | Path, typed: str = "") -> None:
         """Run ssh-add; `typed` answers what it asks for."""
         env = {**os.environ, "SSH_AUTH_SOCK": str(self.socket)}
         if typed:
@@ -42,7 +42,7 @@ class Agent:
             answer.chmod(0o700)
             env |= {"SSH_ASKPASS": str(answer), "SSH_ASKPASS_REQUIRE": "force"}
         subprocess.run(
-            ["ssh-add", "-q", *words], env=env, check=True, stdin=subprocess.DEVNULL
+            ["ssh-add", "-q", *arguments], env=env, check=True, stdin=subprocess.DEVNULL
         )
 
 
@@ -82,9 +82,9 @@ def test_a_locked_agent_is_named_and_how_to_unlock_it(
     server = make_sshd()
     agent.do(server.identity_file)
     agent.do("-x", typed="secret")
-    said = refused(by_agent(server, tmp_path, agent))
-    assert f"the agent at {agent.socket} shows no key" in said
-    assert "ssh-add -X" in said
+    output = refused(by_agent(server, tmp_path, agent))
+    assert f"the agent at {agent.socket} shows no key" in output
+    assert "ssh-add -X" in output
 
 
 def test_an_agent_that_is_locked_in_mid_session_is_named_when_it_is_needed_again(
@@ -110,9 +110,9 @@ def test_a_frozen_agent_is_named_and_leaves_time_for_the_key_files(
     server = make_sshd()
     os.kill(agent.pid, signal.SIGSTOP)
     started = time.monotonic()
-    said = refused(by_agent(server, tmp_path, agent))
+    output = refused(by_agent(server, tmp_path, agent))
     assert time.monotonic() - started < 9
-    assert f"the agent at {agent.socket} did not answer: is it frozen?" in said
+    assert f"the agent at {agent.socket} did not answer: is it frozen?" in output
     line = f"IdentityFile {server.identity_file}"
     with Sandbox(by_agent(server, tmp_path, agent, line)) as sandbox:
         assert sandbox.run("true").ok
@@ -202,7 +202,7 @@ def test_a_network_that_carries_no_large_packet_is_not_called_a_frozen_machine(
 
 
 @pytest.mark.usefixtures("network")
-def test_a_machine_that_is_frozen_is_told_from_a_network_that_is_down(
+def test_a_machine_that_is_frozen_is_distinguished_from_a_network_that_is_down(
     make_sshd: Make,
 ) -> None:
     server = make_sshd()

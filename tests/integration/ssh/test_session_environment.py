@@ -139,7 +139,7 @@ def test_the_agent_is_forwarded_to_every_kind_of_command(
         assert (check.result, check.detail) == ("ok", f"agent {socket} forwarded")
 
 
-def test_the_agent_is_forwarded_again_when_the_connection_was_made_anew(
+def test_the_agent_is_forwarded_again_when_the_connection_was_created_again(
     make_sshd: Make, tmp_path: Path, agent: tuple[str, str]
 ) -> None:
     socket, fingerprint = agent

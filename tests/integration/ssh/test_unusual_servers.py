@@ -136,7 +136,7 @@ def test_debug_shows_a_line_of_what_paramiko_held_an_error_and_no_traceback(
         ("MACs", "umac-128-etm@openssh.com", "hmac-sha2-256-etm@openssh.com"),
     ],
 )
-def test_a_server_that_shares_no_algorithm_is_told_with_both_sides_and_the_way(
+def test_a_server_that_shares_no_algorithm_is_reported_with_both_sides_and_the_way(
     make_sshd: Make, tmp_path: Path, directive: str, theirs: str, ours: str
 ) -> None:
     more = "\nCiphers aes128-ctr" if directive == "MACs" else ""

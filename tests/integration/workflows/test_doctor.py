@@ -32,12 +32,12 @@ def test_a_good_machine_passes(make_sshd: MakeSshd, git_project: GitProject) -> 
         set_up(sandbox, git_project)
         report = doctor(sandbox, git_project.project())
     assert report.ok
-    found = by_name(report)
+    result = by_name(report)
     for name in ("connection", "login environment", "workspace", "git", "repository",
                  "clone", "gpu", "clock", "leftovers"):  # fmt: skip
-        assert found[name].result == "ok", found[name]
-    assert found["gpu"].detail == "0: H100"
-    assert found["repository"].detail == f"main at {git_project.head[:10]}"
+        assert result[name].result == "ok", result[name]
+    assert result["gpu"].detail == "0: H100"
+    assert result["repository"].detail == f"main at {git_project.head[:10]}"
     assert report.as_json()["checks"][0]["name"] == "connection"
 
 
@@ -51,12 +51,12 @@ def test_every_fault_has_a_fix(
         project = git_project.project(repo="file:///nowhere/x.git", name="x")
         report = doctor(sandbox, project)
     assert not report.ok
-    found = by_name(report)
-    assert found["workspace"].result == "warn"
-    assert found["repository"].result == "fail"
-    assert found["clone"].fix == "sandbox-ops setup"
-    assert found["gpu"].result == "fail"
-    assert found["leftovers"].fix.startswith("sandbox-ops stop cmd-")
+    result = by_name(report)
+    assert result["workspace"].result == "warn"
+    assert result["repository"].result == "fail"
+    assert result["clone"].fix == "sandbox-ops setup"
+    assert result["gpu"].result == "fail"
+    assert result["leftovers"].fix.startswith("sandbox-ops stop cmd-")
     assert all(check.fix for check in report.checks if check.result != "ok")
 
 
@@ -72,9 +72,9 @@ def test_where_each_setting_is_from_is_said() -> None:
 
 
 def test_without_a_project_the_machine_alone_is_checked(sandbox: Sandbox) -> None:
-    found = by_name(doctor(sandbox))
-    assert "clone" not in found
-    assert found["workspace"].result == "ok"
+    result = by_name(doctor(sandbox))
+    assert "clone" not in result
+    assert result["workspace"].result == "ok"
 
 
 def test_a_machine_that_cannot_be_reached_is_a_report(make_sshd: MakeSshd) -> None:

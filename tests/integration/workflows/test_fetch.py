@@ -21,7 +21,8 @@ from sandbox_ops.errors import (
 )
 from sandbox_ops.machine import jobs, transfer
 from sandbox_ops.models import Project
-from sandbox_ops.workflows.fetch import destination, fetch
+from sandbox_ops.workflows.fetch import fetch
+from sandbox_ops.workflows.fetch_places import destination
 from sandbox_ops.workflows.train import train
 
 MakeSshd = Callable[..., SshServer]
@@ -46,8 +47,10 @@ def project(place: Place) -> Project:
 def test_declared_outputs_come_to_the_same_places(
     place: Place, project: Project
 ) -> None:
-    told: list[tuple[str, int, int]] = []
-    report = fetch(place.sandbox, project, on_progress=lambda *seen: told.append(seen))
+    reports: list[tuple[str, int, int]] = []
+    report = fetch(
+        place.sandbox, project, on_progress=lambda *seen: reports.append(seen)
+    )
     assert report.ok
     assert report.into == str(place.git.clone)
     paths = ["models/deep/x.json", "models/policy 1.pt", "results/a.csv"]
@@ -57,8 +60,8 @@ def test_declared_outputs_come_to_the_same_places(
         assert data == (place.clone / file.path).read_bytes()
         assert file.sha256 == hashlib.sha256(data).hexdigest()
         assert file.size_bytes == len(data)
-    assert told[-1][0] == "results/a.csv"
-    assert {(path, done) for path, done, total in told if done == total} == {
+    assert reports[-1][0] == "results/a.csv"
+    assert {(path, done) for path, done, total in reports if done == total} == {
         (file.path, file.size_bytes) for file in report.files
     }
     assert not list(place.git.clone.rglob("*.part"))
@@ -129,7 +132,7 @@ def test_a_job_without_declared_outputs_still_has_a_log(place: Place) -> None:
     assert {Path(file.path).name for file in report.files} == {"log", "run.json"}
 
 
-def test_nothing_declared_and_nothing_there_are_told_apart(place: Place) -> None:
+def test_nothing_declared_and_nothing_there_are_distinguished(place: Place) -> None:
     with pytest.raises(ConfigError, match="no outputs are declared"):
         fetch(place.sandbox, place.project)
     with pytest.raises(NotFoundError, match=r"no file there matches nothing\*"):
@@ -214,7 +217,9 @@ def test_what_does_not_fit_is_refused_before_the_first_byte(
         assert mounts.do(lambda: list(small.iterdir())) == []
 
 
-def test_a_disk_that_gets_full_meanwhile_is_told(place: Place, tmp_path: Path) -> None:
+def test_a_disk_that_gets_full_meanwhile_is_reported(
+    place: Place, tmp_path: Path
+) -> None:
     small = tmp_path / "small"
     remote = place.write("models/huge", "x" * (3 << 20))
     with private_mounts() as mounts:

@@ -43,7 +43,7 @@ def _summary(job_id: str, sandbox: Sandbox) -> Path:
     return Path(sandbox.base) / "jobs" / job_id / "summary"
 
 
-def test_a_loss_printed_before_thousands_of_redraws_is_still_told(
+def test_a_loss_printed_before_thousands_of_redraws_is_still_reported(
     sandbox: Sandbox,
 ) -> None:
     job = sandbox.start(f"echo \"{{'loss': 0.25, 'epoch': 0.1}}\"; {BARS}; sleep 7431")
@@ -74,7 +74,7 @@ def test_every_run_that_ended_keeps_its_metrics_and_its_traceback(
     assert len([view for view in report.jobs if view.job.state.ended]) == 10
 
 
-def test_a_traceback_that_much_output_followed_is_told(sandbox: Sandbox) -> None:
+def test_a_traceback_that_much_output_followed_is_reported(sandbox: Sandbox) -> None:
     job_id = _ended(
         sandbox,
         "echo '[rank1]: Traceback (most recent call last):'; echo '[rank1]:   File x';"
@@ -90,10 +90,10 @@ def test_the_summary_of_a_run_that_ended_is_made_once(sandbox: Sandbox) -> None:
     wait_until(
         lambda: (monitor.monitor(sandbox), _summary(job_id, sandbox).exists())[1]
     )
-    made = _summary(job_id, sandbox).stat().st_mtime_ns
+    created = _summary(job_id, sandbox).stat().st_mtime_ns
     assert _summary(job_id, sandbox).stat().st_size < 8192
     assert _view(sandbox, job_id).progress.total == 9
-    assert _summary(job_id, sandbox).stat().st_mtime_ns == made
+    assert _summary(job_id, sandbox).stat().st_mtime_ns == created
 
 
 def test_no_summary_is_kept_while_processes_write_to_the_log(sandbox: Sandbox) -> None:

@@ -26,11 +26,11 @@ def there(sandbox: Sandbox, project: GitProject) -> Path:
 def test_a_first_setup_clones_installs_and_makes_the_logs_folder(
     sandbox: Sandbox, git_project: GitProject
 ) -> None:
-    told: list[Step] = []
+    reports: list[Step] = []
     project = git_project.project(
         setup=("echo made > .env-made",), verify=("test -f .env-made",)
     )
-    report = setup(sandbox, project, on_step=told.append)
+    report = setup(sandbox, project, on_step=reports.append)
     assert report.ok
     assert results(report) == {
         "clone": "changed",
@@ -38,7 +38,7 @@ def test_a_first_setup_clones_installs_and_makes_the_logs_folder(
         "environment": "changed",
         "verify": "ok",
     }
-    assert tuple(told) == report.steps
+    assert tuple(reports) == report.steps
     clone = there(sandbox, git_project)
     assert git_project.git("rev-parse", "HEAD", at=clone) == git_project.head
     assert (clone / "logs").is_dir()
@@ -177,8 +177,8 @@ def test_without_a_project_there_is_nothing_to_set_up(sandbox: Sandbox) -> None:
 def test_a_torch_that_cannot_use_a_gpu_that_is_there_fails(
     check: TorchCheck, result: str, words: str
 ) -> None:
-    found, detail = judge(check)
-    assert found == result
+    actual, detail = judge(check)
+    assert actual == result
     assert words in detail
 
 

@@ -104,11 +104,11 @@ def test_two_lines_of_work_are_not_joined_for_anybody(
 
 
 def test_a_clone_that_is_behind_syncs_its_own_commit(place: Place) -> None:
-    here = place.git.head
+    local = place.git.head
     place.git.commit({"src/train.py": "print(2)\n"}, push=True)
-    place.git.git("reset", "-q", "--hard", here)
+    place.git.git("reset", "-q", "--hard", local)
     report = sync(place.sandbox, place.project)
-    assert report.commit_after == here
+    assert report.commit_after == local
     assert "origin is 1 commits ahead" in report.warnings[0]
 
 

@@ -132,7 +132,7 @@ def test_edits_there_are_recorded_when_they_are_forced(place: Place) -> None:
     assert (place.git.clone / "train.py").read_text() == "print('edited there')\n"
 
 
-def test_every_objection_is_told_at_once(place: Place) -> None:
+def test_every_objection_is_reported_at_once(place: Place) -> None:
     place.run("commit", "-q", "--allow-empty", "-m", "Made there")
     with pytest.raises(RefusedError) as caught:
         start(place, gpus=3)
@@ -198,21 +198,21 @@ def test_a_look_shows_jobs_progress_gpus_disk_and_warnings(gpu_place: Place) -> 
     log = Path(report.job.log_path)
     wait_until(lambda: log.exists() and log.read_text().endswith("\n"))
     seen = monitor(gpu_place.sandbox, gpu_place.project)
-    told = json.loads(json.dumps(seen.as_json(), allow_nan=False))
-    assert (told["sandbox"], told["reachable"]) == ("test", True)
-    job = told["jobs"][0]
+    reply = json.loads(json.dumps(seen.as_json(), allow_nan=False))
+    assert (reply["sandbox"], reply["reachable"]) == ("test", True)
+    job = reply["jobs"][0]
     assert (job["id"], job["state"], job["name"]) == (
         report.job.id,
         "running",
         "night",
     )
     assert (job["progress"]["step"], job["progress"]["total"]) == (5, 10)
-    assert [gpu["utilization_percent"] for gpu in told["gpus"]] == [0, 97]
-    assert told["disk"]["free_bytes"] > 0
-    assert f"{report.job.id} night: loss is nan" in told["warnings"]
+    assert [gpu["utilization_percent"] for gpu in reply["gpus"]] == [0, 97]
+    assert reply["disk"]["free_bytes"] > 0
+    assert f"{report.job.id} night: loss is nan" in reply["warnings"]
 
 
-def test_a_crash_is_told_by_its_last_line(place: Place) -> None:
+def test_a_crash_is_reported_by_its_last_line(place: Place) -> None:
     report = start(place, command="python3 -c 'raise KeyError(1)'")
     assert ended(place, report) is JobState.FAILED
     seen = monitor(place.sandbox)
@@ -226,6 +226,6 @@ def test_a_machine_that_cannot_be_reached_is_a_report(make_sshd: MakeSshd) -> No
     with Sandbox(config) as sandbox:
         seen = monitor(sandbox)
     assert not seen.ok
-    told = seen.as_json()
-    assert (told["reachable"], told["jobs"]) == (False, [])
-    assert "cannot be reached" in told["warnings"][0]
+    reported = seen.as_json()
+    assert (reported["reachable"], reported["jobs"]) == (False, [])
+    assert "cannot be reached" in reported["warnings"][0]

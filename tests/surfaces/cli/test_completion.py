@@ -81,7 +81,7 @@ def test_jobs_are_offered_by_id_and_name(place: Path, verb: str) -> None:
     assert {"night-run", "last"} <= set(names)
 
 
-def test_a_machine_that_does_not_answer_costs_a_second_and_nothing_is_said(
+def test_a_machine_that_does_not_answer_costs_a_second_and_nothing_is_reported(
     tmp_path: Path,
 ) -> None:
     """A port that accepts and stays silent, as a frozen machine does."""
@@ -100,7 +100,7 @@ def test_a_machine_that_does_not_answer_costs_a_second_and_nothing_is_said(
     assert took_s < 10  # far below every timeout of a connection
 
 
-def test_without_a_machine_nothing_is_offered_and_nothing_is_said(
+def test_without_a_machine_nothing_is_offered_and_nothing_is_reported(
     tmp_path: Path,
 ) -> None:
     env = {"XDG_CONFIG_HOME": str(tmp_path)}
@@ -164,7 +164,7 @@ def test_tab_completes_at_a_real_prompt(
 
 
 def test_an_unknown_shell_is_a_usage_error(tmp_path: Path) -> None:
-    for words in (("completion", "tcsh"), ("completion",)):
-        done = cli(*words, cwd=tmp_path)
+    for arguments in (("completion", "tcsh"), ("completion",)):
+        done = cli(*arguments, cwd=tmp_path)
         assert done.returncode == 2
         assert "bash, zsh or fish" in done.stderr

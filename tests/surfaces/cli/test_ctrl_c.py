@@ -25,12 +25,12 @@ CTRL_C = b"\x03"
 class Terminal:
     """A program at a terminal of its own."""
 
-    def __init__(self, *words: str, cwd: Path) -> None:
+    def __init__(self, *arguments: str, cwd: Path) -> None:
         self._ours, theirs = pty.openpty()
         os.set_blocking(self._ours, False)
         self._said = bytearray()
         self._process = subprocess.Popen(
-            ["setsid", "--ctty", PROGRAM, *words],
+            ["setsid", "--ctty", PROGRAM, *arguments],
             cwd=cwd, stdin=theirs, stdout=theirs, stderr=theirs,
         )  # fmt: skip
         os.close(theirs)
@@ -136,8 +136,8 @@ def test_a_training_that_is_watched_goes_on_too(
 ) -> None:
     set_up(sandbox, git_project)
     sshd.write_toml(git_project.clone, workspace=sandbox.config.workspace)
-    words = ("train", "--watch", "--command", "echo be''gun; sleep 60")
-    with Terminal(*words, cwd=git_project.clone) as terminal:
+    text = ("train", "--watch", "--command", "echo be''gun; sleep 60")
+    with Terminal(*text, cwd=git_project.clone) as terminal:
         terminal.shows("begun")
         terminal.types(CTRL_C)
         terminal.shows("goes on", "Ctrl-C again")
@@ -156,12 +156,12 @@ def test_ctrl_c_ends_a_command_that_is_waited_for(
         terminal.types(CTRL_C)
         terminal.shows("stopping it", "saved")
         assert terminal.end() == 130
-    found = next(
+    listed = next(
         job
         for job in jobs.recent(shared_sandbox, include_commands=True)
         if job.command == line
     )
-    assert found.state is JobState.STOPPED
+    assert listed.state is JobState.STOPPED
 
 
 def test_a_second_ctrl_c_does_not_wait_for_the_end_that_comes_all_the_same(
@@ -175,9 +175,9 @@ def test_a_second_ctrl_c_does_not_wait_for_the_end_that_comes_all_the_same(
         terminal.types(CTRL_C)
         terminal.shows("interrupted")
         assert terminal.end() == 130
-    found = next(
+    listed = next(
         job
         for job in jobs.recent(shared_sandbox, include_commands=True)
         if job.command == line
     )
-    wait_until(lambda: state(shared_sandbox, found.id) is JobState.STOPPED)
+    wait_until(lambda: state(shared_sandbox, listed.id) is JobState.STOPPED)

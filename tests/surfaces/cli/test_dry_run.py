@@ -74,8 +74,8 @@ def test_reset_only_shows_what_it_would_do(
 
 
 def test_mcp_install_only_shows_what_it_would_write(place: Path) -> None:
-    words = ("mcp-install", "--host", "claude", "--yes")
-    done = cli("--dry", *words, cwd=place, program=INV)
+    text = ("mcp-install", "--host", "claude", "--yes")
+    done = cli("--dry", *text, cwd=place, program=INV)
     assert done.returncode == 0, done
     assert '+    "sandbox-ops": {' in done.stdout
     assert not (place / ".mcp.json").exists()

@@ -57,7 +57,7 @@ def test_every_verb_answers_whatever_the_encoding_can_hold(
 
 
 @pytest.mark.parametrize("env", ENCODINGS)
-def test_an_error_is_told_whatever_the_encoding_can_hold(
+def test_an_error_is_reported_whatever_the_encoding_can_hold(
     tmp_path: Path, env: dict[str, str]
 ) -> None:
     done = cli("trian→", cwd=tmp_path, env=env)

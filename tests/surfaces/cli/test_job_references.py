@@ -80,8 +80,8 @@ def test_raw_logs_are_the_bytes_of_the_job_on_a_terminal_too(
 ) -> None:
     job = shared_sandbox.start(r"printf 'a\n\033[31mred\033[0m\n'")
     jobs.wait(shared_sandbox, job.id, timeout_s=20)
-    for words, colour in (((), False), (("--raw",), True)):
-        with Terminal(PROGRAM, "logs", job.id, *words, cwd=place) as terminal:
+    for arguments, colour in (((), False), (("--raw",), True)):
+        with Terminal(PROGRAM, "logs", job.id, *arguments, cwd=place) as terminal:
             assert terminal.end() == 0
             assert (b"\x1b[31mred" in terminal.output()) is colour
     last = cli("logs", job.id, "--raw", "--lines", "1", cwd=place)
@@ -90,8 +90,8 @@ def test_raw_logs_are_the_bytes_of_the_job_on_a_terminal_too(
 
 def test_raw_output_of_run_takes_effect_on_a_terminal(place: Path) -> None:
     command = ("run", "--", "printf", r"\033[31mred\n")
-    for words, colour in ((command, False), (("run", "--raw", *command[1:]), True)):
-        with Terminal(PROGRAM, *words, cwd=place) as terminal:
+    for arguments, colour in ((command, False), (("run", "--raw", *command[1:]), True)):
+        with Terminal(PROGRAM, *arguments, cwd=place) as terminal:
             assert terminal.end() == 0
             assert (b"\x1b[31mred" in terminal.output()) is colour
 

@@ -33,18 +33,18 @@ def place(sshd: SshServer, tmp_path: Path) -> Path:
 
 def answer_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     assert done.stdout.count("\n") == 1, done
-    found = json.loads(done.stdout)
-    assert isinstance(found, dict)
-    return found
+    output = json.loads(done.stdout)
+    assert isinstance(output, dict)
+    return output
 
 
 def finished(sandbox: Sandbox, command: str) -> Job:
     return jobs.wait(sandbox, sandbox.start(command).id, timeout_s=20)
 
 
-def begin(words: Sequence[str], place: Path) -> subprocess.Popen[bytes]:
+def begin(arguments: Sequence[str], place: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [PROGRAM, *words],
+        [PROGRAM, *arguments],
         cwd=place,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -61,12 +61,12 @@ def test_run_keeps_stdout_and_stderr_apart_and_ends_with_the_commands_code(
 
 def test_run_as_json_is_one_object_with_the_job_and_both_streams(place: Path) -> None:
     done = cli("run", "--json", "--", "sh", "-c", "echo out; echo err >&2", cwd=place)
-    found = answer_of(done)
-    assert set(found) == {"job", "end", "tree_dead", "left", "stdout", "stderr"}
-    assert (found["end"], found["tree_dead"], found["left"]) == ("exited", True, [])
-    assert set(found["job"]) >= JOB_KEYS
-    assert (found["stdout"], found["stderr"]) == ("out\n", "err\n")
-    assert (found["job"]["state"], found["job"]["exit_code"]) == ("succeeded", 0)
+    result = answer_of(done)
+    assert set(result) == {"job", "end", "tree_dead", "left", "stdout", "stderr"}
+    assert (result["end"], result["tree_dead"], result["left"]) == ("exited", True, [])
+    assert set(result["job"]) >= JOB_KEYS
+    assert (result["stdout"], result["stderr"]) == ("out\n", "err\n")
+    assert (result["job"]["state"], result["job"]["exit_code"]) == ("succeeded", 0)
     assert done.stderr == ""
 
 
@@ -98,7 +98,7 @@ def test_a_signal_is_told_and_ends_with_128_and_its_number(place: Path) -> None:
     assert "signal KILL" in done.stderr
 
 
-def test_a_shell_line_given_as_one_word_is_not_found_and_told_how(
+def test_a_shell_line_given_as_one_word_is_not_found_and_the_right_way_is_shown(
     make_sshd: Callable[..., SshServer], tmp_path: Path
 ) -> None:
     make_sshd().write_toml(tmp_path)
@@ -114,8 +114,12 @@ def test_a_deadline_ends_the_command_with_124(place: Path) -> None:
     assert done.returncode == 124
     assert "timed out; no process of it can be found any more" in done.stderr
     done = cli("run", "--json", "--timeout", "1s", "--", "sleep", "60", cwd=place)
-    found = answer_of(done)
-    assert (found["end"], found["tree_dead"], found["left"]) == ("timed-out", True, [])
+    result = answer_of(done)
+    assert (result["end"], result["tree_dead"], result["left"]) == (
+        "timed-out",
+        True,
+        [],
+    )
 
 
 def test_ctrl_c_in_run_stops_the_command_there(
@@ -125,9 +129,9 @@ def test_ctrl_c_in_run_stops_the_command_there(
         assert process.stdout
         assert process.stdout.readline().strip().isdigit()
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, output = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert said.startswith(b"stopping it;")
+    assert output.startswith(b"stopping it;")
     job = next(
         j
         for j in jobs.recent(shared_sandbox, include_commands=True)
@@ -143,9 +147,9 @@ def test_ctrl_c_in_run_as_json_is_still_one_object(place: Path) -> None:
             timeout_s=20,
         )
         process.send_signal(signal.SIGINT)
-        said, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert json.loads(said)["job"]["state"] == "stopped"
+    assert json.loads(output)["job"]["state"] == "stopped"
 
 
 def test_run_ends_when_nobody_reads_it(place: Path, shared_sandbox: Sandbox) -> None:
@@ -180,9 +184,9 @@ def test_jobs_shows_the_newest_first_in_columns(
 
 def test_jobs_as_json_holds_every_job(place: Path, shared_sandbox: Sandbox) -> None:
     job = finished(shared_sandbox, "true")
-    found = answer_of(cli("jobs", "--json", cwd=place))
-    assert set(found) == {"jobs"}
-    assert found["jobs"][0] == job.as_json()
+    result = answer_of(cli("jobs", "--json", cwd=place))
+    assert set(result) == {"jobs"}
+    assert result["jobs"][0] == job.as_json()
 
 
 def test_logs_shows_the_last_lines_and_says_what_came_before(
@@ -222,9 +226,9 @@ def test_logs_of_a_foreground_command_has_both_streams(
     job = shared_sandbox.run("echo out; echo err >&2").job
     done = cli("logs", job.id, cwd=place)
     assert (done.stdout, done.stderr) == ("out\n", "err\n")
-    found = answer_of(cli("logs", job.id, "--json", cwd=place))
-    assert (found["text"], found["stderr"]) == ("out\n", "err\n")
-    assert found["job"]["id"] == job.id
+    result = answer_of(cli("logs", job.id, "--json", cwd=place))
+    assert (result["text"], result["stderr"]) == ("out\n", "err\n")
+    assert result["job"]["id"] == job.id
 
 
 def test_an_unknown_job_is_not_found(place: Path) -> None:
@@ -243,10 +247,10 @@ def test_logs_follows_to_the_end(place: Path, shared_sandbox: Sandbox) -> None:
         assert process.stdout
         assert process.stdout.readline() == b"begin\n"
         (Path(shared_sandbox.config.workspace) / "ready").touch()
-        rest, said = process.communicate(timeout=30)
+        rest, output = process.communicate(timeout=30)
     assert rest == b"1\n2\n3\nend\n"
     assert process.returncode == 0
-    assert said.startswith(f"{job.id} succeeded".encode())
+    assert output.startswith(f"{job.id} succeeded".encode())
 
 
 def test_ctrl_c_in_logs_lets_the_job_go_on(
@@ -257,9 +261,9 @@ def test_ctrl_c_in_logs_lets_the_job_go_on(
         assert process.stdout
         assert process.stdout.readline() == b"begin\n"
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, output = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert f"sandbox-ops logs {job.id} --follow".encode() in said
+    assert f"sandbox-ops logs {job.id} --follow".encode() in output
     assert jobs.get(shared_sandbox, job.id).state == "running"
     jobs.stop(shared_sandbox, job.id, grace_s=1)
 
@@ -269,10 +273,10 @@ def test_stop_ends_the_whole_tree_and_says_so(
 ) -> None:
     job = shared_sandbox.start("setsid sleep 60 & sleep 60")
     wait_until(lambda: jobs.get(shared_sandbox, job.id).state == "running")
-    found = answer_of(cli("stop", job.id, "--grace", "1", "--json", cwd=place))
-    assert set(found) == {"job", "killed", "left"}
-    assert found["job"]["state"] == "stopped"
-    assert found["killed"]
+    result = answer_of(cli("stop", job.id, "--grace", "1", "--json", cwd=place))
+    assert set(result) == {"job", "killed", "left"}
+    assert result["job"]["state"] == "stopped"
+    assert result["killed"]
     again = cli("stop", job.id, cwd=place)
     assert again.returncode == 0
     assert again.stdout.startswith(f"{job.id} stopped")
@@ -294,7 +298,7 @@ def test_a_stop_that_leaves_something_says_so_and_exits_with_1(
     assert f"not ended:\n  {leader}" in done.stdout
 
 
-def test_a_pinned_job_says_so_until_it_is_let_go(
+def test_a_pinned_job_says_so_until_it_is_unpinned(
     place: Path, shared_sandbox: Sandbox
 ) -> None:
     job = finished(shared_sandbox, "echo kept")
@@ -305,8 +309,8 @@ def test_a_pinned_job_says_so_until_it_is_let_go(
         f"undo: sandbox-ops pin {job.id} --off\n"
     )
     assert mark.exists()
-    found = answer_of(cli("pin", job.id, "--off", "--json", cwd=place))
-    assert found == {"job": job.as_json(), "pinned": False}
+    result = answer_of(cli("pin", job.id, "--off", "--json", cwd=place))
+    assert result == {"job": job.as_json(), "pinned": False}
     assert not mark.exists()
     assert cli("pin", "remote-99999", cwd=place).returncode == 66
 
@@ -338,7 +342,7 @@ def test_a_fabric_context_brings_its_own_machine(place: Path, sshd: SshServer) -
     )
     host = f"{sshd.user}@{sshd.host}:{sshd.port}"
     fab = str(Path(sys.executable).with_name("fab"))
-    words = ("-H", host, "gpu.run", "--command", "echo over; exit 4")
-    done = cli(*words, cwd=place, program=fab)
+    text = ("-H", host, "gpu.run", "--command", "echo over; exit 4")
+    done = cli(*text, cwd=place, program=fab)
     assert done.stdout == "over\n"
     assert done.returncode == 4

@@ -63,9 +63,9 @@ def entry(path: Path, key: str) -> dict[str, Any]:
     return entry_edit.entry(path.read_text("utf-8"), (key, "sandbox-ops"), file_format)
 
 
-def program_of(found: dict[str, Any]) -> str:
+def program_of(matches: dict[str, Any]) -> str:
     """What the host starts, by whatever name its settings have for it."""
-    command = found.get("command") or found["cmd"]
+    command = matches.get("command") or matches["cmd"]
     return str(command[0] if isinstance(command, list) else command)
 
 
@@ -91,23 +91,25 @@ def test_an_hours_call_survives_or_the_user_is_told(
     host: str, home: Path, project: Path
 ) -> None:
     done = install("--host", host, "--yes", "--json", home=home, cwd=project)
-    found = json.loads(done.stdout)
+    output = json.loads(done.stdout)
     in_seconds = host in {"codex", "zed", "cline", "goose"}
-    times = [value for name, value in found["entry"].items() if "timeout" in name]
-    told = any("run what lasts in the background" in note for note in found["notes"])
-    assert told or max(times) * (1000 if in_seconds else 1) >= 3_700_000
+    times = [value for name, value in output["entry"].items() if "timeout" in name]
+    reported = any(
+        "run what lasts in the background" in note for note in output["notes"]
+    )
+    assert reported or max(times) * (1000 if in_seconds else 1) >= 3_700_000
 
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_the_agents_socket_is_handed_on_by_the_host_or_the_user_is_told(
     host: str, home: Path, project: Path
 ) -> None:
-    words = ("--host", host, "--yes")
-    done = install(*words, home=home, cwd=project, SSH_AUTH_SOCK="/tmp/a.7")
+    text = ("--host", host, "--yes")
+    done = install(*text, home=home, cwd=project, SSH_AUTH_SOCK="/tmp/a.7")
     name, _ = FILES[host]
     raw = ((home if host in IN_HOME else project) / name).read_text("utf-8")
-    told = f"{HOSTS[host].title} does not hand SSH_AUTH_SOCK on" in done.stdout
-    assert "SSH_AUTH_SOCK" in raw or told
+    output = f"{HOSTS[host].title} does not hand SSH_AUTH_SOCK on" in done.stdout
+    assert "SSH_AUTH_SOCK" in raw or output
     assert "/tmp/a.7" not in raw  # another one after the next login
 
 
@@ -136,13 +138,13 @@ def test_what_people_added_to_our_entry_stays(home: Path, project: Path) -> None
     edited["mcpServers"]["sandbox-ops"] |= {"alwaysLoad": True, "timeout": 9_000_000}
     edited["mcpServers"]["sandbox-ops"]["env"]["SSH_HOST"] = "mine"
     path.write_text(json.dumps(edited, indent=2), "utf-8")
-    words = ("--toolsets", "remote,workflow", "--sandbox", "gpu1")
-    install("--host", "claude", "--yes", *words, home=home, cwd=project)
-    found = entry(path, "mcpServers")
-    assert found["alwaysLoad"] is True
-    assert found["timeout"] == 9_000_000
-    assert found["env"]["SSH_HOST"] == "mine"
-    assert found["args"] == ["--toolsets", "remote,workflow", "--sandbox", "gpu1"]
+    text = ("--toolsets", "remote,workflow", "--sandbox", "gpu1")
+    install("--host", "claude", "--yes", *text, home=home, cwd=project)
+    result = entry(path, "mcpServers")
+    assert result["alwaysLoad"] is True
+    assert result["timeout"] == 9_000_000
+    assert result["env"]["SSH_HOST"] == "mine"
+    assert result["args"] == ["--toolsets", "remote,workflow", "--sandbox", "gpu1"]
 
 
 def test_nothing_is_written_without_a_yes(home: Path, project: Path) -> None:
@@ -187,9 +189,9 @@ def test_without_a_file_the_variables_that_name_the_machine_are_handed_on(
     assert "each project's sandbox.toml says which machine is used" in done.stdout
     env = {"SSH_HOST": "gpu7", "SSH_KEY_PATH": "/home/me/key"}
     install("--host", "codex", "--yes", home=home, cwd=project, **env)
-    found = entry(home / ".codex/config.toml", "mcp_servers")
-    assert found["env"] == env
-    assert found["env_vars"] == ["SSH_AUTH_SOCK"]
+    result = entry(home / ".codex/config.toml", "mcp_servers")
+    assert result["env"] == env
+    assert result["env_vars"] == ["SSH_AUTH_SOCK"]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +218,7 @@ def test_words_that_make_no_sense_are_refused(
         ("claude", ".mcp.json", '{"mcpServers": [1]}'),
     ],
 )
-def test_a_file_that_cannot_be_edited_is_left_and_the_lines_to_paste_are_told(
+def test_a_file_that_cannot_be_edited_is_left_and_the_lines_to_paste_are_reported(
     host: str, name: str, text: str, home: Path, project: Path
 ) -> None:
     path = project / name
@@ -256,12 +258,12 @@ def test_a_projects_file_names_no_path_and_no_key_of_this_computer(
 ) -> None:
     (project / "sandbox.toml").unlink()
     env = {"SSH_HOST": "gpu7", "SSH_KEY_PATH": "/home/me/key"}
-    words = ("--host", "claude", "--yes")
-    done = install(*words, home=home, cwd=project, **env, PATH="/usr/bin:/bin")
-    found = entry(project / ".mcp.json", "mcpServers")
-    assert found["command"] == "sandbox-ops-mcp"
-    assert found["env"]["SSH_HOST"] == "gpu7"
-    assert "/" not in json.dumps({**found, "env": {"SSH_HOST": "gpu7"}})
+    text = ("--host", "claude", "--yes")
+    done = install(*text, home=home, cwd=project, **env, PATH="/usr/bin:/bin")
+    result = entry(project / ".mcp.json", "mcpServers")
+    assert result["command"] == "sandbox-ops-mcp"
+    assert result["env"]["SSH_HOST"] == "gpu7"
+    assert "/" not in json.dumps({**result, "env": {"SSH_HOST": "gpu7"}})
     assert "SSH_KEY_PATH is a path of this computer" in done.stdout
     assert "sandbox-ops-mcp is not on the PATH here" in done.stdout
     assert "/home/me/key" not in (project / ".mcp.json").read_text("utf-8")
@@ -270,12 +272,12 @@ def test_a_projects_file_names_no_path_and_no_key_of_this_computer(
 def test_the_users_file_says_nothing_of_the_project_around(
     home: Path, project: Path
 ) -> None:
-    words = ("--host", "claude", "--scope", "user", "--yes")
-    done = install(*words, home=home, cwd=project)
-    found = entry(home / ".claude.json", "mcpServers")
-    assert set(found["env"]) == {"SSH_AUTH_SOCK"}
+    text = ("--host", "claude", "--scope", "user", "--yes")
+    done = install(*text, home=home, cwd=project)
+    result = entry(home / ".claude.json", "mcpServers")
+    assert set(result["env"]) == {"SSH_AUTH_SOCK"}
     assert "asks once whether the server may be used" not in done.stdout
-    assert str(project) not in json.dumps(found)
+    assert str(project) not in json.dumps(result)
 
 
 @pytest.mark.parametrize(
@@ -292,16 +294,16 @@ def test_a_variable_that_moves_the_users_file_is_honoured(
     host: str, variable: str, value: str, name: str, home: Path, project: Path
 ) -> None:
     env = {variable: str(home / value)}
-    words = ("--host", host, "--scope", "user", "--yes")
-    assert install(*words, home=home, cwd=project, **env).returncode == 0
+    text = ("--host", host, "--scope", "user", "--yes")
+    assert install(*text, home=home, cwd=project, **env).returncode == 0
     assert entry(home / name, HOSTS[host].key)
 
 
 def test_a_host_without_files_of_a_project_refuses_that_scope(
     home: Path, project: Path
 ) -> None:
-    words = ("--host", "zed", "--scope", "project", "--yes")
-    done = install(*words, home=home, cwd=project)
+    text = ("--host", "zed", "--scope", "project", "--yes")
+    done = install(*text, home=home, cwd=project)
     assert done.returncode == 2
     assert "mcp-install --host zed --scope user" in done.stderr
 
@@ -311,9 +313,9 @@ def test_an_existing_file_with_comments_in_its_name_is_taken(
 ) -> None:
     (project / "opencode.jsonc").write_text("// mine\n{}\n", "utf-8")
     install("--host", "opencode", "--yes", home=home, cwd=project)
-    found = entry(project / "opencode.jsonc", "mcp")
-    assert Path(found["command"][0]).name == "sandbox-ops-mcp"
-    assert found["environment"] == {"SSH_AUTH_SOCK": "{env:SSH_AUTH_SOCK}"}
+    result = entry(project / "opencode.jsonc", "mcp")
+    assert Path(result["command"][0]).name == "sandbox-ops-mcp"
+    assert result["environment"] == {"SSH_AUTH_SOCK": "{env:SSH_AUTH_SOCK}"}
     assert not (project / "opencode.json").exists()
 
 
@@ -329,12 +331,12 @@ def test_a_link_to_the_file_stays_a_link(home: Path, project: Path) -> None:
 def test_the_command_that_is_written_starts_the_server(
     home: Path, project: Path
 ) -> None:
-    words = ("--scope", "user", "--toolsets", "remote,workflow")
-    install("--host", "claude", "--yes", *words, home=home, cwd=project)
-    found = entry(home / ".claude.json", "mcpServers")
-    assert Path(found["command"]).is_absolute()
+    text = ("--scope", "user", "--toolsets", "remote,workflow")
+    install("--host", "claude", "--yes", *text, home=home, cwd=project)
+    result = entry(home / ".claude.json", "mcpServers")
+    assert Path(result["command"]).is_absolute()
     process = subprocess.Popen(
-        [found["command"], *found["args"]],
+        [result["command"], *result["args"]],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -353,7 +355,9 @@ def test_the_command_that_is_written_starts_the_server(
         process.wait(5)
 
 
-def test_the_server_finds_the_project_it_is_told(project: Path, tmp_path: Path) -> None:
+def test_the_server_finds_the_project_that_it_is_told(
+    project: Path, tmp_path: Path
+) -> None:
     toml = project / "sandbox.toml"
     toml.write_text(f"{toml.read_text('utf-8')}[sandboxes.gpu2]\nhost = 'b'\n", "utf-8")
     with wire({}, tmp_path, "--project", str(project)) as server:

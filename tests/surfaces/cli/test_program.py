@@ -21,10 +21,10 @@ REPOSITORY = Path(__file__).parents[3]
 def error_of(stdout: str) -> dict[str, Any]:
     """The error in what must be exactly one JSON object."""
     assert stdout.count("\n") == 1
-    found = json.loads(stdout)
-    assert list(found) == ["error"]
-    assert list(found["error"]) == ["kind", "message", "hint", "next"]
-    return dict(found["error"])
+    reply = json.loads(stdout)
+    assert list(reply) == ["error"]
+    assert list(reply["error"]) == ["kind", "message", "hint", "next"]
+    return dict(reply["error"])
 
 
 def test_no_verb_at_all_shows_the_help(tmp_path: Path) -> None:
@@ -37,12 +37,12 @@ def test_no_verb_at_all_shows_the_help(tmp_path: Path) -> None:
 
 def test_the_list_names_every_verb_and_what_it_does(tmp_path: Path) -> None:
     done = cli("--list", "--list-format", "json", cwd=tmp_path)
-    found = {task["name"]: task["help"] for task in json.loads(done.stdout)["tasks"]}
-    assert set(found) == VERBS
-    assert all(found.values())
+    output = {task["name"]: task["help"] for task in json.loads(done.stdout)["tasks"]}
+    assert set(output) == VERBS
+    assert all(output.values())
 
 
-def test_the_version_is_told(tmp_path: Path) -> None:
+def test_the_version_is_reported(tmp_path: Path) -> None:
     assert cli("--version", cwd=tmp_path).stdout.startswith("sandbox-ops 0.")
 
 
@@ -70,8 +70,8 @@ def test_help_has_a_line_for_every_option(tmp_path: Path) -> None:
     for verb in sorted(VERBS):
         _, _, options = cli(verb, "--help", cwd=tmp_path).stdout.partition("Options:")
         for line in options.splitlines():
-            words = line.split("   ")
-            assert len([word for word in words if word.strip()]) != 1 or (
+            fields = line.split("   ")
+            assert len([word for word in fields if word.strip()]) != 1 or (
                 line.startswith(" " * 10)
             ), f"{verb}: no help for {line.strip()}"
 

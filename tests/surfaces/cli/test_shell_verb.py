@@ -37,15 +37,15 @@ def test_a_terminal_is_on_the_machine_and_its_exit_code_is_ours(
         start_new_session=True,
     )
     os.close(theirs)
-    said = bytearray()
+    output = bytearray()
 
     def has(text: bytes) -> bool:
-        said.extend(os.read(ours, 4096))
-        return text in said
+        output.extend(os.read(ours, 4096))
+        return text in output
 
     os.write(ours, b"echo here-is-$((40+2)) $HOME\n")
     wait_until(lambda: has(b"here-is-42"), 20)
     os.write(ours, b"exit 7\n")
     assert client.wait(20) == 7
     os.close(ours)
-    assert str(sshd.home).encode() in said
+    assert str(sshd.home).encode() in output

@@ -58,8 +58,8 @@ def test_ids_names_and_states_are_whole_at_any_width(
 def test_the_screen_is_drawn_anew_when_its_size_changes_and_ends_at_q(
     place: Path,
 ) -> None:
-    words = ("monitor", "--watch", "--interval", "600")
-    with Terminal(PROGRAM, *words, cwd=place, columns=80, lines=24) as terminal:
+    text = ("monitor", "--watch", "--interval", "600")
+    with Terminal(PROGRAM, *text, cwd=place, columns=80, lines=24) as terminal:
         wait_until(lambda: "NAME" in terminal.screen(), 30)
         assert "COMMAND" not in terminal.screen()
         terminal.resize(160, 24)
@@ -73,8 +73,8 @@ def test_the_screen_is_drawn_anew_when_its_size_changes_and_ends_at_q(
 def test_warnings_and_final_metrics_stay_in_view_whatever_the_height(
     place: Path, lines: int
 ) -> None:
-    words = ("monitor", "--watch", "--interval", "600")
-    with Terminal(PROGRAM, *words, cwd=place, columns=100, lines=lines) as terminal:
+    text = ("monitor", "--watch", "--interval", "600")
+    with Terminal(PROGRAM, *text, cwd=place, columns=100, lines=lines) as terminal:
         wait_until(lambda: "warning: " in terminal.screen(), 30)
         shown = terminal.screen().splitlines()
         assert len(shown) <= lines
@@ -88,8 +88,8 @@ def test_warnings_and_final_metrics_stay_in_view_whatever_the_height(
 def test_a_terminal_that_cannot_move_its_cursor_gets_one_look_below_the_other(
     place: Path,
 ) -> None:
-    words = ("monitor", "--watch", "--interval", "0.5")
-    with Terminal(PROGRAM, *words, cwd=place, env={"TERM": "dumb"}) as terminal:
+    text = ("monitor", "--watch", "--interval", "0.5")
+    with Terminal(PROGRAM, *text, cwd=place, env={"TERM": "dumb"}) as terminal:
         wait_until(lambda: terminal.text().count("NAME") > 1, 30)
         assert b"\x1b[" not in terminal.output()
         terminal.types("q")

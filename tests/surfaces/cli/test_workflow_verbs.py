@@ -44,14 +44,14 @@ def clone(sshd: SshServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return project.clone
 
 
-def answer(*words: str, cwd: Path, code: int = 0) -> dict[str, Any]:
+def answer(*arguments: str, cwd: Path, code: int = 0) -> dict[str, Any]:
     """The one JSON object of a call."""
-    done = cli(*words, "--json", cwd=cwd)
+    done = cli(*arguments, "--json", cwd=cwd)
     assert done.returncode == code, done
     assert done.stdout.count("\n") == 1
-    found = json.loads(done.stdout)
-    assert isinstance(found, dict)
-    return found
+    output = json.loads(done.stdout)
+    assert isinstance(output, dict)
+    return output
 
 
 def test_before_the_setup_a_verb_names_it(
@@ -76,12 +76,12 @@ def test_setup_shows_its_steps_and_their_results(clone: Path) -> None:
 
 
 def test_sync_reports_branch_and_commits(clone: Path) -> None:
-    found = answer("sync", cwd=clone)
-    assert set(found) >= {"branch", "commit_before", "commit_after", "pushed"}
-    assert found["branch"] == "main"
-    assert found["pushed"] is False
-    words = cli("sync", cwd=clone).stdout
-    assert words == f"main at {found['commit_after'][:10]}, as before\n"
+    result = answer("sync", cwd=clone)
+    assert set(result) >= {"branch", "commit_before", "commit_after", "pushed"}
+    assert result["branch"] == "main"
+    assert result["pushed"] is False
+    output = cli("sync", cwd=clone).stdout
+    assert output == f"main at {result['commit_after'][:10]}, as before\n"
 
 
 def test_a_watched_training_shows_its_log_and_ends_with_its_code(clone: Path) -> None:
@@ -92,14 +92,14 @@ def test_a_watched_training_shows_its_log_and_ends_with_its_code(clone: Path) ->
 
 
 def test_a_watched_training_as_json_is_the_job_at_its_end(clone: Path) -> None:
-    found = answer("train", "--watch", "--set", "code=4", cwd=clone, code=4)
-    assert found["job"]["state"] == "failed"
-    assert found["job"]["exit_code"] == 4
+    result = answer("train", "--watch", "--set", "code=4", cwd=clone, code=4)
+    assert result["job"]["state"] == "failed"
+    assert result["job"]["exit_code"] == 4
 
 
 def test_a_training_is_started_with_the_words_after_two_dashes(clone: Path) -> None:
-    words = ("train", "--json", "--time", "1m", "--", "sh", "-c", "echo 'a  b'")
-    done = cli(*words, cwd=clone)
+    text = ("train", "--json", "--time", "1m", "--", "sh", "-c", "echo 'a  b'")
+    done = cli(*text, cwd=clone)
     job = json.loads(done.stdout)["job"]
     assert job["command"] == """sh -c 'echo '"'"'a  b'"'"''"""
     followed = cli("logs", "-f", job["id"], cwd=clone)
@@ -118,9 +118,9 @@ def test_ctrl_c_in_a_watched_training_lets_it_go_on(clone: Path) -> None:
         while process.stdout.readline() != "begun\n":
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
+        _, output = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert "goes on; see it again: sandbox-ops logs remote-" in said
+    assert "goes on; see it again: sandbox-ops logs remote-" in output
     job = next(j for j in answer("jobs", cwd=clone)["jobs"] if "begun" in j["command"])
     assert job["state"] == "running"
     assert cli("stop", job["id"], "--grace", "1", cwd=clone).returncode == 0
@@ -130,20 +130,20 @@ def test_fetch_brings_the_outputs_and_says_what(clone: Path, tmp_path: Path) -> 
     assert cli("train", "--watch", "--set", "code=0", cwd=clone).returncode == 0
     listed = cli("fetch", "--dry-run", cwd=clone)
     assert "models/model.pt  7 B" in listed.stdout
-    found = answer("fetch", "--into", str(tmp_path), cwd=clone)
-    assert set(found) == {"sandbox", "files", "into", "warnings"}
-    assert set(found["files"][0]) == {"path", "size_bytes", "sha256"}
+    result = answer("fetch", "--into", str(tmp_path), cwd=clone)
+    assert set(result) == {"sandbox", "files", "into", "warnings"}
+    assert set(result["files"][0]) == {"path", "size_bytes", "sha256"}
     assert (tmp_path / "models" / "model.pt").read_text() == "weights"
     again = cli("fetch", "--into", str(tmp_path), cwd=clone)
     assert "1 file of the same content here already" in again.stdout
 
 
 def test_monitor_shows_the_machine(clone: Path) -> None:
-    found = answer("monitor", cwd=clone)
-    assert set(found) >= {
+    result = answer("monitor", cwd=clone)
+    assert set(result) >= {
         "sandbox", "reachable", "jobs", "gpus", "disk", "foreign", "warnings",
     }  # fmt: skip
-    assert found["reachable"] is True
+    assert result["reachable"] is True
     assert cli("monitor", cwd=clone).stdout.startswith("test: ")
 
 
@@ -158,18 +158,18 @@ def test_reset_reports_what_it_did(clone: Path) -> None:
     assert cli("run", "--command", edit, cwd=clone).returncode == 0
     planned = cli("reset", "--dry-run", cwd=clone)
     assert "would be rescued to refs/sandbox-ops/backup/" in planned.stdout
-    found = answer("reset", cwd=clone)
-    assert set(found) >= {
+    result = answer("reset", cwd=clone)
+    assert set(result) >= {
         "stopped", "backup_ref", "commit_before", "commit_after", "dry_run",
     }  # fmt: skip
-    assert found["backup_ref"].startswith("refs/sandbox-ops/backup/")
+    assert result["backup_ref"].startswith("refs/sandbox-ops/backup/")
     assert cli("run", "--", "git", "status", "--short", cwd=clone).stdout == ""
 
 
 def test_doctor_lists_every_check(clone: Path) -> None:
-    words = cli("doctor", cwd=clone)
-    assert words.stdout.splitlines()[0].split() == ["CHECK", "RESULT", "DETAIL"]
-    assert words.returncode == 0
+    text = cli("doctor", cwd=clone)
+    assert text.stdout.splitlines()[0].split() == ["CHECK", "RESULT", "DETAIL"]
+    assert text.returncode == 0
     assert answer("doctor", cwd=clone)["ok"] is True
 
 

@@ -18,7 +18,7 @@ def log(tmp_path: Path) -> Path:
 
 def numbered(answer: str) -> dict[int, str]:
     lines = (line.split("\t") for line in answer.split("\n") if "\t" in line)
-    return {int(number): words for number, words in lines}
+    return {int(number): arguments for number, arguments in lines}
 
 
 @pytest.mark.parametrize(

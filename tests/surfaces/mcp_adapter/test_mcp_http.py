@@ -36,9 +36,9 @@ def server(
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 def test_a_client_with_the_token_is_served(scheme: str, server: Served) -> None:
-    status, said = server.post(authorization=f"{scheme} {TOKEN}")
+    status, output = server.post(authorization=f"{scheme} {TOKEN}")
     assert status == 200
-    assert '"serverInfo"' in said
+    assert '"serverInfo"' in output
 
 
 def half_requests(port: int, count: int) -> list[socket.socket]:
@@ -79,8 +79,8 @@ def test_a_request_without_the_token_loses_its_connection(server: Served) -> Non
 
 
 def test_a_session_that_nobody_uses_expires(tmp_path: Path) -> None:
-    words = ("--idle-timeout", "0.3")
-    with served(tmp_path, *words, SANDBOX_OPS_MCP_TOKEN=TOKEN) as server:
+    arguments = ("--idle-timeout", "0.3")
+    with served(tmp_path, *arguments, SANDBOX_OPS_MCP_TOKEN=TOKEN) as server:
         link = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
         link.request("POST", "/mcp", json.dumps(INITIALIZE), HEADERS)
         answer = link.getresponse()
@@ -188,16 +188,16 @@ def refused(folder: Path, *words: str, code: int, **env: str) -> str:
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.1", "example.com", ""])
 def test_it_listens_on_loopback_alone(address: str, tmp_path: Path) -> None:
-    said = refused(tmp_path, "--http", address, code=2, SANDBOX_OPS_MCP_TOKEN=TOKEN)
-    assert "serves this computer only" in said
+    output = refused(tmp_path, "--http", address, code=2, SANDBOX_OPS_MCP_TOKEN=TOKEN)
+    assert "serves this computer only" in output
 
 
 def test_a_token_that_others_can_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text(f"{TOKEN}\n", "utf-8")
     path.chmod(0o640)
-    said = refused(tmp_path, "--http", "--token-file", str(path), code=78)
-    assert f"chmod 600 {path}" in said
+    output = refused(tmp_path, "--http", "--token-file", str(path), code=78)
+    assert f"chmod 600 {path}" in output
     path.chmod(0o600)
     with served(tmp_path, "--token-file", str(path)) as server:
         assert server.post(authorization=f"Bearer {TOKEN}")[0] == 200

@@ -49,7 +49,7 @@ def test_a_filter_keeps_the_lines_that_match_and_says_what_it_searched(
     assert "2 of 6 lines match in all " in answer
 
 
-def test_a_bad_filter_is_told_with_its_position(ask: Ask) -> None:
+def test_a_bad_filter_is_reported_with_its_position(ask: Ask) -> None:
     answer, is_error = ask("remote_bash_output", bash_id="remote-1", filter="loss(")
     assert is_error
     assert answer.startswith("bad pattern at position 4: missing ) in loss(\n")
@@ -76,7 +76,7 @@ def test_a_huge_log_is_read_from_its_end(ask: Ask) -> None:
     assert re.search(r"the last 9\.\d KiB of 21\.\d MiB of output; log: /", answer)
 
 
-def test_an_unknown_id_is_told_with_the_known_ones(ask: Ask) -> None:
+def test_an_unknown_id_is_reported_with_the_known_ones(ask: Ask) -> None:
     job = ended(ask, "true")
     answer, is_error = ask("remote_bash_output", bash_id="remote-99999")
     assert is_error

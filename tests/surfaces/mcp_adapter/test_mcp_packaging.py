@@ -20,9 +20,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
 def read(name: str) -> dict[str, Any]:
-    found = json.loads((ROOT / "packaging" / name).read_text("utf-8"))
-    assert isinstance(found, dict)
-    return found
+    reply = json.loads((ROOT / "packaging" / name).read_text("utf-8"))
+    assert isinstance(reply, dict)
+    return reply
 
 
 def test_the_example_is_what_the_installer_writes() -> None:
@@ -43,11 +43,11 @@ def test_the_registry_is_told_this_version_and_a_program_that_exists() -> None:
     program = package["runtimeArguments"][-1]["value"]
     assert PROJECT["scripts"][program] == "mcp_adapter.__main__:main"
     names = {variable["name"] for variable in package["environmentVariables"]}
-    told = (ROOT / "docs/reference/configuration.md").read_text("utf-8")
-    assert all(name in told for name in names - {"SSH_AUTH_SOCK"})
+    text = (ROOT / "docs/reference/configuration.md").read_text("utf-8")
+    assert all(name in text for name in names - {"SSH_AUTH_SOCK"})
 
 
-def test_the_registry_finds_nothing_wrong_with_what_it_is_told() -> None:
+def test_the_registry_finds_nothing_wrong_with_what_we_publish() -> None:
     """Its rules (schema of 2025-09-29), as far as they concern what we say."""
     server = read("server.json")
     assert re.fullmatch(r"[a-zA-Z0-9.-]+/[a-zA-Z0-9._-]+", server["name"])
@@ -73,8 +73,8 @@ def test_the_registry_finds_nothing_wrong_with_what_it_is_told() -> None:
 
 def test_nobody_is_named_as_the_publisher_before_somebody_publishes() -> None:
     assert read("server.json")["name"] == "io.github.OWNER/sandbox-ops"
-    told = (ROOT / "packaging/README.md").read_text("utf-8")
-    assert "in the place of `OWNER`" in told
+    text = (ROOT / "packaging/README.md").read_text("utf-8")
+    assert "in the place of `OWNER`" in text
 
 
 def test_the_bundle_holds_what_was_tested() -> None:
@@ -120,7 +120,7 @@ def test_a_folder_of_the_adapters_name_in_a_project_is_not_run(
     for name in ("__init__.py", "__main__.py"):
         (planted / name).write_text("open('planted-ran', 'w').close()\n", "utf-8")
     bundle = read("mcpb/manifest.json")["server"]["mcp_config"]["args"][:3]
-    words = {"console script": COMMAND, "bundle": (sys.executable, *bundle)}[how]
-    with talk(words, tmp_path, os.environ) as server:
+    values = {"console script": COMMAND, "bundle": (sys.executable, *bundle)}[how]
+    with talk(values, tmp_path, os.environ) as server:
         assert server.begin()["result"]["serverInfo"]["name"] == "sandbox-ops"
     assert not (tmp_path / "planted-ran").exists()

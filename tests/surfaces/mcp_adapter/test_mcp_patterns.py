@@ -1,6 +1,6 @@
 """The guide's patterns work through the tools, and the page that shows them is current.
 
-To write the page anew: UPDATE_DOCS=1 pytest tests/surfaces/mcp_adapter/test_mcp_patterns.py
+To rewrite the page: UPDATE_DOCS=1 pytest tests/surfaces/mcp_adapter/test_mcp_patterns.py
 """
 
 import asyncio

@@ -160,10 +160,10 @@ def test_nothing_but_the_protocol_reaches_stdout(tmp_path: Path) -> None:
         assert server.leave() == 0
         assert server.process.stdout
         assert server.process.stdout.read() == b""
-    said = (tmp_path / "stderr").read_text("utf-8")
-    assert "a library prints" in said
-    assert "and a C library" in said
-    assert "and a child" in said
+    text = (tmp_path / "stderr").read_text("utf-8")
+    assert "a library prints" in text
+    assert "and a C library" in text
+    assert "and a child" in text
 
 
 def test_a_line_that_is_no_message_does_not_end_it(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_what_happens_is_logged_to_a_file_on_request(tmp_path: Path) -> None:
     assert not (tmp_path / "stderr").read_bytes()
 
 
-def test_a_log_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_log_file_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "absent/server.log"
     done = subprocess.run(
         [*COMMAND, "--log-file", str(path)],

@@ -125,7 +125,7 @@ def test_a_wrong_configuration_is_the_answer_until_it_is_right(
     play(scenario)
 
 
-def test_no_configuration_is_told_with_how_to_make_one(play: Play) -> None:
+def test_no_configuration_is_reported_with_how_to_make_one(play: Play) -> None:
     async def scenario(client: Client) -> None:
         result = await client.call_tool("remote_file_read", {"file_path": "/x"})
         assert result.is_error

@@ -26,11 +26,11 @@ def test_the_agent_that_the_host_hands_on_is_asked(
 
 
 @pytest.mark.parametrize("left", ["", "${env:SSH_AUTH_SOCK}"])
-def test_a_host_that_keeps_the_agent_from_us_is_told_of(
+def test_a_host_that_keeps_the_agent_from_us_is_reported(
     left: str, sshd: SshServer, tmp_path: Path
 ) -> None:
     write_keyless_toml(sshd, tmp_path)
-    said = answer(tmp_path, SSH_AUTH_SOCK=left)
-    assert "authentication failed" in said
-    assert "SSH_AUTH_SOCK is not set for this server" in said
-    assert "sandbox-ops mcp-install" in said
+    output = answer(tmp_path, SSH_AUTH_SOCK=left)
+    assert "authentication failed" in output
+    assert "SSH_AUTH_SOCK is not set for this server" in output
+    assert "sandbox-ops mcp-install" in output

@@ -35,9 +35,9 @@ def test_what_is_no_span_of_time_is_refused(words: str) -> None:
 
 
 def test_assignments_keep_everything_after_the_first_equals_sign() -> None:
-    words = ["steps=500", "tag=a=b", "empty="]
-    found = option_values.assignments(words, "--set")
-    assert found == {"steps": "500", "tag": "a=b", "empty": ""}
+    items = ["steps=500", "tag=a=b", "empty="]
+    result = option_values.assignments(items, "--set")
+    assert result == {"steps": "500", "tag": "a=b", "empty": ""}
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ def test_a_number_of_gpus_is_a_whole_one() -> None:
     assert option_values.gpu_count("") is None
     assert option_values.gpu_count("0") == 0
     assert option_values.gpu_count("8") == 8
-    for words in ("two", "-1", "1.5", "²"):
+    for arguments in ("two", "-1", "1.5", "²"):
         with pytest.raises(UsageError, match="--gpus takes a whole number"):
-            option_values.gpu_count(words)
+            option_values.gpu_count(arguments)
 
 
 def test_a_verb_that_needs_a_job_says_how_to_name_one() -> None:

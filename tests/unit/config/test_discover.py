@@ -72,9 +72,9 @@ def test_the_nearest_file_from_the_working_directory_upward_counts(
     below.mkdir(parents=True)
     (clone / "sandbox.toml").write_text(ONE)
     (clone / "a" / "sandbox.toml").mkdir()  # a folder of that name is not the file
-    found = _settings(below, home)
-    assert found.sandbox_names == ("gpu1",)
-    assert found.file == clone / "sandbox.toml"
+    result = _settings(below, home)
+    assert result.sandbox_names == ("gpu1",)
+    assert result.file == clone / "sandbox.toml"
 
 
 def test_the_search_ends_at_the_work_tree_or_the_home(clone: Path, home: Path) -> None:
@@ -157,8 +157,8 @@ def test_a_device_a_fifo_or_a_huge_file_is_no_file_for_ssh(
 def test_a_variable_names_another_file(clone: Path, home: Path) -> None:
     (clone / "sandbox.toml").write_text(ONE)
     (home / "other.toml").write_text('[sandboxes.other]\nhost = "other"\n')
-    found = _settings(clone, home, SANDBOX_OPS_CONFIG="~/other.toml")
-    assert found.sandbox_names == ("other",)
+    result = _settings(clone, home, SANDBOX_OPS_CONFIG="~/other.toml")
+    assert result.sandbox_names == ("other",)
 
 
 def test_a_variable_that_names_no_file_is_refused(clone: Path, home: Path) -> None:
@@ -201,15 +201,15 @@ def test_the_users_file_and_the_projects_are_one_configuration(
 ) -> None:
     own.write_text(f'{ONE}identity_file = "key"\nssh_config = "~/conf"\n')
     (clone / "sandbox.toml").write_text('[sandboxes.gpu1]\nworkspace = "/w"\n')
-    found = _settings(clone, home)
-    assert found.sandbox() == SandboxConfig(
+    result = _settings(clone, home)
+    assert result.sandbox() == SandboxConfig(
         name="gpu1",
         host="gpu1",
         workspace="/w",
         identity_file=f"{own.parent}/key",
         ssh_config=f"{home}/conf",
     )
-    assert found.config.origins_of() == {
+    assert result.config.origins_of() == {
         "host": f"{own}:2: `sandboxes.gpu1.host`",
         "identity_file": f"{own}:3: `sandboxes.gpu1.identity_file`",
         "ssh_config": f"{own}:4: `sandboxes.gpu1.ssh_config`",
@@ -223,8 +223,8 @@ def test_the_users_file_lies_where_xdg_config_home_says(
     file = tmp_path / "xdg" / "sandbox-ops" / "config.toml"
     file.parent.mkdir(parents=True)
     file.write_text(ONE)
-    found = _settings(clone, home, XDG_CONFIG_HOME=f"{tmp_path}/xdg")
-    assert found.sandbox().name == "gpu1"
+    result = _settings(clone, home, XDG_CONFIG_HOME=f"{tmp_path}/xdg")
+    assert result.sandbox().name == "gpu1"
     assert _settings(clone, home, XDG_CONFIG_HOME="xdg").sandbox_names == ()
 
 
@@ -232,25 +232,25 @@ def test_a_machine_that_only_a_project_names_is_used_after_one_allow(
     clone: Path, home: Path
 ) -> None:
     (clone / "sandbox.toml").write_text(ONE)
-    found = _settings(clone, home)
+    result = _settings(clone, home)
     with pytest.raises(RefusedError) as refused:
-        found.sandbox()
+        result.sandbox()
     assert str(refused.value) == (
         f"{clone}/sandbox.toml:2: `sandboxes.gpu1.host` names the machine gpu1, and only "
         "this project does: you have not allowed it yet\n"
         f"If {clone} may use that machine, say so once, in that folder: "
         "sandbox-ops allow --sandbox gpu1"
     )
-    assert found.allow() is not None
-    assert found.sandbox().host == "gpu1"
+    assert result.allow() is not None
+    assert result.sandbox().host == "gpu1"
     (remembered,) = (home / ".local/state/sandbox-ops/allowed").iterdir()
     assert remembered.stat().st_mode & 0o777 == 0o600
     (clone / "sandbox.toml").write_text(ONE.replace('"gpu1"', '"gpu1:2222"'))
     with pytest.raises(RefusedError):
         _settings(clone, home).sandbox()
-    assert found.allow(forget=True) is not None
+    assert result.allow(forget=True) is not None
     with pytest.raises(RefusedError):
-        found.sandbox()
+        result.sandbox()
 
 
 def test_another_project_is_not_allowed_by_it(clone: Path, home: Path) -> None:
@@ -268,9 +268,9 @@ def test_a_machine_of_the_users_own_needs_no_allow(
 ) -> None:
     own.write_text(ONE)
     (clone / "sandbox.toml").write_text('default = "gpu1"\n')
-    found = _settings(clone, home)
-    assert found.allow() is None
-    assert found.sandbox().host == "gpu1"
+    result = _settings(clone, home)
+    assert result.allow() is None
+    assert result.sandbox().host == "gpu1"
 
 
 def test_a_machine_that_the_user_names_needs_no_allow(clone: Path, home: Path) -> None:
@@ -407,11 +407,11 @@ def test_inside_the_git_folder_there_is_no_work_tree(clone: Path, home: Path) ->
 
 
 def test_without_git_there_is_a_project_all_the_same(clone: Path, home: Path) -> None:
-    found = _settings(clone, home, PATH=str(home), SANDBOX_OPS_REPO="/srv/thing")
-    assert (found.project.root, found.project.name) == (None, "thing")
+    result = _settings(clone, home, PATH=str(home), SANDBOX_OPS_REPO="/srv/thing")
+    assert (result.project.root, result.project.name) == (None, "thing")
 
 
-def test_a_clone_that_git_refuses_is_told_in_its_own_words(
+def test_a_clone_that_git_refuses_is_reported_in_its_own_words(
     clone: Path, home: Path
 ) -> None:
     (clone / ".git" / "config").write_text("[core\n")
@@ -471,8 +471,8 @@ def test_a_sandbox_asks_no_git_and_the_project_asks_twice_once(
     calls = _counting_git(tmp_path)
     own.write_text(ONE)
     path = f"{tmp_path}/bin:{os.environ['PATH']}"
-    found = _settings(clone, home, PATH=path)
-    found.sandbox()
+    result = _settings(clone, home, PATH=path)
+    result.sandbox()
     assert calls.read_text() == ""
-    assert found.project is found.project
+    assert result.project is result.project
     assert len(calls.read_text().splitlines()) == 2

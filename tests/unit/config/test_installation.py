@@ -25,8 +25,8 @@ HOME = Path("/home/me")
 def test_an_environment_that_is_thrown_away_is_known_by_its_place(
     prefix: str, runner: str, tool: str
 ) -> None:
-    found = describe(HOME / prefix)
-    assert (found.runner, found.tool) == (runner, tool)
+    result = describe(HOME / prefix)
+    assert (result.runner, result.tool) == (runner, tool)
 
 
 @pytest.mark.parametrize(

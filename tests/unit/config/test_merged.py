@@ -92,8 +92,8 @@ def _one(line: str) -> str:
 
 
 def test_every_key_of_the_file_arrives() -> None:
-    found = _config(EVERYTHING)
-    assert found.sandbox() == SandboxConfig(
+    result = _config(EVERYTHING)
+    assert result.sandbox() == SandboxConfig(
         name="gpu1",
         host="gpu1",
         port=2222,
@@ -103,10 +103,10 @@ def test_every_key_of_the_file_arrives() -> None:
         ssh_config="/etc/ssh/other",
         workspace="/data/work",
     )
-    assert found.sandbox("cluster") == SandboxConfig(
+    assert result.sandbox("cluster") == SandboxConfig(
         name="cluster", host="login", port=22, user="you"
     )
-    assert found.project == Project(
+    assert result.project == Project(
         repo="git@github.com:me/bucket-brigade.git",
         branch="feature/x",
         setup=("uv sync",),
@@ -139,7 +139,7 @@ def test_every_key_takes_its_own_example() -> None:
 
 
 def test_every_value_can_come_from_a_variable_and_wins_over_the_file() -> None:
-    found = _config(
+    result = _config(
         EVERYTHING,
         {
             "SANDBOX_OPS_SANDBOX": "cluster",
@@ -160,7 +160,7 @@ def test_every_value_can_come_from_a_variable_and_wins_over_the_file() -> None:
             "SANDBOX_OPS_TRAIN_PROGRESS": "lap (?P<step>[0-9]+)",
         },
     )
-    assert found.sandbox() == SandboxConfig(
+    assert result.sandbox() == SandboxConfig(
         name="cluster",
         host="other",
         port=44,
@@ -170,8 +170,8 @@ def test_every_value_can_come_from_a_variable_and_wins_over_the_file() -> None:
         ssh_config="/cwd/conf",
         workspace="/w",
     )
-    assert found.sandbox("gpu1").host == "gpu1"
-    assert found.project == Project(
+    assert result.sandbox("gpu1").host == "gpu1"
+    assert result.project == Project(
         repo="/srv/x.git",
         branch="dev",
         setup=("make a", "make b"),
@@ -189,20 +189,20 @@ def test_an_empty_variable_counts_as_not_set() -> None:
 
 
 def test_a_variables_host_brings_its_own_user_and_port() -> None:
-    found = _config(EVERYTHING, {"SANDBOX_OPS_HOST": "root@other:44"}).sandbox()
-    assert (found.host, found.user, found.port) == ("other", "root", 44)
+    result = _config(EVERYTHING, {"SANDBOX_OPS_HOST": "root@other:44"}).sandbox()
+    assert (result.host, result.user, result.port) == ("other", "root", 44)
 
 
 def test_within_one_source_the_separate_keys_win_over_the_host() -> None:
     text = '[sandboxes.a]\nhost = "me@a:1"\nport = 2\nuser = "you"'
-    found = _config(text).sandbox()
-    assert (found.host, found.user, found.port) == ("a", "you", 2)
+    result = _config(text).sandbox()
+    assert (result.host, result.user, result.port) == ("a", "you", 2)
 
 
 def test_a_variable_can_give_the_host_that_the_file_leaves_out() -> None:
     text = '[sandboxes.gpu1]\nworkspace = "/w"\n'
-    found = _config(text, {"SANDBOX_OPS_HOST": "gpu1"}).sandbox()
-    assert (found.name, found.host, found.workspace) == ("gpu1", "gpu1", "/w")
+    result = _config(text, {"SANDBOX_OPS_HOST": "gpu1"}).sandbox()
+    assert (result.name, result.host, result.workspace) == ("gpu1", "gpu1", "/w")
 
 
 def test_ssh_variables_make_a_sandbox_where_no_file_describes_one() -> None:
@@ -217,8 +217,8 @@ def test_ssh_variables_make_a_sandbox_where_no_file_describes_one() -> None:
 
 def test_our_own_names_win_over_the_ssh_names() -> None:
     environ = {"SSH_HOST": "a@b:1", "SANDBOX_OPS_HOST": "c", "SANDBOX_OPS_PORT": "2"}
-    found = _config("", environ).sandbox()
-    assert (found.host, found.user, found.port) == ("c", "a", 2)
+    result = _config("", environ).sandbox()
+    assert (result.host, result.user, result.port) == ("c", "a", 2)
 
 
 def test_a_single_sandbox_is_the_default_one() -> None:
@@ -412,11 +412,11 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
         ),
     ],
 )
-def test_what_is_wrong_in_the_file_is_told_whole(text: str, message: str) -> None:
+def test_what_is_wrong_in_the_file_is_reported_whole(text: str, message: str) -> None:
     assert _refused(text) == message
 
 
-def test_a_wrong_variable_is_told_by_its_name() -> None:
+def test_a_wrong_variable_is_reported_by_its_name() -> None:
     assert _refused(_one(""), {"SANDBOX_OPS_PORT": "x"}) == (
         'environment variable SANDBOX_OPS_PORT is "x": expected a number from 1 to '
         "65535\nSet it to something else, or unset it."
@@ -434,7 +434,7 @@ def test_what_a_message_shows_hides_nothing() -> None:
     )
 
 
-def test_an_unknown_sandbox_is_told_with_those_that_there_are() -> None:
+def test_an_unknown_sandbox_is_reported_with_those_that_there_are() -> None:
     with pytest.raises(ConfigError) as refused:
         _config(EVERYTHING).sandbox("gpu2")
     assert str(refused.value) == (
@@ -619,7 +619,7 @@ def test_a_machine_of_the_users_own_words_needs_no_permission() -> None:
         ('host = "root@[::1]:22"', "root@[::1]:22"),
     ],
 )
-def test_a_machine_that_only_a_project_names_is_told_apart(
+def test_a_machine_that_only_a_project_names_is_distinguished(
     project: str, address: str
 ) -> None:
     machine = _two(OWN, f"[sandboxes.gpu1]\n{project}\n").unconfirmed()
@@ -635,11 +635,11 @@ def test_ssh_host_is_the_default_machine_beside_the_users_others() -> None:
 
 
 def test_ssh_host_means_the_users_machine_of_that_name() -> None:
-    found = _two(OWN, "", {"SSH_HOST": "gpu2", "SSH_PORT": "22"}).sandbox()
-    assert found == SandboxConfig(name="gpu2", host="gpu2", port=22)
+    result = _two(OWN, "", {"SSH_HOST": "gpu2", "SSH_PORT": "22"}).sandbox()
+    assert result == SandboxConfig(name="gpu2", host="gpu2", port=22)
 
 
-def test_a_machine_that_the_user_has_not_described_is_told_with_its_place() -> None:
+def test_a_machine_that_the_user_has_not_described_is_reported_with_its_place() -> None:
     with pytest.raises(ConfigError) as refused:
         _two("", 'default = "gpu1"\n').sandbox()
     assert str(refused.value) == (

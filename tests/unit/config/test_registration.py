@@ -85,8 +85,8 @@ def test_our_own_names_are_read_too() -> None:
 
 def test_the_environment_wins_name_by_name() -> None:
     text = _text(a=_entry({"SSH_HOST": "me@gpu1:1", "SSH_PORT": "2"}))
-    found = _sandbox(text, {"SSH_HOST": "you@gpu2:3"})
-    assert (found.host, found.user, found.port) == ("gpu2", "you", 3)
+    result = _sandbox(text, {"SSH_HOST": "you@gpu2:3"})
+    assert (result.host, result.user, result.port) == ("gpu2", "you", 3)
 
 
 def test_home_and_user_expand_and_nothing_else_of_the_environment() -> None:
@@ -131,7 +131,7 @@ def test_a_project_names_no_key() -> None:
     assert _sandbox(text, {"SSH_KEY_PATH": "/k"}).identity_file == "/k"
 
 
-def test_a_wrong_value_is_told_with_its_place() -> None:
+def test_a_wrong_value_is_reported_with_its_place() -> None:
     assert _refused(_text(a=_entry({"SSH_HOST": "x", "SSH_PORT": "no"}))) == (
         '.mcp.json: `mcpServers.a.env.SSH_PORT` is "no": expected a number from 1 to '
         "65535\nSet it to something else, or unset it."
@@ -171,7 +171,7 @@ def test_a_file_that_says_nothing_of_us_counts_for_nothing(text: str) -> None:
     assert config.from_registration(_source(text), {}) == ()
 
 
-def test_what_is_not_json_is_told() -> None:
+def test_what_is_not_json_is_reported() -> None:
     assert _refused("{,}").startswith(".mcp.json: not JSON: ")
 
 

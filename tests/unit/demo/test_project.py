@@ -12,9 +12,9 @@ from sandbox_ops.demo import curve
 TRAIN = str(resources.files("sandbox_ops.demo") / "project" / "train.py")
 
 
-def train(out: Path, *words: str) -> list[str]:
+def train(out: Path, *arguments: str) -> list[str]:
     done = subprocess.run(
-        [sys.executable, TRAIN, "--out", str(out), *words],
+        [sys.executable, TRAIN, "--out", str(out), *arguments],
         check=True,
         capture_output=True,
         text=True,
@@ -25,9 +25,9 @@ def train(out: Path, *words: str) -> list[str]:
 
 
 def test_the_loss_falls(tmp_path: Path) -> None:
-    said = train(tmp_path, "--steps", "40")
-    assert said[0].startswith("step 1/40 loss 3.")
-    assert said[-1] == "done"
+    output = train(tmp_path, "--steps", "40")
+    assert output[0].startswith("step 1/40 loss 3.")
+    assert output[-1] == "done"
     losses = curve.read(tmp_path / "results" / "metrics.csv").losses
     assert len(losses) == 40
     assert losses[0] > 3.0
@@ -56,16 +56,16 @@ def test_all_it_writes_is_three_files(tmp_path: Path) -> None:
 
 
 def test_sigterm_saves_and_exits_143(tmp_path: Path) -> None:
-    words = [sys.executable, TRAIN, "--steps", "1000000", "--out", str(tmp_path)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+    items = [sys.executable, TRAIN, "--steps", "1000000", "--out", str(tmp_path)]
+    with subprocess.Popen(items, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        said = [process.stdout.readline()]
+        output = [process.stdout.readline()]
         process.send_signal(signal.SIGTERM)
-        said += process.stdout.read().splitlines()
+        output += process.stdout.read().splitlines()
         assert process.wait(10) == 143
-    assert said[0].startswith("step 1/1000000")
-    assert said[-1] == "saved"
+    assert output[0].startswith("step 1/1000000")
+    assert output[-1] == "saved"
     summary = json.loads((tmp_path / "results" / "summary.json").read_text("utf-8"))
     assert summary["stopped"] is True
-    assert summary["steps"] == int(said[-2].split()[1].partition("/")[0])
+    assert summary["steps"] == int(output[-2].split()[1].partition("/")[0])
     assert (tmp_path / "models" / "model.json").stat().st_size > 10000

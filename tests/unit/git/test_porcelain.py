@@ -126,7 +126,7 @@ def test_a_refusal_has_its_kind_items_and_hint() -> None:
     assert caught.value.hint == "Install it there: apt-get install git"
 
 
-def test_a_failure_without_a_reason_is_told_in_its_own_words() -> None:
+def test_a_failure_without_a_reason_is_reported_in_its_own_words() -> None:
     with pytest.raises(
         RefusedError, match="cannot look: the machine says: sh: cut: not found"
     ):
@@ -197,8 +197,8 @@ def test_what_is_not_understood_is_quoted() -> None:
 
 
 def test_passwords_in_urls_are_not_repeated() -> None:
-    said = "fatal: unable to access 'https://me:s3cret@host/x.git/': refused"
-    assert "s3cret" not in explanations.explain(said).message
+    output = "fatal: unable to access 'https://me:s3cret@host/x.git/': refused"
+    assert "s3cret" not in explanations.explain(output).message
     assert explanations.has_password("https://me:s3cret@host/x")
     assert explanations.has_password("https://ghp_token@host/x")
     assert not explanations.has_password("ssh://git@host/x")

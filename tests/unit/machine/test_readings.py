@@ -44,9 +44,9 @@ def test_df_is_read_with_inodes_and_without() -> None:
     assert readings.disk(blocks + inodes) == Disk(
         path="/data dir", free_bytes=61440, total_bytes=102400, free_inodes=30
     )
-    found = readings.disk(blocks + inodes.replace("50 20 30 40%", "0 0 0 -"))
-    assert found is not None
-    assert found.free_inodes is None
+    result = readings.disk(blocks + inodes.replace("50 20 30 40%", "0 0 0 -"))
+    assert result is not None
+    assert result.free_inodes is None
 
 
 def test_processes_that_are_not_ours_are_read_with_their_owner() -> None:

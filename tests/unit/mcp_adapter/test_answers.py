@@ -89,8 +89,8 @@ def test_stderr_alone_needs_no_border() -> None:
     ],
 )
 def test_a_signal_and_a_lost_job_are_named(changes: dict[str, Any], first: str) -> None:
-    found = result(b"some\n", code=143, end=EndKind.SIGNALLED, **changes)
-    assert said(found).split("\n")[0] == first
+    actual = result(b"some\n", code=143, end=EndKind.SIGNALLED, **changes)
+    assert said(actual).split("\n")[0] == first
 
 
 def test_a_timeout_says_that_the_tree_is_dead_and_keeps_the_output() -> None:
@@ -103,15 +103,15 @@ def test_a_timeout_says_that_the_tree_is_dead_and_keeps_the_output() -> None:
 
 
 def test_a_timeout_names_what_could_not_be_ended() -> None:
-    found = result(code=None, end=EndKind.TIMED_OUT, left=("42 python",))
-    assert "still alive: 42 python" in said(found).split("\n")[0]
+    actual = result(code=None, end=EndKind.TIMED_OUT, left=("42 python",))
+    assert "still alive: 42 python" in said(actual).split("\n")[0]
 
 
 def test_a_lost_connection_names_the_job_and_the_next_call() -> None:
-    found = result(
+    actual = result(
         b"begun\n", code=None, end=EndKind.CONNECTION_LOST, state=JobState.UNKNOWN
     )
-    first, output, note = said(found).split("\n")
+    first, output, note = said(actual).split("\n")
     assert first == "connection lost: it is not known how remote-7 ended"
     assert output == "begun"
     assert note == (
@@ -121,8 +121,8 @@ def test_a_lost_connection_names_the_job_and_the_next_call() -> None:
 
 
 def test_a_start_whose_answer_was_lost_is_not_taken_for_one_that_failed() -> None:
-    found = result(code=None, end=EndKind.CONNECTION_LOST, id="", reason="link down")
-    assert said(found) == (
+    actual = result(code=None, end=EndKind.CONNECTION_LOST, id="", reason="link down")
+    assert said(actual) == (
         "connection lost: it is not known whether the command was started\n"
         "[sandbox-ops: link down; look before you run it again]"
     )
@@ -159,10 +159,10 @@ def test_a_long_output_is_head_and_tail_with_the_call_that_reads_the_rest(
     assert shown[at - 1] == f"line {at}"  # so the next line is line at + 1
 
 
-def test_an_output_that_was_not_fetched_whole_has_its_gap_told() -> None:
-    found = result()
+def test_an_output_that_was_not_fetched_whole_has_its_gap_reported() -> None:
+    actual = result()
     stdout = Output(head=b"a\n" * 50_000, tail=b"z\n" * 50_000, size_bytes=10 << 20)
-    shown = said(dataclasses.replace(found, stdout=stdout))
+    shown = said(dataclasses.replace(actual, stdout=stdout))
     assert len(shown) <= answers.LIMIT
     assert shown.startswith("a\na\n")
     assert shown.endswith("z\nz")

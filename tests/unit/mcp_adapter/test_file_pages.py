@@ -36,7 +36,7 @@ def test_a_path_of_any_length_breaks_no_limit() -> None:
     assert len(answer.text) <= answers.LIMIT
 
 
-def test_a_tail_is_told_with_the_call_for_what_comes_before() -> None:
+def test_a_tail_is_reported_with_the_call_for_what_comes_before() -> None:
     answer = file_pages.lines(piece(4951, 50, at_end=True), from_end=True)
     assert answer.text.split("\n")[:2] == [
         "/w/a.log: lines 4951 to 5000 of 5,000 (39.1 KiB)",
@@ -45,8 +45,8 @@ def test_a_tail_is_told_with_the_call_for_what_comes_before() -> None:
 
 
 def test_a_tail_of_unknown_place_is_numbered_from_the_end() -> None:
-    found = piece(-50, 50, at_end=True, total_lines=None)
-    assert file_pages.lines(found, from_end=True).text.split("\n")[:3] == [
+    result = piece(-50, 50, at_end=True, total_lines=None)
+    assert file_pages.lines(result, from_end=True).text.split("\n")[:3] == [
         "/w/a.log: lines -50 to -1, counted from the end (39.1 KiB)",
         'before: remote_file_read(file_path="/w/a.log", offset=-100, limit=50)',
         "   -50\ttext -50",
@@ -64,8 +64,8 @@ def test_lines_that_do_not_fit_are_left_to_the_next_call() -> None:
 
 def test_a_tail_that_does_not_fit_keeps_its_end() -> None:
     wide = tuple("x" * 100 for _ in range(1000))
-    found = piece(4001, 1000, lines=wide, at_end=True)
-    answer = file_pages.lines(found, from_end=True)
+    result = piece(4001, 1000, lines=wide, at_end=True)
+    answer = file_pages.lines(result, from_end=True)
     assert len(answer.text) <= answers.LIMIT
     assert answer.text.rpartition("\n")[2].startswith("  5000\t")
     first = int(answer.text.split("\n")[2].split("\t")[0])
@@ -73,13 +73,13 @@ def test_a_tail_that_does_not_fit_keeps_its_end() -> None:
 
 
 def test_a_giant_line_is_cut_and_says_how_much_is_missing() -> None:
-    found = piece(1, 1, lines=("x" * 100_000,), total_lines=1, at_end=True)
-    shown = file_pages.lines(found, from_end=False).text
+    result = piece(1, 1, lines=("x" * 100_000,), total_lines=1, at_end=True)
+    shown = file_pages.lines(result, from_end=False).text
     assert len(shown) < 6_000
     assert shown.endswith("[sandbox-ops: 95,000 characters left out]")
 
 
-def test_an_empty_file_and_a_place_past_the_end_are_told() -> None:
+def test_an_empty_file_and_a_place_past_the_end_are_reported() -> None:
     empty = piece(1, 0, total_lines=0, size_bytes=0, at_end=True)
     assert file_pages.lines(empty, from_end=False).text == "/w/a.log is empty"
     past = piece(9000, 0, at_end=True)

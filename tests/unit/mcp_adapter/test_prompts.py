@@ -30,11 +30,11 @@ def test_a_prompt_names_tools_that_are_there() -> None:
 
 
 def test_what_is_given_is_not_read_as_a_hole() -> None:
-    said = filled("change_and_run", {"change": "use {command} here"})
-    assert "use {command} here" in said
+    output = filled("change_and_run", {"change": "use {command} here"})
+    assert "use {command} here" in output
 
 
-def test_an_unknown_prompt_or_argument_is_told_with_the_known_ones() -> None:
+def test_an_unknown_prompt_or_argument_is_reported_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match="There are: change_and_run, long_training"):
         filled("nope", {})
     with pytest.raises(UsageError, match="It takes: command, name"):

@@ -18,17 +18,17 @@ def test_what_is_absent_is_the_default_and_null_is_absent() -> None:
 
 @pytest.mark.parametrize("sent", [500, "500", " 500 ", 500.0, "500.0"])
 def test_a_number_may_come_as_text(sent: object) -> None:
-    given = dict(catalog.RemoteBash.read({"command": "x", "timeout": sent}))
-    assert given["timeout"] == 500
+    values = dict(catalog.RemoteBash.read({"command": "x", "timeout": sent}))
+    assert values["timeout"] == 500
 
 
 @pytest.mark.parametrize("sent", [True, "true", "True", 1])
 def test_a_truth_may_come_as_text(sent: object) -> None:
-    given = dict(catalog.RemoteBash.read({"command": "x", "run_in_background": sent}))
-    assert given["run_in_background"] is True
+    values = dict(catalog.RemoteBash.read({"command": "x", "run_in_background": sent}))
+    assert values["run_in_background"] is True
 
 
-def test_zero_and_absence_are_told_apart() -> None:
+def test_zero_and_absence_are_distinguished() -> None:
     read, file = catalog.RemoteFileRead.read, {"file_path": "/x"}
     assert dict(read(file))["offset"] is None
     assert dict(read(file | {"offset": "0"}))["offset"] == 0
@@ -182,8 +182,8 @@ def test_a_list_of_something_else_is_refused(sent: object) -> None:
     [{"steps": 5, "lr": "1e-3", "amp": True}, '{"steps":5,"lr":"1e-3","amp":true}'],
 )
 def test_settings_are_texts_by_name(sent: object) -> None:
-    given = dict(workflow_catalog.RemoteTrain.read({"settings": sent}))["settings"]
-    assert given == {"steps": "5", "lr": "1e-3", "amp": "true"}
+    values = dict(workflow_catalog.RemoteTrain.read({"settings": sent}))["settings"]
+    assert values == {"steps": "5", "lr": "1e-3", "amp": "true"}
 
 
 @pytest.mark.parametrize("sent", [["steps=5"], "steps=5", {"steps": [5]}, 5])

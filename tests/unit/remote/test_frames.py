@@ -24,14 +24,14 @@ def test_segments_are_the_same_however_the_bytes_are_chunked(
 ) -> None:
     data = wire(segments)
     frames = Frames(NONCE)
-    found: list[Segment] = []
+    collected: list[Segment] = []
     for at in range(0, len(data), step):
-        found += frames.feed(data[at : at + step])
-    assert [segment.data for segment in found] == segments
-    assert [segment.words[0] for segment in found] == [
-        str(n) for n in range(len(found))
+        collected += frames.feed(data[at : at + step])
+    assert [segment.data for segment in collected] == segments
+    assert [segment.words[0] for segment in collected] == [
+        str(n) for n in range(len(collected))
     ]
-    assert [int(segment.fields["size"]) for segment in found] == list(
+    assert [int(segment.fields["size"]) for segment in collected] == list(
         map(len, segments)
     )
     assert frames.rest == b""
@@ -46,5 +46,5 @@ def test_bytes_without_the_nonce_are_never_taken_for_a_trailer(noise: bytes) -> 
 
 def test_output_that_imitates_a_trailer_with_another_nonce_stays_output() -> None:
     forged = b"\nffffffff end 1\n"
-    found = Frames(NONCE).feed(forged + f"\n{NONCE} end 1\n".encode())
-    assert [segment.data for segment in found] == [forged]
+    result = Frames(NONCE).feed(forged + f"\n{NONCE} end 1\n".encode())
+    assert [segment.data for segment in result] == [forged]

@@ -68,44 +68,48 @@ def test_any_record_is_given_a_state(phase: str, fields: dict[str, str]) -> None
 
 
 def job(
-    words: str, spec: bytes = b'{"format":1,"command":"x"}'
+    arguments: str, spec: bytes = b'{"format":1,"command":"x"}'
 ) -> job_replies.JobReply:
     segments = [
         Segment(spec, "spec", ("remote-1",)),
-        Segment(b"", "job", ("remote-1", *words.split())),
+        Segment(b"", "job", ("remote-1", *arguments.split())),
     ]
     return job_replies.jobs(segments, "/home/me/.sandbox-ops/v1/box")["remote-1"]
 
 
 def test_a_code_above_128_is_reported_as_the_signal_and_as_uncertain() -> None:
-    found = job(
+    result = job(
         "now=9 life=gone ended code=137 reason=exited sure=0 up0=1 up1=5 ended ."
     ).job
-    assert (found.exit_code, found.signal, found.signal_certain) == (137, "KILL", False)
-    assert found.words == "failed (signal KILL, or exit code 137: often out of memory)"
+    assert (result.exit_code, result.signal, result.signal_certain) == (
+        137,
+        "KILL",
+        False,
+    )
+    assert result.words == "failed (signal KILL, or exit code 137: often out of memory)"
 
 
 def test_elapsed_time_is_the_machines_own() -> None:
-    found = job(
+    result = job(
         "now=900 life=gone ended code=0 sure=1 t0=179539545602 up0=100 up1=350 ended ."
     )
-    assert found.job.elapsed_s == 2.5
-    assert found.job.started_at == 1795395456.02
+    assert result.job.elapsed_s == 2.5
+    assert result.job.started_at == 1795395456.02
 
 
 def test_a_stopped_job_is_stopping_until_its_stopper_has_reported() -> None:
-    words = "now=9 stopping=2 life=gone ended code=143 reason=stopped sure=0 up0=1 up1=5 ended ."
-    assert job(words).job.state is JobState.STOPPING
+    text = "now=9 stopping=2 life=gone ended code=143 reason=stopped sure=0 up0=1 up1=5 ended ."
+    assert job(text).job.state is JobState.STOPPING
     report = Segment(b"killed 12 bash\nleft 13 sudo\n", "stopped", ("remote-1",))
-    ended = Segment(b"", "job", ("remote-1", *words.split()))
+    ended = Segment(b"", "job", ("remote-1", *text.split()))
     reply = job_replies.jobs([report, ended], "/b")["remote-1"]
     assert reply.job.state is JobState.STOPPED
     assert (reply.killed, reply.left) == (("12 bash",), ("13 sudo",))
 
 
 def test_an_end_of_its_own_is_not_held_back_by_a_stop_that_came_too_late() -> None:
-    words = "now=9 stopping=2 life=gone ended code=3 reason=exited sure=1 up0=1 up1=5 ended ."
-    assert job(words).job.state is JobState.FAILED
+    text = "now=9 stopping=2 life=gone ended code=3 reason=exited sure=1 up0=1 up1=5 ended ."
+    assert job(text).job.state is JobState.FAILED
 
 
 def test_a_record_of_a_newer_format_is_refused_with_what_to_do() -> None:

@@ -75,8 +75,8 @@ def test_a_mismatch_names_both_sides_without_what_is_no_algorithm() -> None:
         "client_mac_algo_list": ["hmac-sha2-256"],
         "server_mac_algo_list": ["hmac-sha2-256"],
     }
-    (found,) = algorithms.mismatches(AVAILABLE, offered)
-    assert str(found) == (
+    (result,) = algorithms.mismatches(AVAILABLE, offered)
+    assert str(result) == (
         "KexAlgorithms: it offers sntrup761x25519-sha512; here are "
         "curve25519-sha256, ecdh-sha2-nistp256"
     )

@@ -102,9 +102,9 @@ def test_a_line_names_the_hosts_that_ssh_keygen_finds_in_it(
     file.write_text(f"{marker}{hosts} {ed25519.text} a comment\n")
     for host, port in (("gpu1", 22), ("gpu1", 2222), ("10.0.0.1", 22), ("::1", 2222)):
         name = known_hosts.lookup_name(host, port)
-        found = "# Host" in _keygen("-F", name, "-f", str(file))
+        result = "# Host" in _keygen("-F", name, "-f", str(file))
         entries = known_hosts.read(file.read_text(), "known_hosts")
-        assert any(known_hosts.names(entry, name) for entry in entries) is found
+        assert any(known_hosts.names(entry, name) for entry in entries) is result
 
 
 @pytest.mark.parametrize("port", [22, 2222])
@@ -145,7 +145,7 @@ def test_a_line_that_would_trust_more_than_one_machine_is_not_written() -> None:
         known_hosts.known_hosts_line("a", 22, "ssh-ed25519", "AAAA", alias="a,b")
 
 
-def test_a_changed_key_is_told_with_file_line_and_both_fingerprints(
+def test_a_changed_key_is_reported_with_file_line_and_both_fingerprints(
     ed25519: Key, other: Key
 ) -> None:
     verdict = _check(f"# mine\n\ngpu1 {ed25519.text}\n", other)
@@ -169,7 +169,7 @@ def test_another_type_on_record_is_a_changed_key_as_in_openssh(
     assert verdict.expected_type == "ecdsa-sha2-nistp256"
 
 
-def test_of_several_keys_on_record_the_one_of_the_same_type_is_told(
+def test_of_several_keys_on_record_the_one_of_the_same_type_is_reported(
     ed25519: Key, other: Key, ecdsa: Key
 ) -> None:
     verdict = _check(f"gpu1 {ecdsa.text}\ngpu1 {other.text}\n", ed25519)
@@ -244,7 +244,7 @@ def test_broken_lines_are_passed_over(ed25519: Key, ecdsa: Key) -> None:
     assert _check(text, ed25519).ok
 
 
-def test_the_types_on_record_are_told_in_their_order(
+def test_the_types_on_record_are_reported_in_their_order(
     ed25519: Key, other: Key, ecdsa: Key
 ) -> None:
     text = (
@@ -259,7 +259,7 @@ def test_the_types_on_record_are_told_in_their_order(
     assert host_key_check.key_types_known(entries, "gpu2", 22) == ()
 
 
-def test_a_changed_key_is_refused_with_the_commands_that_mend_it(
+def test_a_changed_key_is_refused_with_the_commands_that_fix_it(
     ed25519: Key, other: Key
 ) -> None:
     verdict = _check(f"[gpu1]:2222 {ed25519.text}", other, port=2222)

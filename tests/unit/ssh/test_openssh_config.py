@@ -27,11 +27,11 @@ def _local() -> LocalUser:
     return LocalUser(home=str(Path.home()), name="me", environ=dict(os.environ))
 
 
-def _resolve(folder: Path, text: str, alias: str, **given: str | int) -> ResolvedHost:
+def _resolve(folder: Path, text: str, alias: str, **values: str | int) -> ResolvedHost:
     """Ask the real ssh client."""
     file = folder / "config"
     file.write_text(text)
-    command = openssh_config.lookup_command(alias, config_file=str(file), **given)  # type: ignore[arg-type]
+    command = openssh_config.lookup_command(alias, config_file=str(file), **values)  # type: ignore[arg-type]
     asked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert asked.returncode == 0, asked.stderr
     return openssh_config.read(asked.stdout, alias, _local())
@@ -101,9 +101,9 @@ def test_keys_files_and_names_are_expanded_as_ssh_expands_them(tmp_path: Path) -
         "  AddressFamily inet6\n  KnownHostsCommand /bin/true\n"
     )
     home = Path.home()
-    found = _resolve(tmp_path, text, "gpu1")
-    assert found.algorithms.host_keys == ("ssh-ed25519", "rsa-sha2-512")
-    assert dataclasses.replace(found, algorithms=AllowedByConfig()) == ResolvedHost(
+    result = _resolve(tmp_path, text, "gpu1")
+    assert result.algorithms.host_keys == ("ssh-ed25519", "rsa-sha2-512")
+    assert dataclasses.replace(result, algorithms=AllowedByConfig()) == ResolvedHost(
         alias="gpu1",
         hostname="gpu1",
         port=22,
@@ -220,7 +220,7 @@ def test_unknown_tokens_and_unset_variables_stay_to_be_seen() -> None:
     )
 
 
-def test_files_are_told_apart_where_ssh_prints_them_without_quotes() -> None:
+def test_files_are_distinguished_where_ssh_prints_them_without_quotes() -> None:
     split = tokens.split_files
     assert split("/home/me/my known /etc/b") == ("/home/me/my known", "/etc/b")
     assert split("known other") == ("known", "other")
@@ -230,8 +230,8 @@ def test_files_are_told_apart_where_ssh_prints_them_without_quotes() -> None:
 
 def _fallback(text: str, alias: str) -> ResolvedHost:
     """Ask paramiko's parser, as we do where there is no ssh client."""
-    found = paramiko.SSHConfig.from_text(text).lookup(alias)
-    return openssh_config.from_options(found, alias, LOCAL)
+    result = paramiko.SSHConfig.from_text(text).lookup(alias)
+    return openssh_config.from_options(result, alias, LOCAL)
 
 
 def test_without_an_ssh_client_paramikos_answer_becomes_the_same_value(

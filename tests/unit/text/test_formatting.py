@@ -58,7 +58,7 @@ def test_every_number_of_seconds_has_words(seconds: float) -> None:
         (2000 * 1024**4, "2000.0 TiB"),
     ],
 )
-def test_bytes_are_told_in_the_unit_that_suits_them(
+def test_bytes_are_reported_in_the_unit_that_suits_them(
     n_bytes: int | None, words: str
 ) -> None:
     assert formatting.size(n_bytes) == words
@@ -108,7 +108,7 @@ def test_a_plain_exit_needs_no_words() -> None:
     assert not formatting.end_lines(ended(EndKind.EXITED, state=JobState.FAILED))
 
 
-def test_the_other_ends_of_a_command_are_told_apart() -> None:
+def test_the_other_ends_of_a_command_are_distinguished() -> None:
     killed = ended(
         EndKind.SIGNALLED,
         state=JobState.FAILED,
@@ -180,5 +180,5 @@ def test_an_error_ends_with_the_next_step_on_its_own_line() -> None:
 
 def test_what_json_cannot_say_becomes_null() -> None:
     value = {"loss": math.nan, "all": [1.5, math.inf, ("x", -math.inf)]}
-    said = json.dumps(formatting.finite(value), allow_nan=False)
-    assert json.loads(said) == {"loss": None, "all": [1.5, None, ["x", None]]}
+    output = json.dumps(formatting.finite(value), allow_nan=False)
+    assert json.loads(output) == {"loss": None, "all": [1.5, None, ["x", None]]}

@@ -125,7 +125,7 @@ def test_a_filter_finds_the_same_lines_however_the_text_is_cut(data: bytes) -> N
     expected = tuple(
         (number, line.decode()) for number, line in enumerate(lines) if b"loss" in line
     )
-    found = clean.matching(data, "loss")
-    pieces = tuple(zip(found.numbers, found.lines, strict=True))
+    result = clean.matching(data, "loss")
+    pieces = tuple(zip(result.numbers, result.lines, strict=True))
     assert pieces == expected
-    assert found.searched == len(lines)
+    assert result.searched == len(lines)

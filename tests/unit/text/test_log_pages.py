@@ -39,7 +39,7 @@ def test_a_short_log_is_shown_whole() -> None:
     )
 
 
-def test_an_empty_log_is_told_as_such() -> None:
+def test_an_empty_log_is_reported_as_such() -> None:
     assert tail(b"").words == "no output yet"
 
 
@@ -72,7 +72,7 @@ def test_what_is_new_is_shown_once() -> None:
     )
 
 
-def test_more_than_fits_is_left_to_the_next_page_and_told() -> None:
+def test_more_than_fits_is_left_to_the_next_page_and_reported() -> None:
     log = b"".join(b"line %07d\n" % n for n in range(10_000))
     page = following(log, 0)
     assert len(page.text) <= log_pages.LIMIT
@@ -95,7 +95,7 @@ def test_an_open_terminal_sequence_waits_too() -> None:
     assert following(b"red \x1b[31mx", 0).text == "red x"
 
 
-def test_a_rotated_log_is_told() -> None:
+def test_a_rotated_log_is_reported() -> None:
     page = log_pages.following(cut(b"anew\n", 0, 100, restarted=True))
     assert page.words == "the log is not the one the cursor knew; from its beginning"
     assert page.text == "anew\n"
@@ -148,7 +148,7 @@ def matching(
     return log_pages.matching(piece, pattern, forward=since is not None)
 
 
-def test_only_matching_lines_are_shown_and_what_was_searched_is_told() -> None:
+def test_only_matching_lines_are_shown_and_what_was_searched_is_reported() -> None:
     log = b"step 1 loss 2\nwarning\nstep 2 loss 1\n"
     assert matching(log, r"loss \d") == log_pages.Page(
         text="step 1 loss 2\nstep 2 loss 1",

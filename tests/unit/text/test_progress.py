@@ -41,8 +41,8 @@ TQDM = (
     ],
 )
 def test_the_last_step_is_found(text: str, step: int | None, total: int | None) -> None:
-    found = progress.read(text)
-    assert (found.step, found.total) == (step, total)
+    reading = progress.read(text)
+    assert (reading.step, reading.total) == (step, total)
 
 
 @pytest.mark.parametrize(
@@ -73,41 +73,41 @@ def test_the_last_metrics_are_found(text: str, metrics: dict[str, float]) -> Non
 
 
 def test_rate_and_remaining_time_are_what_the_bar_says() -> None:
-    found = progress.read(TQDM)
-    assert (found.rate_per_s, found.eta_s) == (41.3, 14.0)
+    reading = progress.read(TQDM)
+    assert (reading.rate_per_s, reading.eta_s) == (41.3, 14.0)
 
 
 def test_seconds_a_step_are_a_rate_too() -> None:
-    found = progress.read("step 10/20, 2.0s/it")
-    assert (found.rate_per_s, found.eta_s) == (0.5, 20.0)
+    reading = progress.read("step 10/20, 2.0s/it")
+    assert (reading.rate_per_s, reading.eta_s) == (0.5, 20.0)
 
 
 def test_stamped_lines_give_a_rate_across_midnight() -> None:
     text = "23:59:50 step 100/400\n00:00:10,000 step 200/400\n"
-    found = progress.read(text, elapsed_s=1e6)
-    assert (found.rate_per_s, found.eta_s) == (5.0, 40.0)
+    reading = progress.read(text, elapsed_s=1e6)
+    assert (reading.rate_per_s, reading.eta_s) == (5.0, 40.0)
 
 
 def test_without_anything_else_the_whole_run_gives_the_rate() -> None:
-    found = progress.read("step 50/100", elapsed_s=25)
-    assert (found.rate_per_s, found.eta_s) == (2.0, 25.0)
+    reading = progress.read("step 50/100", elapsed_s=25)
+    assert (reading.rate_per_s, reading.eta_s) == (2.0, 25.0)
     assert progress.read("step 50/100").eta_s is None
 
 
 def test_what_is_not_a_number_warns_and_is_null_for_programs() -> None:
-    found = progress.read("step 3/9 loss=nan grad_norm=inf acc=1")
-    assert found.warnings == ("loss is nan", "grad_norm is inf")
-    assert math.isnan(found.metrics["loss"])
-    told = json.loads(json.dumps(found.as_json(), allow_nan=False))
-    assert told["metrics"] == {"loss": None, "grad_norm": None, "acc": 1.0}
-    assert (told["progress"]["step"], told["progress"]["total"]) == (3, 9)
+    reading = progress.read("step 3/9 loss=nan grad_norm=inf acc=1")
+    assert reading.warnings == ("loss is nan", "grad_norm is inf")
+    assert math.isnan(reading.metrics["loss"])
+    reply = json.loads(json.dumps(reading.as_json(), allow_nan=False))
+    assert reply["metrics"] == {"loss": None, "grad_norm": None, "acc": 1.0}
+    assert (reply["progress"]["step"], reply["progress"]["total"]) == (3, 9)
 
 
 def test_a_loss_that_recovered_is_no_warning() -> None:
     assert progress.read("loss=nan\nloss=0.5").warnings == ()
 
 
-def test_a_traceback_is_told_by_its_last_line() -> None:
+def test_a_traceback_is_reported_by_its_last_line() -> None:
     text = (
         "Traceback (most recent call last):\n"
         '  File "train.py", line 1, in <module>\n'
@@ -134,7 +134,7 @@ def test_a_traceback_that_is_still_being_written_is_one() -> None:
     assert progress.read(text).warnings == ("traceback: its end is not in the log yet",)
 
 
-def test_exhausted_gpu_memory_is_said_so() -> None:
+def test_exhausted_gpu_memory_is_reported() -> None:
     text = (
         "Traceback (most recent call last):\n  File\n"
         "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB"
@@ -154,8 +154,8 @@ PIECES = st.sampled_from(
 @example("loss=1e999 step 1/2")
 @example("\ud800 step 1")
 def test_any_text_is_read(text: str) -> None:
-    found = progress.read(text, elapsed_s=10.0)
-    json.dumps(found.as_json(), allow_nan=False)
+    reading = progress.read(text, elapsed_s=10.0)
+    json.dumps(reading.as_json(), allow_nan=False)
 
 
 PARTS = st.lists(
@@ -277,7 +277,7 @@ def test_the_rate_of_a_resumed_run_counts_from_where_it_went_on() -> None:
     assert read.rate_per_s == 10.0
 
 
-def test_a_rate_that_cannot_be_known_is_not_told() -> None:
+def test_a_rate_that_cannot_be_known_is_not_reported() -> None:
     source = progress.Source(head="Resuming from checkpoint last.pt\n")
     assert progress.read("step 51000/60000", 100.0, source).rate_per_s is None
 

@@ -142,7 +142,7 @@ def test_a_secret_split_anywhere_in_a_stream_is_masked_as_in_one_piece(
     rng = random.Random(seed)  # noqa: S311
     redactor = Redactor({"API_KEY": SECRET})
     for _ in range(300):
-        words = [
+        items = [
             b"step 1/2 loss=0.5",
             b"\n",
             b" ",
@@ -152,32 +152,34 @@ def test_a_secret_split_anywhere_in_a_stream_is_masked_as_in_one_piece(
             b"\xff",
             b"-----",
         ]
-        parts = [rng.choice([*words, *_canaries(rng)]) + rng.choice([b"\n", b" ", b"\r\n"])
+        parts = [rng.choice([*items, *_canaries(rng)]) + rng.choice([b"\n", b" ", b"\r\n"])
                  for _ in range(12)]  # fmt: skip
         data = b"".join(parts)
         stream = RedactingStream(redactor)
-        told = b""
+        reported = b""
         at = 0
         while at < len(data):
             size = rng.choice([1, 2, 3, 7, 50, 400])
-            told += stream.feed(data[at : at + size])
+            reported += stream.feed(data[at : at + size])
             at += size
-        told += stream.finish()
-        assert told == redactor.mask(data), (data, told)
-        assert not any(token.encode() in told for token in (*TOKENS.values(), SECRET))
+        reported += stream.finish()
+        assert reported == redactor.mask(data), (data, reported)
+        assert not any(
+            token.encode() in reported for token in (*TOKENS.values(), SECRET)
+        )
 
 
 @pytest.mark.parametrize("token", TOKENS.values(), ids=TOKENS)
-def test_a_token_cut_at_any_byte_is_never_told(token: str) -> None:
+def test_a_token_cut_at_any_byte_is_never_shown(token: str) -> None:
     data = f"x {token} y".encode()
     for cut in range(len(data)):
         stream = RedactingStream(Redactor())
-        told = stream.feed(data[:cut]) + stream.feed(data[cut:]) + stream.finish()
-        assert token.encode() not in told
-        assert told == Redactor().mask(data)
+        reported = stream.feed(data[:cut]) + stream.feed(data[cut:]) + stream.finish()
+        assert token.encode() not in reported
+        assert reported == Redactor().mask(data)
 
 
-def test_ordinary_output_is_told_at_once() -> None:
+def test_ordinary_output_is_reported_at_once() -> None:
     stream = RedactingStream(Redactor({"API_KEY": SECRET}))
     assert stream.feed(b"loading 10 %") == b"loading 10 %"
 
@@ -187,6 +189,6 @@ def test_every_pattern_of_the_table_is_one_of_re2() -> None:
 
     options = re2.Options()
     options.log_errors = False
-    for name, words, pattern, _ in SHAPES:
+    for name, arguments, pattern, _ in SHAPES:
         assert re2.compile(pattern.encode(), options=options), name
-        assert words, name
+        assert arguments, name

@@ -22,7 +22,14 @@ from sandbox_ops.models import (
     Project,
 )
 from sandbox_ops.remote import script_replies
-from sandbox_ops.workflows import monitor, outputs, preflight, record, template, train
+from sandbox_ops.workflows import (
+    monitor,
+    outputs,
+    preflight,
+    record,
+    template,
+    train_objections,
+)
 
 GIB = 1 << 30
 
@@ -87,7 +94,7 @@ def test_any_template_is_filled_or_refused(text: str, value: str) -> None:
     ],
 )  # fmt: skip
 def test_a_busy_gpu_is_an_objection_that_can_be_forced(busy: Gpu) -> None:
-    chosen, (objection,) = train.choose(MachineStatus(gpus=(busy,)), None)
+    chosen, (objection,) = train_objections.choose(MachineStatus(gpus=(busy,)), None)
     assert chosen == (busy,)
     assert objection.force == "busy-gpu"
     assert "1 GPUs are wanted, 0 are free" in objection.message
@@ -97,18 +104,20 @@ def test_a_busy_gpu_is_an_objection_that_can_be_forced(busy: Gpu) -> None:
 
 def test_the_free_one_of_two_is_taken() -> None:
     status = MachineStatus(gpus=(gpu(0, utilization_percent=50), gpu(1)))
-    assert train.choose(status, None) == ((gpu(1),), ())
+    assert train_objections.choose(status, None) == ((gpu(1),), ())
 
 
 def test_a_gpu_of_a_live_job_is_never_taken() -> None:
     claimed = job(gpus=(0,), name="night")
-    chosen, (objection,) = train.choose(
+    chosen, (objection,) = train_objections.choose(
         MachineStatus(gpus=(gpu(0),), jobs=(claimed,)), None
     )
     assert chosen == ()
     assert "claimed by remote-1 night" in objection.message
     ended = job(gpus=(0,), state=JobState.SUCCEEDED)
-    assert train.choose(MachineStatus(gpus=(gpu(0),), jobs=(ended,)), None)[0]
+    assert train_objections.choose(MachineStatus(gpus=(gpu(0),), jobs=(ended,)), None)[
+        0
+    ]
 
 
 def test_idle_memory_and_unknown_figures_are_no_use() -> None:
@@ -120,17 +129,17 @@ def test_idle_memory_and_unknown_figures_are_no_use() -> None:
 def test_a_driver_that_does_not_answer_is_an_objection() -> None:
     status = MachineStatus(gpus=None, gpu_error="Unrecognised NVIDIA driver")
     for wanted in (None, 1):
-        chosen, (objection,) = train.choose(status, wanted)
+        chosen, (objection,) = train_objections.choose(status, wanted)
         assert (chosen, objection.force) == ((), "gpu-driver")
         assert "Unrecognised NVIDIA driver" in objection.message
-    assert train.choose(status, 0) == ((), ())
+    assert train_objections.choose(status, 0) == ((), ())
 
 
 def test_a_machine_without_gpus_needs_none() -> None:
     status = MachineStatus(gpus=None, gpu_error="nvidia-smi is not installed")
-    assert train.choose(status, None) == ((), ())
-    assert train.choose(status, 0) == ((), ())
-    chosen, (objection,) = train.choose(status, 2)
+    assert train_objections.choose(status, None) == ((), ())
+    assert train_objections.choose(status, 0) == ((), ())
+    chosen, (objection,) = train_objections.choose(status, 2)
     assert (chosen, objection.force) == ((), "busy-gpu")
     assert "nvidia-smi is not installed" in objection.message
 
@@ -145,22 +154,22 @@ def test_a_machine_without_gpus_needs_none() -> None:
         (Disk(path="/w", free_bytes=50 * GIB, total_bytes=60 * GIB, free_inodes=0), "no inodes"),
     ],
 )  # fmt: skip
-def test_a_low_disk_is_told(disk: Disk | None, words: str) -> None:
-    said = preflight.disk_low(disk)
-    assert said.startswith(words)
-    assert bool(said) == bool(words)
+def test_a_low_disk_is_reported(disk: Disk | None, words: str) -> None:
+    output = preflight.disk_low(disk)
+    assert output.startswith(words)
+    assert bool(output) == bool(words)
 
 
-def test_code_there_that_is_not_the_code_here_is_told() -> None:
+def test_code_there_that_is_not_the_code_here_is_reported() -> None:
     there = Tree(path="/w/x", head="a" * 40)
-    here = LocalTree(root="/x", branch="main", commit="a" * 40, checked_out="main")
-    assert train.code_objections(there, here) == ()
-    assert train.code_objections(there, None) == ()
+    local = LocalTree(root="/x", branch="main", commit="a" * 40, checked_out="main")
+    assert train_objections.code_objections(there, local) == ()
+    assert train_objections.code_objections(there, None) == ()
     behind = LocalTree(root="/x", branch="main", commit="b" * 40, checked_out="main")
-    (objection,) = train.code_objections(there, behind)
+    (objection,) = train_objections.code_objections(there, behind)
     assert objection.message == "/w/x is at aaaaaaaaaa, main here at bbbbbbbbbb"
     edited = Tree(path="/w/x", head="a" * 40, edits=(" M t.py",), unpushed=("abc x",))
-    assert [o.force for o in train.code_objections(edited, here)] == [
+    assert [o.force for o in train_objections.code_objections(edited, local)] == [
         "stale-code",
         "unpushed",
     ]
@@ -312,7 +321,7 @@ def test_an_idle_gpu_warns_once_its_job_is_warm() -> None:
         assert bool(report.warnings) == warned
 
 
-def test_memory_that_others_hold_is_told() -> None:
+def test_memory_that_others_hold_is_reported() -> None:
     held = gpu(processes=(GpuProcess(pid=9, name="python", memory_used_mib=700),))
     stranger = ForeignProcess(pid=9, user="bob", age_s=5, command="python train.py")
     report = monitor.report("x", MachineStatus(gpus=(held,), foreign=(stranger,)))
@@ -360,5 +369,5 @@ def test_what_is_missing_to_install_it_is_named(declared: str) -> None:
 
 def test_files_that_a_command_names_are_part_of_the_fingerprint() -> None:
     commands = ("bash scripts/setup.sh --fast", "uv sync", "echo 'open")
-    found = environment.named_files(commands)
-    assert found == ("bash", "scripts/setup.sh", "sync", "uv")
+    result = environment.named_files(commands)
+    assert result == ("bash", "scripts/setup.sh", "sync", "uv")

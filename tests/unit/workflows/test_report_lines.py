@@ -8,7 +8,8 @@ from sandbox_ops.errors import NextStep
 from sandbox_ops.models import Disk, Job, JobState, StopReport
 from sandbox_ops.text.progress import Progress
 from sandbox_ops.workflows import report_lines
-from sandbox_ops.workflows.fetch import FetchedFile, FetchReport
+from sandbox_ops.workflows.fetch import FetchReport
+from sandbox_ops.workflows.fetch_candidates import FetchedFile
 from sandbox_ops.workflows.monitor import JobView, MonitorReport
 from sandbox_ops.workflows.setup import SetupReport, Step
 from sandbox_ops.workflows.sync import SyncReport
@@ -28,7 +29,7 @@ def test_a_setup_that_failed_has_the_whole_detail() -> None:
     )
 
 
-def test_a_machine_that_does_not_answer_is_told_with_the_reason() -> None:
+def test_a_machine_that_does_not_answer_is_reported_with_the_reason() -> None:
     report = MonitorReport(sandbox="gpu1", reachable=False, warnings=("no route",))
     assert text(report_lines.monitor(report)) == (
         "gpu1: not reachable; what runs there is unknown\nwarning: no route"
@@ -63,11 +64,11 @@ def test_long_lists_are_cut_and_say_so() -> None:
         FetchedFile(path=f"models/{n}", size_bytes=1000, sha256="", kept=n > 30)
         for n in range(40)
     )
-    told = text(report_lines.fetch(FetchReport(files=files, into="/home/me/b")))
-    assert told.startswith(
+    reported = text(report_lines.fetch(FetchReport(files=files, into="/home/me/b")))
+    assert reported.startswith(
         "31 files, 30.3 KiB, came, checked, to /home/me/b; 9 files here already\n"
     )
-    assert told.endswith("\n  ... and 11 more")
+    assert reported.endswith("\n  ... and 11 more")
 
 
 def test_what_a_stop_could_not_end_is_listed() -> None:

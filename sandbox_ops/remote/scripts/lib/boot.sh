@@ -95,7 +95,7 @@ prepare_folders() {
 }
 
 # find_store: BASE = the store of this home, one for all machines that have it: host names
-# change, and a container that is made anew has another. It is `home`; where older versions
+# change, and a container that is created again has another. It is `home`; where older versions
 # left one a host name, `home` leads to this host's, or to the one that gave most ids.
 find_store() {
   BASE=$ROOT/v1/home

@@ -189,7 +189,7 @@ find_members() {
   [ -z "$LEADER" ] || add_session_members
 }
 
-# add_session_members: adds those in the leader's session. After its end that number may be a stranger's:
+# add_session_members: adds those in the leader's session. After its end that number may be another process's:
 # while one member is as old as the leader's end, the kernel gives it to nobody.
 add_session_members() {
   _kin='' _ours=''

@@ -3,7 +3,7 @@
 # watcher, or who looks for it, makes it of what is still known.
 
 # write_end WORDS: the last state. Where the folder was removed, into one that is made
-# anew; where its name is another job's by now, nowhere.
+# again; where its name is another job's by now, nowhere.
 write_end() {
   if [ "$dir/state" -ef /proc/self/fd/8 ]; then
     put_state "$dir" "$1"
@@ -52,10 +52,10 @@ find_again() {
   restore_record "$1" $_kind "running machine=$MACHINE host=$NODE $_words" || [ -d "$1" ]
 }
 
-# find_record DIR: the job's folder is there; removed while it runs, it is made anew
+# find_record DIR: the job's folder is there; removed while it runs, it is created again
 find_record() {
   [ -d "$1" ] || find_again "$1" && return 0
   case $1 in *-[1-9]*) ;; *) return 1 ;; esac
-  pause 20 # it may just have ended: then its supervisor makes it anew
+  pause 20 # it may just have ended: then its supervisor creates it again
   [ -d "$1" ]
 }

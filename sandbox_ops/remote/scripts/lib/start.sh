@@ -7,7 +7,7 @@
 # is; a write that fails takes the folder away again.
 do_start() {
   [ -z "$UNREADY" ] || { answer_error "${UNREADY%% *}" "${UNREADY#* }"; return; }
-  [ -s "$LIBRARY" ] && [ -d "$JOBS" ] && [ -d "$BASE/live" ] || exit 81 # removed: anew
+  [ -s "$LIBRARY" ] && [ -d "$JOBS" ] && [ -d "$BASE/live" ] || exit 81 # removed: it is created again
   start_fields "$@" || return
   if { read -r _id <"$BASE/tokens/$_token"; } && [ -n "$_id" ]; then
     emit_job "$_id" j 0 "$_max" 0 "$_max"
@@ -97,7 +97,7 @@ set_alarm() {
 
 # new_id: _id, claimed by mkdir. Jobs and commands are counted apart (select_series). LAST is a
 # hint that may lag or be lost (written first, so that others who start now try the next: a
-# mkdir in vain costs a process); FLOOR is not: no number up to it is given again, for a
+# a failed mkdir costs a process); FLOOR is not: no number up to it is given again, for a
 # record of that number may be pruned.
 new_id() {
   _floor=0

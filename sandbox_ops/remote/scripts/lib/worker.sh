@@ -90,7 +90,7 @@ listen() {
     exec <&4 >/dev/null 2>&1 4<&- 6>&- 9<&-
     trap '' TERM INT
     printf '' >"$BASE/alarm.$$.$MACHINE.now"
-    _n=0 # a second process, which starts the clock anew where it is killed
+    _n=0 # a second process, which restarts the clock where it is killed
     while [ $_n -lt 100 ]; do
       (clock "$BASE/alarm.$$.$MACHINE.now")
       [ $? -gt 128 ] || break

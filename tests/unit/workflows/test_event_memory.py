@@ -63,7 +63,7 @@ def test_a_job_starts_once_and_ends_once() -> None:
     assert told(memory, looked(newest=1))[0] == []
 
 
-def test_a_job_that_came_and_went_between_two_looks_is_told_whole() -> None:
+def test_a_job_that_came_and_went_between_two_looks_is_reported_whole() -> None:
     lines, memory = told(
         SandboxMemory(), looked(change(2), change(1, JobState.SUCCEEDED))
     )
@@ -81,7 +81,7 @@ def test_an_end_says_how_and_why() -> None:
     assert (last.state, last.exit_code, last.name) == ("failed", 1, "t")
 
 
-def test_a_warning_is_told_once_however_its_figures_change() -> None:
+def test_a_warning_is_reported_once_however_its_figures_change() -> None:
     _, memory = told(SandboxMemory(), looked(change(1)))
     grown = looked(change(1, log=LOG + b"step 2 loss 1e7\n"))
     lines, memory = told(memory, grown)
@@ -93,7 +93,7 @@ def test_a_warning_is_told_once_however_its_figures_change() -> None:
     assert lines == ["warning remote-1"]
 
 
-def test_a_stall_is_told_once_and_again_after_it_went_on() -> None:
+def test_a_stall_is_reported_once_and_again_after_it_went_on() -> None:
     _, memory = told(SandboxMemory(), looked(change(1)), at=0)
     silent = looked(change(1, log=None))
     lines, memory = told(memory, silent, at=STALL_S - 1)
@@ -129,7 +129,9 @@ def test_a_record_that_never_comes_is_forgotten() -> None:
     assert memory.seen == 1
 
 
-def test_a_job_whose_record_was_removed_is_told_as_ended_in_an_unknown_way() -> None:
+def test_a_job_whose_record_was_removed_is_reported_as_ended_in_an_unknown_way() -> (
+    None
+):
     _, memory = told(SandboxMemory(), looked(change(1)))
     steps = list(event_memory.news("gpu1", memory, looked(missing=(1,)), 5))
     (event,) = [event for _, event in steps if event]
@@ -251,3 +253,16 @@ def test_what_is_no_cursor_is_refused(cursor: str) -> None:
 def test_an_answer_that_cannot_be_read_is_an_error(words: tuple[str, ...]) -> None:
     with pytest.raises(ProtocolError):
         looking.read([Segment(b"", "store", words)], "/base")
+
+
+def test_a_record_of_a_newer_version_hides_no_other() -> None:
+    running = ("running", "life=supervised", "up0=1", "now=2")
+    answer = [
+        Segment(b'{"format": 99}', "spec", ("remote-1",)),
+        Segment(b"", "job", ("remote-1", *running)),
+        Segment(b'{"format": 1, "name": "old"}', "spec", ("remote-2",)),
+        Segment(b"", "job", ("remote-2", *running)),
+        Segment(b"", "store", ("inode=7", "top=2", "upto=2")),
+    ]
+    read = looking.read(answer, "/base")
+    assert {n: each.job.name for n, each in read.jobs.items()} == {2: "old"}

@@ -58,8 +58,8 @@ class Followed:
         self._is_read = False
 
     def end(self) -> tuple[int, str]:
-        _, said = self.process.communicate(timeout=20)
-        return self.process.returncode, said.decode()
+        _, output = self.process.communicate(timeout=20)
+        return self.process.returncode, output.decode()
 
 
 def probed(sandbox: Sandbox, follower: Followed) -> bool:
@@ -162,12 +162,14 @@ def test_events_since_a_cursor_are_what_is_new(place: Path, sandbox: Sandbox) ->
     job = sandbox.start("exit 4", name="once")
     jobs.wait(sandbox, job.id, timeout_s=30)
     done = cli("events", "--json", "--since", cursor, job.id, cwd=place)
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(e["event"], e["job"], e["name"], e["exit_code"]) for e in told] == [
+    output = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(e["event"], e["job"], e["name"], e["exit_code"]) for e in output] == [
         ("started", job.id, "once", 4),
         ("ended", job.id, "once", 4),
     ]
-    nothing = cli("events", "--json", "--since", told[-1]["cursor"], job.id, cwd=place)
+    nothing = cli(
+        "events", "--json", "--since", output[-1]["cursor"], job.id, cwd=place
+    )
     assert (nothing.stdout, nothing.stderr, nothing.returncode) == ("", "", 0)
 
 
@@ -201,10 +203,10 @@ def test_a_signal_ends_events_within_a_second(
 ) -> None:
     began = time.monotonic()
     followed.process.send_signal(number)
-    code, said = followed.end()
+    code, output = followed.end()
     assert time.monotonic() - began < 5  # a busy machine may take a while
     assert code in {-signal.SIGTERM, 130}
-    assert "Traceback" not in said
+    assert "Traceback" not in output
 
 
 def test_a_reader_that_leaves_ends_events_quietly_though_nothing_happens(

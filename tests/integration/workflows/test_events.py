@@ -8,7 +8,7 @@ from typing import Self
 import processes
 import pytest
 from containers import start_container
-from network import black_hole, heal, private_network
+from network import black_hole, private_network, restore_network
 from sshd import SshServer
 from waiting import wait_until
 
@@ -70,13 +70,13 @@ def mine(make_sshd: Make) -> Iterator[Sandbox]:
         yield sandbox
 
 
-def listening(told: Told, sandbox: Sandbox) -> None:
+def listening(reported: Told, sandbox: Sandbox) -> None:
     """Wait until a probe is told: from then on everything is."""
     probes = []
 
     def heard() -> bool:
         probes.append(sandbox.start("true").id)
-        ids = {each.job for each in tuple(told.events)}
+        ids = {each.job for each in tuple(reported.events)}
         return bool(ids & set(probes))
 
     wait_until(heard, 20, every_s=0.3)
@@ -86,32 +86,32 @@ def test_a_job_is_told_as_it_starts_goes_wrong_and_ends(
     mine: Sandbox, tmp_path: Path
 ) -> None:
     go, end = tmp_path / "go", tmp_path / "end"
-    with Told(mine) as told:
-        listening(told, mine)
+    with Told(mine) as reported:
+        listening(reported, mine)
         job = mine.start(
             f"echo step 1 loss 0.5; until [ -e {go} ]; do sleep 0.05; done;"
             f"echo step 2 loss nan; until [ -e {end} ]; do sleep 0.05; done; exit 3",
             name="night",
         )
-        told.wait_for(job.id, "started")
+        reported.wait_for(job.id, "started")
         go.touch()
-        warning = told.wait_for(job.id, "started", "warning")
+        warning = reported.wait_for(job.id, "started", "warning")
         assert (warning.message, warning.state) == ("loss is nan", "running")
         end.touch()
-        ended = told.wait_for(job.id, "started", "warning", "ended")
+        ended = reported.wait_for(job.id, "started", "warning", "ended")
         assert (ended.name, ended.state, ended.exit_code) == ("night", "failed", 3)
         assert ended.message.startswith("failed (exit code 3) after ")
 
 
-def test_who_begins_now_is_not_told_of_what_was_before(mine: Sandbox) -> None:
+def test_events_from_now_on_leave_out_what_was_before(mine: Sandbox) -> None:
     old = mine.start("true")
     jobs.wait(mine, old.id, timeout_s=30)
     runs = mine.start(f"echo step 1 loss 0.5; echo step 2 loss nan; {FOR_EVER}")
     wait_until(lambda: b"nan" in jobs.output(mine, runs.id).data)
-    with Told(mine) as told:
-        listening(told, mine)
-        told.wait_for(runs.id, "warning")
-        assert told.lines(old.id) == []
+    with Told(mine) as reported:
+        listening(reported, mine)
+        reported.wait_for(runs.id, "warning")
+        assert reported.lines(old.id) == []
     jobs.stop(mine, runs.id, grace_s=0)
 
 
@@ -120,31 +120,31 @@ def test_without_a_cursor_all_that_is_on_record_is_told_and_then_what_is_new(
 ) -> None:
     first = mine.start("true")
     jobs.wait(mine, first.id, timeout_s=30)
-    told = list(events([mine]))
-    assert [(e.kind, e.job) for e in told] == [
+    reports = list(events([mine]))
+    assert [(e.kind, e.job) for e in reports] == [
         ("started", first.id),
         ("ended", first.id),
     ]
-    assert list(events([mine], since=told[-1].cursor)) == []
+    assert list(events([mine], since=reports[-1].cursor)) == []
     second = mine.start(FOR_EVER)
-    after = list(events([mine], since=told[-1].cursor))
+    after = list(events([mine], since=reports[-1].cursor))
     assert [(e.kind, e.job) for e in after] == [("started", second.id)]
     jobs.stop(mine, second.id, grace_s=0)
     last = list(events([mine], since=after[-1].cursor))
     assert [(e.kind, e.job, e.state) for e in last] == [("ended", second.id, "stopped")]
-    again = list(events([mine], since=told[0].cursor))
+    again = list(events([mine], since=reports[0].cursor))
     assert [(e.kind, e.job) for e in again][:2] == [
         ("ended", first.id),
         ("started", second.id),
     ]
 
 
-def test_more_jobs_than_one_answer_holds_are_all_told(mine: Sandbox) -> None:
+def test_more_jobs_than_one_answer_holds_are_all_reported(mine: Sandbox) -> None:
     ids = [mine.start("true").id for _ in range(130)]
     for job_id in ids[-3:]:
         jobs.wait(mine, job_id, timeout_s=30)
-    told = list(events([mine]))
-    assert [e.job for e in told if e.kind == "started"] == ids
+    reports = list(events([mine]))
+    assert [e.job for e in reports if e.kind == "started"] == ids
 
 
 def test_what_did_not_write_is_not_read_again(mine: Sandbox) -> None:
@@ -160,37 +160,37 @@ def test_what_did_not_write_is_not_read_again(mine: Sandbox) -> None:
 
 
 @pytest.mark.usefixtures("network")
-def test_a_dead_link_is_told_once_and_what_happened_meanwhile_when_it_is_back(
+def test_a_dead_link_is_reported_once_and_what_happened_meanwhile_when_it_is_back(
     make_sshd: Make, tmp_path: Path
 ) -> None:
     server = make_sshd()
-    with Sandbox(server.config()) as sandbox, Told(sandbox) as told:
-        listening(told, sandbox)
+    with Sandbox(server.config()) as sandbox, Told(sandbox) as reported:
+        listening(reported, sandbox)
         go = tmp_path / "go"
         job = sandbox.start(f"until [ -e {go} ]; do sleep 0.05; done")
-        told.wait_for(job.id, "started")
+        reported.wait_for(job.id, "started")
         black_hole(server.port)
-        lost = told.wait_for(None, "unreachable", timeout_s=45)
+        lost = reported.wait_for(None, "unreachable", timeout_s=45)
         assert lost.message
         go.touch()
-        heal()
-        told.wait_for(None, "unreachable", "reachable", timeout_s=40)
-        assert told.wait_for(job.id, "started", "ended").state == "succeeded"
+        restore_network()
+        reported.wait_for(None, "unreachable", "reachable", timeout_s=40)
+        assert reported.wait_for(job.id, "started", "ended").state == "succeeded"
 
 
 def test_killed_sessions_are_no_news(make_sshd: Make, tmp_path: Path) -> None:
     server = make_sshd()
-    with Sandbox(server.config()) as sandbox, Told(sandbox) as told:
-        listening(told, sandbox)
+    with Sandbox(server.config()) as sandbox, Told(sandbox) as reported:
+        listening(reported, sandbox)
         go = tmp_path / "go"
         job = sandbox.start(f"until [ -e {go} ]; do sleep 0.05; done")
-        told.wait_for(job.id, "started")
+        reported.wait_for(job.id, "started")
         for _ in range(3):
             wait_until(server.session_pids)
             processes.end(server.session_pids(), grace_s=0)
         go.touch()
-        told.wait_for(job.id, "started", "ended")
-        assert told.lines(None) == []
+        reported.wait_for(job.id, "started", "ended")
+        assert reported.lines(None) == []
 
 
 def test_a_machine_that_never_answers_holds_up_no_other(
@@ -199,10 +199,10 @@ def test_a_machine_that_never_answers_holds_up_no_other(
     gone = make_sshd()
     config = gone.config(name="gone")
     gone.stop()
-    with Sandbox(config) as dead, Told(dead, mine) as told:
-        listening(told, mine)
-        told.wait_for(None, "unreachable")
-        assert told.events[-1].cursor
+    with Sandbox(config) as dead, Told(dead, mine) as reported:
+        listening(reported, mine)
+        reported.wait_for(None, "unreachable")
+        assert reported.events[-1].cursor
 
 
 def test_a_machine_that_restarts_ends_its_jobs(tmp_path: Path) -> None:
@@ -211,13 +211,13 @@ def test_a_machine_that_restarts_ends_its_jobs(tmp_path: Path) -> None:
     with (
         start_container(tmp_path / "server", boot_id) as server,
         Sandbox(server.config()) as sandbox,
-        Told(sandbox) as told,
+        Told(sandbox) as reported,
     ):
-        listening(told, sandbox)
+        listening(reported, sandbox)
         job = sandbox.start(FOR_EVER)
-        told.wait_for(job.id, "started")
+        reported.wait_for(job.id, "started")
         server.stop()
         boot_id.write_text("f0f0\n")
         server.start(busy=True)
-        ended = told.wait_for(job.id, "started", "ended", timeout_s=50)
+        ended = reported.wait_for(job.id, "started", "ended", timeout_s=50)
         assert ended.message.startswith("lost (reboot)")

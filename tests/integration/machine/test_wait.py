@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from containers import start_container
-from network import black_hole, heal, private_network
+from network import black_hole, private_network, restore_network
 from sshd import SshServer
 from waiting import wait_until
 
@@ -38,7 +38,7 @@ def until(path: Path) -> str:
     return f"until [ -e {path} ]; do sleep 0.05; done"
 
 
-def test_the_first_of_several_jobs_that_ends_is_told(
+def test_the_first_of_several_jobs_that_ends_is_reported(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     slow = started(sandbox, FOR_EVER)
@@ -163,7 +163,7 @@ def test_a_training_that_goes_silent_has_stalled_and_a_silent_copy_has_not(
         jobs.stop(sandbox, job.id, grace_s=0)
 
 
-def test_a_program_that_dies_of_its_traceback_is_told_as_ended(
+def test_a_program_that_dies_of_its_traceback_is_reported_as_ended(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     says = "printf 'Traceback (most recent call last):\\n  File \"a\"\\nKeyError: 3\\n'"
@@ -242,7 +242,7 @@ def test_a_wait_outlives_a_link_that_is_dead_for_longer_than_a_reconnect(
         unknown = JobState.UNKNOWN
         wait_until(lambda: call.jobs[0].state is unknown, 45, what="the lost link")
         go.touch()
-        heal()
+        restore_network()
         report = call.future.result(40)
         assert (report.event, report.line) == (WaitEvent.MATCH, "after")
         jobs.stop(sandbox, job.id, grace_s=0)
@@ -259,7 +259,7 @@ def test_the_time_to_wait_is_kept_while_the_link_is_dead(make_sshd: Make) -> Non
         began = time.monotonic()
         assert call.future.result(20).event is WaitEvent.TIMEOUT
         assert time.monotonic() - began < 10
-        heal()
+        restore_network()
 
 
 def test_a_wait_tells_of_a_machine_that_restarts(tmp_path: Path) -> None:
