@@ -6,6 +6,7 @@
 #   make gates   other people's MCP suites, clients and hosts against our server (npm; 1.2 GB)
 #   make docs    the documentation as a site, API reference included
 #   make bench   the benchmarks
+#   make agent-eval  scripted agents on good and bad days, in two minutes; with WRITE=1 the page, too
 #   make audit   known vulnerabilities of the locked packages
 #   make dist    what a release publishes, built and checked
 #   make changelog VERSION=X.Y.Z   the notes of changes/ into CHANGELOG.md, the version everywhere
@@ -33,7 +34,7 @@ SCRIPTS := sandbox_ops/remote/scripts
 MAIN := $(SCRIPTS)/lib/main.sh
 LIBRARY := $(filter-out $(MAIN),$(wildcard $(SCRIPTS)/lib/*.sh)) $(MAIN)
 
-.PHONY: demo test lint matrix gates audit docs dist changelog soak bench lock clean
+.PHONY: demo test lint matrix gates audit docs dist changelog soak bench agent-eval lock clean
 
 demo: $(VENV)/ready
 	$(BIN)/sandbox-ops demo
@@ -74,6 +75,9 @@ soak: $(VENV)/ready
 
 bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks
+
+agent-eval: $(VENV)/ready
+	$(BIN)/python -m benchmarks.agent_eval run $(if $(WRITE),--write)
 
 # The lock holds every wheel's hash, so what is installed is what was tested.
 $(VENV)/ready: requirements.lock pyproject.toml

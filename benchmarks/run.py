@@ -37,6 +37,8 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "memory": output_rows.memory,
     "reading": file_rows.reading,
     "download": file_rows.download,
+    "program": start_rows.program,
+    "program-far": start_rows.program_far,
     "list": start_rows.listed,
     "mcp": start_rows.mcp,
     "promises": promise_rows.promises,

@@ -1,15 +1,20 @@
 """Rows about programs: how soon they are there, and how big."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import references
 from bench import OURS, Bench
-from measure import Beside, Contenders, Row, compared, interleaved, mib
+from far import far_server, round_trip_s
+from measure import Beside, Contenders, Row, against, compared, interleaved, mib
 from references import peak_bytes
+from sshd import SshServer
 
 _INITIALIZE = {
     "jsonrpc": "2.0",
@@ -23,6 +28,71 @@ _INITIALIZE = {
 }
 _IMPORT_INVOKE = "`python -c 'import invoke'`"
 _IMPORT_MCP = "`python -c 'import mcp.server'`"
+
+
+_SSH = "`ssh`, connecting"
+_RTT_S = 0.05
+
+
+def program(bench: Bench) -> Iterator[Row]:
+    """Say what one command costs from the prompt on: with a connection kept, and not."""
+    with _typed(bench.server, bench.folder) as contenders:
+        medians = interleaved(contenders, bench.fewer(3))
+    yield from _program_rows(medians, "")
+
+
+def program_far(bench: Bench) -> Iterator[Row]:
+    """Say the same of a machine 50 ms away."""
+    with far_server(bench.folder / "far", _RTT_S) as server:
+        rtt_s = round_trip_s(server)
+        with _typed(server, bench.folder) as contenders:
+            medians = interleaved(contenders, bench.fewer(6))
+    ours = (medians[OURS], medians[_DIRECT])
+    for row, value_s in zip(_program_rows(medians, ", 50 ms away"), ours, strict=True):
+        trip = against("a round trip", value_s, rtt_s, None)
+        yield Row(row.what, row.shown, (*row.beside, trip))
+
+
+def _program_rows(medians: dict[str, float], where: str) -> Iterator[Row]:
+    kept = dict(medians)
+    direct = {OURS: kept.pop(_DIRECT), _SSH: kept[_SSH]}
+    yield compared(
+        f"`sandbox-ops run -- true`, connection kept{where}", kept, {_SSH: 1.0}
+    )
+    yield compared(f"`sandbox-ops --no-agent run -- true`{where}", direct, {_SSH: 1.0})
+
+
+_DIRECT = "ours, --no-agent"
+
+
+@contextlib.contextmanager
+def _typed(server: SshServer, folder: Path) -> Iterator[Contenders]:
+    """Return what each does that is typed at a prompt, whole processes."""
+    (folder / "cwd").mkdir()
+    server.write_toml(folder / "cwd", config_home=folder / "config", host=server.host)
+    program = str(Path(sys.executable).with_name("sandbox-ops"))
+    # the path of a Unix socket may not be long
+    with tempfile.TemporaryDirectory(prefix="run-") as runtime:
+        env = {
+            **os.environ,
+            "XDG_CONFIG_HOME": str(folder / "config"),
+            "XDG_RUNTIME_DIR": runtime,
+            "SANDBOX_OPS_AGENT_IDLE_S": "600",
+        }
+        env.pop("PYTHONDONTWRITEBYTECODE", None)  # it compiles us anew at every start
+
+        def typed(*words: str) -> None:
+            subprocess.run(
+                [program, *words], check=True, cwd=folder / "cwd", env=env,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            )  # fmt: skip
+
+        yield {
+            OURS: lambda: typed("run", "--", "true"),
+            _DIRECT: lambda: typed("--no-agent", "run", "--", "true"),
+            _SSH: lambda: references.ssh(server, "true"),
+        }
+        typed("agent", "--stop")
 
 
 def listed(bench: Bench) -> Iterator[Row]:

@@ -6,9 +6,13 @@ and one place where whatever goes wrong gets its words and its exit code.
 
 import dataclasses
 import inspect
+import os
 import sys
 from collections.abc import Sequence
 
+from sandbox_ops.cli import lean_invoke  # noqa: F401 - before Invoke, and what imports it
+
+# isort: split
 from invoke import (
     Argument,
     Collection,
@@ -19,12 +23,13 @@ from invoke import (
     Program,
 )
 
-from sandbox_ops.cli import face, interrupts, output
+from sandbox_ops.cli import face, interrupts, output, shared_connection
 from sandbox_ops.cli.argv import Grammar, Options, rewrite, wants_json
 from sandbox_ops.errors import UsageError
 from sandbox_ops.tasks import ns
 
 _NAME = "sandbox-ops"
+_NO_AGENT = "no-agent"
 
 # Of Invoke's own options those that mean something here: our tasks run nothing locally
 _CORE = {
@@ -114,13 +119,16 @@ class SandboxProgram(Program):
         for arg in kept:
             if arg.name == "list":  # there are no collections below ours to name
                 arg.kind, arg.optional, arg.help = bool, False, "List the verbs."
-        return kept
+        own = "Connect anew, and keep no connection for the next command."
+        return [*kept, Argument(name=_NO_AGENT, kind=bool, default=False, help=own)]
 
     def parse_core(self, argv: list[str] | None) -> None:
         """Parse the program's own options; leave the writing of bytecode as it was."""
         before = sys.dont_write_bytecode
         super().parse_core(argv)
         sys.dont_write_bytecode = before  # Invoke forbids it, and every start pays
+        if self.args[_NO_AGENT].value:
+            os.environ[shared_connection.VARIABLE] = "0"
 
     def normalize_argv(self, argv: list[str] | None) -> None:
         """Turn the words into those that Invoke can read.
@@ -178,7 +186,8 @@ def grammar_of(program: str, core: ParserContext, collection: Collection) -> Gra
     for context in collection.to_contexts():
         task = collection[context.name]
         shown = getattr(task, "operand", "")
-        operand = shown.strip("[].").lower()
+        # JOB|PATH: the first takes either, and tells them apart itself
+        operand = shown.strip("[].").partition("|")[0].lower()
         options = _options(
             context,
             name=str(context.name),

@@ -93,9 +93,10 @@ class Sandbox:
         """
         from sandbox_ops.ssh.connection import SandboxConnection
 
-        if not isinstance(self.links, SandboxConnection):
-            raise ConfigError(f"{self.links.description} is not reached by SSH")
-        return self.links
+        links = self._stack.direct_links
+        if not isinstance(links, SandboxConnection):
+            raise ConfigError(f"{links.description} is not reached by SSH")
+        return links
 
     @property
     def engine(self) -> Engine:

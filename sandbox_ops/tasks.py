@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from invoke import Collection, Context
 
 from sandbox_ops.cli import next_steps, option_values, output
+from sandbox_ops.cli.agent_tasks import agent
 from sandbox_ops.cli.audit_tasks import allow_list, audit
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
 from sandbox_ops.cli.install_tasks import mcp_install, plugin_install
@@ -308,5 +309,5 @@ ns = Collection(
     *(setup, sync, train, monitor, reset, fetch),
     *(jobs, logs, wait, events, stop, pin, run),
     *(doctor, trust, allow, shell, demo),
-    *(audit, allow_list, mcp_install, plugin_install, completion),
+    *(audit, allow_list, mcp_install, plugin_install, completion, agent),
 )

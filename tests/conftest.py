@@ -37,6 +37,8 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
         patch.setenv("GIT_TERMINAL_PROMPT", "0")
+        # a process that outlives a test; test_connection_agent.py has its own
+        patch.setenv("SANDBOX_OPS_AGENT_IDLE_S", "0")
         yield
 
 

@@ -5,6 +5,7 @@ client's own shell count alike for all.
 """
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -12,7 +13,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import mcp_server
 
@@ -128,7 +129,13 @@ class Ssh(Client):
 
 
 class Tools(Client):
-    """Our tools, through a server process spoken to over stdio."""
+    """Our default tools, through a server process spoken to over stdio.
+
+    Attributes:
+        fixed: Characters of tools and instructions, read once a conversation.
+    """
+
+    arguments: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, world: World, cost: Cost | None = None) -> None:
         super().__init__(world, cost)
@@ -136,7 +143,6 @@ class Tools(Client):
         self._wire: mcp_server.Wire | None = None
         self._last = 1
         self.fixed = 0
-        self._schemas: dict[str, Any] = {}
 
     def call(self, tool: str, *, may_fail: bool = False, **arguments: Any) -> str:  # noqa: ANN401
         """Call a tool; return its text.
@@ -167,20 +173,29 @@ class Tools(Client):
     def _connected(self) -> mcp_server.Wire:
         if self._wire is None:
             self._wire = self._ending.enter_context(
-                mcp_server.wire(self.world.environment, self.world.git.clone)
+                mcp_server.wire(
+                    self.world.environment, self.world.git.clone, *self.arguments
+                )
             )
             with _bounded(self._wire):
                 greeting = self._wire.begin()["result"]
                 self._wire.send("tools/list", 2)
                 tools = self._wire.answer(2)["result"]["tools"]
             self._last = 2
-            self._schemas = {tool["name"]: tool["inputSchema"] for tool in tools}
-            self.fixed = len(str(tools)) + len(greeting.get("instructions", ""))
+            self.fixed = len(json.dumps(tools, separators=(",", ":"))) + len(
+                greeting.get("instructions", "")
+            )
         return self._wire
 
     def close(self) -> None:
         self._ending.close()
         self._wire = None
+
+
+class BothToolsets(Tools):
+    """The same with the workflow tools."""
+
+    arguments: ClassVar[tuple[str, ...]] = ("--toolsets", "remote,workflow")
 
 
 def _text(message: dict[str, Any]) -> tuple[str, bool]:
@@ -207,4 +222,9 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-CLIENTS: dict[str, type[Client]] = {"ssh": Ssh, "tools": Tools, "command line": Client}
+CLIENTS: dict[str, type[Client]] = {
+    "ssh": Ssh,
+    "tools": Tools,
+    "both toolsets": BothToolsets,
+    "command line": Client,
+}

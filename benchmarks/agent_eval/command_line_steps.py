@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 
 from agent_eval.clients import Client
 from agent_eval.scenarios import BIG_FILE
+from agent_eval.tool_steps import COMMIT_FIX
 from agent_eval.world import World
 
-_FIX = "sed -i 's/2 \\* 2 + 1/2 + 2/' check.py && git commit -qam 'Fix the sum'"
 _TRAIN = "sandbox-ops train --name {name}{force} -- {command}"
 _LOST = 255
 _KILLED = -9
@@ -15,7 +15,7 @@ _KILLED = -9
 def good_day(world: World, client: Client) -> None:
     client.shell("sandbox-ops setup && sandbox-ops run -- python3 check.py")
     client.shell(
-        f"{_FIX} && sandbox-ops sync --push && sandbox-ops run -- python3 check.py"
+        f"{COMMIT_FIX} && sandbox-ops sync --push && sandbox-ops run -- python3 check.py"
     )
     client.shell(
         "sandbox-ops train --name good --set lr=0.1 && sandbox-ops train --name bad --set lr=9"
@@ -83,7 +83,7 @@ def takeover(world: World, client: Client) -> None:
 def reboot(world: World, client: Client) -> None:
     train = "sandbox-ops train --name first --set lr=0.1"
     client.shell(train)
-    answer, code = client.shell("sandbox-ops wait first", expect=(0, 1, 137))
+    answer, code = client.shell("sandbox-ops wait first", expect=(0, _LOST))
     world.answer("first_end", "lost" if "lost" in answer else "finished")
     if code:
         client.shell(train.replace("first", "second"))

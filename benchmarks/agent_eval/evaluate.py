@@ -18,6 +18,7 @@ from agent_eval.world import World, world
 STEPS: Mapping[str, Mapping[str, Callable[[World, Client], None]]] = {
     "ssh": ssh_steps.STEPS,
     "tools": tool_steps.STEPS,
+    "both toolsets": tool_steps.WORKFLOW_STEPS,
     "command line": command_line_steps.STEPS,
 }
 
@@ -60,7 +61,9 @@ def run_all(
     with ThreadPoolExecutor(len(clients)) as side_by_side:
         for name, scenario in scenarios.items():
             work = [
-                side_by_side.submit(run, name, scenario, client) for client in clients
+                side_by_side.submit(run, name, scenario, client)
+                for client in clients
+                if name in STEPS[client]
             ]
             for future in work:
                 results.append(future.result())
@@ -82,7 +85,7 @@ def run(name: str, scenario: Scenario, client_name: str) -> Result:
             with _faults(scenario, place):
                 try:
                     STEPS[client_name][name](place, client)
-                except Exception as error:  # a script that cannot go on is a result
+                except Exception as error:  # noqa: BLE001 - a script's end is a result
                     gave_up = repr(error)
                 seconds = time.monotonic() - began
             cost = Cost(**vars(client.cost))

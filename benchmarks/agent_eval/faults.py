@@ -4,7 +4,6 @@ A fault is a function that is called in a thread of its own once the scenario be
 ends when `over` is set at the latest.
 """
 
-import random
 import secrets
 from collections.abc import Callable
 from threading import Event
@@ -27,7 +26,7 @@ def cut_every(period_s: float) -> Fault:
 
     def fault(world: World, over: Event) -> None:
         while not over.wait(period_s):
-            _cut(world)
+            cut(world)
 
     return fault
 
@@ -62,13 +61,9 @@ def _until_there(world: World, name: str, over: Event) -> bool:
     return True
 
 
-def _cut(world: World) -> None:
-    processes.end(world.server.session_pids(), grace_s=0)
-
-
 def cut(world: World) -> None:
     """Kill all sessions of the sshd, once."""
-    _cut(world)
+    processes.end(world.server.session_pids(), grace_s=0)
 
 
 def restart_sshd(world: World) -> None:
@@ -92,10 +87,3 @@ def kill_client(world: World) -> None:
 def fill_disk(world: World) -> None:
     """Leave no room on the machine."""
     world.fill_disk()
-
-
-def result_file(world: World, path: str, size_bytes: int) -> None:
-    """Write a file of results there that nobody can guess."""
-    file = world.remote_clone / path
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(random.randbytes(size_bytes))

@@ -4,7 +4,7 @@ How each client goes about it: `ssh_steps`, `tool_steps`, `command_line_steps`.
 """
 
 import functools
-import random
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ class Scenario:
         facts: What must be true afterwards.
         fault: What happens meanwhile.
         prepare: Makes what lies on the machine before.
-        kind: Of the machine.
+        kind: Of the machine; in a container a client sees the processes of no other.
         step_s: How long the program of the scenario takes.
     """
 
@@ -68,7 +68,7 @@ def _bad_day(world: World, client: Client, step_s: float) -> None:
     _clone(world, client)
     file = world.remote_clone / BIG_FILE
     file.parent.mkdir()
-    file.write_bytes(random.randbytes(BIG_FILE_BYTES))
+    file.write_bytes(os.urandom(BIG_FILE_BYTES))
     client.colleague(f"python3 step.py colleague {step_s * 1.4:g} 7")
 
 
@@ -105,13 +105,16 @@ def scenarios(step_s: float = 10.0) -> dict[str, Scenario]:
             fault=faults.cut_every(step_s * _CUT_IN_STEP),
             prepare=functools.partial(_bad_day, step_s=step_s),
             step_s=step_s,
+            kind="container",
         ),
         "link-cut": Scenario(
             title="the link is cut in mid command",
-            task=f"In the project there, run `{once}` and wait for it. Answer `exit_code`.",
+            task=f"In the project there, run `{once}` in the foreground, as one does with"
+            " what is short. Answer `exit_code`.",
             facts=_step_facts(3),
             fault=faults.once_running("once", faults.cut),
             prepare=_clone,
+            kind="container",
         ),
         "sshd-restarted": Scenario(
             title="sshd is restarted while a step runs in the background",
@@ -138,10 +141,12 @@ def scenarios(step_s: float = 10.0) -> dict[str, Scenario]:
         ),
         "client-killed": Scenario(
             title="the client's program is killed in mid command",
-            task=f"In the project there, run `{once}` and wait for it. Answer `exit_code`.",
+            task=f"In the project there, run `{once}` in the foreground, as one does with"
+            " what is short. Answer `exit_code`.",
             facts=_step_facts(3),
             fault=faults.once_running("once", faults.kill_client),
             prepare=_clone,
+            kind="container",
         ),
         "takeover": Scenario(
             title="a second agent takes over by id",
@@ -200,4 +205,5 @@ _GOOD_DAY = Scenario(
     ),
     fault=faults.colleague_edits(after="train-0.1"),
     prepare=_old_log,
+    kind="container",
 )

@@ -29,7 +29,7 @@ def wait(folder: str, name: str) -> str:
     return _WAIT.format(exit=f"{log}.exit", pid=f"{log}.pid")
 
 
-def _there(world: World, text: str) -> str:
+def _there(text: str) -> str:
     return f"ssh box '{text}'" if "'" not in text else f'ssh box "{text}"'
 
 
@@ -47,15 +47,15 @@ def good_day(world: World, client: Client) -> None:
     both = " && ".join(
         start(f"lr{lr}", f"python3 train.py --lr {lr}") for lr in ("0.1", "9")
     )
-    client.shell(_there(world, f"cd {project} && {both}"))
+    client.shell(_there(f"cd {project} && {both}"))
     look = f"cd {project} && sleep 3; tail -n 2 logs/lr*.log; tail -n 2 ../old-run.log"
-    answer, _ = client.shell(_there(world, look))
+    answer, _ = client.shell(_there(look))
     client.learn("accuracy", r"final accuracy (\S+)", answer)
     if "nan" in answer:
         stop = "kill -- -$(cat logs/lr9.pid); sleep 0.3; pgrep -f [t]rain.py.--lr.9; tail -n 1 logs/lr9.log"
-        client.shell(_there(world, f"cd {project} && {stop}"))
+        client.shell(_there(f"cd {project} && {stop}"))
     client.shell(
-        _there(world, f"{wait(project, 'lr0.1')}; tail -n 2 {project}/logs/lr0.1.log")
+        _there(f"{wait(project, 'lr0.1')}; tail -n 2 {project}/logs/lr0.1.log")
     )
     client.shell(
         f"mkdir -p models && scp -q 'box:{project}/models/*' models/ && sha256sum models/* &&"
@@ -63,7 +63,6 @@ def good_day(world: World, client: Client) -> None:
     )
     client.shell(
         _there(
-            world,
             f"cd {project} && git status --short && git stash push -q -u && git fetch -q &&"
             " git reset -q --hard origin/main && git status -sb && git stash list;"
             " pgrep -fa [t]rain.py",
@@ -78,9 +77,9 @@ def bad_day(world: World, client: Client) -> None:
     again = (
         f"cd {project} && {start('once', step)}; pgrep -fa [s]tep.py; ls ~ ~/colleague"
     )
-    _, code = client.shell(_there(world, again))
+    _, code = client.shell(_there(again))
     while code == _LOST:  # the lock lets it run once
-        _, code = client.shell(_there(world, again), expect=(0, 1))
+        _, code = client.shell(_there(again), expect=(0, 1))
     for name, text in (
         ("exit_code", wait(project, "once")),
         (
@@ -88,9 +87,9 @@ def bad_day(world: World, client: Client) -> None:
             "while [ ! -s ~/colleague/exit ]; do sleep 0.5; done; cat ~/colleague/exit",
         ),
     ):
-        answer, code = client.shell(_there(world, text))
+        answer, code = client.shell(_there(text))
         if code == _LOST:
-            loop = f"until {_there(world, text)} 2>/dev/null; do sleep 1; done"
+            loop = f"until {_there(text)} 2>/dev/null; do sleep 1; done"
             answer, _ = client.shell(loop)
         client.learn(name, r"^(\d+)$", answer)
     client.shell(
@@ -121,18 +120,18 @@ def foreground(world: World, client: Client) -> None:
 def background(world: World, client: Client) -> None:
     project = world.project_path
     begin = start("once", f"python3 step.py once {client_step(world)} 3")
-    client.shell(_there(world, f"cd {project} && {begin}"))
-    _await(client, _there(world, wait(project, "once")))
+    client.shell(_there(f"cd {project} && {begin}"))
+    _await(client, _there(wait(project, "once")))
 
 
 def takeover(world: World, client: Client) -> None:
     project = world.project_path
     begin = start("once", f"python3 step.py once {client_step(world)} 3")
-    client.shell(_there(world, f"cd {project} && {begin}"))
+    client.shell(_there(f"cd {project} && {begin}"))
     second = client.another()
     _await(
         second,
-        _there(world, f"{wait(project, 'once')}; tail -n 1 {project}/logs/once.log"),
+        _there(f"{wait(project, 'once')}; tail -n 1 {project}/logs/once.log"),
     )
     second.close()
 
@@ -148,17 +147,15 @@ def _await(client: Client, command: str) -> str:
 def reboot(world: World, client: Client) -> None:
     project = world.project_path
     first = start("train", "python3 train.py --lr 0.1")
-    client.shell(_there(world, f"cd {project} && {first}"))
-    answer = _await(client, _there(world, wait(project, "train")))
+    client.shell(_there(f"cd {project} && {first}"))
+    answer = _await(client, _there(wait(project, "train")))
     ended = "finished" if answer.strip() == "0" else "lost"
     world.answer("first_end", ended)
     if ended == "lost":
         client.shell(
-            _there(
-                world, f"cd {project} && {start('again', 'python3 train.py --lr 0.1')}"
-            )
+            _there(f"cd {project} && {start('again', 'python3 train.py --lr 0.1')}")
         )
-        _await(client, _there(world, wait(project, "again")))
+        _await(client, _there(wait(project, "again")))
 
 
 def huge_log(world: World, client: Client) -> None:

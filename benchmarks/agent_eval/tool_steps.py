@@ -8,7 +8,7 @@ from agent_eval.scenarios import BIG_FILE
 from agent_eval.world import World
 
 _WAIT_MS = 60_000
-_FIX = "sed -i 's/2 \\* 2 + 1/2 + 2/' check.py && git commit -qam 'Fix the sum' && git push -q"
+COMMIT_FIX = "sed -i 's/2 \\* 2 + 1/2 + 2/' check.py && git commit -qam 'Fix the sum'"
 
 
 def _hands(client: Client) -> Tools:
@@ -45,7 +45,7 @@ def good_day(world: World, client: Client) -> None:
         command=f"nvidia-smi -L; df -h {world.workspace} | tail -n 1;"
         f" git clone -q {world.git.url} {project} && cd {project} && python3 check.py",
     )
-    tools.shell(_FIX)
+    tools.shell(f"{COMMIT_FIX} && git push -q")
     good = _background(
         tools,
         "git pull -q --ff-only && python3 check.py && python3 train.py --lr 0.1",
@@ -69,6 +69,28 @@ def good_day(world: World, client: Client) -> None:
     )
 
 
+def good_day_with_workflows(world: World, client: Client) -> None:
+    """The same day with the second toolset."""
+    tools, log = _hands(client), f"{world.workspace}/old-run.log"
+    tools.call("remote_setup")
+    tools.shell(COMMIT_FIX)
+    answer = tools.call("remote_train", sync=True, settings={"lr": [0.1, 9]})
+    good, bad, *_ = [
+        *re.findall(r"^(remote-\d+)", answer, re.MULTILINE),
+        "last",
+        "last",
+    ]
+    answer = _wait(tools, f"{good},{bad}")
+    if "nan" in answer.lower():
+        tools.call("remote_bash_stop", bash_id=bad)
+    answer = tools.call("remote_file_read", file_path=log, limit=3)
+    tools.learn("accuracy", r"final accuracy (\S+)", answer)
+    _wait(tools, good)
+    tools.call("remote_fetch")
+    tools.call("remote_reset")
+    tools.call("remote_reset", confirm=True)
+
+
 def _step(world: World) -> str:
     return f"python3 step.py once {world.step_s:g} 3"
 
@@ -85,9 +107,8 @@ def bad_day(world: World, client: Client) -> None:
 
 def foreground(world: World, client: Client) -> None:
     tools = _hands(client)
-    answer = tools.call(
-        "remote_bash", command=_step(world), cwd=world.project_path, may_fail=True
-    )
+    command = f"cd {world.project_path} && {_step(world)}"
+    answer = tools.call("remote_bash", command=command, may_fail=True)
     if answer.startswith(SERVER_ENDED):  # it goes on there, on record
         answer = _wait(tools, _other_job(tools.call("remote_bash_output")))
     tools.learn("exit_code", r"exit code (\d+)", answer)
@@ -141,3 +162,5 @@ STEPS: Mapping[str, Callable[[World, Client], None]] = {
     "huge-log": huge_log,
     "disk-full": background,
 }
+
+WORKFLOW_STEPS = {"good-day": good_day_with_workflows}

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox_ops.cli import fabric_context, next_steps
+from sandbox_ops.cli import fabric_context, next_steps, shared_connection
 from sandbox_ops.cli.face import say
 from sandbox_ops.errors import RefusedError
 
@@ -76,7 +76,8 @@ def opened(context: Any, name: str) -> Iterator[Session]:  # noqa: ANN401 - Invo
         if of_fabric
         else settings.sandbox(name)
     )
-    with Sandbox(config) as sandbox:
+    kept = shared_connection.links(config, os.environ)
+    with Sandbox(config, links=kept) as sandbox:
         yield Session(sandbox=sandbox, settings=settings)
 
 

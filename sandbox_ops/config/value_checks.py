@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from sandbox_ops import policy
 from sandbox_ops.errors import UsageError
-from sandbox_ops.text import address, log_patterns
+from sandbox_ops.text import address
 
 
 def port(number: int) -> int:
@@ -56,11 +56,15 @@ def command(value: str) -> str:
 
 def metric_pattern(value: str) -> str:
     """Check a pattern that reads metrics from a log."""
+    from sandbox_ops.text import log_patterns  # every start would pay for it
+
     return _pattern(log_patterns.check_metrics, value)
 
 
 def progress_pattern(value: str) -> str:
     """Check a pattern that reads from a log how far a training is."""
+    from sandbox_ops.text import log_patterns
+
     return _pattern(log_patterns.check_progress, value)
 
 

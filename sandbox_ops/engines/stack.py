@@ -6,6 +6,7 @@ from collections.abc import Callable
 from sandbox_ops.engines import Engine
 from sandbox_ops.engines.supervisor import Supervisor
 from sandbox_ops.links import Links
+from sandbox_ops.links.shared import SharedLinks
 from sandbox_ops.remote.follower import Follower
 from sandbox_ops.remote.pool import Workers
 
@@ -23,6 +24,7 @@ class Stack:
         self._open_links = open_links
         self._lock = threading.RLock()
         self._links: Links | None = None
+        self._direct: Links | None = None
         self._workers: Workers | None = None
         self._engine: Engine | None = None
         self._follower: Follower | None = None
@@ -38,6 +40,16 @@ class Stack:
             if self._links is None:
                 self._links = self._open_links()
             return self._links
+
+    @property
+    def direct_links(self) -> Links:
+        """The same machine, over a connection that is this process's own."""
+        with self._lock:
+            if not isinstance(self.links, SharedLinks):
+                return self.links
+            if self._direct is None:
+                self._direct = self.links.another()
+            return self._direct
 
     @property
     def workers(self) -> Workers:
@@ -70,3 +82,5 @@ class Stack:
             self._workers.close()
         elif self._links is not None:
             self._links.close()
+        if self._direct is not None:
+            self._direct.close()

@@ -3,7 +3,6 @@
 import argparse
 import os
 import pathlib
-import random
 import subprocess
 import time
 
@@ -26,6 +25,6 @@ while step < options.steps or diverges:
 models = pathlib.Path("models")
 models.mkdir(exist_ok=True)
 path = models / f"policy-{options.lr:g}.bin"
-path.write_bytes(random.Random(step).randbytes(2_000_000))
+path.write_bytes(os.urandom(2_000_000))
 pathlib.Path(f"{truth}.code").write_text("0")
 print("saved", path, flush=True)

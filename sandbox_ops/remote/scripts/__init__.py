@@ -9,10 +9,11 @@ import functools
 import hashlib
 import shlex
 from collections.abc import Sequence
-from importlib import resources
+from pathlib import Path
 
 from sandbox_ops.errors import UsageError
 
+_FOLDER = Path(__file__).parent  # importlib.resources takes 3 ms of every start
 _LIBRARY = (
     "common", "ids", "boot", "worker", "start", "supervise", "restore", "watch", "limit",
     "stop", "look", "machine", "digest", "changes", "read", "prune", "main",
@@ -34,7 +35,7 @@ def bootstrap(name: str) -> str:
 
 
 def _one_line(name: str) -> str:
-    text = (resources.files(__name__) / "boot" / f"{name}.sh").read_text("utf-8")
+    text = (_FOLDER / "boot" / f"{name}.sh").read_text("utf-8")
     lines = (line.strip() for line in text.splitlines())
     return " ".join(line for line in lines if line and not line.startswith("#"))
 
@@ -42,7 +43,7 @@ def _one_line(name: str) -> str:
 @functools.cache
 def library() -> str:
     """Return the library without its comments."""
-    folder = resources.files(__name__) / "lib"
+    folder = _FOLDER / "lib"
     lines: list[str] = []
     for name in _LIBRARY:
         lines += (folder / f"{name}.sh").read_text("utf-8").splitlines()
@@ -115,7 +116,7 @@ _LINE_BODY_BYTES = 4096
 
 def script(name: str, *arguments: str) -> str:
     """Return the command that is the packaged `NAME.sh` with those arguments."""
-    text = (resources.files(__name__) / f"{name}.sh").read_text("utf-8")
+    text = (_FOLDER / f"{name}.sh").read_text("utf-8")
     return f"set -- {words(*arguments)}\n{text}"
 
 

@@ -12,7 +12,7 @@ from command_line import INV, PROGRAM, cli
 from processes import Child
 
 VERBS = {
-    "allow", "completion", "demo", "doctor", "fetch", "jobs", "logs", "monitor", "mcp-install", "pin", "reset", "run",
+    "agent", "allow", "completion", "demo", "doctor", "fetch", "jobs", "logs", "monitor", "mcp-install", "pin", "reset", "run",
     "setup", "shell", "stop", "sync", "train", "trust",
 }  # fmt: skip
 REPOSITORY = Path(__file__).parents[3]

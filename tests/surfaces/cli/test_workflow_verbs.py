@@ -138,6 +138,20 @@ def test_fetch_brings_the_outputs_and_says_what(clone: Path, tmp_path: Path) -> 
     assert "1 file of the same content here already" in again.stdout
 
 
+def test_fetch_takes_a_path_of_the_machine_in_the_place_of_a_job(
+    clone: Path, tmp_path: Path
+) -> None:
+    assert cli("train", "--watch", "--set", "code=0", cwd=clone).returncode == 0
+    shown = cli("run", "--", "realpath", "models/model.pt", cwd=clone).stdout.strip()
+    found = answer("fetch", shown, "--into", str(tmp_path / "one"), cwd=clone)
+    assert [Path(file["path"]).name for file in found["files"]] == ["model.pt"]
+    (file,) = (tmp_path / "one").rglob("model.pt")
+    assert file.read_text() == "weights"
+    assert (
+        cli("fetch", "last", "--into", str(tmp_path / "job"), cwd=clone).returncode == 0
+    )
+
+
 def test_monitor_shows_the_machine(clone: Path) -> None:
     result = answer("monitor", cwd=clone)
     assert set(result) >= {

@@ -1,0 +1,49 @@
+"""The verb about the agent processes that keep connections."""
+
+import os
+from typing import Any
+
+from invoke import Context
+
+from sandbox_ops.cli import output
+from sandbox_ops.cli.face import Answer, verb
+
+_ANSWER_S = 5.0
+
+
+@verb("changes", stop="End them; the next command connects anew.")
+def agent(context: Context, *, stop: bool = False, json: bool = False) -> Answer:  # noqa: ARG001 - Invoke's, and the answer's
+    """Show the processes that keep connections for the next command, or end them."""
+    found = _ask_all("stop" if stop else "status")
+
+    def show() -> None:
+        for each in found:
+            ended = "ended" if stop else f"used by {each['clients']} now"
+            output.write(f"{each['host']}: process {each['pid']}, {ended}\n")
+        if not found:
+            output.write("no connection is kept\n")
+
+    return Answer(value={"agents": found, "stopped": stop}, show=show)
+
+
+def _ask_all(what: str) -> list[dict[str, Any]]:
+    """Ask each process of ours; those that are gone are left out."""
+    from sandbox_ops.errors import RefusedError
+    from sandbox_ops.links import LinkError, agent_files
+
+    answers = []
+    try:
+        for path in agent_files.sockets(agent_files.runtime_folder(os.environ)):
+            sock = agent_files.reach(path)
+            if sock is None:
+                continue
+            with sock:
+                sock.settimeout(_ANSWER_S)
+                try:
+                    agent_files.send_message(sock, {"op": what})
+                    answers.append(agent_files.receive_message(sock))
+                except (LinkError, OSError) as error:
+                    output.write(f"{path}: {error}\n", "stderr")
+    except agent_files.UnusableError as error:
+        raise RefusedError(str(error)) from error
+    return answers

@@ -1,0 +1,300 @@
+"""The process that keeps one machine's connection for the commands that come after.
+
+Started by the first of them (`links.agent_files`), ends when nobody used it for a while.
+Everything that decides who is spoken to stays as it is: ssh_config, known_hosts, keys and
+SSH_ASKPASS are those of whoever started it, in the same environment. Each command has
+ssh_config asked again; where that or a file of it changed, a new connection is made.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sandbox_ops.errors import SandboxError
+from sandbox_ops.links import LinkEnd, LinkError, SessionLimitError
+from sandbox_ops.links.agent_files import (
+    UnusableError,
+    check_peer,
+    locked,
+    receive_message,
+    send_message,
+)
+from sandbox_ops.links.shared import Unframer, frame, packed
+from sandbox_ops.models import SandboxConfig
+from sandbox_ops.remote import scripts
+from sandbox_ops.ssh.channel import ChannelLink
+from sandbox_ops.ssh.connection import SandboxConnection
+from sandbox_ops.ssh.resolve import resolve
+from sandbox_ops.ssh.resolved_host import ResolvedHost
+
+_MESSAGE_S = 10.0
+_SEND_S = 30.0
+_LOOK_S = 3600.0
+_LOOK_ROUND_S = 60.0
+
+
+class Kept:
+    """A connection, and a session on it that waits for the next worker.
+
+    The session runs the constant command that every worker begins with, and has nothing
+    of anybody's: the next one saves the round trip of opening it.
+    """
+
+    def __init__(self, config: SandboxConfig, facts: object) -> None:
+        self.connection = SandboxConnection(config)
+        self.facts = facts
+        self._lock = threading.Lock()
+        self._spare: ChannelLink | None = None
+
+    def open_link(self, command: str) -> ChannelLink:
+        """Return the waiting session, if it is what is wanted, or a new one."""
+        with self._lock:
+            spare, self._spare = self._spare, None
+        if (
+            spare is not None
+            and command == scripts.bootstrap("worker")
+            and spare.is_open
+        ):
+            return spare
+        if spare is not None:
+            spare.close()
+        return self.connection.open_link(command)
+
+    def prepare(self) -> None:
+        """Open the session for the next worker, unless the server allows none."""
+        with self._lock, contextlib.suppress(LinkError, SessionLimitError):
+            if self._spare is None and self.connection.is_connected:
+                self._spare = self.connection.open_link(scripts.bootstrap("worker"))
+
+
+class ConnectionAgent:
+    """Answers those who connect to the listening socket.
+
+    Args:
+        config: The machine.
+        listener: Where they come.
+        idle_s: End when nobody came for so long, and nobody is there.
+    """
+
+    def __init__(
+        self, config: SandboxConfig, listener: socket.socket, idle_s: float
+    ) -> None:
+        self._config = config
+        self._listener = listener
+        self._path = Path(listener.getsockname()).with_suffix(".sock")
+        self._inode = self._path.stat().st_ino
+        self._idle_s = idle_s
+        self._lock = threading.Lock()
+        self._present = 0
+        self._links: dict[int, int] = {}
+        self._kept: Kept | None = None
+        self._warnings = _Warnings()
+
+    def serve(self) -> None:
+        """Answer until it is time to end."""
+        last_used = time.monotonic()
+        self._listener.settimeout(min(self._idle_s, _LOOK_ROUND_S))
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except TimeoutError:
+                if self._present:
+                    last_used = time.monotonic()
+                elif time.monotonic() - last_used >= self._idle_s:
+                    break
+                continue
+            except OSError:  # shut by `stop`
+                break
+            last_used = time.monotonic()
+            with self._lock:
+                self._present += 1
+            threading.Thread(target=self._answer, args=(sock,), daemon=True).start()
+        # who comes between here and the end is not answered, and starts another
+        self._remove_socket()
+        if self._kept is not None:
+            self._kept.connection.close()
+
+    def _remove_socket(self) -> None:
+        """Take our socket away; not that of another who took our place."""
+        with contextlib.suppress(OSError, UnusableError), locked(self._path.parent):
+            if self._path.stat().st_ino == self._inode:
+                self._path.unlink()
+
+    def _answer(self, sock: socket.socket) -> None:
+        try:
+            with sock, contextlib.suppress(LinkError, UnusableError, OSError):
+                check_peer(sock)
+                sock.settimeout(_MESSAGE_S)
+                message = receive_message(sock)
+                sock.settimeout(_SEND_S)
+                self._do(sock, message)
+        finally:
+            with self._lock:
+                self._present -= 1
+
+    def _do(self, sock: socket.socket, message: Mapping[str, Any]) -> None:
+        if message["op"] == "connect":
+            send_message(sock, self._connect(message["within_s"]))
+        elif message["op"] == "open":
+            self._open(sock, str(message["command"]))
+        else:
+            facts = {"pid": os.getpid(), "host": self._config.host}
+            send_message(sock, {**facts, "clients": self._present - 1})
+            if message["op"] == "stop":
+                self._remove_socket()
+                self._listener.shutdown(socket.SHUT_RDWR)
+
+    def _connect(self, within_s: float | None) -> dict[str, object]:
+        with self._warnings.collected() as warnings:
+            try:
+                self._current().connection.connect(within_s)
+            except SandboxError as error:
+                return {"failure": packed(error), "warnings": warnings}
+            return {"warnings": warnings}
+
+    def _current(self) -> Kept:
+        """Return the connection, or one that is not open yet where its facts changed."""
+        resolved = resolve(self._config)
+        facts = (resolved, _files(self._config, resolved))
+        with self._lock:
+            if self._kept is None or self._kept.facts != facts:
+                before, self._kept = self._kept, Kept(self._config, facts)
+                if before is not None and not self._links.get(id(before)):
+                    before.connection.close()
+            return self._kept
+
+    def _open(self, sock: socket.socket, command: str) -> None:
+        with self._lock:
+            kept = self._kept
+            if kept is not None:
+                self._links[id(kept)] = self._links.get(id(kept), 0) + 1
+        if kept is None:
+            send_message(sock, {"failure": "not connected"})
+            return
+        try:
+            link = kept.open_link(command)
+        except (SessionLimitError, LinkError, SandboxError) as error:
+            limit = isinstance(error, SessionLimitError)
+            self._left(kept)
+            send_message(sock, {"failure": str(error), "limit": limit})
+            return
+        try:
+            send_message(sock, {})
+            _carry(sock, link, lambda: kept.connection.heard_at)
+        finally:
+            link.close()
+            self._left(kept)
+        kept.prepare()
+
+    def _left(self, kept: Kept) -> None:
+        with self._lock:
+            self._links[id(kept)] -= 1
+            retired = kept is not self._kept and not self._links[id(kept)]
+        if retired:
+            kept.connection.close()
+
+
+def _carry(
+    sock: socket.socket, link: ChannelLink, heard_at: Callable[[], float | None]
+) -> None:
+    """Pass bytes both ways until the command has ended or its client has left."""
+
+    def inwards() -> None:
+        frames = Unframer()
+        with contextlib.suppress(LinkError, OSError):
+            while data := _receive(sock):
+                for kind, content in frames.feed(data):
+                    if kind == b"i":
+                        link.send(content)
+                    else:
+                        link.end_input()
+        link.close()  # nobody is there any more; `receive` below ends by it
+
+    threading.Thread(target=inwards, daemon=True).start()
+    try:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                data = link.receive(_LOOK_S)
+                if not data:
+                    break
+                sock.sendall(frame(b"o", data))
+        end = link.end()
+    except LinkError:
+        end = LinkEnd.DIED
+    told = {"end": end.value, "complaint": link.complaint(), "heard_at": heard_at()}
+    sock.sendall(frame(b"e", json.dumps(told).encode()))
+
+
+def _receive(sock: socket.socket) -> bytes:
+    while True:
+        with contextlib.suppress(TimeoutError):
+            return sock.recv(1 << 18)
+
+
+def _files(config: SandboxConfig, resolved: ResolvedHost) -> tuple[object, ...]:
+    """Return the state of the files that decide whom we trust, and as whom we log in."""
+    names = (
+        config.ssh_config or "~/.ssh/config",
+        "/etc/ssh/ssh_config",
+        *resolved.identity_files,
+        *resolved.certificate_files,
+        *resolved.user_known_hosts_files,
+        *resolved.global_known_hosts_files,
+        *resolved.revoked_host_keys_files,
+    )
+    states: list[object] = []
+    for name in names:
+        try:
+            found = Path(name).expanduser().stat()
+            states.append((name, found.st_ino, found.st_size, found.st_mtime_ns))
+        except OSError:
+            states.append((name, None))
+    return tuple(states)
+
+
+class _Warnings(logging.Handler):
+    """Keeps what is warned of while somebody connects: it is theirs to read."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._lists: list[list[str]] = []
+        logging.getLogger("sandbox_ops").addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one, for everybody who connects now."""
+        for each in self._lists:
+            each.append(record.getMessage())
+
+    @contextlib.contextmanager
+    def collected(self) -> Any:  # noqa: ANN401
+        """Collect what comes meanwhile."""
+        mine: list[str] = []
+        self._lists.append(mine)
+        try:
+            yield mine
+        finally:
+            self._lists.remove(mine)
+
+
+def main() -> None:
+    """Serve on the listening socket whose number is our only argument."""
+    message = json.load(sys.stdin)
+    machine: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in message["identity"]["machine"].items()
+    }
+    config = SandboxConfig(**machine)
+    with socket.socket(fileno=int(sys.argv[1])) as listener:
+        ConnectionAgent(config, listener, message["idle_s"]).serve()
+
+
+if __name__ == "__main__":
+    main()
