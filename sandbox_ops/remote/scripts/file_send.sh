@@ -10,6 +10,7 @@ have=$2 size=$3 path=/proc/self/fd/8
 
 # may_send ROOTS DENY: whether file 8 may be read
 may_send() {
+  [ -n "$1$2" ] || return 0
   real=$(readlink /proc/self/fd/8) || return
   IFS='
 '
@@ -54,7 +55,10 @@ sum() {
   exec sha256sum
 }
 
-exec 8<"$4" || exit
+command exec 8<"$4" || { # the words of the shell say why
+  printf '\n%s\n' "$1"
+  exit 1
+}
 may_send "${5-}" "${6-}" || {
   printf '\n%s denied\n' "$1"
   exit 77

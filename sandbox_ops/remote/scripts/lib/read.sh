@@ -130,7 +130,9 @@ check_opened() {
 # may_read PATH ROOTS DENY: whether the user lets REAL be read: below one of ROOTS, where
 # there are any (or what a job wrote), and like no pattern of DENY; each is one a line
 may_read() {
+  [ -n "$2$3" ] || return 0
   _why=
+  [ -n "$REAL" ] || _why="where it lies cannot be told"
   IFS='
 '
   set -f
