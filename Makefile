@@ -128,5 +128,6 @@ changelog: $(VENV)/ready
 	@[ "$(VERSION)" ] || { echo "make changelog VERSION=X.Y.Z"; exit 1; }
 	sed -i 's/^version = ".*"/version = "$(VERSION)"/' pyproject.toml
 	sed -i 's/^version: .*/version: $(VERSION)/; s/^date-released: .*/date-released: "$(shell date +%F)"/' CITATION.cff
-	sed -i 's/"version": "[0-9.]*"/"version": "$(VERSION)"/' packaging/server.json packaging/mcpb/manifest.json
+	sed -i 's/"version": "[0-9.]*"/"version": "$(VERSION)"/' packaging/server.json packaging/mcpb/manifest.json \
+	  sandbox_ops/plugin/plugin.json sandbox_ops/plugin/.claude-plugin/plugin.json
 	$(BIN)/towncrier build --yes --version $(VERSION)

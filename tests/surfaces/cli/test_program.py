@@ -12,8 +12,8 @@ from command_line import INV, PROGRAM, cli
 from processes import Child
 
 VERBS = {
-    "agent", "allow", "completion", "demo", "doctor", "fetch", "jobs", "logs", "monitor", "mcp-install", "pin", "reset", "run",
-    "setup", "shell", "stop", "sync", "train", "trust",
+    "agent", "allow", "allow-list", "audit", "completion", "demo", "doctor", "events", "fetch", "jobs", "logs", "mcp-install",
+    "monitor", "pin", "plugin-install", "reset", "run", "setup", "shell", "stop", "sync", "train", "trust", "wait",
 }  # fmt: skip
 REPOSITORY = Path(__file__).parents[3]
 
@@ -50,7 +50,7 @@ def test_the_version_is_reported(tmp_path: Path) -> None:
     ("verb", "usage"),
     [
         ("logs", "Usage: sandbox-ops logs JOB [--options]"),
-        ("fetch", "Usage: sandbox-ops fetch [JOB] [--options]"),
+        ("fetch", "Usage: sandbox-ops fetch [JOB|PATH] [--options]"),
         ("run", "Usage: sandbox-ops run [--options] [-- COMMAND...]"),
         ("jobs", "Usage: sandbox-ops jobs [--options]"),
     ],
