@@ -13,9 +13,20 @@ from sandbox_ops.cli.face import Verb
 from sandbox_ops.machine import jobs
 from sandbox_ops.tasks import ns
 
-LOOKS = {"completion", "doctor", "jobs", "logs", "monitor"}
-REHEARSED = {"fetch", "mcp-install", "reset"}
+LOOKS = {
+    "allow-list",
+    "audit",
+    "completion",
+    "doctor",
+    "events",
+    "jobs",
+    "logs",
+    "monitor",
+    "wait",
+}
+REHEARSED = {"fetch", "mcp-install", "plugin-install", "reset"}
 REFUSED = {
+    "agent",
     "allow",
     "demo",
     "pin",
