@@ -1,6 +1,7 @@
 # A fresh machine needs no more than `make demo` and `make test`.
 #   make demo    the whole story on this machine, in a minute
-#   make test    every test; with COVERAGE=1 how much of the code they ran, subprocesses too
+#   make test    every check and every test
+#   make coverage   how much of the code its quick tests run, subprocesses too
 #   make lint    the checks that need no sshd
 #   make matrix  the unit tests on every Python that is supported and here
 #   make gates   other people's MCP suites, clients and hosts against our server (npm; 1.2 GB)
@@ -13,7 +14,7 @@
 #   make lock    requirements.lock rewritten, from pyproject.toml
 #   make clean   everything that make made
 
-# Nothing of the environment chooses what runs or what is installed but PYTHON and COVERAGE:
+# Nothing of the environment chooses what runs or what is installed but PYTHON:
 # the lock's hashes say what is installed, wherever it comes from.
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE VIRTUAL_ENV BASH_ENV ENV CDPATH \
   PIP_TARGET PIP_PREFIX PIP_ROOT PIP_USER PIP_CONSTRAINT PIP_REQUIREMENT PIP_NO_BINARY PIP_EDITABLE
@@ -26,15 +27,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input --retries 8
 LOCK := $(VENV)/lock/bin/uv --quiet pip compile --universal --python-version 3.11 \
   --generate-hashes --upgrade --no-emit-index-url --custom-compile-command 'make lock'
-RUN := $(BIN)/python
-ifdef COVERAGE
-RUN := $(BIN)/coverage run
-endif
 SCRIPTS := sandbox_ops/remote/scripts
 MAIN := $(SCRIPTS)/lib/main.sh
 LIBRARY := $(filter-out $(MAIN),$(wildcard $(SCRIPTS)/lib/*.sh)) $(MAIN)
 
-.PHONY: demo test lint matrix gates audit docs dist changelog soak bench agent-eval lock clean
+.PHONY: demo test coverage lint matrix gates audit docs dist changelog soak bench agent-eval lock clean
 
 demo: $(VENV)/ready
 	$(BIN)/sandbox-ops demo
@@ -43,11 +40,14 @@ test: lint
 	.ci/system-packages
 	@# five at once: for most of the time they wait. What fails in the crowd runs again,
 	@# alone, and is listed by name; a chance test that failed stays failed
-	$(RUN) tests/support/second_run.py --title tests -n 5 --dist loadfile
-ifdef COVERAGE
+	$(BIN)/python tests/support/second_run.py --title tests -n 5 --dist loadfile
+
+coverage: $(VENV)/ready
+	@# apart from `make test`: it slows every process, and some promises are about seconds
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q -n 3 --dist loadfile tests/unit tests/integration/workflows
 	@$(BIN)/coverage combine --quiet
-	@echo "coverage: $$($(BIN)/coverage report --format=total) % of lines and branches"
-endif
+	@echo "coverage: $$($(BIN)/coverage report --format=total) % of lines and branches, by the unit tests and those of the workflows"
 
 lint: $(VENV)/ready
 	$(BIN)/ruff format --check .
