@@ -176,11 +176,6 @@ def error_text(error: SandboxError) -> str:
     return "\n".join(lines)
 
 
-def error_json(kind: str, message: str, hint: str = "") -> dict[str, Any]:
-    """An error for programs."""
-    return {"error": {"kind": kind, "message": message, "hint": hint}}
-
-
 def finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     """The value with null for NaN and infinities, which JSON does not know."""
     if isinstance(value, float) and not math.isfinite(value):
