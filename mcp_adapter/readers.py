@@ -13,8 +13,8 @@ from sandbox_ops.text import command_words, file_words, marks
 from sandbox_ops.workflows import report_lines
 
 if TYPE_CHECKING:
+    from sandbox_ops.machine.sandbox import Sandbox
     from sandbox_ops.machine.waiting import Wait
-    from sandbox_ops.sandbox import Sandbox
 
 _MOST_LINES = 5_000  # more do not fit into an answer, however short they are
 _JOBS = 20

@@ -29,6 +29,7 @@ from sandbox_ops.errors import ConfigError, NextStep, RefusedError
 from sandbox_ops.guard import acts
 from sandbox_ops.guard.user_folders import home_of, state_folder
 from sandbox_ops.models import Project, SandboxConfig
+from sandbox_ops.text import remote_text
 
 _FILE = "sandbox.toml"
 _FILE_VARIABLE = "SANDBOX_OPS_CONFIG"
@@ -112,7 +113,8 @@ class Settings:
             what = (
                 f"{'forget ' * forget}{unconfirmed.address} for {unconfirmed.project}"
             )
-            with acts.act(self.config.sandbox(name), "allow", what):
+            sandbox = self.config.sandbox(name)
+            with acts.act(sandbox, "allow", what, mask=remote_text.masked):
                 change(state, unconfirmed.project, unconfirmed.address)
         return unconfirmed
 

@@ -10,9 +10,9 @@ import shlex
 from dataclasses import dataclass
 
 from sandbox_ops.errors import NextStep, RefusedError
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.remote import script_replies
-from sandbox_ops.sandbox import Sandbox
 
 _LOOK_S = 60
 _VERIFY_S = 600  # the first import of torch reads gigabytes

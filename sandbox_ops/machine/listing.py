@@ -4,9 +4,9 @@ import os
 from collections.abc import Mapping, Sequence
 
 from sandbox_ops.errors import ProtocolError
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import CommandResult, RemoteFile
 from sandbox_ops.remote import script_replies
-from sandbox_ops.sandbox import Sandbox
 
 _LISTING_BYTES = 64 << 20
 _SHOWN_NAMES = 20

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from sandbox_ops.errors import ConfigError, NextStep, NotFoundError, RefusedError
 from sandbox_ops.git import explanations, porcelain
 from sandbox_ops.git.runner import GIT_ENV
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.remote import script_replies
-from sandbox_ops.sandbox import Sandbox
 
 _LOOK_S = 120
 _NETWORK_S = 3600

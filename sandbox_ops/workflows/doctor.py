@@ -7,12 +7,12 @@ from typing import Any
 
 from sandbox_ops.errors import ConnectError, NextStep, SandboxError
 from sandbox_ops.machine import environment, jobs, repo, ssh_session
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.machine.ssh_session import SessionFacts
 from sandbox_ops.models import MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.remote import script_replies
 from sandbox_ops.remote.script_replies import Reply
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import preflight
 
 _LOOK_S = 60

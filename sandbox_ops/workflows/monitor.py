@@ -6,6 +6,7 @@ from typing import Any
 
 from sandbox_ops.errors import ConnectError, NextStep
 from sandbox_ops.machine import jobs
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import (
     Disk,
     ForeignProcess,
@@ -17,7 +18,6 @@ from sandbox_ops.models import (
     Project,
 )
 from sandbox_ops.models.cancellation import CancelToken
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.text.progress import Progress
 from sandbox_ops.workflows import job_progress, preflight
 

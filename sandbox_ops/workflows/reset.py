@@ -7,9 +7,9 @@ from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.git import explanations
 from sandbox_ops.machine import jobs, repo
 from sandbox_ops.machine.repo import Tree
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import outputs, preflight
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.sync_refusals import refuse_other, remove_lock

@@ -26,6 +26,7 @@ from sandbox_ops.remote import job_replies, scripts, this_user
 from sandbox_ops.remote.follower import Watch
 from sandbox_ops.remote.pool import ANSWER_TIMEOUT_S
 from sandbox_ops.remote.worker import Hello, Reply
+from sandbox_ops.text import remote_text
 
 if TYPE_CHECKING:
     from sandbox_ops.ssh.connection import SandboxConnection
@@ -128,7 +129,9 @@ class Sandbox:
             RefusedError: It destroys something, and the audit log cannot be written.
         """
         self._check(action)
-        with acts.noted(self.config, action, text, destroys=destroys):
+        with acts.noted(
+            self.config, action, text, mask=remote_text.masked, destroys=destroys
+        ):
             yield self._view("" if acts.only_reads(action) else action)
 
     def _view(self, action: str = "") -> "Sandbox":
@@ -208,7 +211,8 @@ class Sandbox:
             shown=shown,
             wait_s=0 if stack.workers.crowded and not stack.was_brief else _WAIT_S,
         )
-        noted = acts.begin(self.config, action, shown or command)
+        mask = remote_text.masked
+        noted = acts.begin(self.config, action, shown or command, mask=mask)
 
         def started(job: Job) -> None:
             stack.was_brief = job.state.ended
@@ -242,7 +246,8 @@ class Sandbox:
         self.cancel_token.check()
         self._check("start")
         request = job_request(command, options, started_by=self.started_by)
-        with acts.noted(self.config, "start", command) as outcome:
+        mask = remote_text.masked
+        with acts.noted(self.config, "start", command, mask=mask) as outcome:
             job = self.engine.start(request).result().job
             outcome.append(job.id)
         return job
