@@ -283,6 +283,20 @@ def filtered(
     return tuple(text.removesuffix("\n").split("\n")) if text else ()
 
 
+def last_written(data: bytes, count: int) -> tuple[str, ...]:
+    """Return the last lines of some bytes that are not blank, ready to show.
+
+    The line that is being written is one of them, a progress bar in its last state.
+    """
+    kept: list[str] = []
+    for line in reversed(data[: len(data) - clean.unfinished(data)].split(b"\n")):
+        if len(kept) == count:
+            break
+        if (text := shown(line)).strip():
+            kept.append(text)
+    return tuple(reversed(kept))
+
+
 def _reaches_end(piece: JobOutput) -> bool:
     return piece.next_offset >= piece.size_bytes
 
