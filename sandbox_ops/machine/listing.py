@@ -91,7 +91,7 @@ def checksums(sandbox: Sandbox, sizes: Mapping[str, int]) -> dict[str, str]:
 
 def _answer(result: CommandResult, doing: str) -> bytes:
     if not result.ok:
-        script_replies.of(result, doing)  # raises
+        script_replies.parse_result(result, doing)  # raises
     return result.stdout.head + result.stdout.tail
 
 
