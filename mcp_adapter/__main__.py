@@ -78,6 +78,14 @@ def _parser() -> argparse.ArgumentParser:
         default=Path.cwd(),
         help="where the project is; without it the folder that this is started in",
     )
+    _add_http_options(parser)
+    parser.add_argument(
+        "--log-file", metavar="PATH", type=Path, help="log more, and to a file too"
+    )
+    return parser
+
+
+def _add_http_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--http",
         metavar="ADDRESS",
@@ -101,10 +109,6 @@ def _parser() -> argparse.ArgumentParser:
         default=http_server.IDLE_TIMEOUT_S,
         help="of --http: a session that nobody uses so long expires; 1800 without it",
     )
-    parser.add_argument(
-        "--log-file", metavar="PATH", type=Path, help="log more, and to a file too"
-    )
-    return parser
 
 
 def _toolsets(words: str) -> tuple[Toolset, ...]:
