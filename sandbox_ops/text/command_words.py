@@ -38,7 +38,7 @@ def started(job: Job, timeout_s: float | None, steps: StepWords) -> str:
     if job.state.ended:
         return marks.join(
             f"{job.id} has ended already: {job.words}.",
-            f"Read it: {words.of(NextStep('logs', {'job': job.id}))}",
+            f"Read it: {steps.of(NextStep('logs', {'job': job.id}))}",
         )
     return marks.join(
         f"{job.id} started in the background.",
