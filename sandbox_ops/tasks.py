@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sandbox_ops.cli import lean_invoke  # noqa: F401 - before Invoke, and what imports it
+
+# isort: split
 from invoke import Collection, Context
 
 from sandbox_ops.cli import next_steps, option_values, output
@@ -314,3 +317,10 @@ ns = Collection(
     *(doctor, trust, allow, shell, demo),
     *(audit, allow_list, mcp_install, plugin_install, completion, agent),
 )
+
+
+def main() -> None:
+    """Run the verbs as the program `sandbox-ops`, and exit with their code."""
+    from sandbox_ops.cli import program
+
+    program.main(ns)

@@ -34,7 +34,7 @@ def audit(
     from sandbox_ops.guard import acts
     from sandbox_ops.guard import audit as audit_log
 
-    path = acts.log().path
+    path = acts.log_path()
     if verify:
         verdict = audit_log.verify(path)
         return Answer(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sandbox_ops.cli.output import Stream
     from sandbox_ops.engines.foreground import Call
-    from sandbox_ops.sandbox import Sandbox
+    from sandbox_ops.machine.sandbox import Sandbox
     from sandbox_ops.text.redaction import RedactingStream
 
 _CANCEL_S = 45.0  # a dead link is noticed in 10 s, and reconnected for 15 s

@@ -11,8 +11,8 @@ from sandbox_ops.models.events import Event, EventKind
 from sandbox_ops.text import formatting
 
 if TYPE_CHECKING:
+    from sandbox_ops.machine.sandbox import Sandbox
     from sandbox_ops.models.waiting import WaitReport
-    from sandbox_ops.sandbox import Sandbox
 
 
 def wait(

@@ -1,9 +1,9 @@
 """What a job that was just started says first: whoever started it asks that next."""
 
 from sandbox_ops.machine import log_reading, waiting
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.machine.waiting import WaitFor
 from sandbox_ops.models import Job
-from sandbox_ops.sandbox import Sandbox
 
 _WAIT_S = 2.0
 _LINES = 8

@@ -5,9 +5,9 @@ import heapq
 from collections.abc import Iterable
 
 from sandbox_ops.machine import readings
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, MachineStatus, job_ids
 from sandbox_ops.remote import job_replies, scripts
-from sandbox_ops.sandbox import Sandbox
 
 
 def recent(

@@ -15,13 +15,13 @@ from sandbox_ops.errors import (
 )
 from sandbox_ops.machine.job_list import living_named, recent, status
 from sandbox_ops.machine.pause import until
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, JobOutput, StopReport, job_ids
 from sandbox_ops.models.options import Listener
 from sandbox_ops.remote.follower import Watch
 from sandbox_ops.remote.job_query import JobQuery
 from sandbox_ops.remote.job_replies import JobReply
 from sandbox_ops.remote.stream import Range
-from sandbox_ops.sandbox import Sandbox
 
 __all__ = [
     "get",

@@ -23,9 +23,9 @@ from sandbox_ops.errors import (
 )
 from sandbox_ops.links import Link, LinkEnd, LinkError, SessionLimitError
 from sandbox_ops.machine import resuming
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import RemoteFile
 from sandbox_ops.remote import machine_errors, scripts
-from sandbox_ops.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from io import BufferedRandom

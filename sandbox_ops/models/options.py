@@ -37,7 +37,7 @@ class JobOptions(TypedDict, total=False):
         env: Added to the login environment; never in an argument list.
         timeout_s: The job's own deadline; it ends as `timed-out`.
         unique_name: Refuse if a job of that name has not ended.
-        gpus: Claimed for this job, and told it as CUDA_VISIBLE_DEVICES.
+        gpus: Claimed for this job, which sees them as CUDA_VISIBLE_DEVICES.
         project_path: The tree that it uses.
         files: Put into the job's folder before it starts.
         log_max_bytes: What the log may hold; 0: no limit.

@@ -7,16 +7,14 @@ from typing import Any
 
 from sandbox_ops.config.sources import Origin
 from sandbox_ops.errors import ConfigError, ConnectError, NextStep, SandboxError
-from sandbox_ops.machine import environment, jobs, repo, ssh_session
+from sandbox_ops.machine import environment, jobs, own_scripts, repo, ssh_session
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.machine.ssh_session import SessionFacts
 from sandbox_ops.models import MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
-from sandbox_ops.remote import script_replies
 from sandbox_ops.remote.script_replies import Reply
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import preflight
 
-_LOOK_S = 60
 _SKEW_S = 10
 
 
@@ -222,13 +220,8 @@ def leftovers(status: MachineStatus) -> Check:
 
 
 def _look(sandbox: Sandbox) -> Reply:
-    result = sandbox.script(
-        "doctor_look",
-        sandbox.config.workspace,
-        timeout_s=_LOOK_S,
-        description="doctor: look at the machine",
-    )
-    return script_replies.of(result, f"look at {sandbox.config.label}")
+    workspace = sandbox.config.workspace
+    return own_scripts.ask(sandbox, "doctor_look", workspace, doing="look around")
 
 
 def _project(sandbox: Sandbox, project: Project | None) -> Iterable[Check]:

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from sandbox_ops.errors import NextStep
 from sandbox_ops.machine.first_lines import first_lines
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, JobState
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows.train import TrainReport
 
 _NOT_FOUND = 127

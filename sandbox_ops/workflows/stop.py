@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 
 from sandbox_ops.machine import jobs
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, StopReport
-from sandbox_ops.sandbox import Sandbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

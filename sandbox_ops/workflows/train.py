@@ -8,10 +8,10 @@ from typing import Any
 from sandbox_ops.errors import NextStep, SandboxError, UsageError
 from sandbox_ops.git import local
 from sandbox_ops.machine import environment, jobs, repo
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, JobState, MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.objections import FORCE_NAMES
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import outputs, record, template, train_objections
 from sandbox_ops.workflows.acting import acts_as
 

@@ -171,7 +171,7 @@ def test_what_needs_no_machine_loads_no_heavy_library(
 ) -> None:
     script = (
         "import sys, json\n"
-        "from sandbox_ops.program import main\n"
+        "from sandbox_ops.tasks import main\n"
         f"sys.argv = ['sandbox-ops', *{words}]\n"
         "try:\n    main()\n"
         "finally:\n"
@@ -191,7 +191,7 @@ def test_what_needs_no_machine_loads_no_heavy_library(
 def test_the_list_of_the_verbs_loads_none_of_their_work(tmp_path: Path) -> None:
     script = (
         "import sys\n"
-        "from sandbox_ops.program import main\n"
+        "from sandbox_ops.tasks import main\n"
         "sys.argv = ['sandbox-ops', '--list']\n"
         "try:\n    main()\n"
         "finally:\n"
@@ -244,14 +244,13 @@ def test_a_bug_of_ours_is_internal_with_a_traceback(tmp_path: Path) -> None:
     script = (
         "import sys\n"
         "from sandbox_ops.cli.face import verb\n"
-        "from sandbox_ops import program\n"
         "from invoke import Collection\n"
+        "from sandbox_ops.cli import program\n"
         "def broken(context, *, sandbox='', json=False):\n"
         "    'Break.'\n"
         "    raise ValueError('a bug')\n"
-        "program.ns = Collection(verb('reads')(broken))\n"
         "sys.argv = ['sandbox-ops', 'broken', '--json']\n"
-        "program.main()\n"
+        "program.main(Collection(verb('reads')(broken)))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],

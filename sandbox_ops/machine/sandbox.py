@@ -31,6 +31,7 @@ from sandbox_ops.remote import job_replies, scripts, this_user
 from sandbox_ops.remote.follower import Watch
 from sandbox_ops.remote.pool import ANSWER_TIMEOUT_S
 from sandbox_ops.remote.worker import Hello, Reply
+from sandbox_ops.text import remote_text
 
 if TYPE_CHECKING:
     from sandbox_ops.ssh.connection import SandboxConnection
@@ -131,7 +132,9 @@ class Sandbox:
             RefusedError: It destroys something, and the audit log cannot be written.
         """
         self._check(action)
-        with acts.noted(self.config, action, text, destroys=destroys):
+        with acts.noted(
+            self.config, action, text, mask=remote_text.masked, destroys=destroys
+        ):
             yield self._view("" if acts.only_reads(action) else action)
 
     def _view(self, action: str = "") -> "Sandbox":
@@ -211,7 +214,8 @@ class Sandbox:
             shown=shown,
             wait_s=0 if stack.workers.crowded and not stack.was_brief else EARLY_END_S,
         )
-        noted = acts.begin(self.config, action, shown or command)
+        mask = remote_text.masked
+        noted = acts.begin(self.config, action, shown or command, mask=mask)
 
         def started(job: Job) -> None:
             stack.was_brief = job.state.ended
@@ -245,14 +249,15 @@ class Sandbox:
         self.cancel_token.check()
         self._check("start")
         request = job_request(command, options, started_by=self.started_by)
-        with acts.noted(self.config, "start", command) as outcome:
+        mask = remote_text.masked
+        with acts.noted(self.config, "start", command, mask=mask) as outcome:
             job = self.engine.start(request).result().job
             outcome.append(job.id)
         return job
 
     def request(
         self,
-        verb: Literal["look", "read", "bytes", "pin"],
+        verb: Literal["look", "read", "bytes", "pin", "label"],
         *arguments: str,
         answer_s: float = ANSWER_TIMEOUT_S,
     ) -> Reply:
@@ -262,8 +267,8 @@ class Sandbox:
             SandboxError: As the machine answered, or as the link failed.
             DeniedError: The machine's mode, or what may be read there, forbids it.
         """
-        if verb == "pin":
-            self._check("pin")
+        if verb in {"pin", "label"}:
+            self._check(verb)
         elif verb in _READING:
             arguments = (*arguments, *self.readable)
         reply = self._stack.workers.submit(verb, arguments, answer_s=answer_s).result()
