@@ -82,11 +82,11 @@ class Config:
         fitting = [each for each in self.policies if each.fits(name, host)]
         values = _values(settings)
         for field in ("read_roots", "deny_read"):
-            said = [
+            set_values = [
                 each.settings[field].value for each in fitting if field in each.settings
             ]
-            if said:
-                values.setdefault(field, said[0])
+            if set_values:
+                values.setdefault(field, set_values[0])
         modes = [each.settings["mode"] for each in fitting if "mode" in each.settings]
         if modes:
             mode = policy.strictest(tuple(str(each.value) for each in modes))

@@ -2,7 +2,7 @@
 
 Started by the first of them (`links.agent_files`), ends when nobody used it for a while.
 Everything that decides who is spoken to stays as it is: ssh_config, known_hosts, keys and
-SSH_ASKPASS are those of whoever started it, in the same environment. Each command has
+SSH_ASKPASS are those of the process that started it, in the same environment. Each command has
 ssh_config asked again; where that or a file of it changed, a new connection is made. (Over
 250 lines: one process, from its start to its end.)
 """
@@ -239,8 +239,12 @@ def _carry(
         end = link.end()
     except LinkError:
         end = LinkEnd.DIED
-    told = {"end": end.value, "complaint": link.complaint(), "heard_at": heard_at()}
-    sock.sendall(frame(b"e", json.dumps(told).encode()))
+    end_message = {
+        "end": end.value,
+        "complaint": link.complaint(),
+        "heard_at": heard_at(),
+    }
+    sock.sendall(frame(b"e", json.dumps(end_message).encode()))
 
 
 def _receive(sock: socket.socket) -> bytes:
@@ -263,15 +267,15 @@ def _files(config: SandboxConfig, resolved: ResolvedHost) -> tuple[object, ...]:
     states: list[object] = []
     for name in names:
         try:
-            found = Path(name).expanduser().stat()
-            states.append((name, found.st_ino, found.st_size, found.st_mtime_ns))
+            facts = Path(name).expanduser().stat()
+            states.append((name, facts.st_ino, facts.st_size, facts.st_mtime_ns))
         except OSError:
             states.append((name, None))
     return tuple(states)
 
 
 class _Warnings(logging.Handler):
-    """Keeps what is warned of while somebody connects: it is theirs to read."""
+    """Keeps the warnings of a connect, for the command that asked for it."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
