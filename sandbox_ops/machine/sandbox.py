@@ -329,7 +329,7 @@ class Sandbox:
 
 
 def _note(noted: acts.Act | None, done: "Future[CommandResult]") -> None:
-    """Note how a command ended, before whoever waits for it hears of it."""
+    """Note how a command ended, before the caller that waits for it gets the result."""
     if noted is None:
         return
     error = done.exception()

@@ -1,4 +1,4 @@
-"""The configured machines, for who works with them for long: each opened once.
+"""The configured machines, for a program that works with them for long: each opened once.
 
 A wrong configuration must not stop a server, which could not say why. So it is read on
 first use, again each time until it is right, and kept from then on.
@@ -114,7 +114,7 @@ class Sandboxes:
         """Return where a caller works that names no machine. Does not connect.
 
         None where nobody can say: a configuration that is wrong, or that the user has
-        not allowed yet, is told by the first call.
+        not allowed yet, is reported by the first call.
         """
         try:
             settings = self._read()
@@ -146,7 +146,7 @@ class Sandboxes:
 
     @property
     def has_ssh_agent(self) -> bool:
-        """Whether we were told where the user's ssh agent is."""
+        """Whether the environment says where the user's ssh agent is."""
         where = self._environ.get("SSH_AUTH_SOCK", "")
         return bool(where) and not where.startswith("$")  # "$": not filled in by a host
 

@@ -29,8 +29,8 @@ def stop(
         NotFoundError: There is no such job.
         SandboxError: As `jobs.stop` has it.
     """
-    found = jobs.get(sandbox, job)
-    lives = not found.state.ended or found.survivors > 0
-    if lives and not confirm and found.started_by != sandbox.started_by:
-        return WouldStop(job=found, processes=jobs.processes(sandbox, found))
-    return jobs.stop(sandbox, found.id)
+    target = jobs.get(sandbox, job)
+    lives = not target.state.ended or target.survivors > 0
+    if lives and not confirm and target.started_by != sandbox.started_by:
+        return WouldStop(job=target, processes=jobs.processes(sandbox, target))
+    return jobs.stop(sandbox, target.id)
