@@ -256,7 +256,7 @@ def _follow(
 
     Args:
         sandbox: Where it is.
-        job: As it was last told.
+        job: As it was last known.
         feeds: What prints each stream; none: nothing is shown.
         tail: What is shown first, and where to go on.
 

@@ -1,6 +1,6 @@
-"""How each agent host is told of our MCP server: files, keys, limits, words. Pure.
+"""How our MCP server is configured in each agent host: files, keys, limits, notes. Pure.
 
-What a host does not do for us is told: a host that cuts calls short, or strips the
+What a host does not do for us is said: a host that cuts calls short, or strips the
 environment, or wants to be asked before it starts a project's server. Where each format
 is from: docs/how-to/register-mcp.md.
 """

@@ -73,8 +73,8 @@ def event_line(event: Event) -> str:
     """An event in one line: `22:41:07 gpu1 remote-3 "night" ended: failed (...)`."""
     at = datetime.fromtimestamp(event.at).astimezone().strftime("%H:%M:%S")
     name = f'"{formatting.one_line(event.name, 40)}"' if event.name else ""
-    words = (at, event.sandbox, event.job or "", name, str(event.kind))
-    head = " ".join(filter(None, words))
+    columns = (at, event.sandbox, event.job or "", name, str(event.kind))
+    head = " ".join(filter(None, columns))
     message = formatting.one_line(event.message, 1000)
     return f"{head}: {message}" if message else head
 

@@ -1,4 +1,4 @@
-"""The demo: from an empty machine to a trained model at home, told scene by scene.
+"""The demo: from an empty machine to a trained model at home, scene by scene.
 
 It does what a user does, with the functions that the command line calls: settings are
 discovered from the user's own file and the project's, workflows do the work, their reports are
