@@ -219,6 +219,7 @@ class Tools:
                     description=arguments.description,
                     timeout_s=timeout_s,
                     cwd=arguments.cwd,
+                    see_early_end=True,
                 ),
             )
             job = await heartbeat.until(starting)

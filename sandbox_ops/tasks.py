@@ -86,6 +86,7 @@ def train(  # noqa: PLR0913 - one for each option
 ) -> Answer:
     """Start the training in the background, once all is right for it."""
     from sandbox_ops.cli import following, terminal, views
+    from sandbox_ops.workflows import first_second
     from sandbox_ops.workflows.train import train as work
 
     settings = option_values.assignments(set_ or (), "--set")
@@ -106,6 +107,8 @@ def train(  # noqa: PLR0913 - one for each option
                 force=tuple(force or ()),
             )
         if not watch:
+            with terminal.busy("waiting for its first second", quiet=json):
+                report = first_second.look(machine.sandbox, report)
             return Answer.of(report, lambda: views.train(report))
         if not json:
             views.train(report)

@@ -23,7 +23,7 @@ from invoke import (
     Program,
 )
 
-from sandbox_ops.cli import face, interrupts, output, shared_connection
+from sandbox_ops.cli import face, interrupts, option_help, output, shared_connection
 from sandbox_ops.cli.argv import Grammar, Options, rewrite, wants_json
 from sandbox_ops.errors import UsageError
 
@@ -184,7 +184,7 @@ class SandboxProgram(Program):
         rest = " [-- COMMAND...]" if getattr(task, "rest", "") else ""
         output.write(f"Usage: {_NAME} {name}{operand} [--options]{rest}\n\n")
         output.write(f"{inspect.getdoc(task)}\n\nOptions:\n\n")
-        self.print_columns(self.parser.contexts[name].help_tuples())
+        self.print_columns(option_help.tuples(self.parser.contexts[name]))
 
 
 def grammar_of(program: str, core: ParserContext, collection: Collection) -> Grammar:

@@ -70,8 +70,13 @@ def events(
 
 
 def event_line(event: Event) -> str:
-    """An event in one line: `22:41:07 gpu1 remote-3 "night" ended: failed (...)`."""
-    at = datetime.fromtimestamp(event.at).astimezone().strftime("%H:%M:%S")
+    """An event in one line: `22:41:07 gpu1 remote-3 "night" ended: failed (...)`.
+
+    What did not happen today has its date, too.
+    """
+    when = datetime.fromtimestamp(event.at).astimezone()
+    today = when.date() == datetime.now().astimezone().date()
+    at = when.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S")
     name = f'"{formatting.one_line(event.name, 40)}"' if event.name else ""
     columns = (at, event.sandbox, event.job or "", name, str(event.kind))
     head = " ".join(filter(None, columns))

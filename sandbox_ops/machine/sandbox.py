@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Literal, Self, Unpack, cast
 
 from sandbox_ops.engines import Engine, foreground
 from sandbox_ops.engines.foreground import Call
-from sandbox_ops.engines.options import command_request, job_request, keep_bytes
+from sandbox_ops.engines.options import (
+    EARLY_END_S,
+    command_request,
+    job_request,
+    keep_bytes,
+)
 from sandbox_ops.engines.stack import Stack
 from sandbox_ops.errors import CancelledError, ConfigError
 from sandbox_ops.guard import acts
@@ -32,8 +37,6 @@ if TYPE_CHECKING:
     from sandbox_ops.ssh.connection import SandboxConnection
 
 _READING = frozenset({"read", "bytes"})
-_WAIT_S = 0.1
-"""So long a start waits for its command to end; what lasts longer is polled for."""
 
 
 class Sandbox:
@@ -209,7 +212,7 @@ class Sandbox:
             interpreter=interpreter,
             started_by=stack.started_by,
             shown=shown,
-            wait_s=0 if stack.workers.crowded and not stack.was_brief else _WAIT_S,
+            wait_s=0 if stack.workers.crowded and not stack.was_brief else EARLY_END_S,
         )
         mask = remote_text.masked
         noted = acts.begin(self.config, action, shown or command, mask=mask)
@@ -254,7 +257,7 @@ class Sandbox:
 
     def request(
         self,
-        verb: Literal["look", "read", "bytes", "pin"],
+        verb: Literal["look", "read", "bytes", "pin", "label"],
         *arguments: str,
         answer_s: float = ANSWER_TIMEOUT_S,
     ) -> Reply:
@@ -264,8 +267,8 @@ class Sandbox:
             SandboxError: As the machine answered, or as the link failed.
             DeniedError: The machine's mode, or what may be read there, forbids it.
         """
-        if verb == "pin":
-            self._check("pin")
+        if verb in {"pin", "label"}:
+            self._check(verb)
         elif verb in _READING:
             arguments = (*arguments, *self.readable)
         reply = self._stack.workers.submit(verb, arguments, answer_s=answer_s).result()

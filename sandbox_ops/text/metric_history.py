@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from sandbox_ops.text.log_warnings import LogWarning
 
@@ -72,6 +73,20 @@ def _rank(name: str) -> int:
 def is_loss(name: str) -> bool:
     """Whether a metric gets worse as it grows: a loss or an error."""
     return _rank(name) in {_LOSS, _OTHER_LOSS, _ERROR, _PART_OF_LOSS}
+
+
+Goal = Literal["least", "most"]
+_LESS_IS_BETTER = frozenset({"fid"})
+
+
+def goal(name: str) -> Goal | None:
+    """Return whether the least or the most of a metric is its best; None if not known."""
+    if is_loss(name):
+        return "least"
+    if _rank(name) != _SCORE:
+        return None
+    is_distance = _LESS_IS_BETTER & set(_WORD.findall(name.lower()))
+    return "least" if is_distance else "most"
 
 
 class History:

@@ -5,19 +5,18 @@ library is in `docs/reference/log-formats.md`.
 """
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox_ops.text import (
     crashes,
-    log_formats,
+    log_entries,
     log_numbers,
     log_patterns,
     metric_history,
     metrics_file,
     position,
 )
-from sandbox_ops.text import metrics as metric_lines
 from sandbox_ops.text.log_formats import Count
 from sandbox_ops.text.log_warnings import LogWarning
 from sandbox_ops.text.position import LineCounts
@@ -151,34 +150,13 @@ def _lines(text: str) -> tuple[list[LineCounts], metric_history.History]:
     """Return the counts and the metrics that the lines of a log say."""
     counts: list[LineCounts] = []
     history = metric_history.History()
-    columns: tuple[str, ...] = ()
     outer: Count | None = None
-    for line in log_numbers.lines(text):
-        if entry := metrics_file.entry_of(line):
-            step, epoch, metrics = entry.step, entry.epoch, entry.metrics
-        else:
-            step, epoch = log_formats.step_count(line), log_formats.outer_count(line)
-            before, after = (
-                log_formats.around_bar(line) if step and step.bar else (line, "")
-            )
-            if epoch and step and step.bar:
-                counts_from_0 = epoch.total is None or step.format == "lightning"
-                epoch = replace(epoch, from_zero=counts_from_0)
-            if names := metric_lines.column_names(before):
-                columns = names
-                continue
-            if metrics := metric_lines.in_columns(columns, before):
-                step = step if step and step.bar else None
-                epoch = log_formats.row_count(columns, before)
-            else:
-                metrics = metric_lines.in_line(
-                    f"{before}: {after}" if after else before,
-                    is_training=bool(step or epoch),
-                )
-        history.add(metrics)
-        if step or epoch:
-            outer = epoch or outer
-            counts.append(LineCounts(step, outer, same_line=epoch is not None))
+    for entry in log_entries.entries(text):
+        history.add(entry.metrics)
+        if entry.step or entry.epoch:
+            outer = entry.epoch or outer
+            same_line = entry.epoch is not None
+            counts.append(LineCounts(entry.step, outer, same_line=same_line))
     return counts, history
 
 

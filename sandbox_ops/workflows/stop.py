@@ -1,6 +1,6 @@
 """stop: end a job; one that somebody else started only when that is confirmed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sandbox_ops.machine import jobs
 from sandbox_ops.machine.sandbox import Sandbox
@@ -29,8 +29,9 @@ def stop(
         NotFoundError: There is no such job.
         SandboxError: As `jobs.stop` has it.
     """
-    target = jobs.get(sandbox, job)
+    meant, *others = jobs.to_stop(sandbox, job)
+    target = jobs.get(sandbox, meant)
     lives = not target.state.ended or target.survivors > 0
     if lives and not confirm and target.started_by != sandbox.started_by:
         return WouldStop(job=target, processes=jobs.processes(sandbox, target))
-    return jobs.stop(sandbox, target.id)
+    return replace(jobs.stop(sandbox, target.id), same_name=tuple(others))
