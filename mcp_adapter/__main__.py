@@ -91,7 +91,7 @@ def _add_http_options(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         nargs="?",
         const="127.0.0.1",
-        help="serve HTTP on this computer instead, for who has the token",
+        help="serve HTTP on this computer instead, to clients with the token",
     )
     parser.add_argument(
         "--port", type=int, default=8931, help="of --http; 0 takes any that is free"

@@ -204,7 +204,7 @@ def entry(
     """Return what the host is to know of our server.
 
     Args:
-        host: Who.
+        host: Which host.
         scope: For the project, or for all of the user's.
         command: Program and arguments that start the server.
         environment: Variables that it needs, beside the agent's socket.

@@ -74,7 +74,7 @@ def _play(screen: Screen, root: Path, steps: int) -> None:
         with Sandbox(settings.sandbox()) as sandbox:
             stage = Stage(screen, sandbox, settings.project, clone)
             job = scenes.up_to_the_training(stage, steps)
-        # The connection is closed. Somebody else, who knows the id at most, comes.
+        # The connection is closed; a new one knows only the id.
         with Sandbox(settings.sandbox()) as sandbox:
             stage = Stage(screen, sandbox, settings.project, clone)
             scenes.from_the_training_on(stage, job.id)

@@ -128,5 +128,5 @@ def _copy(done: "Future[CommandResult]", to: "Future[CommandResult]") -> None:
             to.set_exception(error)
         else:
             to.set_result(done.result())
-    except InvalidStateError:  # who waited gave up
+    except InvalidStateError:  # the caller gave up waiting
         return

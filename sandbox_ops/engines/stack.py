@@ -61,7 +61,7 @@ class Stack:
 
     @property
     def engine(self) -> Engine:
-        """Who starts, finds and ends jobs."""
+        """Starts, finds and ends jobs."""
         with self._lock:
             if self._engine is None:
                 self._engine = Supervisor(self.workers)
@@ -69,7 +69,7 @@ class Stack:
 
     @property
     def follower(self) -> Follower:
-        """Who polls for all that somebody waits for."""
+        """Polls for every job that a caller waits for."""
         with self._lock:
             if self._follower is None:
                 self._follower = Follower(self.engine.status)

@@ -101,10 +101,10 @@ def sockets(folder: Path) -> Sequence[Path]:
 
 
 def reach(path: Path) -> socket.socket | None:
-    """Return a connection to who listens there; None where nobody does.
+    """Return a connection to the process that listens there; None where none does.
 
     Raises:
-        UnusableError: The folder, or who listens, is not ours.
+        UnusableError: The folder, or the process that listens, is not ours.
     """
     _check_folder(path.parent)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

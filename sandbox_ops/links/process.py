@@ -194,5 +194,5 @@ class ProcessLinks:
         return ProcessLinks(self._arguments, self.description, self._env)
 
     def close(self) -> None:
-        """Take note of it. Each link is closed by who opened it."""
+        """Take note of it. Each link is closed by the caller that opened it."""
         self._closed = True
