@@ -554,7 +554,7 @@ def test_a_path_that_ssh_would_read_otherwise_is_refused(line: str) -> None:
     )
 
 
-def test_the_line_of_a_key_is_told_wherever_it_stands() -> None:
+def test_an_error_names_the_line_of_its_key() -> None:
     text = (
         '# port = "x"\n[project]\nsetup = [\n  """\n  port = "x"\n  """,\n]\n'
         '\n[sandboxes.gpu1]\n# a remark\nhost = "gpu1"\n\nport =  "x"\n'

@@ -147,7 +147,7 @@ def test_a_job_whose_record_was_removed_is_reported_as_ended_in_an_unknown_way()
     assert news_lines(steps[-1][0], looked(missing=(1,)))[0] == []
 
 
-def test_records_that_were_wiped_begin_anew() -> None:
+def test_records_that_were_wiped_start_over() -> None:
     _, memory = news_lines(SandboxMemory(), looked(change(5)))
     lines, memory = news_lines(memory, looked(newest=2, store="8"))
     assert (lines, memory.seen) == ([], 0)
@@ -170,7 +170,7 @@ def test_a_machine_is_unreachable_once_and_reachable_once() -> None:
     assert news_lines(memory, looked())[0] == []
 
 
-def test_who_begins_now_is_told_of_what_looks_wrong_and_not_of_what_runs() -> None:
+def test_a_new_reader_gets_what_looks_wrong_and_not_what_runs() -> None:
     live = {1: change(1).job, 9: change(9).job}
     memory = event_memory.present(looked(newest=3), live)
     assert (memory.seen, list(memory.jobs)) == (3, [1])
@@ -199,7 +199,7 @@ def test_a_foreground_command_is_no_news() -> None:
     ),
     st.data(),
 )
-def test_who_goes_on_from_any_line_s_cursor_is_told_the_rest_and_nothing_twice(
+def test_a_reader_that_goes_on_from_any_cursor_gets_the_rest_and_nothing_twice(
     looks: list[tuple[int, JobState, bytes]], data: st.DataObject
 ) -> None:
     jobs: dict[int, JobChange] = {}
