@@ -11,7 +11,7 @@ from sandbox_ops.cli.face import Answer, verb
 _ANSWER_S = 5.0
 
 
-@verb("changes", stop="End them; the next command connects anew.")
+@verb("changes", stop="End them; the next command opens a new connection.")
 def agent(context: Context, *, stop: bool = False, json: bool = False) -> Answer:  # noqa: ARG001 - Invoke's, and the answer's
     """Show the processes that keep connections for the next command, or end them."""
     agents = _ask_all("stop" if stop else "status")
