@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox_ops.errors import ConfigError
+from sandbox_ops.models.settings import FABRIC
 
 if TYPE_CHECKING:
     from sandbox_ops.links import Links
@@ -29,7 +30,7 @@ def links(config: "SandboxConfig", environ: Mapping[str, str]) -> "Links | None"
         ConfigError: The variable is no number of seconds.
     """
     idle_s = _idle_s(environ)
-    if not idle_s:
+    if not idle_s or config.link != FABRIC:  # ssh keeps its own, others need none
         return None
     from sandbox_ops.links import agent_files
     from sandbox_ops.links.shared import SharedLinks
