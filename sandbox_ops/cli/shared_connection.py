@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox_ops.errors import ConfigError
-from sandbox_ops.models.settings import FABRIC
 
 if TYPE_CHECKING:
     from sandbox_ops.links import Links
@@ -29,6 +28,8 @@ def links(config: "SandboxConfig", environ: Mapping[str, str]) -> "Links | None"
     Raises:
         ConfigError: The variable is no number of seconds.
     """
+    from sandbox_ops.models.settings import FABRIC
+
     idle_s = _idle_s(environ)
     if not idle_s or config.link != FABRIC:  # ssh keeps its own, others need none
         return None

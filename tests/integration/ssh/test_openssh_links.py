@@ -99,7 +99,7 @@ def test_a_master_that_the_user_has_is_used(sshd: SshServer, tmp_path: Path) -> 
 
 
 def test_a_command_is_answered_once_after_its_master_was_killed(
-    over_ssh: Sandbox, sshd: SshServer
+    over_ssh: Sandbox,
 ) -> None:
     over_ssh.run("true")
     call = over_ssh.submit(
