@@ -29,6 +29,8 @@ REFUSED = {
     "agent",
     "allow",
     "demo",
+    "login",
+    "logout",
     "pin",
     "run",
     "setup",
