@@ -114,7 +114,11 @@ class _Axis:
         new_epoch = bool(entry.epoch and entry.epoch.step != self._epoch)
         if count is not None:
             before = self._last
-            if before is not None and count.step < before and _restarts(count, new_epoch):
+            if (
+                before is not None
+                and count.step < before
+                and _restarts(count, new_epoch)
+            ):
                 self._offset += before
             self._last = count.step
             if entry.epoch:
@@ -122,5 +126,5 @@ class _Axis:
         return None if self._last is None else self._offset + self._last
 
 
-def _restarts(count: Count, new_epoch: bool) -> bool:  # noqa: FBT001
+def _restarts(count: Count, new_epoch: bool) -> bool:
     return count.in_epoch or count.bar or (new_epoch and count.unit == STEP)

@@ -75,7 +75,7 @@ def job_row(job: "Job", progress: "Progress | None" = None) -> JobRow:
         id=job.id,
         name=job.name,
         state=job.words,
-        short_state=_short_state(job),
+        short_state=short_state(job),
         has_ended=job.state.ended,
         elapsed_s=job.elapsed_s,
         activity=formatting.job_summary(job),
@@ -94,7 +94,8 @@ def job_row(job: "Job", progress: "Progress | None" = None) -> JobRow:
     )
 
 
-def _short_state(job: "Job") -> str:
+def short_state(job: "Job") -> str:
+    """The state of a job for a narrow column: `failed (3)`."""
     why = job.reason or job.signal
     if job.state is JobState.FAILED and not why:
         why = str(job.exit_code)
