@@ -98,12 +98,12 @@ class RunHistory:
         if self.path is None:
             return
         try:
-            data = self.path.read_bytes()
+            data = self.path.read_text("utf-8", "replace")
         except FileNotFoundError:
             return
         except OSError as error:
             raise _cannot("read", self.path, error) from error
-        for raw in data.split(b"\n"):
+        for raw in data.split("\n"):
             try:
                 line = json.loads(raw)
             except (ValueError, RecursionError):

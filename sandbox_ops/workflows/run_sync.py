@@ -85,8 +85,12 @@ def known_runs(sandboxes: Sequence[Sandbox], project: Project) -> Known:
         else run
         for run in remembered.runs.values()
     )
-    runs = sorted(labelled, key=lambda run: run.job.started_at or 0, reverse=True)
+    runs = sorted(labelled, key=_order, reverse=True)
     return Known(runs=tuple(runs), unreachable=unreachable, history=history)
+
+
+def _order(run: Run) -> tuple[float, int]:
+    return run.job.started_at or 0, run.number
 
 
 @dataclass(kw_only=True)
