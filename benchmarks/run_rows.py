@@ -11,7 +11,7 @@ from pathlib import Path
 import records
 from bench import OURS, Bench, opened
 from gitproject import make_git_project
-from measure import Beside, Row, compared, interleaved, once, seconds
+from measure import Beside, Contenders, Row, compared, interleaved, once, seconds
 
 _RUNS = 10_000
 _GOAL_S = 0.5
@@ -42,7 +42,7 @@ def runs(bench: Bench) -> Iterator[Row]:
         f"`runs`, {_RUNS} of them, the first time in a clone", seconds(first_s), ()
     )
     floor = "`python -c`, the same lines by `json.loads`"
-    contenders = {
+    contenders: Contenders = {
         OURS: typed,
         floor: lambda: subprocess.run(
             [sys.executable, "-c", _READ, str(history)], check=True

@@ -14,8 +14,8 @@ from sandbox_ops.cli.session import opened, opened_all, settings_here
 from sandbox_ops.errors import NextStep, UsageError
 
 if TYPE_CHECKING:
+    from sandbox_ops.machine.sandbox import Sandbox
     from sandbox_ops.models import Project
-    from sandbox_ops.sandbox import Sandbox
     from sandbox_ops.workflows.run_query import RunQuery
 
 _RUN = "A run: its id, number or name, last, t1/3, or gpu1:remote-3."

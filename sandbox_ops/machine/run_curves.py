@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.remote import script_replies
-from sandbox_ops.sandbox import Sandbox
 
 SOME_LINES = 4000
 """So many lines of each run are enough for its final and its best metrics."""
@@ -71,7 +71,7 @@ def read(
         description=doing,
     )
     if not result.ok:
-        script_replies.of(result, doing)  # raises
+        script_replies.parse_result(result, doing)  # raises
     return dict(_parts(result.stdout.head + result.stdout.tail))
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from sandbox_ops.errors import ProtocolError, SandboxError
 from sandbox_ops.machine import changes
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, JobState, job_ids
 from sandbox_ops.remote import job_replies
 from sandbox_ops.remote.frames import Segment
-from sandbox_ops.sandbox import Sandbox
 
 PAGE = 4000
 """So many records one question asks for."""

@@ -56,14 +56,14 @@ _LOSS, _OTHER_LOSS, _ERROR, _SCORE, _PART_OF_LOSS, _OTHER, _RATE, _FIGURE = rang
 def _rank(name: str) -> int:
     """Return how much a metric matters: the less, the more."""
     plain = name.lower()
-    words = set(_WORD.findall(plain))
+    name_parts = set(_WORD.findall(plain))
     if _LEARNING_RATE.fullmatch(plain):
         return _RATE
     if _SPEED.fullmatch(plain):
         return _FIGURE
-    if words == {"loss"}:
+    if name_parts == {"loss"}:
         return _LOSS
-    if "loss" in words:
+    if "loss" in name_parts:
         return _OTHER_LOSS if _WHOLE_LOSS.fullmatch(plain) else _PART_OF_LOSS
     if _ERRORS.search(plain):
         return _ERROR

@@ -19,7 +19,7 @@ from sandbox_ops.text import (
 )
 from sandbox_ops.text.log_formats import Count
 from sandbox_ops.text.log_warnings import LogWarning
-from sandbox_ops.text.position import Said
+from sandbox_ops.text.position import LineCounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,11 +108,11 @@ def read(
     """
     if source.head:
         tail = f"{_from_line_start(source.notable)}\n{_from_line_start(tail)}"
-    said, history = _lines(tail)
+    counts, history = _lines(tail)
     beginning, baseline = _lines(source.head)
     declared, own_names = _declared(history, tail, source)
     where = position.position(
-        declared or said,
+        declared or counts,
         position.Context(
             elapsed_s=elapsed_s,
             beginning=beginning,
@@ -146,22 +146,23 @@ def _from_line_start(tail: str) -> str:
     return tail[end:] if tail[end:].strip() else tail
 
 
-def _lines(text: str) -> tuple[list[Said], metric_history.History]:
+def _lines(text: str) -> tuple[list[LineCounts], metric_history.History]:
     """Return the counts and the metrics that the lines of a log say."""
-    said: list[Said] = []
+    counts: list[LineCounts] = []
     history = metric_history.History()
     outer: Count | None = None
     for entry in log_entries.entries(text):
         history.add(entry.metrics)
         if entry.step or entry.epoch:
             outer = entry.epoch or outer
-            said.append(Said(entry.step, outer, same_line=entry.epoch is not None))
-    return said, history
+            same_line = entry.epoch is not None
+            counts.append(LineCounts(entry.step, outer, same_line=same_line))
+    return counts, history
 
 
 def _declared(
     history: metric_history.History, tail: str, source: Source
-) -> tuple[list[Said], list[str]]:
+) -> tuple[list[LineCounts], list[str]]:
     """Return what is said on purpose: by the file of metrics, by the project's patterns.
 
     Its metrics are added to the history.
@@ -170,13 +171,13 @@ def _declared(
         How far the training is, and the names of the metrics that come first.
     """
     names: list[str] = []
-    from_file: list[Said] = []
+    from_file: list[LineCounts] = []
     for entry in metrics_file.entries(source.metrics_file):
         history.add(entry.metrics)
         if entry.step or entry.epoch:
-            from_file.append(Said(entry.step, entry.epoch, same_line=True))
+            from_file.append(LineCounts(entry.step, entry.epoch, same_line=True))
     for metrics in log_patterns.read_metrics(source.metric_patterns, tail):
         history.add(metrics)
         names += [name for name in metrics if name not in names]
     own = log_patterns.read_counts(source.progress_patterns, tail)
-    return [Said(count) for count in own] or from_file, names
+    return [LineCounts(count) for count in own] or from_file, names

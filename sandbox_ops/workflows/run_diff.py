@@ -6,9 +6,9 @@ from typing import Any
 
 from sandbox_ops.errors import SandboxError
 from sandbox_ops.git import local
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.models.runs import Run, reference
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import run_sync
 
 Pair = tuple[Any, Any]

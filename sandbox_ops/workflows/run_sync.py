@@ -18,9 +18,9 @@ from sandbox_ops.errors import (
 )
 from sandbox_ops.machine import run_curves, run_records
 from sandbox_ops.machine.run_records import Place, RunPage, RunRecord
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, JobState, Project
 from sandbox_ops.models.runs import Run, RunReference, text
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.text import curves
 from sandbox_ops.workflows import run_history, run_labels
 from sandbox_ops.workflows.run_history import Line, Remembered, RunHistory

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.models.runs import Run, reference
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import run_sync
 from sandbox_ops.workflows.run_query import RunQuery
 

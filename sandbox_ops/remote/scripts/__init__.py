@@ -53,6 +53,7 @@ def library() -> str:
 
 
 @functools.cache
+@functools.cache
 def names() -> frozenset[str]:
     """Return what our recorded commands are called: `NAME.sh`."""
     return frozenset(file.name for file in _FOLDER.glob("*.sh"))

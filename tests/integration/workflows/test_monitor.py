@@ -8,9 +8,9 @@ import records
 from waiting import wait_until
 
 from sandbox_ops.machine import jobs
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.remote.worker import Reply
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import monitor
 from sandbox_ops.workflows.monitor import JobView
 
