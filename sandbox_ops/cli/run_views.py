@@ -5,7 +5,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from sandbox_ops.cli import dashboard, next_steps
+from sandbox_ops.cli import dashboard, next_steps, output
+from sandbox_ops.cli.face import say
 from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import draw, table, tell
 from sandbox_ops.text import formatting
@@ -13,6 +14,9 @@ from sandbox_ops.workflows.run_rows import run_row
 
 if TYPE_CHECKING:
     from sandbox_ops.models.runs import Run
+    from sandbox_ops.workflows.export import ExportReport
+    from sandbox_ops.workflows.label_run import LabelReport
+    from sandbox_ops.workflows.rerun import RerunReport
     from sandbox_ops.workflows.run_diff import DiffReport
     from sandbox_ops.workflows.run_query import RunQuery
     from sandbox_ops.workflows.runs import RunReport, RunsReport
@@ -90,9 +94,9 @@ def show(report: "RunReport") -> None:
         if name not in _SAID and value not in (None, [], {}, ""):
             shown = value if isinstance(value, str) else json.dumps(value)
             tell(f"{name:<12} {formatting.one_line(shown, 400)}")
-    for output in run.outputs[:_SHOWN_OUTPUTS]:
-        size = formatting.size(output.get("size_bytes"))
-        tell(f"output       {output.get('path')}  {size}  {output.get('sha256')}")
+    for file in run.outputs[:_SHOWN_OUTPUTS]:
+        size = formatting.size(file.get("size_bytes"))
+        tell(f"output       {file.get('path')}  {size}  {file.get('sha256')}")
     if len(run.outputs) > _SHOWN_OUTPUTS:
         tell(f"             ... and {len(run.outputs) - _SHOWN_OUTPUTS} more")
 
@@ -150,6 +154,36 @@ def diff(report: "DiffReport") -> None:
         if commits and len(commits) > len(shown):
             tell(f"{sign} ... and {len(commits) - len(shown)} more")
     tell(*(f"warning: {warning}" for warning in report.warnings))
+
+
+def labels(report: "LabelReport") -> None:
+    """A run with its tags and its note."""
+    run = report.run
+    tags = f" [{', '.join(run.tags)}]" if run.tags else ""
+    said = f": {formatting.one_line(run.note, 400)}" if run.note else ""
+    tell(f"{run.job.id} {run.job.name}".rstrip() + f"{tags}{said}")
+    tell(*(f"warning: {warning}" for warning in report.warnings))
+
+
+def rerun(report: "RerunReport") -> None:
+    """The job that was started, and what is not as it was."""
+    tell(
+        *(f"warning: {warning}" for warning in report.warnings),
+        f"started {formatting.job_line(report.job)}",
+        f"as {report.of.job.id} at {formatting.short(report.of.commit)}"
+        + ("" if report.differs else ": nothing is known to differ"),
+        *(f"differs: {line}" for line in report.differs),
+        f"follow it: {next_steps.command('logs', job=report.job.id, follow=True)}",
+    )
+
+
+def export(report: "ExportReport") -> None:
+    """The text, or where it is."""
+    output.write(report.text)
+    for name, reason in report.unreachable.items():
+        say(f"warning: {name} cannot be reached: {reason}")
+    if report.into:
+        tell(f"{formatting.count(report.runs, 'run')} written to {report.into}")
 
 
 def _value(value: object) -> str:

@@ -119,6 +119,26 @@ class RunQuery:
         return _sorted(kept, self.sort)
 
 
+def selected(
+    query: RunQuery,
+    runs: Sequence[Run],
+    with_metrics: Callable[[Sequence[Run]], Sequence[Run]],
+) -> tuple[list[Run], int]:
+    """Return the runs that are wanted with their metrics, and how many fit.
+
+    Args:
+        query: Which.
+        runs: All there are, newest first.
+        with_metrics: Reads those that are not known; asked for no more than is needed.
+    """
+    fitting = query.candidates(runs)
+    if query.needs_metrics(fitting):
+        fitting = list(with_metrics(fitting))
+    fitting = query.chosen(fitting)
+    shown = fitting[: query.limit] if query.limit else fitting
+    return list(with_metrics(shown)), len(fitting)
+
+
 def query(
     *,
     where: Sequence[str] = (),

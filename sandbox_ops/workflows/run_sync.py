@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -28,6 +28,9 @@ from sandbox_ops.workflows.run_history import Line, Remembered, RunHistory
 _LATE = 100
 """So many numbers below the newest are looked at again: a record may come late."""
 
+_COUNTING_S = 1800
+"""So long after its end a run without outputs is looked at again: large files take time."""
+
 _GONE = "its record is gone"
 UNREACHABLE = (ConnectError, ConnectionLostError, TimedOutError)
 
@@ -38,12 +41,14 @@ class Known:
 
     Attributes:
         runs: All of them, those that started last first.
+        stores: The folders of records that were read just now.
         unreachable: Why a machine could not be asked, by its name.
         history: Where they are kept.
     """
 
     runs: tuple[Run, ...]
     unreachable: dict[str, str]
+    stores: frozenset[str]
     history: RunHistory
 
 
@@ -62,6 +67,7 @@ def known_runs(sandboxes: Sequence[Sandbox], project: Project) -> Known:
     remembered = history.read()
     unreachable: dict[str, str] = {}
     lines: list[Line] = []
+    stores: set[str] = set()
 
     def ask(sandbox: Sandbox) -> "_Update | str":
         try:
@@ -77,6 +83,7 @@ def known_runs(sandboxes: Sequence[Sandbox], project: Project) -> Known:
             remembered.runs |= update.runs
             remembered.labels += update.labels
             lines += update.lines
+            stores.add(update.store)
     history.add(lines)
     labels = run_labels.applied(remembered.labels)
     labelled = (
@@ -86,7 +93,12 @@ def known_runs(sandboxes: Sequence[Sandbox], project: Project) -> Known:
         for run in remembered.runs.values()
     )
     runs = sorted(labelled, key=_order, reverse=True)
-    return Known(runs=tuple(runs), unreachable=unreachable, history=history)
+    return Known(
+        runs=tuple(runs),
+        unreachable=unreachable,
+        stores=frozenset(stores),
+        history=history,
+    )
 
 
 def _order(run: Run) -> tuple[float, int]:
@@ -97,6 +109,7 @@ def _order(run: Run) -> tuple[float, int]:
 class _Update:
     """What one machine said: runs by key, labels, and the lines to remember them by."""
 
+    store: str
     runs: dict[str, Run]
     labels: list[run_labels.Label]
     lines: list[Line]
@@ -107,9 +120,9 @@ def _update(sandbox: Sandbox, remembered: Remembered, project: Project) -> _Upda
     name, now = sandbox.config.name, time.time()
     pages, known = _pages(sandbox, remembered)
     last = pages[-1].place
-    update = _Update(runs={}, labels=[], lines=[])
+    update = _Update(store=last.store, runs={}, labels=[], lines=[])
     for page in pages:
-        _take(update, page, sandbox, project, now)
+        _take(update, page, known, sandbox, project)
     runs = known | update.runs
     living = {run.number: run for run in runs.values() if not run.job.state.ended}
     states = run_records.states(sandbox, living)
@@ -134,7 +147,7 @@ def _pages(
     for _ in range(2):
         place, _at = remembered.places.get(store, (Place(store=store), 0.0))
         known = {k: run for k, run in remembered.runs.items() if run.store == store}
-        numbers = (run.number for run in known.values())
+        numbers = {run.number for run in known.values() if not _may_grow(run)}
         page = run_records.look(sandbox, place, _late(place, numbers))
         if page.place.store == store:
             break
@@ -149,6 +162,13 @@ def _pages(
     return pages, known
 
 
+def _may_grow(run: Run) -> bool:
+    """Whether what a run wrote may still be counted, after its end."""
+    ended_at = (run.job.started_at or 0) + (run.job.elapsed_s or 0)
+    is_new = time.time() - ended_at < _COUNTING_S
+    return run.job.state.ended and not run.outputs and is_new
+
+
 def _late(place: Place, known: Iterable[int]) -> list[int]:
     """Return the numbers below the last look of which nothing is known."""
     window = range(max(1, place.seen - _LATE + 1), place.seen + 1)
@@ -156,19 +176,32 @@ def _late(place: Place, known: Iterable[int]) -> list[int]:
 
 
 def _take(
-    update: _Update, page: RunPage, sandbox: Sandbox, project: Project, now: float
+    update: _Update,
+    page: RunPage,
+    known: Mapping[str, Run],
+    sandbox: Sandbox,
+    project: Project,
 ) -> None:
+    """Take in a page: the runs of the project, with the metrics that are known already."""
     for record in page.runs.values():
-        if is_of_project(record, project):
-            run = Run(
-                sandbox=sandbox.config.name,
-                store=page.place.store,
-                job=record.job,
-                record=record.record,
-                outputs=record.outputs,
-                seen_at=now,
+        if not is_of_project(record, project):
+            continue
+        run = Run(
+            sandbox=sandbox.config.name,
+            store=page.place.store,
+            job=record.job,
+            record=record.record,
+            outputs=record.outputs,
+            seen_at=time.time(),
+        )
+        if before := known.get(run.key):
+            run = dataclasses.replace(
+                run,
+                metrics=before.metrics,
+                best=before.best,
+                is_sampled=before.is_sampled,
             )
-            update.runs[run.key] = run
+        update.runs[run.key] = run
     update.labels += run_labels.of_lines(page.place.store, page.labels)
 
 
@@ -192,12 +225,11 @@ def _without_record(job: Job) -> Job:
 def _is_news(before: Run | None, run: Run) -> bool:
     if before is None:
         return True
-    old, new = before.job, run.job
-    return (old.state, old.reason, before.sandbox) != (
-        new.state,
-        new.reason,
-        run.sandbox,
-    )
+    return _facts(before) != _facts(run)
+
+
+def _facts(run: Run) -> tuple[object, ...]:
+    return run.job.state, run.job.reason, run.sandbox, run.outputs
 
 
 def with_metrics(
@@ -210,13 +242,48 @@ def with_metrics(
         wanted = [
             run
             for run in runs
-            if run.sandbox == name and name not in known.unreachable
+            if run.sandbox == name and run.store in known.stores
             and (run.metrics is None or not run.job.state.ended)
         ]  # fmt: skip
         measured |= _measure(sandbox, wanted, project)
     ended = [run for run in measured.values() if run.job.state.ended]
     known.history.add(map(run_history.metrics_line, ended))
     return tuple(measured.get(run.key, run) for run in runs)
+
+
+def courses(
+    known: Known,
+    runs: Sequence[Run],
+    sandboxes: Sequence[Sandbox],
+    project: Project,
+    *,
+    lines: int = run_curves.SOME_LINES,
+) -> dict[str, curves.Curves]:
+    """Return the metrics of runs over time, by key, of those whose machine has them yet.
+
+    Args:
+        known: As `known_runs` returned it.
+        runs: Which.
+        sandboxes: The machines to ask.
+        project: Whose patterns for metrics count.
+        lines: At most about so many lines of each are read.
+    """
+    patterns = project.train_metrics
+    read: dict[str, curves.Curves] = {}
+    for sandbox in sandboxes:
+        there = [
+            run
+            for run in runs
+            if run.sandbox == sandbox.config.name and run.store in known.stores
+        ]
+        ids = [run.job.id for run in there]
+        texts = run_curves.read(sandbox, ids, lines=lines, has_patterns=bool(patterns))
+        read |= {
+            run.key: curves.read(texts[run.job.id].text, patterns)
+            for run in there
+            if run.job.id in texts
+        }
+    return read
 
 
 def _measure(sandbox: Sandbox, runs: Sequence[Run], project: Project) -> dict[str, Run]:

@@ -8,7 +8,7 @@ from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.models.runs import Run, reference
 from sandbox_ops.workflows import run_sync
-from sandbox_ops.workflows.run_query import RunQuery
+from sandbox_ops.workflows.run_query import RunQuery, selected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,18 +75,13 @@ def runs(
         RefusedError: The history in the clone cannot be read or written.
         SandboxError: A machine answered with an error.
     """
-    wanted = query or RunQuery()
     known = run_sync.known_runs(sandboxes, project)
-    fitting = wanted.candidates(known.runs)
-    if wanted.needs_metrics(fitting):
-        fitting = list(run_sync.with_metrics(known, fitting, sandboxes, project))
-    fitting = wanted.chosen(fitting)
-    shown = fitting[: wanted.limit] if wanted.limit else fitting
-    return RunsReport(
-        runs=run_sync.with_metrics(known, shown, sandboxes, project),
-        total=len(fitting),
-        unreachable=known.unreachable,
+    shown, total = selected(
+        query or RunQuery(),
+        known.runs,
+        lambda each: run_sync.with_metrics(known, each, sandboxes, project),
     )
+    return RunsReport(runs=tuple(shown), total=total, unreachable=known.unreachable)
 
 
 def show(

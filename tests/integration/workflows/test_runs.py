@@ -1,11 +1,14 @@
 """runs, show and diff, against a real sshd: what is listed, and what is remembered."""
 
+import csv
+import io
 import json
 import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import records
@@ -14,11 +17,14 @@ from machines import Place, set_up
 from sshd import SshServer
 
 from sandbox_ops import JobState, Sandbox
-from sandbox_ops.errors import NotFoundError, UsageError
+from sandbox_ops.errors import NotFoundError, RefusedError, UsageError
 from sandbox_ops.machine import jobs
 from sandbox_ops.models import Job
 from sandbox_ops.models.runs import Run
 from sandbox_ops.workflows import run_query
+from sandbox_ops.workflows.export import export
+from sandbox_ops.workflows.label_run import LabelReport, label_run
+from sandbox_ops.workflows.rerun import rerun
 from sandbox_ops.workflows.run_diff import diff
 from sandbox_ops.workflows.runs import RunsReport, runs, show
 from sandbox_ops.workflows.train import train
@@ -36,6 +42,7 @@ print("step 1/1 loss=1")
 with open(os.environ["SANDBOX_METRICS"], "w") as file:
     file.write(json.dumps({"step": 1, "eval": {"accuracy": 0.75}}) + "\\n")
 """
+UNKNOWN_VALUES = "variables: whether SEED have the values of then is not known: values are not recorded"
 
 
 @pytest.fixture
@@ -267,3 +274,116 @@ def test_diff_tells_commits_settings_environment_and_metrics_apart(
     same = diff([place.sandbox], place.project, first.id, first.id).as_json()
     assert same["commit"] is None
     assert (same["settings"], same["metrics"], same["command"]) == ({}, {}, None)
+
+
+def test_notes_and_tags_are_kept_on_the_machine_for_every_client(place: Place) -> None:
+    job = trained(place, "0.5")
+    label(place, "lr0.5", note="first", tags=["baseline", "good"])
+    report = label(place, job.id, note="better than it looks", untags=["good"])
+    assert report.as_json()["tags"] == ["baseline"]
+    history(place).unlink()  # as another clone
+    (run,) = listed(place, tags=["baseline"])
+    assert (run.tags, run.note) == (("baseline",), "better than it looks")
+    assert listed(place, tags=["good"]) == ()
+    with pytest.raises(UsageError, match="cannot be a tag"):
+        label(place, job.id, tags=["-x"])
+
+
+def test_a_note_on_a_run_whose_machine_is_gone_is_kept_in_the_clone(
+    make_sshd: MakeSshd, git_project: GitProject
+) -> None:
+    git_project.commit({"train.py": TRAINING}, push=True)
+    server = make_sshd()
+    with Sandbox(server.config()) as sandbox:
+        place = set_up(sandbox, git_project)
+        trained(place, "0.5")
+        listed(place)
+    server.close()
+    with Sandbox(server.config()) as gone:
+        report = label_run([gone], place.project, "lr0.5", note="box returned")
+    assert "kept in this clone alone" in report.warnings[0]
+    assert remembered(place).runs[0].note == "box returned"
+
+
+def label(place: Place, run: str, **said: Any) -> LabelReport:  # noqa: ANN401
+    return label_run([place.sandbox], place.project, run, **said)
+
+
+def test_a_rerun_has_the_commit_command_and_settings_of_the_run(place: Place) -> None:
+    first = trained(place, "0.5")
+    place.git.commit({"train.py": "raise SystemExit(9)\n"}, push=True)
+    report = rerun(place.sandbox, place.project, first.id)
+    job = jobs.wait(place.sandbox, report.job.id, timeout_s=20)
+    assert (job.state, job.command, job.name) == (
+        first.state,
+        first.command,
+        first.name,
+    )
+    assert (report.differs, report.warnings) == ((), ())
+    again, once = listed(place)
+    assert (again.settings, again.commit) == (once.settings, once.commit)
+    assert again.metrics == once.metrics
+
+
+def test_a_rerun_is_refused_where_the_code_there_is_another(place: Place) -> None:
+    first = trained(place, "0.5")
+    new = place.git.commit({"train.py": "raise SystemExit(9)\n"}, push=True)
+    place.run("fetch", "-q")
+    place.run("reset", "-q", "--hard", new)
+    with pytest.raises(
+        RefusedError, match=rf"remote-1 ran .*, and .* is at {new[:10]}"
+    ):
+        rerun(place.sandbox, place.project, first.id)
+    place.run("reset", "-q", "--hard", listed(place)[0].commit)
+    place.write("train.py", "edited\n")
+    with pytest.raises(RefusedError, match="was edited, and the run had no edits"):
+        rerun(place.sandbox, place.project, first.id)
+
+
+def test_a_rerun_says_what_cannot_be_the_same(place: Place) -> None:
+    report = train(
+        place.sandbox,
+        place.project,
+        command="true",
+        name="secret",
+        env={"API_TOKEN": "s3cr3t-value", "SEED": "1"},
+        gpus=0,
+    )
+    jobs.wait(place.sandbox, report.job.id, timeout_s=20)
+    file = Path(report.job.log_path).with_name("run.json")
+    record = json.loads(file.read_text())
+    changed = {"python": "Python 3.9.1", "driver": "550.1", "hostname": "elsewhere"}
+    file.write_text(json.dumps({**record, **changed}, indent=2))
+    again = rerun(place.sandbox, place.project, "secret", env={"SEED": "1"})
+    assert list(again.differs) == [
+        f"hostname: elsewhere then, {record['hostname']} now",
+        f"python: Python 3.9.1 then, {record['python']} now",
+        "GPU driver: 550.1 then, none now",
+        "variables: API_TOKEN were given then, and are not now",
+        UNKNOWN_VALUES,
+    ]
+
+
+def test_runs_are_exported_as_csv_json_and_mlflow_folders(
+    place: Place, tmp_path: Path
+) -> None:
+    trained(place, "0.5")
+    label(place, "last", note="=HYPERLINK(1)")
+    machines = [place.sandbox]
+    rows = list(csv.DictReader(io.StringIO(export(machines, place.project).text)))
+    assert rows[0]["settings.lr"] == "0.5"
+    assert (rows[0]["metrics.loss"], rows[0]["best.loss"]) == ("9.5", "0.51")
+    assert rows[0]["note"] == "'=HYPERLINK(1)"
+    file = tmp_path / "runs.json"
+    export(machines, place.project, to_format="json", into=str(file))
+    assert json.loads(file.read_text())["runs"][0]["record"]["commit"] == place.head
+    with pytest.raises(RefusedError, match="is there already"):
+        export(machines, place.project, to_format="json", into=str(file))
+    folder = tmp_path / "mlruns"
+    export(machines, place.project, to_format="mlflow", into=str(folder))
+    (metric,) = folder.glob("*/*/metrics/loss")
+    lines = metric.read_text().splitlines()
+    assert len(lines) == 101
+    assert lines[0].split()[1:] == ["1.5", "1"]
+    assert (metric.parents[1] / "params/lr").read_text() == "0.5"
+    assert (folder / metric.parents[2] / "meta.yaml").exists()
