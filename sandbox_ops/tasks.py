@@ -23,6 +23,16 @@ from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
 from sandbox_ops.cli.install_tasks import mcp_install, plugin_install
 from sandbox_ops.cli.job_tasks import jobs, logs, pin, run, stop
 from sandbox_ops.cli.machine_tasks import login, logout, shell
+from sandbox_ops.cli.run_tasks import (
+    diff,
+    export,
+    note,
+    rerun,
+    runs,
+    show,
+    tag,
+    untag,
+)
 from sandbox_ops.cli.session import opened
 from sandbox_ops.cli.waking_tasks import events, wait
 from sandbox_ops.errors import ConnectError, UsageError
@@ -305,6 +315,7 @@ def completion(context: Context, *, shell: str = "") -> Answer:  # noqa: ARG001 
 ns = Collection(
     *(setup, sync, train, monitor, reset, fetch),
     *(jobs, logs, wait, events, stop, pin, run),
+    *(runs, show, diff, rerun, note, tag, untag, export),
     *(doctor, trust, allow, shell, login, logout, demo),
     *(audit, allow_list, mcp_install, plugin_install, completion, agent),
 )
