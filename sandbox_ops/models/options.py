@@ -40,6 +40,8 @@ class JobOptions(TypedDict, total=False):
         gpus: Claimed for this job, and told it as CUDA_VISIBLE_DEVICES.
         project_path: The tree that it uses.
         files: Put into the job's folder before it starts.
+        commit: Of the code that it runs.
+        writes: Files, absolute, that it alone may write while it has not ended.
         log_max_bytes: What the log may hold; 0: no limit.
         token: The same token is the same job, however often it is sent.
     """
@@ -53,6 +55,8 @@ class JobOptions(TypedDict, total=False):
     gpus: Sequence[int]
     project_path: str
     files: Mapping[str, str] | None
+    commit: str
+    writes: Sequence[str]
     log_max_bytes: int
     token: str
 
