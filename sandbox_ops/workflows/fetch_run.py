@@ -28,7 +28,7 @@ def candidates(
         ProtocolError: The machine names a file that is neither declared nor the run's.
     """
     folder = job.log_path.rpartition("/")[0]
-    names = ("log", "run.json", "dirty.patch*", "outputs.tsv")
+    names = ("log", "run.json", "dirty.patch*")
     own = fetch_candidates.below(sandbox, folder, names, to=f"logs/{job.id}/")
     written = run_outputs.read(sandbox, job.id)
     wanted = outputs.patterns(project)

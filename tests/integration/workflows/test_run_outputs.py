@@ -190,7 +190,7 @@ def test_a_run_that_has_not_ended_brings_what_it_wrote_so_far(
     started = start(
         place, project, "echo 1 >models/a.pt; echo 2 >{run_dir}/b; sleep 60"
     )
-    wait_until(lambda: (place.clone / "runs" / started.job.id / "b").exists())
+    wait_until((place.clone / "runs" / started.job.id / "b").exists)
     report = fetch(place.sandbox, project, job=started.job.id)
     assert paths(report) == {"models/a.pt", f"runs/{started.job.id}/b"}
     assert "has not ended" in report.warnings[-1]
@@ -201,7 +201,7 @@ def test_a_run_that_is_killed_has_a_record_as_well(
     place: Place, project: Project
 ) -> None:
     started = start(place, project, "echo 1 >models/a.pt; sleep 60")
-    wait_until(lambda: (place.clone / "models/a.pt").exists())
+    wait_until((place.clone / "models/a.pt").exists)
     state = (folder(place, started.job.id) / "state").read_text().split()
     facts = dict(word.split("=") for word in state if "=" in word)
     os.kill(int(facts["pid"]), signal.SIGKILL)

@@ -102,19 +102,20 @@ list_written() {
 # set_mark: `begun` in the job's folder, _mark: a little older than the beginning, for times of
 # files come in ticks; _newer: how `find` compares with it
 set_mark() {
-  _when=$(stat -c %.2Y "$dir/run_dir")
+  _when=$(stat -c %.2Y "$dir/run_dir") _mark=$dir/begun _newer=-newer
   case $_when in
-    *[!0-9.]* | *.*.* | '') _when=$(stat -c %Y "$dir/run_dir") ;;
+    *[!0-9.]* | *.*.* | '' | .* | *.) _when=$(stat -c %Y "$dir/run_dir") ;;
+  esac
+  case $_when in
     *.??)
       decimal "${_when##*.}"
       _when=$((${_when%.*} * 100 + NUMBER - 2))
       _part=$((_when % 100))
       [ $_part -gt 9 ] || _part=0$_part
-      _when=$((_when / 100)).$_part
+      touch -d "@$((_when / 100)).$_part" "$_mark"
       ;;
-  esac
-  _mark=$dir/begun _newer=-newer
-  touch -d "@$_when" "$_mark" || _mark=$dir/run_dir
+    *) touch -d "@$((_when - 1))" "$_mark" ;; # whose `find` compares seconds, too
+  esac || _mark=$dir/run_dir
   # what was moved or unpacked there has an older time of its own
   [ -z "$(find "$dir/run_dir" -cnewer "$_mark" 2>/dev/null)" ] || _newer=-cnewer
 }
