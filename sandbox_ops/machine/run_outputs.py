@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sandbox_ops.errors import ProtocolError
 from sandbox_ops.machine.pause import until
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.remote import job_replies
-from sandbox_ops.sandbox import Sandbox
 
 RUNS = "runs"
 """The folder of a clone in which run folders are made."""

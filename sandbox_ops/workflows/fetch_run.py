@@ -10,8 +10,8 @@ from contextlib import suppress
 from sandbox_ops.errors import NotFoundError
 from sandbox_ops.machine import run_outputs
 from sandbox_ops.machine.run_outputs import RUNS, RunOutput, RunOutputs
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, Project
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.text import formatting
 from sandbox_ops.workflows import fetch_candidates, outputs
 from sandbox_ops.workflows.fetch_candidates import Candidate, FetchedFile
