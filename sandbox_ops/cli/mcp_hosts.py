@@ -1,6 +1,6 @@
-"""How each agent host is told of our MCP server: files, keys, limits, words. Pure.
+"""How our MCP server is configured in each agent host: files, keys, limits, notes. Pure.
 
-What a host does not do for us is told: a host that cuts calls short, or strips the
+What a host does not do for us is said: a host that cuts calls short, or strips the
 environment, or wants to be asked before it starts a project's server. Where each format
 is from: docs/how-to/register-mcp.md.
 """
@@ -208,7 +208,7 @@ def entry(
     """Return what the host is to know of our server.
 
     Args:
-        host: Who.
+        host: Which host.
         scope: For the project, or for all of the user's.
         command: Program and arguments that start the server.
         environment: Variables that it needs, beside the agent's socket.
