@@ -8,7 +8,7 @@ from agent_eval.tool_steps import COMMIT_FIX
 from agent_eval.world import World
 
 _TRAIN = "sandbox-ops train --name {name}{force} -- {command}"
-_LOST = 255
+_LOST = 137
 _KILLED = -9
 
 
