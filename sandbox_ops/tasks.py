@@ -20,9 +20,10 @@ from sandbox_ops.cli import next_steps, option_values, output
 from sandbox_ops.cli.agent_tasks import agent
 from sandbox_ops.cli.audit_tasks import allow_list, audit
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
+from sandbox_ops.cli.fleet import on_several
 from sandbox_ops.cli.install_tasks import mcp_install, plugin_install
 from sandbox_ops.cli.job_tasks import jobs, logs, pin, run, stop
-from sandbox_ops.cli.machine_tasks import login, logout, shell
+from sandbox_ops.cli.machine_tasks import login, logout, sandboxes, shell
 from sandbox_ops.cli.run_tasks import (
     diff,
     export,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 
 @verb("changes")
+@on_several
 def setup(context: Context, *, sandbox: str = "", json: bool = False) -> Answer:
     """Clone the project there, install its environment, check both."""
     from sandbox_ops.cli import views
@@ -54,6 +56,7 @@ def setup(context: Context, *, sandbox: str = "", json: bool = False) -> Answer:
 
 
 @verb("changes", push="Push the local branch first, if it needs that.")
+@on_several
 def sync(
     context: Context, *, push: bool = False, sandbox: str = "", json: bool = False
 ) -> Answer:
@@ -133,6 +136,7 @@ def train(  # noqa: PLR0913 - one for each option
     watch="Look again and again, until q or Ctrl-C.",
     interval="Seconds between two looks.",
 )
+@on_several
 def monitor(
     context: Context,
     *,
@@ -166,11 +170,13 @@ def monitor(
     return Answer(
         value=report.as_json(),
         show=lambda: dashboard.monitor(report, label),
+        rows=dashboard.rows(report, label),
         exit_code=0 if report.reachable else ConnectError.exit_code,
     )
 
 
 @verb("changes", dry_run="Only show what would be done.")
+@on_several
 def reset(
     context: Context, *, dry_run: bool = False, sandbox: str = "", json: bool = False
 ) -> Answer:
@@ -193,6 +199,7 @@ def reset(
     dry_run="Only list the files and their sizes.",
     overwrite="Replace local files that differ.",
 )
+@on_several
 def fetch(
     context: Context,
     *,
@@ -228,6 +235,7 @@ def fetch(
 
 
 @verb("reads")
+@on_several
 def doctor(context: Context, *, sandbox: str = "", json: bool = False) -> Answer:
     """Check everything that a training needs, and say how to fix it."""
     from sandbox_ops.cli import terminal, views
@@ -316,7 +324,7 @@ ns = Collection(
     *(setup, sync, train, monitor, reset, fetch),
     *(jobs, logs, wait, events, stop, pin, run),
     *(runs, show, diff, rerun, note, tag, untag, export),
-    *(doctor, trust, allow, shell, login, logout, demo),
+    *(sandboxes, doctor, trust, allow, shell, login, logout, demo),
     *(audit, allow_list, mcp_install, plugin_install, completion, agent),
 )
 

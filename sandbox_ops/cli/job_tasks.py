@@ -7,6 +7,7 @@ from invoke import Context
 
 from sandbox_ops.cli import option_values
 from sandbox_ops.cli.face import Answer, verb
+from sandbox_ops.cli.fleet import on_several
 from sandbox_ops.cli.session import opened
 from sandbox_ops.errors import NextStep, NotFoundError, UsageError
 
@@ -18,6 +19,7 @@ _LEFT = 1  # the exit code of a stop that left the job, or a process of it
     limit="How many, newest first.",
     all_="Also the commands that somebody waited for, and our own recorded steps.",
 )
+@on_several
 def jobs(
     context: Context,
     *,
@@ -35,6 +37,7 @@ def jobs(
     return Answer(
         value={"jobs": [job.as_json() for job in newest]},
         show=lambda: views.jobs(newest),
+        rows=views.job_rows(newest),
     )
 
 
@@ -86,6 +89,7 @@ def logs(
     job="The job: its id, its number, its name, or last.",
     grace="Seconds between asking its processes to end and killing them.",
 )
+@on_several
 def stop(
     context: Context,
     *,
@@ -147,6 +151,7 @@ def pin(
     timeout="End it after 90, 90s, 30m, 8h, 2d or 1:30:00.",
     raw="Its bytes as they are, on a terminal too: escape sequences take effect.",
 )
+@on_several
 def run(  # noqa: PLR0913 - one for each option
     context: Context,
     *,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sandbox_ops.cli import dashboard, next_steps
-from sandbox_ops.cli.face import say
+from sandbox_ops.cli.face import Rows, say
 from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import draw, table, tell
 from sandbox_ops.errors import NextStep, RefusedError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sandbox_ops.workflows.doctor import DoctorReport
     from sandbox_ops.workflows.fetch import FetchReport
     from sandbox_ops.workflows.reset import ResetReport
+    from sandbox_ops.workflows.sandboxes import SandboxesReport
     from sandbox_ops.workflows.setup import SetupReport, Step
     from sandbox_ops.workflows.sync import SyncReport
     from sandbox_ops.workflows.train import TrainReport
@@ -29,6 +30,14 @@ JOB_COLUMNS = (
     Column(name="STATE", least=12, most=24, wraps=True),
     Column(name="TIME"),
     Column(name="COMMAND", least=10, optional=True),
+)
+_SANDBOX_COLUMNS = (
+    Column(name="SANDBOX"),
+    Column(name="HOST", least=12, wraps=True),
+    Column(name="STATE"),
+    Column(name="GPUS"),
+    Column(name="LOAD"),
+    Column(name="JOBS"),
 )
 _CHECK_COLUMNS = (
     Column(name="CHECK"),
@@ -93,6 +102,36 @@ def jobs(newest: Sequence[Job]) -> None:
         tell(f"no jobs yet; start one: {next_steps.command('train')}")
         return
     draw(table(JOB_COLUMNS, map(job_row, newest)))
+
+
+def sandboxes(report: "SandboxesReport") -> None:
+    """The machines, a row each; why one does not answer stands below."""
+    rows = []
+    for each in report.sandboxes:
+        status = each.status
+        gpus = len(status.gpus) if status and status.gpus is not None else None
+        load = status.load_1min if status else None
+        rows.append(
+            (
+                each.config.name,
+                each.config.host,
+                "ok" if each.reachable else "unreachable",
+                "" if gpus is None else gpus,
+                "" if load is None else f"{load:.1f}",
+                "" if each.live is None else each.live,
+            )
+        )
+    draw(table(_SANDBOX_COLUMNS, rows))
+    for each in report.sandboxes:
+        if each.error:
+            tell(f"{each.config.name}: {each.error.message}")
+
+
+def job_rows(newest: Sequence[Job]) -> Rows:
+    """The same, to stand beside those of other machines."""
+    return Rows(
+        columns=JOB_COLUMNS, rows=tuple(map(job_row, newest)), none="no jobs yet"
+    )
 
 
 def job_row(job: Job) -> tuple[str, ...]:

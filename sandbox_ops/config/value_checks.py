@@ -176,3 +176,15 @@ def link_command(words: Sequence[object]) -> tuple[str, ...]:
     if checked[0].startswith("-"):
         raise ValueError('begins with "-"')
     return checked
+
+
+def group(value: str) -> str:
+    """Check `NAME=one,two`: a group of sandboxes."""
+    name, equals, members = value.partition("=")
+    if not equals or not members.strip(","):
+        raise ValueError("is no NAME=one,two")
+    if name in {"all", "any"}:
+        raise ValueError(f"is named {name}, which means other sandboxes already")
+    for each in (name, *members.split(",")):
+        sandbox_name(each)
+    return value

@@ -39,6 +39,7 @@ REFUSED = {
     "pin",
     "rerun",
     "run",
+    "sandboxes",
     "setup",
     "shell",
     "stop",

@@ -125,7 +125,7 @@ def test_every_key_is_an_attribute_and_has_a_variable_of_its_own() -> None:
     sandbox = {field.name for field in dataclasses.fields(SandboxConfig)}
     sandbox -= {"name", "ssh_options", "mode_set_in"}  # a program's own
     project = {field.name for field in dataclasses.fields(Project)} - {"root", "name"}
-    project |= {"secrets", "secret_files"}
+    project |= {"secrets", "secret_files", "groups", "order", "avoid"}
     fields = [key.field for key in config.KEYS]
     assert sorted(fields) == sorted(sandbox | project | {"default"})
     assert len({key.variable for key in config.KEYS}) == len(config.KEYS)
@@ -267,15 +267,15 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
         (
             '[sandbox.gpu1]\nhost = "gpu1"\n',
             (
-                "sandbox.toml:1: unknown key `sandbox`: expected one of default, project, "
-                "sandboxes, secret_files, secrets\nDid you mean `sandboxes`?"
+                "sandbox.toml:1: unknown key `sandbox`: expected one of avoid, default, "
+                "groups, order, project, sandboxes, secret_files, secrets\nDid you mean `sandboxes`?"
             ),
         ),
         (
             'workspace = "/w"\n',
             (
-                "sandbox.toml:1: unknown key `workspace`: expected one of default, project, "
-                "sandboxes, secret_files, secrets\nDid you mean `sandboxes.NAME.workspace`?"
+                "sandbox.toml:1: unknown key `workspace`: expected one of avoid, default, "
+                "groups, order, project, sandboxes, secret_files, secrets\nDid you mean `sandboxes.NAME.workspace`?"
             ),
         ),
         (
@@ -291,7 +291,7 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
             '"sandboxes.NAME.host" = "x"\n',
             (
                 'sandbox.toml:1: unknown key `"sandboxes.NAME.host"`: expected one of '
-                "default, project, sandboxes, secret_files, secrets\nDid you mean `sandboxes`?"
+                "avoid, default, groups, order, project, sandboxes, secret_files, secrets\nDid you mean `sandboxes`?"
             ),
         ),
         (
