@@ -7,6 +7,7 @@ and one place where whatever goes wrong gets its words and its exit code.
 import dataclasses
 import inspect
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -193,8 +194,9 @@ def grammar_of(program: str, core: ParserContext, collection: Collection) -> Gra
     for context in collection.to_contexts():
         task = collection[context.name]
         shown = getattr(task, "operand", "")
-        # JOB|PATH: the first takes either, and tells them apart itself
-        operand = shown.strip("[].").partition("|")[0].lower()
+        # JOB|PATH: the first takes either, and tells them apart itself; RUN TEXT...: it
+        # takes all of them
+        operand = re.split(r"[| .]", shown.strip("[]"))[0].lower()
         options = _options(
             context,
             name=str(context.name),

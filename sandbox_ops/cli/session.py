@@ -96,7 +96,10 @@ def opened_all(context: Any, name: str) -> Iterator[tuple["Sandbox", ...]]:  # n
     else:
         names = [name] if name or not settings.sandbox_names else settings.sandbox_names
         configs = list(_allowed(settings, names))
-    sandboxes = tuple(map(Sandbox, configs))
+    sandboxes = tuple(
+        Sandbox(config, links=shared_connection.links(config, os.environ))
+        for config in configs
+    )
     try:
         yield sandboxes
     finally:

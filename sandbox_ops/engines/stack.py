@@ -51,6 +51,13 @@ class Stack:
                 self._direct = self.links.another()
             return self._direct
 
+    def direct_links_by(self, open_links: Callable[[], Links]) -> Links:
+        """The same machine by other means, made on first use and closed with the rest."""
+        with self._lock:
+            if self._direct is None:
+                self._direct = open_links()
+            return self._direct
+
     @property
     def workers(self) -> Workers:
         """The resident shells."""

@@ -250,7 +250,7 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
             _one('prot = "22"'),
             (
                 "sandbox.toml:3: unknown key `sandboxes.gpu1.prot`: expected one of "
-                "deny_read, fetch_into, host, identity_file, known_hosts, mode, port, "
+                "deny_read, fetch_into, host, identity_file, known_hosts, link, mode, port, "
                 "read_roots, ssh_config, user, workspace\n"
                 "Did you mean `sandboxes.gpu1.port`?"
             ),
@@ -259,7 +259,7 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
             _one("Identity-File = 1"),
             (
                 "sandbox.toml:3: unknown key `sandboxes.gpu1.Identity-File`: expected one of "
-                "deny_read, fetch_into, host, identity_file, known_hosts, mode, port, "
+                "deny_read, fetch_into, host, identity_file, known_hosts, link, mode, port, "
                 "read_roots, ssh_config, user, workspace\n"
                 "Did you mean `sandboxes.gpu1.identity_file`?"
             ),
@@ -282,7 +282,7 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
             _one("xyzzy = 1"),
             (
                 "sandbox.toml:3: unknown key `sandboxes.gpu1.xyzzy`: expected one of "
-                "deny_read, fetch_into, host, identity_file, known_hosts, mode, port, "
+                "deny_read, fetch_into, host, identity_file, known_hosts, link, mode, port, "
                 "read_roots, ssh_config, user, workspace\n"
                 "Remove it, or write one of those."
             ),
