@@ -142,7 +142,7 @@ class RemoteFetch(ToolArguments):
     into: Text = Field(
         "", description="Local folder; absent: outputs in their place, else fetched/"
     )
-    bash_id: JobReference = Field("", description="Also this job's log and record")
+    bash_id: JobReference = Field("", description="What this job wrote, and its log")
     dry_run: Truth = Field(False, description="Only list them")
 
 

@@ -154,7 +154,11 @@ HOSTS: Mapping[str, Host] = {
         files={"user": ".config/zed/settings.json"},
         key="context_servers",
         timeout={"timeout": TIMEOUT_MS // 1000},
-        notes=("look for the server in Zed's agent settings", f"Zed {_NO_AGENT}"),
+        notes=(
+            "look for the server in Zed's agent settings",
+            "Zed lets a call take ten minutes at most: wait again where one was not enough",
+            f"Zed {_NO_AGENT}",
+        ),
     ),
     "cline": Host(
         title="Cline",

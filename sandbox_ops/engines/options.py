@@ -79,5 +79,7 @@ def job_request(
         project_path=options.get("project_path", ""),
         started_by=started_by,
         files=options.get("files") or {},
+        commit=options.get("commit", ""),
+        writes=tuple(options.get("writes", ())),
         token=options.get("token") or new_token(),
     )

@@ -143,6 +143,7 @@ def _job(
         gpus=() if fields.get("life") == "elsewhere" else record.gpus,
         project_path=record.project_path,
         started_by=record.started_by,
+        writes=record.writes,
     )
 
 

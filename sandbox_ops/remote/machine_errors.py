@@ -18,7 +18,7 @@ _KINDS = frozenset(
 """What a machine can know to be wrong; of our configuration or its key it knows nothing."""
 
 _HELD = re.compile(
-    r"\b(name|gpu)-[A-Za-z0-9._-]{1,64} is held by (remote-[1-9]\d{0,8})\b"
+    r"\b(name|gpu|file)-[A-Za-z0-9._-]{1,64} is held by (remote-[1-9]\d{0,8})\b"
 )
 _OR_ANOTHER = "Or set workspace in sandbox.toml to a folder of yours."
 _HINTS = {
@@ -66,4 +66,8 @@ def _held_steps(message: str) -> tuple[str | NextStep, ...]:
         NextStep("logs", {"job": held[2]}, "Look at it"),
         NextStep("stop", {"job": held[2]}, "Or end it"),
     )
-    return (*other, "Or start under another name.") if held[1] == "name" else other
+    ways = {
+        "name": "Or start under another name.",
+        "file": "Or give each run a path of its own, with {job} or {run_dir} in it.",
+    }
+    return (*other, ways[held[1]]) if held[1] in ways else other

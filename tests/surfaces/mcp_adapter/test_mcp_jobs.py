@@ -38,9 +38,16 @@ def test_without_an_id_the_jobs_are_listed_those_that_run_first(ask: Ask) -> Non
     ask("remote_bash_stop", bash_id=running)
 
 
+def test_a_program_that_is_not_there_is_told_where_a_job_starts(ask: Ask) -> None:
+    command = "no-such-program train.py"
+    answer, _ = ask("remote_bash", command=command, run_in_background=True)
+    assert "It has ended already: failed (exit code 127: command not found)" in answer
+
+
 @pytest.mark.parametrize("name", ["last", "number"])
 def test_a_job_is_found_by_its_number_and_as_the_last(ask: Ask, name: str) -> None:
     job = ended(ask, "echo found")
+    ask("remote_bash", command="true # a command, which is newer, is not meant")
     bash_id = "last" if name == "last" else job.removeprefix("remote-")
     answer, _ = ask("remote_bash_output", bash_id=bash_id)
     assert answer.startswith(f"{job}: succeeded")
