@@ -169,7 +169,7 @@ def test_the_facts_of_a_clone_are_a_tree() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "kind"),
+    ("complaint", "kind"),
     [
         ("Host key verification failed.\nfatal: Could not read", DeniedError),
         ("git@github.com: Permission denied (publickey).", DeniedError),
@@ -186,11 +186,11 @@ def test_the_facts_of_a_clone_are_a_tree() -> None:
         ("mkdir: cannot create: Permission denied", DeniedError),
     ],
 )
-def test_git_is_understood(said: str, kind: type[SandboxError]) -> None:
-    error = explanations.explain(said)
+def test_an_error_of_git_has_its_kind_and_a_next_step(complaint: str, kind: type[SandboxError]) -> None:
+    error = explanations.explain(complaint)
     assert type(error) is kind
     assert error.hint
-    assert error.message == said
+    assert error.message == complaint
 
 
 def test_what_is_not_understood_is_quoted() -> None:
