@@ -186,7 +186,9 @@ def test_the_facts_of_a_clone_are_a_tree() -> None:
         ("mkdir: cannot create: Permission denied", DeniedError),
     ],
 )
-def test_an_error_of_git_has_its_kind_and_a_next_step(complaint: str, kind: type[SandboxError]) -> None:
+def test_an_error_of_git_has_its_kind_and_a_next_step(
+    complaint: str, kind: type[SandboxError]
+) -> None:
     error = explanations.explain(complaint)
     assert type(error) is kind
     assert error.hint
