@@ -221,7 +221,7 @@ def agree_to_trust(shown: "ShownKey", *, ask: bool) -> None:
             NextStep(
                 "trust",
                 {"sandbox": shown.sandbox},
-                "Ask whoever runs the machine for its fingerprint, then",
+                "Ask the machine's administrator for its fingerprint, then",
             ),
         )
 
