@@ -1,4 +1,7 @@
-"""What people read at the end of each verb: a report, drawn."""
+"""What people read at the end of each verb: a report, drawn.
+
+(A little over 250 lines: one short function a report.)
+"""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -257,7 +260,7 @@ def agree_to_trust(shown: "ShownKey", *, ask: bool) -> None:
             NextStep(
                 "trust",
                 {"sandbox": shown.sandbox},
-                "Ask whoever runs the machine for its fingerprint, then",
+                "Ask the machine's administrator for its fingerprint, then",
             ),
         )
 

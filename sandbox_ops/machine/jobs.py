@@ -172,9 +172,9 @@ def stop(sandbox: Sandbox, job: str, *, grace_s: float = 10) -> StopReport:
         ConnectionLostError: Nobody could look whether it was stopped.
         DeniedError: The machine's mode does not allow it.
     """
-    meant, *others = to_stop(sandbox, job)
-    wire = job_ids.reference(meant).wire
     with sandbox.acting("stop", job):
+        meant, *others = to_stop(sandbox, job)
+        wire = job_ids.reference(meant).wire
         report = _stop(sandbox, job, wire, grace_s)
     return dataclasses.replace(report, same_name=tuple(others))
 

@@ -695,11 +695,11 @@ def test_the_strictest_mode_of_a_host_holds_whatever_the_host_is_called() -> Non
         'default = "x"\n[sandboxes.x]\nhost = "gpu1"\n',
         'default = "x"\n[sandboxes.x]\nhost = "other@gpu1."\n',
     ):
-        found = _both(own, project).sandbox()
-        assert (found.name, found.mode, found.read_roots) == (
+        merged = _both(own, project).sandbox()
+        assert (merged.name, merged.mode, merged.read_roots) == (
             "x", "read-only", ("/data",)
         )  # fmt: skip
-        assert "`sandboxes.gpu1.mode`" in found.mode_set_in
+        assert "`sandboxes.gpu1.mode`" in merged.mode_set_in
     with_variable = {"SANDBOX_OPS_MODE": "full"}
     assert _both(own, "", with_variable).sandbox().mode == "read-only"
     stricter = {"SANDBOX_OPS_MODE": "read-only"}
