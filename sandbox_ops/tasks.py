@@ -8,6 +8,7 @@ line as they are (`logs remote-1`, `run -- nvidia-smi`); under plain `inv` they 
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from sandbox_ops.cli import lean_invoke  # noqa: F401 - before Invoke, and what 
 from invoke import Collection, Context
 
 from sandbox_ops.cli import next_steps, option_values, output
-from sandbox_ops.cli.agent_tasks import agent
+from sandbox_ops.cli.agent_tasks import agent, kept_connections
 from sandbox_ops.cli.audit_tasks import allow_list, audit
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
 from sandbox_ops.cli.fleet import on_several
@@ -244,6 +245,7 @@ def doctor(context: Context, *, sandbox: str = "", json: bool = False) -> Answer
     with opened(context, sandbox) as machine, terminal.busy("checking", quiet=json):
         origins = machine.settings.config.origins_of(machine.sandbox.config.name)
         report = work(machine.sandbox, machine.known_project, origins)
+    report = replace(report, checks=(*report.checks, kept_connections()))
     return Answer.of(report, lambda: views.doctor(report))
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sandbox_ops.workflows.train import TrainReport
 
 _SHOWN = 20
+_FIRST_LINES = 3
 JOB_COLUMNS = (
     Column(name="ID"),
     Column(name="NAME", least=16, most=24, wraps=True),
@@ -87,7 +88,7 @@ def train(report: "TrainReport") -> None:
     tell(
         f"started {formatting.job_line(job)}",
         f"log: {job.log_path}",
-        *(f"{job.id} | {line}" for line in report.first_lines),
+        *(f"{job.id} | {line}" for line in report.first_lines[-_FIRST_LINES:]),
     )
     if advice := first_second.advice(job):
         tell("it failed at once:", *map(str, map(next_steps.on_chosen_sandbox, advice)))

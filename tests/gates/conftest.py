@@ -183,6 +183,7 @@ def isolated(home: Path, *more: Path, **variables: str) -> dict[str, str]:
         "PATH": os.pathsep.join(map(str, paths)),
         "CLAUDE_CONFIG_DIR": str(home / ".claude"),
         "DISABLE_AUTOUPDATER": "1",
+        "SANDBOX_OPS_AGENT_IDLE_S": "0",  # nothing outlives a test
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         **variables,
     }
