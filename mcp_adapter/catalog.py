@@ -117,7 +117,7 @@ class RemoteBashStop(ToolArguments):
     title = "End a job"
     words = (
         "End a job with every process it started; what survives is named. One of"
-        " another session needs confirm=true: without it you are told whose it is."
+        " another session needs confirm=true: without it the answer says whose it is."
     )
     destructive = True
 

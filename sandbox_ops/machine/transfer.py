@@ -156,8 +156,8 @@ def _receive(
     try:
         with _opened(part, size_bytes) as file, _session(sandbox) as link:
             have = os.fstat(file.fileno()).st_size
-            words = (mark, str(have), str(size_bytes), remote, *sandbox.readable)
-            link.send(scripts.streamed("file_send", *words))
+            arguments = (mark, str(have), str(size_bytes), remote, *sandbox.readable)
+            link.send(scripts.streamed("file_send", *arguments))
             digest = hashlib.file_digest(file, "sha256")  # and so to its end
             data = _after_mark(link, mark)
             while have < size_bytes:

@@ -59,7 +59,7 @@ def left_out(path: str, declared: Sequence[str], tracked: Collection[str] = ()) 
     """Return why a declared path is better not brought home; "" if nothing is wrong.
 
     A file with a leading dot is read by programs that nobody starts on purpose, a
-    tracked one is the project's own. Who wants one declares it by its name.
+    tracked one is the project's own. To keep one, declare it by its name.
 
     Args:
         path: As the machine names it.

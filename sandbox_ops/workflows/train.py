@@ -62,6 +62,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     project: Project,
     *,
     command: str = "",
+    is_filled: bool = False,
     name: str = "",
     settings: Mapping[str, str] | None = None,
     time_s: float | None = None,
@@ -76,6 +77,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         sandbox: The machine.
         project: Whose clone it runs in.
         command: A shell line; "" for the configured one.
+        is_filled: It has no holes any more; the settings are only recorded.
         name: Of the job and of its link in logs/.
         settings: Fill the `{holes}` of the command.
         time_s: The job's deadline.
@@ -92,7 +94,8 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         CancelledError: It was cancelled.
     """
     sandbox = sandbox.cancelled_by(cancel)
-    command = _command(project, command, settings or {}, name)
+    if not is_filled:
+        command = _command(project, command, settings or {}, name)
     _check(name, gpus, force)
     tree = repo.cloned(sandbox, project)
     local_tree = local.look(project.root, project.branch) if project.root else None

@@ -30,7 +30,7 @@ def bootstrap(name: str) -> str:
 
     It is constant, one line, and any login shell takes it as it is: two words in single
     quotes, what finds a shell that we know, and `boot/NAME.sh` for it to run. `dd` reads
-    there because it takes what it was told and no more; busybox's `head -c` takes all.
+    there because it takes as much as it is asked to and no more; busybox's `head -c` takes all.
     """
     return f"exec /bin/sh -c '{_one_line('known_shell')}' /bin/sh '{_one_line(name)}'"
 
