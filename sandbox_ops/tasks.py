@@ -81,6 +81,7 @@ def sync(
     gpus="How many GPUs it takes.",
     env="Give it this variable of yours, by its name; may be repeated.",
     env_file="Give it the variables of this file: NAME=VALUE lines.",
+    no_env="Without what `setup` made there, and the project's variables.",
     force="Go on in spite of a refusal, by the name that it gave; may be repeated.",
     watch="Follow its log, and end with its exit code.",
 )
@@ -95,6 +96,7 @@ def train(  # noqa: PLR0913 - one for each option
     force: Sequence[str] | None = None,
     env: Sequence[str] | None = None,
     env_file: str = "",
+    no_env: bool = False,
     watch: bool = False,
     sandbox: str = "",
     json: bool = False,
@@ -117,6 +119,7 @@ def train(  # noqa: PLR0913 - one for each option
                 name=name,
                 settings=settings,
                 env=values,
+                no_env=no_env,
                 time_s=time_s,
                 gpus=n_gpus,
                 force=tuple(force or ()),

@@ -141,6 +141,7 @@ def command(
     cwd: str,
     timeout_s: float | None,
     env: "Mapping[str, str]",
+    environment: str = "",
     quiet: bool,
     raw: bool = False,
 ) -> Answer:
@@ -154,6 +155,7 @@ def command(
         cwd: Where there.
         timeout_s: Its deadline.
         env: Its variables beside those of the login.
+        environment: The project's that it uses; see `CommandOptions`.
         quiet: Show nothing as it comes.
         raw: Its bytes are exact on a terminal too, escape sequences and all.
     """
@@ -163,6 +165,7 @@ def command(
         cwd=cwd,
         timeout_s=timeout_s,
         env=env,
+        environment=environment,
         on_output=None if quiet else passing,
     )
     interrupted = False

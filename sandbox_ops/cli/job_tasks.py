@@ -149,6 +149,7 @@ def pin(
     env_file="Give it the variables of this file: NAME=VALUE lines.",
     cwd="Where; without it the project there, or the home outside of one.",
     timeout="End it after 90, 90s, 30m, 8h, 2d or 1:30:00.",
+    no_env="Without what `setup` made there, and the project's variables.",
     raw="Its bytes as they are, on a terminal too: escape sequences take effect.",
 )
 @on_several
@@ -160,6 +161,7 @@ def run(  # noqa: PLR0913 - one for each option
     timeout: str = "",
     env: Sequence[str] | None = None,
     env_file: str = "",
+    no_env: bool = False,
     raw: bool = False,
     sandbox: str = "",
     json: bool = False,
@@ -182,7 +184,7 @@ def run(  # noqa: PLR0913 - one for each option
                 command,
                 cwd=folder,
                 timeout_s=timeout_s,
-                env=values,
+                **({"env": values} if no_env else machine.environment(folder, values)),
                 quiet=json,
                 raw=raw,
             )

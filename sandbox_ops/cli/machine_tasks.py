@@ -12,13 +12,15 @@ from sandbox_ops.cli.session import opened, opened_all
 from sandbox_ops.errors import UsageError
 
 
-@verb("changes")
-def shell(context: Context, *, sandbox: str = "") -> Answer:
+@verb("changes", no_env="Without what `setup` made there, and the project's variables.")
+def shell(context: Context, *, no_env: bool = False, sandbox: str = "") -> Answer:
     """Open a terminal on the machine, in the project's folder."""
     from sandbox_ops.machine import shell as terminal
 
     with opened(context, sandbox) as machine:
-        code = terminal.enter(machine.sandbox.config, machine.folder(""))
+        project = None if no_env else machine.known_project
+        program = terminal.in_project(machine.sandbox, project) if project else ""
+        code = terminal.enter(machine.sandbox.config, machine.folder(""), program)
     return Answer(value={}, exit_code=code)
 
 

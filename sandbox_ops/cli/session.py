@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import os
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +51,18 @@ class Session:
             return cwd
         root = self.sandbox.project_path(self.project)
         return posixpath.join(root, cwd) if cwd else root
+
+    def environment(self, folder: str, env: "Mapping[str, str]") -> dict[str, Any]:
+        """Options of a command in a folder: in the project it uses what `setup` made there."""
+        from sandbox_ops.machine import environment
+
+        root = self.sandbox.project_path(self.project) if self.project.name else ""
+        if not root or not f"{folder}/".startswith(f"{root}/"):
+            return {"env": env}
+        return {
+            "env": environment.variables(self.project, env),
+            "environment": environment.use(self.project, root),
+        }
 
 
 def settings_here() -> "Settings":

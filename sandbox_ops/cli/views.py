@@ -62,6 +62,7 @@ def step(done: "Step") -> None:
 def setup(report: "SetupReport") -> None:
     """How a setup ended; its steps were shown as they ended."""
     facts = rows.setup_rows(report)
+    tell(*(f"not checked: {line}" for line in facts.not_checked))
     next_step = f"; next: {next_steps.command('train')}" if facts.ok else ""
     tell(f"{facts.headline}{next_step}")
 

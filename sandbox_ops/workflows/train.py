@@ -69,6 +69,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     gpus: int | None = None,
     force: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
+    no_env: bool = False,
     cancel: CancelToken | None = None,
 ) -> TrainReport:
     """Start a training in the background and return it at once.
@@ -84,6 +85,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         gpus: How many free GPUs it takes; None: one, where the machine has any.
         force: Objections that only warn, by their names.
         env: Variables for it; their values are in no argument list, record or log.
+        no_env: Leave out what `setup` made and the project's variables.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
@@ -111,6 +113,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     )
     warnings = train_objections.overridden(objections, force)
 
+    variables = dict(env or {}) if no_env else environment.variables(project, env)
     installed = environment.look(sandbox, project, tree.path)
     run_record = record.run_record(
         tree=tree,
@@ -119,7 +122,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         settings=settings or {},
         machine=sandbox.config.label,
         gpus=chosen,
-        env_names=tuple(env or ()),
+        env_names=tuple(variables),
         outputs=declared,
     )
     patch = repo.patch(sandbox, tree.path) if tree.edits else None
@@ -128,7 +131,8 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         name=name,
         description=f"train {project.name}",
         cwd=tree.path,
-        env=env,
+        env=variables,
+        environment="" if no_env else environment.use(project, tree.path),
         timeout_s=time_s,
         unique_name="same-name" not in force,
         gpus=[gpu.index for gpu in chosen],

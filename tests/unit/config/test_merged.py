@@ -155,6 +155,13 @@ def test_every_value_can_come_from_a_variable_and_wins_over_the_file() -> None:
             "SANDBOX_OPS_SETUP": "make a\n\n make b \n",
             "SANDBOX_OPS_VERIFY": "make check",
             "SANDBOX_OPS_OUTPUTS": "out/",
+            "SANDBOX_OPS_SETUP_INPUTS": "Cargo.lock",
+            "SANDBOX_OPS_ENV": "A=1\nB=x=y",
+            "SANDBOX_OPS_PATH": "~/.cargo/bin",
+            "SANDBOX_OPS_LINKS": "data",
+            "SANDBOX_OPS_TRAIN_TREE": "own",
+            "SANDBOX_OPS_TRAIN_OUTPUT_SIZE_GB": "1.5",
+            "SANDBOX_OPS_COST_PER_HOUR": "2",
             "SANDBOX_OPS_TRAIN_COMMAND": "make train",
             "SANDBOX_OPS_TRAIN_METRICS": "(?P<f1>[0-9.]+)",
             "SANDBOX_OPS_TRAIN_PROGRESS": "lap (?P<step>[0-9]+)",
@@ -169,6 +176,7 @@ def test_every_value_can_come_from_a_variable_and_wins_over_the_file() -> None:
         known_hosts="/cwd/known",
         ssh_config="/cwd/conf",
         workspace="/w",
+        cost_per_hour=2.0,
     )
     assert result.sandbox("gpu1").host == "gpu1"
     assert result.project == Project(
@@ -177,6 +185,12 @@ def test_every_value_can_come_from_a_variable_and_wins_over_the_file() -> None:
         setup=("make a", "make b"),
         verify=("make check",),
         outputs=("out/",),
+        setup_inputs=("Cargo.lock",),
+        env=("A=1", "B=x=y"),
+        path=("~/.cargo/bin",),
+        links=("data",),
+        train_tree="own",
+        train_output_size_gb=1.5,
         train_command="make train",
         train_metrics=("(?P<f1>[0-9.]+)",),
         train_progress=("lap (?P<step>[0-9]+)",),
@@ -250,7 +264,7 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
             _one('prot = "22"'),
             (
                 "sandbox.toml:3: unknown key `sandboxes.gpu1.prot`: expected one of "
-                "deny_read, fetch_into, host, identity_file, known_hosts, link, mode, port, "
+                "cost_per_hour, deny_read, fetch_into, host, identity_file, known_hosts, link, mode, port, "
                 "read_roots, ssh_config, user, workspace\n"
                 "Did you mean `sandboxes.gpu1.port`?"
             ),
@@ -259,7 +273,7 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
             _one("Identity-File = 1"),
             (
                 "sandbox.toml:3: unknown key `sandboxes.gpu1.Identity-File`: expected one of "
-                "deny_read, fetch_into, host, identity_file, known_hosts, link, mode, port, "
+                "cost_per_hour, deny_read, fetch_into, host, identity_file, known_hosts, link, mode, port, "
                 "read_roots, ssh_config, user, workspace\n"
                 "Did you mean `sandboxes.gpu1.identity_file`?"
             ),
@@ -282,7 +296,7 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
             _one("xyzzy = 1"),
             (
                 "sandbox.toml:3: unknown key `sandboxes.gpu1.xyzzy`: expected one of "
-                "deny_read, fetch_into, host, identity_file, known_hosts, link, mode, port, "
+                "cost_per_hour, deny_read, fetch_into, host, identity_file, known_hosts, link, mode, port, "
                 "read_roots, ssh_config, user, workspace\n"
                 "Remove it, or write one of those."
             ),

@@ -59,10 +59,13 @@ may_begin() {
 exec_command() {
   trap - HUP PIPE TERM INT USR1
   make_run_dir
+  read_environment "$dir/environment"
   # from here on any variable may be the user's
-  set -- "$dir" "$cwd" "$shell" "$SETSID" "$FUNCTIONS" "$SH" "$RUN_DIR"
+  set -- "$dir" "$cwd" "$shell" "$SETSID" "$FUNCTIONS" "$SH" "$RUN_DIR" \
+    "$ENV_PATH" "$VENV" "$CONDA"
   eval "$LOGIN_ENV"
   export PYTHONUNBUFFERED=1
+  use_environment "$8" "$9" "${10}"
   if [ -e "$1/env" ]; then
     exec 3<"$1/env" && rm -f "$1/env" # secrets do not stay
     # shellcheck source=/dev/null
