@@ -77,4 +77,5 @@ def job_request(
         started_by=started_by,
         files=options.get("files") or {},
         token=options.get("token") or new_token(),
+        queue=options.get("queue"),
     )

@@ -61,6 +61,11 @@ class Job:
         foreground: Whether somebody waits, or waited, for it (`run`, `remote_bash`).
         gpus: Indices of the GPUs it claims.
         started_by: Who started it: `USER@HOST`, or `agent ID of USER@HOST`; "" if unknown.
+        waits_for: Why it is queued, in words: `waits for a GPU: remote-3 has GPU 0`; "" if
+            it is not.
+        queued_at: When it was queued, in seconds since 1970; None where it never was.
+        attempt: Which attempt this is, or would be, from 1; 0 where it never was queued.
+        place: In the queue, from 1; 0 where that was not asked, or it does not wait.
     """
 
     id: str
@@ -83,12 +88,16 @@ class Job:
     gpus: tuple[int, ...] = ()
     project_path: str = ""
     started_by: str = ""
+    waits_for: str = ""
+    queued_at: float | None = None
+    attempt: int = 0
+    place: int = 0
 
     @property
     def words(self) -> str:
         """The state in words: `failed (exit code 3)`, `lost (reboot)`."""
-        if self.reason:
-            return f"{self.state} ({self.reason})"
+        if self.reason or self.waits_for:
+            return f"{self.state} ({self.reason or self.waits_for})"
         failed = self.state is JobState.FAILED
         if self.signal:
             certain = "" if self.signal_certain else f", or exit code {self.exit_code}"
@@ -115,6 +124,9 @@ class Job:
             "elapsed_s": self.elapsed_s,
             "log_path": self.log_path,
             "started_by": self.started_by,
+            "waits_for": self.waits_for,
+            "queued_at": self.queued_at,
+            "attempt": self.attempt,
         }
 
 

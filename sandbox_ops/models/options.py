@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypedDict
 
+from sandbox_ops.models.queue import QueueRequest
+
 Listener = Callable[[str, bytes], None]
 """Gets every piece of output as `("stdout"|"stderr", bytes)`."""
 
@@ -42,6 +44,7 @@ class JobOptions(TypedDict, total=False):
         files: Put into the job's folder before it starts.
         log_max_bytes: What the log may hold; 0: no limit.
         token: The same token is the same job, however often it is sent.
+        queue: What it waits for in the machine's queue; without it, it starts at once.
     """
 
     name: str
@@ -55,6 +58,7 @@ class JobOptions(TypedDict, total=False):
     files: Mapping[str, str] | None
     log_max_bytes: int
     token: str
+    queue: QueueRequest | None
 
 
 def check_options(options: Mapping[str, object], known: type, verb: str) -> None:

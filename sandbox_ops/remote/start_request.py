@@ -11,6 +11,7 @@ from typing import Any
 
 from sandbox_ops.errors import UsageError
 from sandbox_ops.models import job_ids
+from sandbox_ops.models.queue import QueueRequest
 from sandbox_ops.remote import job_record, scripts
 
 _COMMAND_IN_RECORD = 4000
@@ -50,6 +51,8 @@ class StartRequest:
         started_by: Who starts it, for those who look at it later.
         files: Put into the job's folder before it starts.
         token: The same token is the same job, however often it is sent.
+        queue: What it waits for in the machine's queue; None: it starts at once. The GPUs
+            are chosen there, so `gpus` is empty.
 
     Raises:
         UsageError: A NUL in command or directory, a name that will not do, or a
@@ -75,6 +78,7 @@ class StartRequest:
     started_by: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     token: str = field(default_factory=new_token)
+    queue: QueueRequest | None = None
 
     def __post_init__(self) -> None:
         if self.timeout_s is not None and not self.timeout_s <= LONGEST_TIMEOUT_S:
@@ -104,10 +108,15 @@ class StartRequest:
         }
         if self.foreground:
             return kept
+        queued = self.queue and {
+            "queue": self.queue.record,
+            "retries": self.queue.retry.retries,
+        }
         return kept | {
             "name": self.name,
             "gpus": list(self.gpus),
             "project_path": self.project_path,
+            **(queued or {}),
         }
 
     @property
@@ -141,5 +150,11 @@ class StartRequest:
             "command": self.command,
             "claims": " ".join(self.claims),
             "name": job_ids.name_key(self.name) if self.name else "",
-        } | {f"file.{name}": text for name, text in self.files.items()}
+        }
+        if self.queue:
+            fields |= {
+                "queue": self.queue.words,
+                "resume": self.queue.retry.resume_from,
+            }
+        fields |= {f"file.{name}": text for name, text in self.files.items()}
         return [f"{name}={value}" for name, value in fields.items()]
