@@ -17,7 +17,7 @@ _FOLDER = Path(__file__).parent  # importlib.resources takes 3 ms of every start
 _LIBRARY = (
     "common", "ids", "boot", "worker", "start", "queue", "keeper", "slots", "supervise",
     "attempts", "restore", "watch", "limit", "stop", "look", "machine", "digest",
-    "changes", "read", "prune", "main",
+    "changes", "runs", "read", "prune", "main",
 )  # fmt: skip
 
 _FILLER = "#\n" * 7
@@ -53,6 +53,7 @@ def library() -> str:
     )
 
 
+@functools.cache
 @functools.cache
 def names() -> frozenset[str]:
     """Return what our recorded commands are called: `NAME.sh`."""
