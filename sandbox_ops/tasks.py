@@ -16,12 +16,12 @@ from sandbox_ops.cli import lean_invoke  # noqa: F401 - before Invoke, and what 
 # isort: split
 from invoke import Collection, Context
 
-from sandbox_ops.cli import next_steps, option_values, output
+from sandbox_ops.cli import next_steps, option_values, output, queue_options
 from sandbox_ops.cli.agent_tasks import agent
 from sandbox_ops.cli.audit_tasks import allow_list, audit
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
 from sandbox_ops.cli.install_tasks import mcp_install, plugin_install
-from sandbox_ops.cli.job_tasks import jobs, logs, pin, run, stop
+from sandbox_ops.cli.job_tasks import jobs, logs, move, pin, run, stop
 from sandbox_ops.cli.session import opened
 from sandbox_ops.cli.waking_tasks import events, wait
 from sandbox_ops.errors import ConnectError, UsageError
@@ -57,7 +57,7 @@ def sync(
 
 @verb(
     "changes",
-    repeated=("set_", "force", "env"),
+    repeated=("set_", "force", "env", "after"),
     rest="--command",
     command="What to run, as a shell line; without it what sandbox.toml says.",
     name="A name for the job.",
@@ -68,6 +68,15 @@ def sync(
     env_file="Give it the variables of this file: NAME=VALUE lines.",
     force="Go on in spite of a refusal, by the name that it gave; may be repeated.",
     watch="Follow its log, and end with its exit code.",
+    queue="Wait in the machine's queue where it cannot start now.",
+    share="So many jobs may have its GPU at once.",
+    min_free_mem="Wait until so much memory of its GPU is free: 20G, 512M.",
+    slots="So many jobs of the queue may run at once; as many as cores without it.",
+    after="Wait for the success of this job, JOB:any for its end; may be repeated.",
+    priority="Higher ones come first in the queue, -999 to 999.",
+    retries="So many attempts more where it fails.",
+    on="After which ends: exit, exit=75, signal, oom, lost; all of them without it.",
+    resume_from="Checkpoints, such as 'ckpt/*.pt': the newest is {resume} in a retry.",
 )
 def train(  # noqa: PLR0913 - one for each option
     context: Context,
@@ -81,6 +90,15 @@ def train(  # noqa: PLR0913 - one for each option
     env: Sequence[str] | None = None,
     env_file: str = "",
     watch: bool = False,
+    queue: bool = False,
+    share: str = "",
+    min_free_mem: str = "",
+    slots: str = "",
+    after: Sequence[str] | None = None,
+    priority: str = "",
+    retries: str = "",
+    on: str = "",
+    resume_from: str = "",
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
@@ -93,6 +111,11 @@ def train(  # noqa: PLR0913 - one for each option
     time_s = option_values.seconds(time, "--time")
     values = option_values.environment(env or (), env_file, os.environ)
     n_gpus = option_values.gpu_count(gpus)
+    waiting = queue_options.read(
+        queue=queue, share=share, min_free_mem=min_free_mem, slots=slots,
+        after=after or (), priority=priority, retries=retries, on=on,
+        resume_from=resume_from,
+    )  # fmt: skip
     with opened(context, sandbox) as machine:
         with terminal.busy("looking before the start", quiet=json):
             report = work(
@@ -105,6 +128,7 @@ def train(  # noqa: PLR0913 - one for each option
                 time_s=time_s,
                 gpus=n_gpus,
                 force=tuple(force or ()),
+                queue=waiting,
             )
         if not watch:
             with terminal.busy("waiting for its first second", quiet=json):
@@ -313,7 +337,7 @@ def completion(context: Context, *, shell: str = "") -> Answer:  # noqa: ARG001 
 
 ns = Collection(
     *(setup, sync, train, monitor, reset, fetch),
-    *(jobs, logs, wait, events, stop, pin, run),
+    *(jobs, logs, wait, events, stop, move, pin, run),
     *(doctor, trust, allow, shell, demo),
     *(audit, allow_list, mcp_install, plugin_install, completion, agent),
 )

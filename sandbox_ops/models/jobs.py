@@ -68,6 +68,7 @@ class Job:
         queued_at: When it was queued, in seconds since 1970; None where it never was.
         attempt: Which attempt this is, or would be, from 1; 0 where it never was queued.
         place: In the queue, from 1; 0 where that was not asked, or it does not wait.
+        waits_on: Ids of the jobs that have what it waits for, so far as is known.
     """
 
     id: str
@@ -94,6 +95,7 @@ class Job:
     queued_at: float | None = None
     attempt: int = 0
     place: int = 0
+    waits_on: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
@@ -142,6 +144,7 @@ class Job:
             "waits_for": self.waits_for,
             "queued_at": self.queued_at,
             "attempt": self.attempt,
+            "place": self.place,
         }
 
 

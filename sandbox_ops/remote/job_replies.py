@@ -127,6 +127,7 @@ def _queued(job: Job, segment: Segment, waits: str) -> Job:
         attempt=attempt or 1,
         queued_at=queued_at,
         waits_for=queue_words.waits_for(waits, attempt or 1, now_cs),
+        waits_on=queue_words.waits_on(waits),
         started_at=None,
         elapsed_s=None,
     )

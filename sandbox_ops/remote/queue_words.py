@@ -23,7 +23,7 @@ def waits_for(text: str, attempt: int, now_cs: int) -> str:
     """
     first, *lines = text.splitlines()[:_MOST_LINES] or [""]
     word, _, operand = first.partition(" ")
-    reasons = {
+    reasons: dict[str, Callable[[], str]] = {
         "gpu": lambda: _with_details("waits for a GPU", _gpu_details(lines)),
         "slot": lambda: _with_details("waits for a slot", _slot_details(lines)),
         "after": lambda: f"waits for {_after(operand)}",
@@ -33,11 +33,29 @@ def waits_for(text: str, attempt: int, now_cs: int) -> str:
         "disk": lambda: "waits for room on the disk",
         "format": lambda: "waits for a newer sandbox-ops to connect: one queued it",
     }
-    return reasons.get(word, lambda: "waits for its turn")()
+    return reasons.get(word, _its_turn)()
+
+
+def waits_on(text: str) -> tuple[str, ...]:
+    """Return the jobs that have what a job waits for, as the machine sent it."""
+    first, *lines = text.splitlines()[:_MOST_LINES] or [""]
+    word, _, operand = first.partition(" ")
+    if word == "after":
+        ids = [each.removesuffix(ANY_END) for each in operand.split(",")]
+    else:
+        holders = [line for line in lines if line.startswith("job ")]
+        ids = [word for line in holders for word in line.split()]
+    return tuple(dict.fromkeys(filter(job_ids.is_id, ids)))
+
+
+def _its_turn() -> str:
+    return "waits for its turn"
 
 
 def _after(operand: str) -> str:
-    jobs = [each for each in operand.split(",") if job_ids.is_id(each.removesuffix(ANY_END))]
+    jobs = [
+        each for each in operand.split(",") if job_ids.is_id(each.removesuffix(ANY_END))
+    ]
     return (
         " and ".join(
             f"the end of {each.removesuffix(ANY_END)}"

@@ -12,8 +12,16 @@ from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, JobState, MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.objections import FORCE_NAMES
-from sandbox_ops.workflows import outputs, record, template, train_objections
+from sandbox_ops.workflows import (
+    attempt_holes,
+    outputs,
+    queueing,
+    record,
+    template,
+    train_objections,
+)
 from sandbox_ops.workflows.acting import acts_as
+from sandbox_ops.workflows.queueing import QueueOptions
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -62,6 +70,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     gpus: int | None = None,
     force: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
+    queue: QueueOptions | None = None,
     cancel: CancelToken | None = None,
 ) -> TrainReport:
     """Start a training in the background and return it at once.
@@ -76,6 +85,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         gpus: How many free GPUs it takes; None: one, where the machine has any.
         force: Objections that only warn, by their names.
         env: Variables for it; their values are in no argument list, record or log.
+        queue: It may wait in the machine's queue; None: it starts at once, or is refused.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
@@ -92,8 +102,10 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     local_tree = local.look(project.root, project.branch) if project.root else None
     status = jobs.status(sandbox, path=tree.path, tails=0)
     chosen, objections = train_objections.choose(status, gpus)
+    at_once = queueing.Plan(gpus=chosen, objections=objections)
+    plan = queueing.plan(sandbox, queue, status, gpus, at_once)
     objections = (
-        *objections,
+        *plan.objections,
         *train_objections.code_objections(tree, local_tree, outputs.patterns(project)),
         *train_objections.disk_objections(status),
     )
@@ -106,7 +118,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         command=command,
         settings=settings or {},
         machine=sandbox.config.label,
-        gpus=chosen,
+        gpus=plan.gpus,
         env_names=tuple(env or ()),
     )
     patch = repo.patch(sandbox, tree.path) if tree.edits else None
@@ -118,7 +130,8 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         env=env,
         timeout_s=time_s,
         unique_name="same-name" not in force,
-        gpus=[gpu.index for gpu in chosen],
+        gpus=[gpu.index for gpu in plan.gpus],
+        queue=plan.queue,
         project_path=tree.path,
         files=record.files(run_record, patch),
     )
@@ -130,9 +143,9 @@ def train(  # noqa: PLR0913  # each is one fact of a training
 
 def _command(project: Project, command: str, settings: Mapping[str, str]) -> str:
     if command.strip():
-        return template.fill_given(command, settings)
+        return template.fill_given(attempt_holes.fill(command), settings)
     if project.train_command.strip():
-        return template.fill(project.train_command, settings)
+        return template.fill(attempt_holes.fill(project.train_command), settings)
     raise UsageError(
         "no training command: none is given, and none is configured",
         NextStep("train", {"command": "python train.py"}, "Give one"),

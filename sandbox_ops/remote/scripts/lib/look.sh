@@ -78,7 +78,9 @@ keep_lost() {
     ended.* | *.supervised | *.orphaned | *.elsewhere | *.queued | *.again) return 0 ;;
     *) [ ! -e "$_dir/over" ] || _flags="$_flags over=1"; return 0 ;;
   esac
-  [ -e "$_dir/stopping" ] || printf '' >"$_dir/over"
+  [ ! -e "$_dir/stopping" ] && [ ! -e "$_dir/over" ] || return 0
+  printf '' >"$_dir/over"
+  poke_keeper # what it claimed is free
 }
 
 # count_survivors: _alive = how many of an ended job live; once none, `quiet` says so for good
