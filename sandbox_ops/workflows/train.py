@@ -17,6 +17,7 @@ from sandbox_ops.workflows import (
     outputs,
     queueing,
     record,
+    run_files,
     template,
     train_objections,
 )
@@ -64,6 +65,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     project: Project,
     *,
     command: str = "",
+    is_filled: bool = False,
     name: str = "",
     settings: Mapping[str, str] | None = None,
     time_s: float | None = None,
@@ -79,6 +81,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         sandbox: The machine.
         project: Whose clone it runs in.
         command: A shell line; "" for the configured one.
+        is_filled: It has no holes any more; the settings are only recorded.
         name: Of the job and of its link in logs/.
         settings: Fill the `{holes}` of the command.
         time_s: The job's deadline.
@@ -90,13 +93,14 @@ def train(  # noqa: PLR0913  # each is one fact of a training
 
     Raises:
         RefusedError: A GPU is busy, the GPU driver does not answer, the code there is not the code here, the disk is
-            low, or a job of that name runs: names each, and how to go on.
+            low, a job of that name runs, or one that writes the same file: names each, and how to go on.
         UsageError: No command, a hole without a setting, or a name that cannot be.
         NotFoundError: There is no clone yet.
         CancelledError: It was cancelled.
     """
     sandbox = sandbox.cancelled_by(cancel)
-    command = _command(project, command, settings or {})
+    if not is_filled:
+        command = _command(project, command, settings or {}, name)
     _check(name, gpus, force)
     tree = repo.cloned(sandbox, project)
     local_tree = local.look(project.root, project.branch) if project.root else None
@@ -104,8 +108,11 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     chosen, objections = train_objections.choose(status, gpus)
     at_once = queueing.Plan(gpus=chosen, objections=objections)
     plan = queueing.plan(sandbox, queue, status, gpus, at_once)
+    declared = run_files.declared(project, command, settings or {}, name)
+    writes = run_files.written(command, tree.path, declared)
     objections = (
         *plan.objections,
+        *run_files.shared(writes, status.jobs, tree.path),
         *train_objections.code_objections(tree, local_tree, outputs.patterns(project)),
         *train_objections.disk_objections(status),
     )
@@ -120,6 +127,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         machine=sandbox.config.label,
         gpus=plan.gpus,
         env_names=tuple(env or ()),
+        outputs=declared,
     )
     patch = repo.patch(sandbox, tree.path) if tree.edits else None
     job = sandbox.start(
@@ -133,7 +141,10 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         gpus=[gpu.index for gpu in plan.gpus],
         queue=plan.queue,
         project_path=tree.path,
-        files=record.files(run_record, patch),
+        files=record.files(run_record, patch)
+        | {"outputs": run_files.request(tree.path, tree.path, declared)},
+        commit=tree.head or "",
+        writes=() if "same-output" in force else writes,
     )
     warnings += (*_warnings(status, installed, gpus), *_link(sandbox, tree.path, job))
     return TrainReport(
@@ -141,11 +152,13 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     )
 
 
-def _command(project: Project, command: str, settings: Mapping[str, str]) -> str:
+def _command(
+    project: Project, command: str, settings: Mapping[str, str], name: str
+) -> str:
     if command.strip():
-        return template.fill_given(attempt_holes.fill(command), settings)
+        return template.fill_given(attempt_holes.fill(command), settings, name)
     if project.train_command.strip():
-        return template.fill(attempt_holes.fill(project.train_command), settings)
+        return template.fill(attempt_holes.fill(project.train_command), settings, name)
     raise UsageError(
         "no training command: none is given, and none is configured",
         NextStep("train", {"command": "python train.py"}, "Give one"),

@@ -64,8 +64,9 @@ may_begin() {
 # exec_command: becomes the user's command, leader of a session of its own
 exec_command() {
   trap - HUP PIPE TERM INT USR1
+  make_run_dir
   # from here on any variable may be the user's
-  set -- "$dir" "$cwd" "$shell" "$SETSID" "$FUNCTIONS" "$SH" "$gpus" "$attempt" "$resume" "$keep_env"
+  set -- "$dir" "$cwd" "$shell" "$SETSID" "$FUNCTIONS" "$SH" "$gpus" "$attempt" "$resume" "$keep_env" "$RUN_DIR"
   eval "$LOGIN_ENV"
   export PYTHONUNBUFFERED=1
   [ -z "$7" ] || export CUDA_VISIBLE_DEVICES="$7"
@@ -76,7 +77,8 @@ exec_command() {
     . /proc/self/fd/3
     exec 3<&-
   fi
-  export SANDBOX_JOB="$1" SANDBOX_METRICS="$1/metrics.jsonl"
+  export SANDBOX_JOB="$1" SANDBOX_JOB_ID="${1##*/}" SANDBOX_METRICS="$1/metrics.jsonl"
+  [ -z "${11}" ] || export SANDBOX_RUN_DIR="${11}" SANDBOX_JOB_NAME="${SANDBOX_JOB_NAME-}"
   [ -z "$8" ] || export SANDBOX_ATTEMPT="$8" SANDBOX_RESUME="$9"
   cd "$2" || exit 126
   [ "$3" != bash ] || [ ! -s "$5" ] || export BASH_ENV="$5"
@@ -105,11 +107,11 @@ finish() {
   ran=$((UP - up0))
   # what lasted so short a time fills no large cap, and to look costs a process
   [ "$cap" = 0 ] || { [ $ran -lt 5 ] && [ "$cap" -ge 67108864 ]; } || truncate_logs
-  has_all || extra="$extra incomplete=1"
   if retry_follows && queue_again; then
     queued_again=1
     return 0
   fi
+  has_all || extra="$extra incomplete=1"
   _tries=0
   until write_end "ended code=$code reason=$reason sure=$sure up1=$UP survivors=$left$extra $self"; do
     # an hour, for a file system may come back; a minute where the folder is gone with it
@@ -141,6 +143,7 @@ clear_up() {
     rm -f "$@"
   fi
   [ "$left" = 0 ] || printf '' >"$_mark"
+  [ -n "$queued_again" ] || record_outputs
   [ "$ran" -gt 100 ] || return 0
   [ -z "$(find "$dir" -type f -size +131072)" ] || # 64 MiB
     run_detached prune "${dir%/jobs/*}"
