@@ -73,6 +73,7 @@ def _sync(context: WorkflowContext, arguments: workflow.RemoteSync) -> ToolAnswe
 
 def _train(context: WorkflowContext, arguments: workflow.RemoteTrain) -> ToolAnswer:
     from sandbox_ops.workflows import first_second
+    from sandbox_ops.workflows.queueing import asked
     from sandbox_ops.workflows.sync import sync
     from sandbox_ops.workflows.train_each import train_each
 
@@ -89,6 +90,7 @@ def _train(context: WorkflowContext, arguments: workflow.RemoteTrain) -> ToolAns
         name=arguments.name,
         time_s=catalog.seconds(arguments.timeout),
         gpus=arguments.gpus,
+        queue=asked(arguments.queue, arguments.after, arguments.retries),
         force=arguments.force or (),
     )
     jobs, failed = [each.job.id for each in report.started], bool(report.error)

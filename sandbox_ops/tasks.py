@@ -17,13 +17,20 @@ from sandbox_ops.cli import lean_invoke  # noqa: F401 - before Invoke, and what 
 # isort: split
 from invoke import Collection, Context
 
-from sandbox_ops.cli import next_steps, option_values, output
+from sandbox_ops.cli import next_steps, option_values, output, queue_options
 from sandbox_ops.cli.agent_tasks import agent, kept_connections
 from sandbox_ops.cli.audit_tasks import allow_list, audit
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
 from sandbox_ops.cli.fleet import on_several
 from sandbox_ops.cli.install_tasks import mcp_install, plugin_install
-from sandbox_ops.cli.job_tasks import jobs, logs, pin, run, stop
+from sandbox_ops.cli.job_tasks import (
+    jobs,
+    logs,
+    move,
+    pin,
+    run,
+    stop,
+)
 from sandbox_ops.cli.machine_tasks import login, logout, sandboxes, shell
 from sandbox_ops.cli.run_tasks import (
     diff,
@@ -72,7 +79,7 @@ def sync(
 
 @verb(
     "changes",
-    repeated=("set_", "force", "env"),
+    repeated=("set_", "force", "env", "after"),
     rest="--command",
     command="What to run, as a shell line; without it what sandbox.toml says.",
     name="A name for the job.",
@@ -84,6 +91,15 @@ def sync(
     no_env="Without what `setup` made there, and the project's variables.",
     force="Go on in spite of a refusal, by the name that it gave; may be repeated.",
     watch="Follow its log, and end with its exit code.",
+    queue="Wait in the machine's queue where it cannot start now.",
+    share="So many jobs may have its GPU at once.",
+    min_free_mem="Wait until so much memory of its GPU is free: 20G, 512M.",
+    slots="So many jobs of the queue may run at once; as many as cores without it.",
+    after="Wait for the success of this job, JOB:any for its end; may be repeated.",
+    priority="Higher ones come first in the queue, -999 to 999.",
+    retries="So many attempts more where it fails.",
+    on="After which ends: exit, exit=75, signal, oom, lost; all of them without it.",
+    resume_from="Checkpoints, such as 'ckpt/*.pt': the newest is {resume} in a retry.",
 )
 def train(  # noqa: PLR0913 - one for each option
     context: Context,
@@ -98,6 +114,15 @@ def train(  # noqa: PLR0913 - one for each option
     env_file: str = "",
     no_env: bool = False,
     watch: bool = False,
+    queue: bool = False,
+    share: str = "",
+    min_free_mem: str = "",
+    slots: str = "",
+    after: Sequence[str] | None = None,
+    priority: str = "",
+    retries: str = "",
+    on: str = "",
+    resume_from: str = "",
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
@@ -110,6 +135,11 @@ def train(  # noqa: PLR0913 - one for each option
     time_s = option_values.seconds(time, "--time")
     values = option_values.environment(env or (), env_file, os.environ)
     n_gpus = option_values.gpu_count(gpus)
+    waiting = queue_options.read(
+        queue=queue, share=share, min_free_mem=min_free_mem, slots=slots,
+        after=after or (), priority=priority, retries=retries, on=on,
+        resume_from=resume_from,
+    )  # fmt: skip
     with opened(context, sandbox) as machine:
         with terminal.busy("looking before the start", quiet=json):
             report = work(
@@ -123,6 +153,7 @@ def train(  # noqa: PLR0913 - one for each option
                 time_s=time_s,
                 gpus=n_gpus,
                 force=tuple(force or ()),
+                queue=waiting,
             )
         if not watch:
             with terminal.busy("waiting for its first second", quiet=json):
@@ -327,7 +358,7 @@ def completion(context: Context, *, shell: str = "") -> Answer:  # noqa: ARG001 
 
 ns = Collection(
     *(setup, sync, train, monitor, reset, fetch),
-    *(jobs, logs, wait, events, stop, pin, run),
+    *(jobs, logs, wait, events, stop, move, pin, run),
     *(runs, show, diff, rerun, note, tag, untag, export),
     *(sandboxes, doctor, trust, allow, shell, login, logout, demo),
     *(audit, allow_list, mcp_install, plugin_install, completion, agent),

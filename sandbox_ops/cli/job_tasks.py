@@ -31,9 +31,11 @@ def jobs(
     """List the jobs of the machine, newest first."""
     from sandbox_ops.cli import terminal, views
     from sandbox_ops.machine import jobs as nouns
+    from sandbox_ops.workflows import waiting_times
 
     with opened(context, sandbox) as machine, terminal.busy("asking", quiet=json):
         newest = nouns.recent(machine.sandbox, limit, include_commands=all_)
+        newest = tuple(waiting_times.look(machine.sandbox, newest))
     return Answer(
         value={"jobs": [job.as_json() for job in newest]},
         show=lambda: views.jobs(newest),
@@ -137,6 +139,34 @@ def pin(
     return Answer(
         value={"job": kept.as_json(), "pinned": not off},
         show=lambda: views.pin(kept, pinned=not off),
+    )
+
+
+@verb(
+    "changes",
+    operand="JOB",
+    job="The job: its id, its number, its name, or last.",
+    to="first, last, or a number from 1.",
+)
+def move(
+    context: Context,
+    *,
+    job: str = "",
+    to: str = "first",
+    sandbox: str = "",
+    json: bool = False,
+) -> Answer:
+    """Give a waiting job another place in the queue."""
+    from sandbox_ops.cli import terminal
+    from sandbox_ops.machine import queue
+    from sandbox_ops.text import formatting
+
+    wanted = option_values.needed(job, "move")
+    with opened(context, sandbox) as machine, terminal.busy("asking", quiet=json):
+        moved = queue.move(machine.sandbox, wanted, to)
+    return Answer(
+        value={"job": moved.as_json()},
+        show=lambda: terminal.tell(formatting.job_line(moved)),
     )
 
 

@@ -84,4 +84,5 @@ def job_request(
         commit=options.get("commit", ""),
         writes=tuple(options.get("writes", ())),
         token=options.get("token") or new_token(),
+        queue=options.get("queue"),
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 from sandbox_ops.errors import UsageError
 from sandbox_ops.models import job_ids
+from sandbox_ops.models.queue import QueueRequest
 from sandbox_ops.remote import job_record, scripts
 
 _COMMAND_IN_RECORD = 4000
@@ -55,6 +56,8 @@ class StartRequest:
         commit: Of the code that it runs; the job finds it as SANDBOX_COMMIT.
         writes: Files, absolute, that it alone may write while it has not ended.
         token: The same token is the same job, however often it is sent.
+        queue: What it waits for in the machine's queue; None: it starts at once. The GPUs
+            are chosen there, so `gpus` is empty.
 
     Raises:
         UsageError: A NUL in command or directory, a name that will not do, or a
@@ -83,6 +86,7 @@ class StartRequest:
     commit: str = ""
     writes: tuple[str, ...] = ()
     token: str = field(default_factory=new_token)
+    queue: QueueRequest | None = None
 
     def __post_init__(self) -> None:
         if self.timeout_s is not None and not self.timeout_s <= LONGEST_TIMEOUT_S:
@@ -112,10 +116,15 @@ class StartRequest:
         }
         if self.foreground:
             return kept
+        queued = self.queue and {
+            "queue": self.queue.record,
+            "retries": self.queue.retry.retries,
+        }
         return kept | {
             "name": self.name,
             "gpus": list(self.gpus),
             "project_path": self.project_path,
+            **(queued or {}),
             "writes": list(self.writes),
         }
 
@@ -162,5 +171,11 @@ class StartRequest:
             "command": self.command,
             "claims": " ".join(self.claims),
             "name": job_ids.name_key(self.name) if self.name else "",
-        } | {f"file.{name}": text for name, text in files.items()}
+        }
+        if self.queue:
+            fields |= {
+                "queue": self.queue.words,
+                "resume": self.queue.retry.resume_from,
+            }
+        fields |= {f"file.{name}": text for name, text in files.items()}
         return [f"{name}={value}" for name, value in fields.items()]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sandbox_ops.errors import NextStep
-from sandbox_ops.models import Job, StopReport
+from sandbox_ops.models import Job, JobState, StopReport
 from sandbox_ops.text import formatting
 from sandbox_ops.workflows import rows
 from sandbox_ops.workflows.rows import JobRow
@@ -52,7 +52,10 @@ def train(report: "TrainReport") -> Lines:
     job = report.job
     gpus = f" on GPU {', '.join(map(str, job.gpus))}" if job.gpus else ""
     name = f' "{job.name}"' if job.name else ""
-    yield f"{job.id}{name} started in the background{gpus}: {_short(job.command)}"
+    began = f"started in the background{gpus}"
+    if job.state is JobState.QUEUED:
+        began = f"is queued: {job.waits_for}"
+    yield f"{job.id}{name} {began}: {_short(job.command)}"
     if report.commit:
         yield f"Commit: {formatting.short(report.commit)}"
     yield f"Log: {job.log_path}"

@@ -13,13 +13,16 @@ from sandbox_ops.models import Job, JobState, MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.objections import FORCE_NAMES
 from sandbox_ops.workflows import (
+    attempt_holes,
     outputs,
+    queueing,
     record,
     run_files,
     template,
     train_objections,
 )
 from sandbox_ops.workflows.acting import acts_as
+from sandbox_ops.workflows.queueing import QueueOptions
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -70,6 +73,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     force: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
     no_env: bool = False,
+    queue: QueueOptions | None = None,
     cancel: CancelToken | None = None,
 ) -> TrainReport:
     """Start a training in the background and return it at once.
@@ -86,6 +90,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         force: Objections that only warn, by their names.
         env: Variables for it; their values are in no argument list, record or log.
         no_env: Leave out what `setup` made and the project's variables.
+        queue: It may wait in the machine's queue; None: it starts at once, or is refused.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
@@ -103,10 +108,12 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     local_tree = local.look(project.root, project.branch) if project.root else None
     status = jobs.status(sandbox, path=tree.path, tails=0)
     chosen, objections = train_objections.choose(status, gpus)
+    at_once = queueing.Plan(gpus=chosen, objections=objections)
+    plan = queueing.plan(sandbox, queue, status, gpus, at_once)
     declared = run_files.declared(project, command, settings or {}, name)
     writes = run_files.written(command, tree.path, declared)
     objections = (
-        *objections,
+        *plan.objections,
         *run_files.shared(writes, status.jobs, tree.path),
         *train_objections.code_objections(tree, local_tree, outputs.patterns(project)),
         *train_objections.disk_objections(status),
@@ -121,7 +128,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         command=command,
         settings=settings or {},
         machine=sandbox.config.label,
-        gpus=chosen,
+        gpus=plan.gpus,
         env_names=tuple(variables),
         outputs=declared,
     )
@@ -135,7 +142,8 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         environment="" if no_env else environment.use(project, tree.path),
         timeout_s=time_s,
         unique_name="same-name" not in force,
-        gpus=[gpu.index for gpu in chosen],
+        gpus=[gpu.index for gpu in plan.gpus],
+        queue=plan.queue,
         project_path=tree.path,
         files=record.files(run_record, patch)
         | {"outputs": run_files.request(tree.path, tree.path, declared)},
@@ -152,9 +160,9 @@ def _command(
     project: Project, command: str, settings: Mapping[str, str], name: str
 ) -> str:
     if command.strip():
-        return template.fill_given(command, settings, name)
+        return template.fill_given(attempt_holes.fill(command), settings, name)
     if project.train_command.strip():
-        return template.fill(project.train_command, settings, name)
+        return template.fill(attempt_holes.fill(project.train_command), settings, name)
     raise UsageError(
         "no training command: none is given, and none is configured",
         NextStep("train", {"command": "python train.py"}, "Give one"),

@@ -15,9 +15,9 @@ from sandbox_ops.errors import UsageError
 
 _FOLDER = Path(__file__).parent  # importlib.resources takes 3 ms of every start
 _LIBRARY = (
-    "common", "ids", "boot", "worker", "start", "supervise", "outputs", "environment", "restore",
-    "watch", "limit", "stop", "look", "machine", "digest", "changes", "runs", "read",
-    "prune", "main",
+    "common", "ids", "boot", "worker", "start", "queue", "keeper", "slots", "supervise",
+    "attempts", "outputs", "environment", "restore", "watch", "limit", "stop", "look",
+    "machine", "digest", "changes", "runs", "read", "prune", "main",
 )  # fmt: skip
 
 _FILLER = "#\n" * 7
