@@ -7,6 +7,7 @@ was written down after the last good setup, there is nothing to do.
 import hashlib
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sandbox_ops.errors import NextStep, RefusedError
@@ -140,8 +141,15 @@ def torch(sandbox: Sandbox, path: str) -> TorchCheck:
     )
 
 
-def link_log(sandbox: Sandbox, path: str, name: str = "", log: str = "") -> bool:
-    """Make the logs folder, and in it a link `NAME.log` to a log if one is named.
+def link_logs(
+    sandbox: Sandbox, path: str, links: Mapping[str, str] | None = None
+) -> bool:
+    """Make the logs folder, and in it a link `NAME.log` to each log.
+
+    Args:
+        sandbox: The machine.
+        path: Of the tree.
+        links: The path of each log by the name of its link.
 
     Returns:
         Whether something was not there yet.
@@ -149,8 +157,8 @@ def link_log(sandbox: Sandbox, path: str, name: str = "", log: str = "") -> bool
     Raises:
         RefusedError: If a file of the project has that name.
     """
-    link = (name, log) if name else ()
-    reply = _ask(sandbox, "log_link", path, *link, doing=f"make {path}/logs")
+    words = [word for link in (links or {}).items() for word in link]
+    reply = _ask(sandbox, "log_link", path, *words, doing=f"make {path}/logs")
     return reply.get("changed") == "yes"
 
 

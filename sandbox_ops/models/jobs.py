@@ -61,6 +61,8 @@ class Job:
         foreground: Whether somebody waits, or waited, for it (`run`, `remote_bash`).
         gpus: Indices of the GPUs it claims.
         started_by: Who started it: `USER@HOST`, or `agent ID of USER@HOST`; "" if unknown.
+        group: The sweep that it belongs to; "" if to none.
+        cell: Its number in that sweep, from 1; 0: in none, or what runs after all others.
     """
 
     id: str
@@ -83,6 +85,8 @@ class Job:
     gpus: tuple[int, ...] = ()
     project_path: str = ""
     started_by: str = ""
+    group: str = ""
+    cell: int = 0
 
     @property
     def words(self) -> str:
@@ -115,6 +119,8 @@ class Job:
             "elapsed_s": self.elapsed_s,
             "log_path": self.log_path,
             "started_by": self.started_by,
+            "group": self.group,
+            "cell": self.cell or None,
         }
 
 

@@ -12,7 +12,15 @@ from sandbox_ops.errors import ProtocolError
 
 RECORD_FORMAT = 1
 _MOST_GPUS = 1024
-_TEXTS = ("name", "command", "description", "cwd", "project_path", "started_by")
+_TEXTS = (
+    "name",
+    "command",
+    "description",
+    "cwd",
+    "project_path",
+    "started_by",
+    "group",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +39,8 @@ class JobRecord:
     started_by: str = ""
     foreground: bool = False
     gpus: tuple[int, ...] = field(default=())
+    group: str = ""
+    cell: int = 0
     problem: str = ""
 
 
@@ -68,7 +78,10 @@ def _checked(spec: dict[str, Any]) -> JobRecord:
         return _unreadable("its `gpus` is no list of GPUs")
     if not all(_is_count(index, _MOST_GPUS) for index in gpus):
         return _unreadable("its `gpus` is no list of GPUs")
-    return JobRecord(**texts, foreground=foreground, gpus=tuple(gpus))
+    cell = spec.get("cell", 0)
+    if not _is_count(cell, 1 << 31):
+        return _unreadable("its `cell` is no number")
+    return JobRecord(**texts, foreground=foreground, gpus=tuple(gpus), cell=cell)
 
 
 def _is_count(value: object, below: int) -> bool:

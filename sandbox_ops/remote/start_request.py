@@ -11,6 +11,7 @@ from typing import Any
 
 from sandbox_ops.errors import UsageError
 from sandbox_ops.models import job_ids
+from sandbox_ops.models.groups import CellKey
 from sandbox_ops.remote import job_record, scripts
 
 _COMMAND_IN_RECORD = 4000
@@ -50,6 +51,7 @@ class StartRequest:
         started_by: Who starts it, for those who look at it later.
         files: Put into the job's folder before it starts.
         token: The same token is the same job, however often it is sent.
+        cell: Its place in a group.
 
     Raises:
         UsageError: A NUL in command or directory, a name that will not do, or a
@@ -75,6 +77,7 @@ class StartRequest:
     started_by: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     token: str = field(default_factory=new_token)
+    cell: CellKey | None = None
 
     def __post_init__(self) -> None:
         if self.timeout_s is not None and not self.timeout_s <= LONGEST_TIMEOUT_S:
@@ -104,11 +107,14 @@ class StartRequest:
         }
         if self.foreground:
             return kept
-        return kept | {
+        kept |= {
             "name": self.name,
             "gpus": list(self.gpus),
             "project_path": self.project_path,
         }
+        if self.cell is None:
+            return kept
+        return kept | {"group": self.cell.group, "cell": self.cell.number}
 
     @property
     def claims(self) -> tuple[str, ...]:
@@ -142,4 +148,11 @@ class StartRequest:
             "claims": " ".join(self.claims),
             "name": job_ids.name_key(self.name) if self.name else "",
         } | {f"file.{name}": text for name, text in self.files.items()}
+        if self.cell is not None:
+            fields |= {
+                "group": self.cell.group,
+                "cell": self.cell.word,
+                "identity": self.cell.identity,
+                "commit": self.cell.commit,
+            }
         return [f"{name}={value}" for name, value in fields.items()]

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox_ops.errors import NextStep, SandboxError, UsageError
-from sandbox_ops.git import local
-from sandbox_ops.machine import environment, jobs, repo
-from sandbox_ops.models import Job, MachineStatus, Project
+from sandbox_ops.machine import environment
+from sandbox_ops.models import Job, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.objections import FORCE_NAMES
 from sandbox_ops.sandbox import Sandbox
-from sandbox_ops.workflows import outputs, record, template, train_objections
+from sandbox_ops.workflows import record, template
 from sandbox_ops.workflows.acting import acts_as
+from sandbox_ops.workflows.preparation import prepare
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -83,49 +83,33 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         CancelledError: It was cancelled.
     """
     sandbox = sandbox.cancelled_by(cancel)
-    command = _command(project, command, settings or {})
-    _check(name, gpus, force)
-    tree = repo.cloned(sandbox, project)
-    local_tree = local.look(project.root, project.branch) if project.root else None
-    status = jobs.status(sandbox, path=tree.path, tails=0)
-    chosen, objections = train_objections.choose(status, gpus)
-    objections = (
-        *objections,
-        *train_objections.code_objections(tree, local_tree, outputs.patterns(project)),
-        *train_objections.disk_objections(status),
-    )
-    warnings = train_objections.overridden(objections, force)
-
-    installed = environment.look(sandbox, project, tree.path)
-    run_record = record.run_record(
-        tree=tree,
-        environment=installed,
-        command=command,
-        settings=settings or {},
-        machine=sandbox.config.label,
-        gpus=chosen,
-        env_names=tuple(env or ()),
-    )
-    patch = repo.patch(sandbox, tree.path) if tree.edits else None
-    job = sandbox.start(
+    command = filled(project, command, settings or {})
+    check(name, gpus, force)
+    ready = prepare(sandbox, project, gpus=gpus, force=force)
+    options = ready.job_options(
         command,
         name=name,
-        description=f"train {project.name}",
-        cwd=tree.path,
+        settings=settings or {},
+        gpus=ready.gpus[0],
         env=env,
-        timeout_s=time_s,
+        time_s=time_s,
         unique_name="same-name" not in force,
-        gpus=[gpu.index for gpu in chosen],
-        project_path=tree.path,
-        files=record.files(run_record, patch),
     )
-    warnings += (*_warnings(status, installed, gpus), *_link(sandbox, tree.path, job))
+    job = sandbox.start(command, **options)
     return TrainReport(
-        sandbox=sandbox.config.name, job=job, commit=tree.head or "", warnings=warnings
+        sandbox=sandbox.config.name,
+        job=job,
+        commit=ready.tree.head or "",
+        warnings=(*ready.warnings, *link_logs(sandbox, ready.tree.path, [job])),
     )
 
 
-def _command(project: Project, command: str, settings: Mapping[str, str]) -> str:
+def filled(project: Project, command: str, settings: Mapping[str, str]) -> str:
+    """Return the command to run, or the configured one, with its settings filled in.
+
+    Raises:
+        UsageError: There is none, or a hole or a setting is left over.
+    """
     if command.strip():
         return template.fill_given(command, settings)
     if project.train_command.strip():
@@ -137,7 +121,12 @@ def _command(project: Project, command: str, settings: Mapping[str, str]) -> str
     )
 
 
-def _check(name: str, gpus: int | None, force: Sequence[str]) -> None:
+def check(name: str, gpus: int | None, force: Sequence[str]) -> None:
+    """Refuse a name, a number of GPUs or an objection that cannot be.
+
+    Raises:
+        UsageError: Names it.
+    """
     if name and not _NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot name a job",
@@ -153,29 +142,15 @@ def _check(name: str, gpus: int | None, force: Sequence[str]) -> None:
         )
 
 
-def _warnings(
-    status: MachineStatus, installed: environment.Environment, gpus: int | None
-) -> tuple[str, ...]:
-    warnings = []
-    if status.gpus is None and gpus != 0:
-        warnings.append(
-            f"the GPUs were not checked: {status.gpu_error or 'none found'}"
-        )
-    if not installed.is_current:
-        warnings.append(
-            str(
-                NextStep(
-                    "setup", purpose="the environment was not set up for this code"
-                )
-            )
-        )
-    return tuple(warnings)
+def link_logs(sandbox: Sandbox, path: str, jobs: Sequence[Job]) -> tuple[str, ...]:
+    """Link logs into the project's logs folder; a job runs without that as well.
 
-
-def _link(sandbox: Sandbox, path: str, job: Job) -> tuple[str, ...]:
-    """Link the log into the project's logs folder; the job runs without it as well."""
+    Returns:
+        What went wrong, as warnings.
+    """
+    links = {record.log_name(job): job.log_path for job in jobs}
     try:
-        environment.link_log(sandbox, path, record.log_name(job), job.log_path)
+        environment.link_logs(sandbox, path, links)
     except SandboxError as error:
         return (f"no link to the log in {path}/logs: {error.message}",)
     return ()

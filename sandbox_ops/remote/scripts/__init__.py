@@ -15,7 +15,7 @@ from sandbox_ops.errors import UsageError
 
 _FOLDER = Path(__file__).parent  # importlib.resources takes 3 ms of every start
 _LIBRARY = (
-    "common", "ids", "boot", "worker", "start", "supervise", "restore", "watch", "limit",
+    "common", "ids", "boot", "worker", "start", "groups", "supervise", "restore", "watch", "limit",
     "stop", "look", "machine", "digest", "changes", "read", "prune", "main",
 )  # fmt: skip
 
