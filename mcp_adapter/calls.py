@@ -40,13 +40,17 @@ TOOL_CALLS: Mapping[str, tuple[ToolCall, ...]] = {
     "train": (
         ToolCall(
             "remote_train",
-            {name: name for name in ("command", "name", "gpus", "force")}
+            {n: n for n in ("command", "name", "gpus", "force", "failed", "again")}
             | {"set": "settings"},
             lists=frozenset({"force"}),
         ),
     ),
-    "monitor": (ToolCall("remote_monitor", {"watch": ""}),),
-    "jobs": (ToolCall("remote_bash_output", {"all": "", "limit": "limit"}),),
+    "monitor": (ToolCall("remote_monitor", {"watch": "", "job": "bash_id"}),),
+    "jobs": (
+        ToolCall(
+            "remote_bash_output", {"all": "", "limit": "limit", "job": "bash_id"}
+        ),
+    ),
     "reset": (
         ToolCall("remote_reset", {"dry_run": ""}),
         ToolCall("remote_reset", {}, _ON_PURPOSE),

@@ -13,7 +13,7 @@ from mcp_adapter.answers import ToolAnswer
 from mcp_adapter.calls import Calls
 from mcp_adapter.tool_arguments import ToolArguments
 from sandbox_ops.errors import NextStep
-from sandbox_ops.models import Job, JobState, Project
+from sandbox_ops.models import Job, Project
 from sandbox_ops.text import formatting, marks
 from sandbox_ops.workflows import report_lines
 from sandbox_ops.workflows.report_lines import Lines
@@ -69,42 +69,31 @@ def _sync(context: WorkflowContext, arguments: workflow.RemoteSync) -> ToolAnswe
     return context.answer(report_lines.sync(report), NextStep("train"))
 
 
-def _train(context: WorkflowContext, arguments: workflow.RemoteTrain) -> ToolAnswer:
-    from sandbox_ops.machine.first_lines import first_lines
-    from sandbox_ops.workflows.sync import sync
-    from sandbox_ops.workflows.train_each import train_each
+_TRAIN = ("command", "name", "gpus", "failed", "again", "dry_run")
 
-    lines: list[str | NextStep] = []
-    if arguments.sync:
-        context.report_progress("sync")
-        synced = sync(context.sandbox, context.project, push=True)
-        lines += report_lines.sync(synced)
-    report = train_each(
+
+def _train(context: WorkflowContext, arguments: workflow.RemoteTrain) -> ToolAnswer:
+    from sandbox_ops.workflows import train_call
+
+    answer = train_call.start(
         context.sandbox,
         context.project,
         arguments.settings or {},
-        command=arguments.command,
-        name=arguments.name,
+        push_and_sync=arguments.sync,
+        report_progress=context.report_progress,
         time_s=catalog.seconds(arguments.timeout),
-        gpus=arguments.gpus,
         force=arguments.force or (),
+        **arguments.model_dump(include={*_TRAIN}),
     )
-    jobs, failed = [each.job.id for each in report.started], bool(report.error)
-    lines = [*report_lines.train_each(report), *lines]
-    if len(jobs) == 1:
-        context.report_progress(f"{jobs[0]}: first lines")
-        job, output = first_lines(context.sandbox, jobs[0])
-        lines += [formatting.job_line(job), *output]
-        failed = failed or job.state is JobState.FAILED
-    wait = NextStep("wait", {"job": ",".join(jobs)})
-    return context.answer(iter(lines), wait, is_error=failed)
+    lines = iter(answer.lines)
+    return context.answer(lines, answer.next_step, is_error=answer.is_error)
 
 
-def _monitor(context: WorkflowContext, _arguments: ToolArguments) -> ToolAnswer:
+def _monitor(context: WorkflowContext, arguments: workflow.RemoteMonitor) -> ToolAnswer:
     from sandbox_ops.workflows.monitor import monitor
 
     project = context.project if context.project.name else None
-    report = monitor(context.sandbox, project)
+    report = monitor(context.sandbox, project, job=arguments.bash_id)
     lines = report_lines.monitor(report)
     if not report.reachable:
         return context.answer(lines, is_error=True)

@@ -9,7 +9,7 @@ line as they are (`logs remote-1`, `run -- nvidia-smi`); under plain `inv` they 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from invoke import Collection, Context
 
@@ -21,7 +21,8 @@ from sandbox_ops.cli.install_tasks import mcp_install, plugin_install
 from sandbox_ops.cli.job_tasks import jobs, logs, pin, run, stop
 from sandbox_ops.cli.session import opened
 from sandbox_ops.cli.waking_tasks import events, wait
-from sandbox_ops.errors import ConnectError, UsageError
+from sandbox_ops.errors import ConnectError, NextStep, UsageError
+from sandbox_ops.models import job_ids
 
 if TYPE_CHECKING:
     from sandbox_ops.workflows.monitor import MonitorReport
@@ -57,14 +58,18 @@ def sync(
     repeated=("set_", "force", "env"),
     rest="--command",
     command="What to run, as a shell line; without it what sandbox.toml says.",
-    name="A name for the job.",
-    set_="NAME=VALUE for a {NAME} in the configured command; may be repeated.",
+    name="A name for the job, or for the sweep.",
+    set_="NAME=VALUE for a {NAME} in the command; may be repeated. Of a list (1e-3,1e-4)"
+    " or a range (1..5) each value is a job: a sweep.",
     time="End it after 90, 90s, 30m, 8h, 2d or 1:30:00.",
     gpus="How many GPUs it takes.",
     env="Give it this variable of yours, by its name; may be repeated.",
     env_file="Give it the variables of this file: NAME=VALUE lines.",
     force="Go on in spite of a refusal, by the name that it gave; may be repeated.",
     watch="Follow its log, and end with its exit code.",
+    again="Of a sweep: start also the cells that are done.",
+    failed="Of a sweep: start also the cells that ended without success.",
+    dry_run="Only show the jobs that would be started, and those that would be skipped.",
 )
 def train(  # noqa: PLR0913 - one for each option
     context: Context,
@@ -78,29 +83,53 @@ def train(  # noqa: PLR0913 - one for each option
     env: Sequence[str] | None = None,
     env_file: str = "",
     watch: bool = False,
+    again: bool = False,
+    failed: bool = False,
+    dry_run: bool = False,
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
-    """Start the training in the background, once all is right for it."""
-    from sandbox_ops.cli import following, terminal, views
+    """Start the training in the background, once all is right for it; or a sweep of it."""
+    from sandbox_ops.cli import following, setting_values, sweep_views, terminal, views
+    from sandbox_ops.workflows.sweep import sweep
     from sandbox_ops.workflows.train import train as work
 
-    settings = option_values.assignments(set_ or (), "--set")
+    settings = setting_values.read(option_values.assignments(set_ or (), "--set"))
+    is_sweep = setting_values.is_sweep(settings) or again or failed
+    if watch and (is_sweep or dry_run):
+        raise UsageError(
+            "--watch follows one job",
+            NextStep("monitor", {"job": name or "t1", "watch": True}, "Watch a sweep"),
+        )
     time_s = option_values.seconds(time, "--time")
     values = option_values.environment(env or (), env_file, os.environ)
     n_gpus = option_values.gpu_count(gpus)
+    options: dict[str, Any] = {
+        "command": command,
+        "name": name,
+        "env": values,
+        "time_s": time_s,
+        "gpus": n_gpus,
+        "force": tuple(force or ()),
+    }
     with opened(context, sandbox) as machine:
         with terminal.busy("looking before the start", quiet=json):
+            if is_sweep or dry_run:
+                swept = sweep(
+                    machine.sandbox,
+                    machine.project,
+                    setting_values.lists(settings),
+                    again=again,
+                    failed=failed,
+                    dry_run=dry_run,
+                    **options,
+                )
+                return sweep_views.answer(swept)
             report = work(
                 machine.sandbox,
                 machine.project,
-                command=command,
-                name=name,
-                settings=settings,
-                env=values,
-                time_s=time_s,
-                gpus=n_gpus,
-                force=tuple(force or ()),
+                settings={key: each.values[0] for key, each in settings.items()},
+                **options,
             )
         if not watch:
             return Answer.of(report, lambda: views.train(report))
@@ -113,12 +142,17 @@ def train(  # noqa: PLR0913 - one for each option
 
 @verb(
     "reads",
+    operand="[JOB]",
+    job="Only this job, or the jobs of this group.",
+    metric="What makes a run the best of its group: loss, max:accuracy, min:error.",
     watch="Look again and again, until q or Ctrl-C.",
     interval="Seconds between two looks.",
 )
 def monitor(
     context: Context,
     *,
+    job: str = "",
+    metric: str = "",
     watch: bool = False,
     interval: float = 5.0,
     sandbox: str = "",
@@ -135,13 +169,13 @@ def monitor(
     with opened(context, sandbox) as machine:
 
         def look() -> "MonitorReport":
-            return work(machine.sandbox, machine.known_project)
+            return work(machine.sandbox, machine.known_project, job=job, metric=metric)
 
         if watch:
             ended_by_key = watching.watch(
                 look, machine=machine.sandbox.config.label, interval_s=interval
             )
-            again = next_steps.command("monitor", watch=True)
+            again = next_steps.command("monitor", job=job, watch=True)
             say(f"jobs go on; see them again: {again}")
             return Answer(value={}, exit_code=0 if ended_by_key else INTERRUPTED)
         report = look()
@@ -170,7 +204,8 @@ def reset(
     "changes",
     operand="[JOB|PATH]",
     repeated=["path"],
-    job="Also the log and run record of this job; with a slash in it, a path there.",
+    job="Also the log and run record of this job, or of each of a group; with a slash in"
+    " it, a path there.",
     path="This file or folder there instead, * as in a shell; may come often.",
     into="A local folder; without it the same paths in the local clone.",
     dry_run="Only list the files and their sizes.",
@@ -191,7 +226,8 @@ def fetch(
     from sandbox_ops.cli import terminal, views
     from sandbox_ops.workflows.fetch import fetch as work
 
-    paths = [*(path or ()), *([job] if "/" in job else ())]
+    is_path = "/" in job and not job_ids.is_cell(job)
+    paths = [*(path or ()), *([job] if is_path else ())]
 
     with (
         opened(context, sandbox) as machine,

@@ -1,10 +1,13 @@
 """Groups (sweeps) on a sandbox: look at one, start many jobs at once, name its jobs."""
 
+import json
+import random
 import re
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sandbox_ops.engines.options import job_request
 from sandbox_ops.errors import NextStep, SandboxError, UsageError
@@ -14,11 +17,14 @@ from sandbox_ops.models.groups import CellKey, Group, Member
 from sandbox_ops.models.options import JobOptions
 from sandbox_ops.remote import job_replies
 from sandbox_ops.remote.frames import Segment
+from sandbox_ops.remote.start_request import StartRequest
 from sandbox_ops.sandbox import Sandbox
 
 START_AT_ONCE = 25
 """So many starts go in one request: a worker takes about 20 ms for each."""
 _MOST_SHOWN = 5
+_TRIES = 5
+"""So often a start is tried where another client starts the same cell at that moment."""
 _CELL = re.compile(r"[1-9][0-9]{0,4}")
 
 
@@ -44,21 +50,27 @@ class Started:
     error: SandboxError | None = field(default=None, compare=False)
 
 
-def look(sandbox: Sandbox, name: str, *, digest_bytes: int = 0) -> Group | None:
+def look(
+    sandbox: Sandbox, name: str, *, digest_bytes: int = 0, with_records: bool = False
+) -> Group | None:
     """Return a group as it is now; None where there is none of that name.
 
     Args:
         sandbox: Where it is.
         name: Of the group.
         digest_bytes: How many bytes of the end of each log its digest holds; 0: none.
+        with_records: Also the run record of each.
     """
-    segments = sandbox.request("look", *look_words(name, digest_bytes))
+    words = look_words(name, digest_bytes, with_records=with_records)
+    segments = sandbox.request("look", *words)
     return read(name, segments, sandbox.base)
 
 
-def look_words(name: str, digest_bytes: int = 0) -> tuple[str, str]:
+def look_words(
+    name: str, digest_bytes: int = 0, *, with_records: bool = False
+) -> tuple[str, str]:
     """Return what asks for a group, as a part of any look."""
-    mode = "jd" if digest_bytes else "j"
+    mode = "j" + "d" * bool(digest_bytes) + "r" * with_records
     return "group", f"{job_ids.name_key(name)} {mode} {digest_bytes}"
 
 
@@ -75,6 +87,7 @@ def read(name: str, segments: Sequence[Segment], base: str) -> Group | None:
     part = segments[at[0] + 1 :]
     replies = job_replies.jobs(part, base)
     digests = dict(readings.digests(part))
+    records = {s.words[0]: s.data for s in part if s.what == "run" and s.words}
     cells = {row.job_id: row for row in rows}
     members = []
     for job_id, reply in replies.items():
@@ -88,6 +101,7 @@ def read(name: str, segments: Sequence[Segment], base: str) -> Group | None:
                 commit=row.commit,
                 job=reply.job,
                 digest=digests.get(job_id),
+                record=_record(records.get(job_id, b"")),
             )
         )
     return Group(
@@ -97,6 +111,14 @@ def read(name: str, segments: Sequence[Segment], base: str) -> Group | None:
         numbers={row.identity: row.number for row in rows if row.number},
         starts=Counter(row.identity for row in rows),
     )
+
+
+def _record(data: bytes) -> dict[str, Any]:
+    try:
+        record = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 class _Row(NamedTuple):
@@ -129,25 +151,32 @@ def start_all(sandbox: Sandbox, starts: Sequence[CellStart]) -> Started:
     """
     jobs: list[Job] = []
     group = starts[0].cell.group if starts else ""
+    stuck_at, tries_left = -1, 0
     with sandbox.acting("start", f"{len(starts)} jobs of {group}") as view:
-        for at in range(0, len(starts), START_AT_ONCE):
+        while len(jobs) < len(starts):
             sandbox.cancel_token.check()
-            batch = [
-                job_request(
-                    start.command,
-                    start.options,
-                    started_by=sandbox.started_by,
-                    cell=start.cell,
-                )
-                for start in starts[at : at + START_AT_ONCE]
-            ]
-            for answer in view.engine.start_all(batch).result():
-                if isinstance(answer, SandboxError):
-                    if not jobs:
-                        raise answer
-                    return Started(jobs=tuple(jobs), error=answer)
-                jobs.append(answer.job)
+            batch = starts[len(jobs) : len(jobs) + START_AT_ONCE]
+            answers = view.engine.start_all([_request(view, s) for s in batch]).result()
+            jobs += [each.job for each in answers if not isinstance(each, SandboxError)]
+            error = answers[-1]
+            if not isinstance(error, SandboxError):
+                continue
+            if len(jobs) > stuck_at:
+                stuck_at, tries_left = len(jobs), _TRIES
+            if error.reason == "held" and tries_left:
+                tries_left -= 1  # perhaps by another client's start of the same cell
+                threading.Event().wait(random.uniform(0.01, 0.1))  # noqa: S311 - no secret
+                continue
+            if not jobs:
+                raise error
+            return Started(jobs=tuple(jobs), error=error)
     return Started(jobs=tuple(jobs))
+
+
+def _request(sandbox: Sandbox, start: CellStart) -> StartRequest:
+    return job_request(
+        start.command, start.options, started_by=sandbox.started_by, cell=start.cell
+    )
 
 
 def expand(sandbox: Sandbox, references: Sequence[str]) -> tuple[str, ...]:

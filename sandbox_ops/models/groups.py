@@ -41,6 +41,7 @@ class Member:
         identity: As in `CellKey`.
         commit: As in `CellKey`.
         digest: Of its log; None where it was not asked for.
+        record: Its run record; empty where it was not asked for.
     """
 
     number: int
@@ -48,6 +49,7 @@ class Member:
     job: Job
     commit: str = ""
     digest: LogDigest | None = None
+    record: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

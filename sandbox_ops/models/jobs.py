@@ -165,6 +165,11 @@ class StopReport:
     killed: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
 
+    @property
+    def ok(self) -> bool:
+        """Whether it is over, and nothing of it is known to live."""
+        return not self.left and self.job.state.ended
+
     def as_json(self) -> dict[str, Any]:
         """The report as `stop --json` shows it."""
         return {

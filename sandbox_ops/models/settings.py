@@ -112,6 +112,7 @@ class Project(_Checked):
         train_command: Template for `train`, with `{steps}`-like holes; "" if none.
         train_metrics: The user's own patterns for metrics in a log (RE2, named groups).
         train_progress: The same for how far it is (`step`, `total`, ...).
+        train_best: Which metric makes a run the best of a sweep; "" for the lowest loss.
 
     Raises:
         ConfigError: A field of another type; names it.
@@ -127,3 +128,4 @@ class Project(_Checked):
     train_command: str = ""
     train_metrics: tuple[str, ...] = ()
     train_progress: tuple[str, ...] = ()
+    train_best: str = ""

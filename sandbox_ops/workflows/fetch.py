@@ -15,8 +15,8 @@ from sandbox_ops.errors import (
     NotFoundError,
     UsageError,
 )
-from sandbox_ops.machine import jobs, listing, repo, transfer
-from sandbox_ops.models import Project
+from sandbox_ops.machine import groups, jobs, listing, repo, transfer
+from sandbox_ops.models import Job, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import fetch_candidates, fetch_places
@@ -88,7 +88,8 @@ def fetch(  # noqa: PLR0913  # each is one choice
         paths: These files and folders instead: absolute below the workspace or the home
             there, below `~/`, or below the project; `*` as a shell has it. What is no
             declared output goes to `fetched/` in the local clone, or `into`.
-        job: Also this job's log and run record, and the outputs of where it ran.
+        job: Also this job's log and run record, and the outputs of where it ran; of a
+            group those of all its jobs.
         into: A local folder; without it the same paths in the local clone.
         dry_run: Only list them.
         overwrite: Replace local files that differ.
@@ -114,7 +115,7 @@ def fetch(  # noqa: PLR0913  # each is one choice
     if paths:
         candidates = fetch_candidates.named(sandbox, project, paths, into=bool(into))
     elif job:
-        candidates = fetch_candidates.of_job(sandbox, project, jobs.get(sandbox, job))
+        candidates = fetch_candidates.of_jobs(sandbox, project, _jobs(sandbox, job))
     else:
         root = repo.cloned(sandbox, project).path
         candidates = fetch_candidates.below(
@@ -133,6 +134,12 @@ def fetch(  # noqa: PLR0913  # each is one choice
         dry_run=dry_run,
         warnings=warnings,
     )
+
+
+def _jobs(sandbox: Sandbox, job: str) -> tuple[Job, ...]:
+    """Return the job that is meant, or those of the group."""
+    group = groups.named(sandbox, job)
+    return group.jobs if group else (jobs.get(sandbox, job),)
 
 
 def _nothing(

@@ -18,6 +18,8 @@ from sandbox_ops.workflows import fetch_paths
 from sandbox_ops.workflows.fetch_paths import NamedPath
 from sandbox_ops.workflows.outputs import is_declared, left_out, patterns
 
+_RECORDS = ("log", "run.json", "dirty.patch*")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedFile:
@@ -179,12 +181,12 @@ def _file(root: str, file: RemoteFile, to: str) -> FetchedFile:
     )
 
 
-def of_job(sandbox: Sandbox, project: Project, job: Job) -> list[Candidate]:
-    """Return the outputs of where a job ran, its log and its run record."""
-    folder = job.log_path.rpartition("/")[0]
-    names = ("log", "run.json", "dirty.patch*")
-    files = below(sandbox, folder, names, to=f"logs/{job.id}/")
-    root = job.project_path
-    if root and project.outputs:
-        files += below(sandbox, root, patterns(project))
+def of_jobs(sandbox: Sandbox, project: Project, jobs: Sequence[Job]) -> list[Candidate]:
+    """Return the outputs of where jobs ran, their logs and their run records."""
+    base = jobs[0].log_path.removesuffix(f"/{jobs[0].id}/log")
+    wanted = [f"{job.id}/{name}" for job in jobs for name in _RECORDS]
+    files = below(sandbox, base, wanted, to="logs/")
+    for root in dict.fromkeys(job.project_path for job in jobs):
+        if root and project.outputs:
+            files += below(sandbox, root, patterns(project))
     return files

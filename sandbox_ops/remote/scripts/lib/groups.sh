@@ -62,8 +62,8 @@ find_cell() {
   done <"$BASE/groups/${1%/*}"
 }
 
-# look_group "KEY MODE BYTES": `group KEY` with its lines, then its jobs as `emit_job` has them;
-# nothing where there is no such group
+# look_group "KEY MODE BYTES": `group KEY` with its lines, then its jobs as `emit_job` has them,
+# with `r` in MODE each after its run record (`run ID`); nothing where there is no such group
 look_group() {
   # shellcheck disable=SC2086 # three words of our own
   set -- $1
@@ -72,6 +72,7 @@ look_group() {
   trailer "group $1"
   find_group_jobs "$1"
   for _member in $MEMBERS $THEN; do
+    case $2 in *r*) cat "$JOBS/$_member/run.json"; trailer "run $_member" ;; esac
     emit_job "$_member" "$2" 0 "$3" 0 0
   done
 }

@@ -1,0 +1,299 @@
+"""sweep: many trainings as one object: each combination of their settings is a job."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sandbox_ops.errors import (
+    NextStep,
+    NotFoundError,
+    RefusedError,
+    SandboxError,
+    UsageError,
+)
+from sandbox_ops.machine import groups
+from sandbox_ops.machine.groups import CellStart
+from sandbox_ops.models import Job, Project
+from sandbox_ops.models.cancellation import CancelToken
+from sandbox_ops.models.groups import Group
+from sandbox_ops.sandbox import Sandbox
+from sandbox_ops.text import formatting
+from sandbox_ops.workflows import sweep_plan, train
+from sandbox_ops.workflows.acting import acts_as
+from sandbox_ops.workflows.preparation import Preparation, prepare
+from sandbox_ops.workflows.sweep_plan import Cell
+
+_LINKS_AT_ONCE = 100
+_DONE = sweep_plan.DONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepReport:
+    """What became of a sweep.
+
+    Attributes:
+        sandbox: The name of the machine.
+        group: What its jobs are asked for by.
+        commit: Of the code that they run.
+        jobs: Those that were started now, in their order.
+        planned: In a dry run: the cells that would be started, in their order.
+        skipped: The cells that were left as they are, each with its reason.
+        not_started: The cells that should have been started.
+        next_steps: What can be done about those that were skipped.
+        error: Why the first of those was not.
+    """
+
+    sandbox: str = ""
+    group: str
+    commit: str = ""
+    jobs: tuple[Job, ...] = ()
+    planned: tuple[Cell, ...] = ()
+    skipped: tuple[Cell, ...] = ()
+    not_started: tuple[Cell, ...] = ()
+    dry_run: bool = False
+    warnings: tuple[str, ...] = ()
+    next_steps: tuple[NextStep, ...] = ()
+    error: SandboxError | None = field(default=None, compare=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether all that should start was started."""
+        return self.error is None
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as `train --json` shows it."""
+        started = [job.as_json() for job in self.jobs]
+        return {
+            "sandbox": self.sandbox,
+            "group": self.group,
+            "commit": self.commit,
+            "jobs": [_planned(cell) for cell in self.planned] or started,
+            "skipped": [
+                {
+                    **_planned(cell),
+                    "job": cell.job.as_json() if cell.job else None,
+                    "reason": cell.skipped,
+                    "commit": cell.old_commit,
+                }
+                for cell in self.skipped
+            ],
+            "not_started": [_planned(cell) for cell in self.not_started],
+            "error": self.error.message if self.error else None,
+            "dry_run": self.dry_run,
+            "warnings": list(self.warnings),
+            "next_steps": [str(step) for step in self.next_steps],
+        }
+
+
+def _planned(cell: Cell) -> dict[str, Any]:
+    return {
+        "cell": cell.key.number,
+        "name": cell.name,
+        "command": cell.command,
+        "settings": dict(cell.settings),
+    }
+
+
+def _action(options: Mapping[str, Any]) -> str:
+    if options.get("dry_run"):
+        return "train --dry-run"
+    return "train --" if options.get("command") else "train"
+
+
+@acts_as(_action)
+def sweep(  # noqa: PLR0913  # each is one choice
+    sandbox: Sandbox,
+    project: Project,
+    settings: Mapping[str, Sequence[str]],
+    *,
+    command: str = "",
+    name: str = "",
+    again: bool = False,
+    failed: bool = False,
+    dry_run: bool = False,
+    time_s: float | None = None,
+    gpus: int | None = None,
+    force: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+    cancel: CancelToken | None = None,
+) -> SweepReport:
+    """Start a training for each combination of the settings, as one group.
+
+    What such a start began and did not finish, the same call goes on with: a cell that
+    has a job is not started again.
+
+    Args:
+        sandbox: The machine.
+        project: Whose clone they run in.
+        settings: The values of each hole of the command. None, no command, and `again`
+            or `failed`: the cells that the group has, as they were started.
+        command: A shell line with `{holes}`; "" for the configured one.
+        name: Of the group, and what the names of its jobs begin with.
+        again: Start also the cells that are done, or failed.
+        failed: Start also the cells that ended without success.
+        dry_run: Start nothing, only tell what would be started.
+        time_s: As in `train`, for each.
+        gpus: As in `train`, for each.
+        force: As in `train`, for each.
+        env: As in `train`, for each.
+        cancel: Ends what it waits for, and lets it begin nothing more.
+
+    Raises:
+        UsageError: More than 1,000 cells, one value twice, or as `train` has it.
+        RefusedError: The group is another project's; or none was started, see `train`.
+    """
+    sandbox = sandbox.cancelled_by(cancel)
+    train.check(name, gpus, force)
+    report = SweepReport(sandbox=sandbox.config.name, group=name, dry_run=dry_run)
+    if (again or failed) and not settings and not command:
+        cells = _cells_there(sandbox, project, name, again=again, failed=failed)
+    else:
+        cells = _cells(sandbox, project, settings, command, name, again, failed)
+    report = replace(report, group=cells[0].key.group)
+    n_jobs = sum(not cell.skipped for cell in cells)
+    if not n_jobs:
+        return _told(report, cells)
+    try:
+        ready = prepare(sandbox, project, gpus=gpus, force=force, n_jobs=n_jobs)
+    except RefusedError as error:
+        if not dry_run:
+            raise
+        refused = f"as things stand this is refused: {error.message}"
+        return _told(replace(report, warnings=(refused,)), cells)
+    report = replace(report, commit=ready.tree.head or "", warnings=ready.warnings)
+    if dry_run:
+        return _told(report, cells)
+    to_start = [cell for cell in cells if not cell.skipped]
+    starts = [
+        _start(cell, ready, taken, env, time_s, force)
+        for cell, taken in zip(to_start, ready.gpus, strict=False)
+    ]
+    started = groups.start_all(sandbox, starts)
+    report = _told(report, cells)
+    return replace(
+        report,
+        jobs=started.jobs,
+        planned=(),
+        not_started=tuple(to_start[len(started.jobs) :]),
+        error=started.error or ready.shortage,
+        warnings=(
+            *report.warnings,
+            *_link_logs(sandbox, ready.tree.path, started.jobs),
+        ),
+    )
+
+
+def _cells(  # each is one choice
+    sandbox: Sandbox,
+    project: Project,
+    settings: Mapping[str, Sequence[str]],
+    command: str,
+    name: str,
+    again: bool,
+    failed: bool,
+) -> tuple[Cell, ...]:
+    """Return the cells that were asked for; costs a round trip."""
+    rows = sweep_plan.combinations(settings)
+    commands = [train.filled(project, command, row) for row in rows]
+    name = name or sweep_plan.default_name(command or project.train_command, settings)
+    group = groups.look(sandbox, name) or Group(name=name)
+    _refuse_another_project(group, sandbox.project_path(project))
+    return sweep_plan.cells(
+        group, commands, rows, project=project.name, again=again, failed=failed
+    )
+
+
+def _cells_there(
+    sandbox: Sandbox, project: Project, name: str, *, again: bool, failed: bool
+) -> tuple[Cell, ...]:
+    """Return the cells that the group has already; costs a round trip.
+
+    Raises:
+        UsageError: It has no name.
+        NotFoundError: There is no such group.
+    """
+    if not name:
+        raise UsageError(
+            "which sweep is meant is not said",
+            NextStep("train", {"name": "t1", "failed": True}, "For example"),
+        )
+    group = groups.look(sandbox, name, with_records=True)
+    if group is None or not group.members:
+        raise NotFoundError(
+            f"no group {name} on {sandbox.config.label}",
+            NextStep("jobs", purpose="See what there is"),
+        )
+    _refuse_another_project(group, sandbox.project_path(project))
+    return sweep_plan.cells_of(group, again=again, failed=failed)
+
+
+def _told(report: SweepReport, cells: Sequence[Cell]) -> SweepReport:
+    """Return the report with what is done with the cells, and what can be done next."""
+    skipped = tuple(cell for cell in cells if cell.skipped)
+    done = [cell for cell in skipped if cell.skipped == _DONE]
+    failed = [cell for cell in skipped if cell not in done and _ended(cell)]
+    commits = {cell.old_commit for cell in done} - {report.commit, ""}
+    warnings, steps = list(report.warnings), []
+    if commits and report.commit:
+        codes = ", ".join(sorted(formatting.short(commit) for commit in commits))
+        warnings.append(
+            f"cells that are done ran other code ({codes}): their results stay"
+        )
+        again = {"name": report.group, "again": True}
+        steps.append(NextStep("train", again, "Run them again with this code"))
+    if failed:
+        once_more = {"name": report.group, "failed": True}
+        count = formatting.count(len(failed), "cell")
+        steps.append(
+            NextStep("train", once_more, f"{count} did not succeed; run them again")
+        )
+    return replace(
+        report,
+        planned=tuple(cell for cell in cells if not cell.skipped),
+        skipped=skipped,
+        warnings=tuple(warnings),
+        next_steps=tuple(steps),
+    )
+
+
+def _ended(cell: Cell) -> bool:
+    return cell.job is not None and cell.job.state.ended
+
+
+def _start(  # each is one fact of a job
+    cell: Cell,
+    ready: Preparation,
+    gpus: Sequence[Any],
+    env: Mapping[str, str] | None,
+    time_s: float | None,
+    force: Sequence[str],
+) -> CellStart:
+    options = ready.job_options(
+        cell.command,
+        name=cell.name,
+        settings=cell.settings,
+        gpus=gpus,
+        env=env,
+        time_s=time_s,
+        unique_name="same-name" not in force,
+        cell={"group": cell.key.group, "cell": cell.key.number},
+    )
+    options["token"] = cell.token
+    key = replace(cell.key, commit=ready.tree.head or "")
+    return CellStart(command=cell.command, options=options, cell=key)
+
+
+def _link_logs(sandbox: Sandbox, path: str, jobs: Sequence[Job]) -> tuple[str, ...]:
+    warnings: list[str] = []
+    for at in range(0, len(jobs), _LINKS_AT_ONCE):
+        warnings += train.link_logs(sandbox, path, jobs[at : at + _LINKS_AT_ONCE])
+    return tuple(warnings)
+
+
+def _refuse_another_project(group: Group, path: str) -> None:
+    others = {job.project_path for job in group.jobs} - {path}
+    if others:
+        raise RefusedError(
+            f"{group.name} is a group of jobs of {min(others)}",
+            "Give this sweep another name.",
+        )

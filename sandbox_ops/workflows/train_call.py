@@ -1,0 +1,89 @@
+"""A training or a sweep as an agent asks for it in one call: sync, start, first lines."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox_ops.errors import NextStep
+from sandbox_ops.machine.first_lines import first_lines
+from sandbox_ops.models import JobState, Project
+from sandbox_ops.sandbox import Sandbox
+from sandbox_ops.text import formatting
+from sandbox_ops.workflows import report_lines
+from sandbox_ops.workflows.sweep import SweepReport, sweep
+from sandbox_ops.workflows.sync import sync
+from sandbox_ops.workflows.train import train
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainAnswer:
+    """What the call came to, in lines."""
+
+    lines: tuple[str | NextStep, ...]
+    next_step: NextStep | None
+    is_error: bool
+
+
+def start(  # each is one choice
+    sandbox: Sandbox,
+    project: Project,
+    settings: Mapping[str, Sequence[str]],
+    *,
+    push_and_sync: bool,
+    again: bool,
+    failed: bool,
+    dry_run: bool,
+    report_progress: Callable[[str], None],
+    **options: Any,  # noqa: ANN401  # those of `train`
+) -> TrainAnswer:
+    """Start a training, or a sweep where a setting has several values.
+
+    Args:
+        sandbox: The machine.
+        project: Whose clone it runs in.
+        settings: The values of each hole of the command.
+        push_and_sync: First push, and bring the machine to the local commit.
+        again: As in `sweep`.
+        failed: As in `sweep`.
+        dry_run: As in `sweep`.
+        report_progress: Takes a line about how far it is.
+        **options: As `train` has them.
+
+    Raises:
+        SandboxError: As `sync`, `train` and `sweep` have it.
+    """
+    synced: tuple[str | NextStep, ...] = ()
+    if push_and_sync and not dry_run:
+        report_progress("sync")
+        synced = tuple(report_lines.sync(sync(sandbox, project, push=True)))
+    is_sweep = any(len(values) > 1 for values in settings.values())
+    if is_sweep or again or failed or dry_run:
+        swept = sweep(
+            sandbox,
+            project,
+            settings,
+            again=again,
+            failed=failed,
+            dry_run=dry_run,
+            **options,
+        )
+        return _of_sweep(swept, synced)
+    single = {name: values[0] for name, values in settings.items()}
+    report = train(sandbox, project, settings=single, **options)
+    report_progress(f"{report.job.id}: first lines")
+    job, output = first_lines(sandbox, report.job.id)
+    lines = (*report_lines.train(report), *synced, formatting.job_line(job), *output)
+    return TrainAnswer(
+        lines=lines,
+        next_step=NextStep("wait", {"job": job.id}),
+        is_error=job.state is JobState.FAILED,
+    )
+
+
+def _of_sweep(report: SweepReport, synced: Sequence[str | NextStep]) -> TrainAnswer:
+    wait = NextStep("wait", {"job": report.group})
+    return TrainAnswer(
+        lines=(*report_lines.sweep(report), *synced),
+        next_step=wait if report.jobs else None,
+        is_error=not report.ok,
+    )
