@@ -19,7 +19,7 @@ from sandbox_ops.workflows import report_lines
 from sandbox_ops.workflows.report_lines import Lines
 
 if TYPE_CHECKING:
-    from sandbox_ops.sandbox import Sandbox
+    from sandbox_ops.machine.sandbox import Sandbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

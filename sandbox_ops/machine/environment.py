@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sandbox_ops.errors import NextStep, RefusedError
+from sandbox_ops.machine import own_scripts
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.remote import script_replies
-from sandbox_ops.sandbox import Sandbox
 
-_LOOK_S = 60
 _VERIFY_S = 600  # the first import of torch reads gigabytes
 _PLAN_FORMAT = 1  # raise it when the commands below change: environments are renewed
 _VENV = "[ -d .venv ] || python3 -m venv .venv"
@@ -90,7 +90,7 @@ def look(
     digest = hashlib.sha256(
         json.dumps([_PLAN_FORMAT, project.setup, project.verify]).encode()
     ).hexdigest()
-    reply = _ask(
+    reply = own_scripts.ask(
         sandbox,
         *("env_look", path, digest, "yes" if record else "no"),
         *named_files(project.setup),
@@ -127,7 +127,7 @@ def named_files(commands: tuple[str, ...]) -> tuple[str, ...]:
 
 def torch(sandbox: Sandbox, path: str) -> TorchCheck:
     """Let the project's torch compute something on the GPU."""
-    reply = _ask(
+    reply = own_scripts.ask(
         sandbox,
         *("env_verify", path),
         doing=f"check torch in {path}",
@@ -158,7 +158,9 @@ def link_logs(
         RefusedError: If a file of the project has that name.
     """
     words = [word for link in (links or {}).items() for word in link]
-    reply = _ask(sandbox, "log_link", path, *words, doing=f"make {path}/logs")
+    reply = own_scripts.ask(
+        sandbox, "log_link", path, *words, doing=f"make {path}/logs"
+    )
     return reply.get("changed") == "yes"
 
 
@@ -193,14 +195,3 @@ def _words(command: str) -> list[str]:
         return shlex.split(command)
     except ValueError:  # bash will say what is wrong with it
         return []
-
-
-def _ask(
-    sandbox: Sandbox,
-    script: str,
-    *arguments: str,
-    doing: str,
-    timeout_s: float = _LOOK_S,
-) -> script_replies.Reply:
-    result = sandbox.script(script, *arguments, timeout_s=timeout_s, description=doing)
-    return script_replies.of(result, f"{doing} on {sandbox.config.label}")

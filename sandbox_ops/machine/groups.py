@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 from sandbox_ops.engines.options import job_request
 from sandbox_ops.errors import NextStep, SandboxError, UsageError
 from sandbox_ops.machine import readings
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, job_ids
 from sandbox_ops.models.groups import CellKey, Group, Member
 from sandbox_ops.models.options import JobOptions
 from sandbox_ops.remote import job_replies
 from sandbox_ops.remote.frames import Segment
 from sandbox_ops.remote.start_request import StartRequest
-from sandbox_ops.sandbox import Sandbox
 
 START_AT_ONCE = 25
 """So many starts go in one request: a worker takes about 20 ms for each."""

@@ -2,8 +2,9 @@
 
 Background jobs are `remote-N`, commands (what somebody waits for, and our own recorded
 steps) are `cmd-N`; both are counted apart, and no id is given twice in a home. Wherever
-a job is asked for, its id, its number, its name or `last` will do: a `JobReference`. A
-group is asked for by its name (`t1`), one of its jobs by its cell (`t1/3`).
+a job is asked for, its id, its number, its name or `last` will do: a `JobReference`.
+`last` is the newest background job, never a command: a command must be named by its id.
+A group is asked for by its name (`t1`), one of its jobs by its cell (`t1/3`).
 """
 
 import hashlib
@@ -17,6 +18,7 @@ COMMAND_PREFIX = "cmd"
 LAST = "last"
 THEN = "then"
 """The cell of the job that runs when all others of a group have ended."""
+_BY_NAME = "name="
 
 _ID = re.compile(rf"({JOB_PREFIX}|{COMMAND_PREFIX})-[1-9][0-9]{{0,8}}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
@@ -54,12 +56,17 @@ class JobReference:
     @property
     def may_be_group(self) -> bool:
         """Whether it is a name, which may be a group's; the machine knows."""
-        return self.wire.startswith("name=") and can_be_claimed(self.text)
+        return self.is_name and can_be_claimed(self.text)
 
     @property
     def job_id(self) -> str | None:
         """The id, where it was given or follows from a number; None where it is looked up."""
         return self.wire if is_id(self.wire) else None
+
+    @property
+    def is_name(self) -> bool:
+        """Whether it is a job's name: there may be several."""
+        return self.wire.startswith(_BY_NAME)
 
     def __str__(self) -> str:
         return self.text
@@ -83,7 +90,7 @@ def reference(text: str) -> JobReference:
         return JobReference(stripped, stripped)
     if _CELL.fullmatch(stripped):
         return JobReference(stripped, f"cell={stripped}")
-    return JobReference(text, f"name={name_key(text)}")
+    return JobReference(text, f"{_BY_NAME}{name_key(text)}")
 
 
 def check_name(name: str) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 from sandbox_ops.errors import NextStep, NotFoundError
 from sandbox_ops.machine import groups
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, LogDigest, Project
 from sandbox_ops.models.groups import Group, GroupSummary
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.text import best_metric
 from sandbox_ops.text.best_metric import BestBy
 from sandbox_ops.text.progress import Progress

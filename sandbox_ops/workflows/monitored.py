@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from sandbox_ops.machine import groups, jobs
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import JobState, MachineStatus
 from sandbox_ops.models.groups import Group
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows.group_summary import DIGEST_BYTES
 
 _MOST_GROUPS = 3

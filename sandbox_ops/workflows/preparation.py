@@ -8,9 +8,9 @@ from sandbox_ops.git import local
 from sandbox_ops.machine import environment, jobs, repo
 from sandbox_ops.machine.environment import Environment
 from sandbox_ops.machine.repo import Tree
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Gpu, MachineStatus, Project
 from sandbox_ops.models.options import JobOptions
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import outputs, record, train_objections
 
 

@@ -3,14 +3,14 @@
 import contextvars
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox_ops.errors import SandboxError
 from sandbox_ops.machine import groups, jobs
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, JobState, StopReport
 from sandbox_ops.models.groups import Group
-from sandbox_ops.sandbox import Sandbox
 
 _AT_ONCE = 16
 
@@ -99,10 +99,11 @@ def stop(
         if others and not confirm:
             return WouldStop(job=others[0], processes=(), group=group.name)
         return stop_group(sandbox, group)
-    meant = jobs.get(sandbox, job)
+    first, *same_name = jobs.to_stop(sandbox, job)
+    meant = jobs.get(sandbox, first)
     if not confirm and not _may_stop(sandbox, meant):
         return WouldStop(job=meant, processes=jobs.processes(sandbox, meant))
-    return jobs.stop(sandbox, meant.id)
+    return replace(jobs.stop(sandbox, meant.id), same_name=tuple(same_name))
 
 
 def _may_stop(sandbox: Sandbox, job: Job) -> bool:

@@ -13,10 +13,10 @@ from sandbox_ops.errors import (
 )
 from sandbox_ops.machine import groups
 from sandbox_ops.machine.groups import CellStart
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.groups import Group
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.text import formatting
 from sandbox_ops.workflows import sweep_plan, train
 from sandbox_ops.workflows.acting import acts_as

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox_ops.errors import NextStep
-from sandbox_ops.machine.first_lines import first_lines
-from sandbox_ops.models import JobState, Project
-from sandbox_ops.sandbox import Sandbox
+from sandbox_ops.machine.sandbox import Sandbox
+from sandbox_ops.models import Project
 from sandbox_ops.text import formatting
-from sandbox_ops.workflows import report_lines
+from sandbox_ops.workflows import first_second, report_lines
 from sandbox_ops.workflows.sweep import SweepReport, sweep
 from sandbox_ops.workflows.sync import sync
 from sandbox_ops.workflows.train import train
+
+_FIRST_LINES_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +72,17 @@ def start(  # each is one choice
     single = {name: values[0] for name, values in settings.items()}
     report = train(sandbox, project, settings=single, **options)
     report_progress(f"{report.job.id}: first lines")
-    job, output = first_lines(sandbox, report.job.id)
-    lines = (*report_lines.train(report), *synced, formatting.job_line(job), *output)
+    seen = first_second.look(sandbox, report, _FIRST_LINES_S)
     return TrainAnswer(
-        lines=lines,
-        next_step=NextStep("wait", {"job": job.id}),
-        is_error=job.state is JobState.FAILED,
+        lines=(
+            *report_lines.train(report),
+            *synced,
+            formatting.job_line(seen.job),
+            *seen.first_lines,
+            *first_second.advice(seen.job),
+        ),
+        next_step=NextStep("wait", {"job": seen.job.id}),
+        is_error=not seen.ok,
     )
 
 

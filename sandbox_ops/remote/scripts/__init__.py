@@ -15,8 +15,8 @@ from sandbox_ops.errors import UsageError
 
 _FOLDER = Path(__file__).parent  # importlib.resources takes 3 ms of every start
 _LIBRARY = (
-    "common", "ids", "boot", "worker", "start", "groups", "supervise", "restore", "watch", "limit",
-    "stop", "look", "machine", "digest", "changes", "read", "prune", "main",
+    "common", "ids", "boot", "worker", "start", "groups", "supervise", "restore", "watch",
+    "limit", "stop", "look", "machine", "digest", "changes", "runs", "read", "prune", "main",
 )  # fmt: skip
 
 _FILLER = "#\n" * 7
@@ -52,6 +52,7 @@ def library() -> str:
     )
 
 
+@functools.cache
 @functools.cache
 def names() -> frozenset[str]:
     """Return what our recorded commands are called: `NAME.sh`."""
