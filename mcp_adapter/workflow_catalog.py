@@ -59,6 +59,7 @@ class RemoteTrain(ToolArguments):
     )
     failed: Truth = Field(False, description="Of a sweep: also run failed cells again")
     again: Truth = Field(False, description="Of a sweep: also run done cells again")
+    then: Text = Field("", description="Of a sweep: run this there when all have ended")
     dry_run: Truth = Field(False, description="Only show what would start")
     sync: Truth = Field(False, description="First push and sync")
     gpus: Number | None = Field(None, description="How many; absent: one if any")

@@ -69,7 +69,7 @@ def _sync(context: WorkflowContext, arguments: workflow.RemoteSync) -> ToolAnswe
     return context.answer(report_lines.sync(report), NextStep("train"))
 
 
-_TRAIN = ("command", "name", "gpus", "failed", "again", "dry_run")
+_TRAIN = {"command", "name", "gpus", "failed", "again", "dry_run", "then"}
 
 
 def _train(context: WorkflowContext, arguments: workflow.RemoteTrain) -> ToolAnswer:
@@ -83,10 +83,9 @@ def _train(context: WorkflowContext, arguments: workflow.RemoteTrain) -> ToolAns
         report_progress=context.report_progress,
         time_s=catalog.seconds(arguments.timeout),
         force=arguments.force or (),
-        **arguments.model_dump(include={*_TRAIN}),
+        **arguments.model_dump(include=_TRAIN),
     )
-    lines = iter(answer.lines)
-    return context.answer(lines, answer.next_step, is_error=answer.is_error)
+    return context.answer(answer.lines, answer.next_step, is_error=answer.is_error)
 
 
 def _monitor(context: WorkflowContext, arguments: workflow.RemoteMonitor) -> ToolAnswer:

@@ -16,12 +16,12 @@ from sandbox_ops.cli import lean_invoke  # noqa: F401 - before Invoke, and what 
 # isort: split
 from invoke import Collection, Context
 
-from sandbox_ops.cli import next_steps, option_values, output
+from sandbox_ops.cli import next_steps, option_values, output, queue_options
 from sandbox_ops.cli.agent_tasks import agent
 from sandbox_ops.cli.audit_tasks import allow_list, audit
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
 from sandbox_ops.cli.install_tasks import mcp_install, plugin_install
-from sandbox_ops.cli.job_tasks import jobs, logs, pin, run, stop
+from sandbox_ops.cli.job_tasks import jobs, logs, move, pin, run, stop
 from sandbox_ops.cli.session import opened
 from sandbox_ops.cli.waking_tasks import events, wait
 from sandbox_ops.errors import ConnectError, NextStep, UsageError
@@ -58,7 +58,7 @@ def sync(
 
 @verb(
     "changes",
-    repeated=("set_", "force", "env"),
+    repeated=("set_", "force", "env", "after"),
     rest="--command",
     command="What to run, as a shell line; without it what sandbox.toml says.",
     name="A name for the job, or for the sweep.",
@@ -73,6 +73,16 @@ def sync(
     again="Of a sweep: start also the cells that are done.",
     failed="Of a sweep: start also the cells that ended without success.",
     dry_run="Only show the jobs that would be started, and those that would be skipped.",
+    then="Of a sweep: run this shell line on the machine when all its jobs have ended.",
+    queue="Wait in the machine's queue where it cannot start now.",
+    share="So many jobs may have its GPU at once.",
+    min_free_mem="Wait until so much memory of its GPU is free: 20G, 512M.",
+    slots="So many jobs of the queue may run at once; as many as cores without it.",
+    after="Wait for the success of this job, JOB:any for its end; may be repeated.",
+    priority="Higher ones come first in the queue, -999 to 999.",
+    retries="So many attempts more where it fails.",
+    on="After which ends: exit, exit=75, signal, oom, lost; all of them without it.",
+    resume_from="Checkpoints, such as 'ckpt/*.pt': the newest is {resume} in a retry.",
 )
 def train(  # noqa: PLR0913 - one for each option
     context: Context,
@@ -89,6 +99,16 @@ def train(  # noqa: PLR0913 - one for each option
     again: bool = False,
     failed: bool = False,
     dry_run: bool = False,
+    then: str = "",
+    queue: bool = False,
+    share: str = "",
+    min_free_mem: str = "",
+    slots: str = "",
+    after: Sequence[str] | None = None,
+    priority: str = "",
+    retries: str = "",
+    on: str = "",
+    resume_from: str = "",
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
@@ -99,7 +119,7 @@ def train(  # noqa: PLR0913 - one for each option
     from sandbox_ops.workflows.train import train as work
 
     settings = setting_values.read(option_values.assignments(set_ or (), "--set"))
-    is_sweep = setting_values.is_sweep(settings) or again or failed
+    is_sweep = setting_values.is_sweep(settings) or again or failed or bool(then)
     if watch and (is_sweep or dry_run):
         raise UsageError(
             "--watch follows one job",
@@ -115,7 +135,12 @@ def train(  # noqa: PLR0913 - one for each option
         "time_s": time_s,
         "gpus": n_gpus,
         "force": tuple(force or ()),
-    }
+        "queue": queue_options.read(
+            queue=queue, share=share, min_free_mem=min_free_mem, slots=slots,
+            after=after or (), priority=priority, retries=retries, on=on,
+            resume_from=resume_from,
+        ),
+    }  # fmt: skip
     with opened(context, sandbox) as machine:
         with terminal.busy("looking before the start", quiet=json):
             if is_sweep or dry_run:
@@ -126,6 +151,7 @@ def train(  # noqa: PLR0913 - one for each option
                     again=again,
                     failed=failed,
                     dry_run=dry_run,
+                    then=then,
                     **options,
                 )
                 return sweep_views.answer(swept)
@@ -349,7 +375,7 @@ def completion(context: Context, *, shell: str = "") -> Answer:  # noqa: ARG001 
 
 ns = Collection(
     *(setup, sync, train, monitor, reset, fetch),
-    *(jobs, logs, wait, events, stop, pin, run),
+    *(jobs, logs, wait, events, stop, move, pin, run),
     *(doctor, trust, allow, shell, demo),
     *(audit, allow_list, mcp_install, plugin_install, completion, agent),
 )

@@ -34,6 +34,7 @@ def jobs(
     """List the jobs of the machine, newest first; or those of a group, in its order."""
     from sandbox_ops.cli import sweep_views, terminal, views
     from sandbox_ops.machine import jobs as nouns
+    from sandbox_ops.workflows import waiting_times
     from sandbox_ops.workflows.group_jobs import group_jobs
 
     if job:
@@ -46,6 +47,7 @@ def jobs(
         )
     with opened(context, sandbox) as machine, terminal.busy("asking", quiet=json):
         newest = nouns.recent(machine.sandbox, limit, include_commands=all_)
+        newest = tuple(waiting_times.look(machine.sandbox, newest))
     return Answer(
         value={"jobs": [job.as_json() for job in newest]},
         show=lambda: views.jobs(newest),
@@ -157,6 +159,34 @@ def pin(
     return Answer(
         value={"job": kept.as_json(), "pinned": not off},
         show=lambda: views.pin(kept, pinned=not off),
+    )
+
+
+@verb(
+    "changes",
+    operand="JOB",
+    job="The job: its id, its number, its name, or last.",
+    to="first, last, or a number from 1.",
+)
+def move(
+    context: Context,
+    *,
+    job: str = "",
+    to: str = "first",
+    sandbox: str = "",
+    json: bool = False,
+) -> Answer:
+    """Give a waiting job another place in the queue."""
+    from sandbox_ops.cli import terminal
+    from sandbox_ops.machine import queue
+    from sandbox_ops.text import formatting
+
+    wanted = option_values.needed(job, "move")
+    with opened(context, sandbox) as machine, terminal.busy("asking", quiet=json):
+        moved = queue.move(machine.sandbox, wanted, to)
+    return Answer(
+        value={"job": moved.as_json()},
+        show=lambda: terminal.tell(formatting.job_line(moved)),
     )
 
 

@@ -44,6 +44,10 @@ def started(report: "SweepReport") -> None:
         cells.sort(key=lambda row: int(row[0]))
         draw(table(_CELL_COLUMNS, cells))
     tell(_headline(report, len(jobs)))
+    if report.then_command:
+        tell(f"when all have ended: {report.then_command}")
+    if report.then:
+        tell(f"when all have ended, {report.then.id} runs: {report.then.command}")
     if report.error is not None:
         tell(report.error.message, *map(str, report.error.hints))
     tell(*(str(next_steps.on_chosen_sandbox(step)) for step in report.next_steps))

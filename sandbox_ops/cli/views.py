@@ -9,7 +9,7 @@ from sandbox_ops.cli.face import say
 from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import draw, table, tell
 from sandbox_ops.errors import NextStep, RefusedError
-from sandbox_ops.models import Job, StopReport
+from sandbox_ops.models import Job, JobState, StopReport
 from sandbox_ops.text import formatting
 from sandbox_ops.workflows import rows
 
@@ -73,7 +73,9 @@ def train(report: "TrainReport") -> None:
     _warn(report.warnings)
     job = report.job
     tell(
-        f"started {formatting.job_line(job)}",
+        formatting.job_line(job)
+        if job.state is JobState.QUEUED
+        else f"started {formatting.job_line(job)}",
         f"log: {job.log_path}",
         *(f"{job.id} | {line}" for line in report.first_lines),
     )

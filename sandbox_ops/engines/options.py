@@ -86,4 +86,5 @@ def job_request(
         files=options.get("files") or {},
         token=options.get("token") or new_token(),
         cell=cell,
+        queue=options.get("queue"),
     )

@@ -31,6 +31,11 @@ class CellKey:
         """The cell as references name it: `3` of `t1/3`."""
         return str(self.number) if self.number else job_ids.THEN
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """What its job is told in variables."""
+        return {"SANDBOX_GROUP": self.group, "SANDBOX_CELL": self.word}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:

@@ -79,6 +79,7 @@ ACTIONS: dict[str, Action] = {
     "train": _THERE,
     "stop": Action(Changes.SANDBOX, destroys=True),
     "pin": _THERE,
+    "move": _THERE,
     "label": _THERE,
     "reset": Action(Changes.SANDBOX, destroys=True),
     "download": _HERE,

@@ -1,7 +1,7 @@
 """monitor: everything that goes on there, in one look."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sandbox_ops.errors import ConnectError, NextStep
@@ -21,9 +21,16 @@ from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.groups import GroupSummary
 from sandbox_ops.text import best_metric, paging
 from sandbox_ops.text.progress import Progress
-from sandbox_ops.workflows import group_summary, job_progress, monitored, preflight
+from sandbox_ops.workflows import (
+    group_summary,
+    job_progress,
+    monitored,
+    preflight,
+    waiting_times,
+)
 
 _ENDED_SHOWN = 10
+_QUEUED_SHOWN = 10
 _WARM_UP_S = 60
 _IDLE_PERCENT = 5
 _LAST_LINES = 5
@@ -53,8 +60,9 @@ class MonitorReport:
 
     Attributes:
         reachable: False: nothing below is known, whatever runs there runs on.
-        jobs: Those that live, and the newest ten that ended: what a table shows.
-        older: Those among the newest fifty that ended before these.
+        jobs: Those that live, and the newest ten that ended: what a table shows. Of the
+            queue the first ten.
+        older: Those among the newest fifty that ended before these, and the queue's rest.
         gpus: Empty where there are none, or none can be seen.
         foreign: Training-like processes that are not ours.
         warnings: What looks wrong, of `jobs` and of the machine.
@@ -153,6 +161,16 @@ def report(
         if job.state is not JobState.QUEUED or job.group not in in_rows
     )
     views = tuple(_view(job, status, project) for job in shown)
+    views = tuple(
+        replace(view, job=job)
+        for view, job in zip(
+            views,
+            waiting_times.estimated(
+                shown, {view.job.id: view.progress.eta_s for view in views}
+            ),
+            strict=True,
+        )
+    )
     return MonitorReport(
         sandbox=machine,
         groups=groups,
@@ -179,7 +197,9 @@ def _shown(jobs: Iterable[Job]) -> tuple[tuple[Job, ...], tuple[Job, ...]]:
     older: list[Job] = []
     ended = 0
     for job in sorted(jobs, key=_number, reverse=True):
-        if not job.state.ended:
+        if job.place > _QUEUED_SHOWN:
+            older.append(job)
+        elif not job.state.ended:
             shown.append(job)
         elif not job.foreground:
             (shown if ended < _ENDED_SHOWN else older).append(job)

@@ -1,9 +1,9 @@
 """What trainings have in common before they start: one look at the machine, its verdict."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from sandbox_ops.errors import NextStep, RefusedError
+from sandbox_ops.errors import NextStep
 from sandbox_ops.git import local
 from sandbox_ops.machine import environment, jobs, repo
 from sandbox_ops.machine.environment import Environment
@@ -11,7 +11,9 @@ from sandbox_ops.machine.repo import Tree
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Gpu, MachineStatus, Project
 from sandbox_ops.models.options import JobOptions
-from sandbox_ops.workflows import outputs, record, train_objections
+from sandbox_ops.models.queue import QueueRequest
+from sandbox_ops.workflows import outputs, queueing, record, train_objections
+from sandbox_ops.workflows.queueing import QueueOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +22,8 @@ class Preparation:
 
     Attributes:
         machine: What the machine is called.
-        gpus: For each job that can start now: those it takes.
-        shortage: Why no more of them can; None where all can.
+        gpus: What a job takes that starts at once; none where the machine chooses later.
+        queue: What each waits for in the machine's queue; None: it starts at once.
         warnings: What is said beside the start.
     """
 
@@ -30,9 +32,9 @@ class Preparation:
     tree: Tree
     environment: Environment
     patch: bytes | None
-    gpus: tuple[tuple[Gpu, ...], ...]
+    gpus: tuple[Gpu, ...]
+    queue: QueueRequest | None = None
     warnings: tuple[str, ...] = ()
-    shortage: RefusedError | None = field(default=None, compare=False)
 
     def job_options(  # each is one fact of a job
         self,
@@ -40,7 +42,6 @@ class Preparation:
         *,
         name: str,
         settings: Mapping[str, str],
-        gpus: Sequence[Gpu],
         env: Mapping[str, str] | None,
         time_s: float | None,
         unique_name: bool,
@@ -52,7 +53,6 @@ class Preparation:
             command: With its settings filled in.
             name: Of the job and of its link in logs/.
             settings: That fill the holes of the command.
-            gpus: That it takes.
             env: Variables for it.
             time_s: Its deadline.
             unique_name: Whether no other job of that name may live.
@@ -64,7 +64,7 @@ class Preparation:
             command=command,
             settings=settings,
             machine=self.machine,
-            gpus=gpus,
+            gpus=self.gpus,
             env_names=tuple(env or ()),
         )
         return JobOptions(
@@ -74,7 +74,8 @@ class Preparation:
             env=env,
             timeout_s=time_s,
             unique_name=unique_name,
-            gpus=[gpu.index for gpu in gpus],
+            gpus=[gpu.index for gpu in self.gpus],
+            queue=self.queue,
             project_path=self.tree.path,
             files=record.files(run_record | dict(cell or {}), self.patch),
         )
@@ -86,7 +87,7 @@ def prepare(
     *,
     gpus: int | None,
     force: Sequence[str],
-    n_jobs: int = 1,
+    queue: QueueOptions | None,
 ) -> Preparation:
     """Look once for all jobs that are about to start.
 
@@ -95,18 +96,20 @@ def prepare(
         project: Whose clone they run in.
         gpus: How many free GPUs each takes; None: one, where the machine has any.
         force: Objections that only warn, by their names.
-        n_jobs: How many there are.
+        queue: They may wait in the machine's queue; None: one starts at once.
 
     Raises:
-        RefusedError: As `train` has it, for the first of them.
+        RefusedError: As `train` has it.
         NotFoundError: There is no clone yet.
     """
     tree = repo.cloned(sandbox, project)
     local_tree = local.look(project.root, project.branch) if project.root else None
     status = jobs.status(sandbox, path=tree.path, tails=0)
-    chosen, gpu_objections, shortage = _choose(status, gpus, force, n_jobs)
+    chosen, objections = train_objections.choose(status, gpus)
+    at_once = queueing.Plan(gpus=chosen, objections=objections)
+    plan = queueing.plan(sandbox, queue, status, gpus, at_once)
     objections = (
-        *gpu_objections,
+        *plan.objections,
         *train_objections.code_objections(tree, local_tree, outputs.patterns(project)),
         *train_objections.disk_objections(status),
     )
@@ -118,32 +121,10 @@ def prepare(
         tree=tree,
         environment=installed,
         patch=repo.patch(sandbox, tree.path) if tree.edits else None,
-        gpus=chosen,
+        gpus=plan.gpus,
+        queue=plan.queue,
         warnings=(*warnings, *_warnings(status, installed, gpus)),
-        shortage=shortage,
     )
-
-
-def _choose(
-    status: MachineStatus, gpus: int | None, force: Sequence[str], n_jobs: int
-) -> tuple[
-    tuple[tuple[Gpu, ...], ...],
-    tuple[train_objections.Objection, ...],
-    RefusedError | None,
-]:
-    """Return the GPUs of each job, what speaks against the first, and against the next."""
-    chosen, objections = train_objections.choose(status, gpus)
-    each = [chosen]
-    taken = {gpu.index for gpu in chosen}
-    while len(each) < n_jobs:
-        more, against = train_objections.choose(status, gpus, taken)
-        try:
-            train_objections.overridden(against, force)
-        except RefusedError as error:
-            return tuple(each), objections, error
-        each.append(more)
-        taken |= {gpu.index for gpu in more}
-    return tuple(each), objections, None
 
 
 def _warnings(

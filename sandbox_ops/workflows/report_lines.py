@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sandbox_ops.errors import NextStep
-from sandbox_ops.models import Job, StopReport
+from sandbox_ops.models import Job, JobState, StopReport
 from sandbox_ops.text import formatting
 from sandbox_ops.workflows import rows
 from sandbox_ops.workflows.rows import GroupRow, JobRow
@@ -53,7 +53,10 @@ def train(report: "TrainReport") -> Lines:
     job = report.job
     gpus = f" on GPU {', '.join(map(str, job.gpus))}" if job.gpus else ""
     name = f' "{job.name}"' if job.name else ""
-    yield f"{job.id}{name} started in the background{gpus}: {_short(job.command)}"
+    began = f"started in the background{gpus}"
+    if job.state is JobState.QUEUED:
+        began = f"is queued: {job.waits_for}"
+    yield f"{job.id}{name} {began}: {_short(job.command)}"
     if report.commit:
         yield f"Commit: {formatting.short(report.commit)}"
     yield f"Log: {job.log_path}"
@@ -74,6 +77,10 @@ def sweep(report: "SweepReport") -> Lines:
     skipped = [f'"{cell.name}": {cell.skipped}' for cell in report.skipped]
     yield from _listed("skipped", skipped)
     yield from _warnings(report.warnings)
+    if report.then or report.then_command:
+        command = report.then.command if report.then else report.then_command
+        job = f"{report.then.id} " if report.then else ""
+        yield f"when all have ended: {job}{_short(command)}"
     if report.error is not None:
         yield from _listed("not started", [cell.name for cell in report.not_started])
         yield report.error.message

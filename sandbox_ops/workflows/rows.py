@@ -104,6 +104,9 @@ def _activity(job: "Job") -> str:
 
 
 def _short_state(job: "Job") -> str:
+    if job.state is JobState.QUEUED:
+        place = f" {job.place}" if job.place else ""
+        return f"{job.state}{place}: {job.waits_for}"
     why = job.reason or job.signal
     if job.state is JobState.FAILED and not why:
         why = str(job.exit_code)

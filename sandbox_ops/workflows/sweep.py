@@ -1,4 +1,7 @@
-"""sweep: many trainings as one object: each combination of their settings is a job."""
+"""sweep: many trainings as one object: each combination of their settings is a job.
+
+All of them wait in the machine's queue, which starts them with nobody connected.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,9 +21,10 @@ from sandbox_ops.models import Job, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.groups import Group
 from sandbox_ops.text import formatting
-from sandbox_ops.workflows import sweep_plan, train
+from sandbox_ops.workflows import sweep_plan, sweep_then, train
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.preparation import Preparation, prepare
+from sandbox_ops.workflows.queueing import QueueOptions
 from sandbox_ops.workflows.sweep_plan import Cell
 
 _LINKS_AT_ONCE = 100
@@ -36,6 +40,8 @@ class SweepReport:
         group: What its jobs are asked for by.
         commit: Of the code that they run.
         jobs: Those that were started now, in their order.
+        then: What was started now to run when all have ended.
+        then_command: In a dry run: what would be.
         planned: In a dry run: the cells that would be started, in their order.
         skipped: The cells that were left as they are, each with its reason.
         not_started: The cells that should have been started.
@@ -47,6 +53,8 @@ class SweepReport:
     group: str
     commit: str = ""
     jobs: tuple[Job, ...] = ()
+    then: Job | None = None
+    then_command: str = ""
     planned: tuple[Cell, ...] = ()
     skipped: tuple[Cell, ...] = ()
     not_started: tuple[Cell, ...] = ()
@@ -77,12 +85,18 @@ class SweepReport:
                 }
                 for cell in self.skipped
             ],
+            "then": self._then(),
             "not_started": [_planned(cell) for cell in self.not_started],
             "error": self.error.message if self.error else None,
             "dry_run": self.dry_run,
             "warnings": list(self.warnings),
             "next_steps": [str(step) for step in self.next_steps],
         }
+
+    def _then(self) -> dict[str, Any] | None:
+        if self.then:
+            return self.then.as_json()
+        return {"command": self.then_command} if self.then_command else None
 
 
 def _planned(cell: Cell) -> dict[str, Any]:
@@ -97,11 +111,12 @@ def _planned(cell: Cell) -> dict[str, Any]:
 def _action(options: Mapping[str, Any]) -> str:
     if options.get("dry_run"):
         return "train --dry-run"
-    return "train --" if options.get("command") else "train"
+    is_free = options.get("command") or options.get("then")
+    return "train --" if is_free else "train"
 
 
 @acts_as(_action)
-def sweep(  # noqa: PLR0913  # each is one choice
+def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
     sandbox: Sandbox,
     project: Project,
     settings: Mapping[str, Sequence[str]],
@@ -111,6 +126,8 @@ def sweep(  # noqa: PLR0913  # each is one choice
     again: bool = False,
     failed: bool = False,
     dry_run: bool = False,
+    then: str = "",
+    queue: QueueOptions | None = None,
     time_s: float | None = None,
     gpus: int | None = None,
     force: Sequence[str] = (),
@@ -132,6 +149,10 @@ def sweep(  # noqa: PLR0913  # each is one choice
         again: Start also the cells that are done, or failed.
         failed: Start also the cells that ended without success.
         dry_run: Start nothing, only tell what would be started.
+        then: A shell line to run on the machine when all have ended, however they did. It
+            is told of them in variables (SANDBOX_GROUP, SANDBOX_GROUP_SUCCEEDED, ...).
+            "": what the group had so far, after the jobs that are started now.
+        queue: How they wait in the machine's queue.
         time_s: As in `train`, for each.
         gpus: As in `train`, for each.
         force: As in `train`, for each.
@@ -146,15 +167,19 @@ def sweep(  # noqa: PLR0913  # each is one choice
     train.check(name, gpus, force)
     report = SweepReport(sandbox=sandbox.config.name, group=name, dry_run=dry_run)
     if (again or failed) and not settings and not command:
-        cells = _cells_there(sandbox, project, name, again=again, failed=failed)
+        group, cells = _cells_there(sandbox, project, name, again, failed)
     else:
-        cells = _cells(sandbox, project, settings, command, name, again, failed)
-    report = replace(report, group=cells[0].key.group)
-    n_jobs = sum(not cell.skipped for cell in cells)
-    if not n_jobs:
+        group, cells = _cells(sandbox, project, settings, command, name, again, failed)
+    report = replace(report, group=group.name)
+    to_start = [cell for cell in cells if not cell.skipped]
+    runs_then = sweep_then.is_wanted(group, then, len(to_start))
+    if not to_start and not runs_then:
         return _told(report, cells)
+    if dry_run and runs_then:
+        report = replace(report, then_command=sweep_then.command_of(group, then))
+    queue = queue or QueueOptions()
     try:
-        ready = prepare(sandbox, project, gpus=gpus, force=force, n_jobs=n_jobs)
+        ready = prepare(sandbox, project, gpus=gpus, force=force, queue=queue)
     except RefusedError as error:
         if not dry_run:
             raise
@@ -163,23 +188,21 @@ def sweep(  # noqa: PLR0913  # each is one choice
     report = replace(report, commit=ready.tree.head or "", warnings=ready.warnings)
     if dry_run:
         return _told(report, cells)
-    to_start = [cell for cell in cells if not cell.skipped]
-    starts = [
-        _start(cell, ready, taken, env, time_s, force)
-        for cell, taken in zip(to_start, ready.gpus, strict=False)
-    ]
+    starts = [_start(cell, ready, env, time_s, force) for cell in to_start]
     started = groups.start_all(sandbox, starts)
+    then_job = None
+    if runs_then and not started.error:
+        then_job = sweep_then.start(sandbox, ready, group, started.jobs, then, env)
     report = _told(report, cells)
+    warnings = _link_logs(sandbox, ready.tree.path, started.jobs)
     return replace(
         report,
         jobs=started.jobs,
+        then=then_job,
         planned=(),
         not_started=tuple(to_start[len(started.jobs) :]),
-        error=started.error or ready.shortage,
-        warnings=(
-            *report.warnings,
-            *_link_logs(sandbox, ready.tree.path, started.jobs),
-        ),
+        error=started.error,
+        warnings=(*report.warnings, *warnings),
     )
 
 
@@ -191,22 +214,22 @@ def _cells(  # each is one choice
     name: str,
     again: bool,
     failed: bool,
-) -> tuple[Cell, ...]:
-    """Return the cells that were asked for; costs a round trip."""
+) -> tuple[Group, tuple[Cell, ...]]:
+    """Return the group, and the cells that were asked for; costs a round trip."""
     rows = sweep_plan.combinations(settings)
     commands = [train.filled(project, command, row) for row in rows]
     name = name or sweep_plan.default_name(command or project.train_command, settings)
     group = groups.look(sandbox, name) or Group(name=name)
     _refuse_another_project(group, sandbox.project_path(project))
-    return sweep_plan.cells(
+    return group, sweep_plan.cells(
         group, commands, rows, project=project.name, again=again, failed=failed
     )
 
 
 def _cells_there(
-    sandbox: Sandbox, project: Project, name: str, *, again: bool, failed: bool
-) -> tuple[Cell, ...]:
-    """Return the cells that the group has already; costs a round trip.
+    sandbox: Sandbox, project: Project, name: str, again: bool, failed: bool
+) -> tuple[Group, tuple[Cell, ...]]:
+    """Return the group, and the cells that it has already; costs a round trip.
 
     Raises:
         UsageError: It has no name.
@@ -224,7 +247,7 @@ def _cells_there(
             NextStep("jobs", purpose="See what there is"),
         )
     _refuse_another_project(group, sandbox.project_path(project))
-    return sweep_plan.cells_of(group, again=again, failed=failed)
+    return group, sweep_plan.cells_of(group, again=again, failed=failed)
 
 
 def _told(report: SweepReport, cells: Sequence[Cell]) -> SweepReport:
@@ -260,10 +283,9 @@ def _ended(cell: Cell) -> bool:
     return cell.job is not None and cell.job.state.ended
 
 
-def _start(  # each is one fact of a job
+def _start(
     cell: Cell,
     ready: Preparation,
-    gpus: Sequence[Any],
     env: Mapping[str, str] | None,
     time_s: float | None,
     force: Sequence[str],
@@ -272,7 +294,6 @@ def _start(  # each is one fact of a job
         cell.command,
         name=cell.name,
         settings=cell.settings,
-        gpus=gpus,
         env=env,
         time_s=time_s,
         unique_name="same-name" not in force,

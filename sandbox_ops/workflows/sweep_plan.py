@@ -48,7 +48,12 @@ class Cell:
     @property
     def token(self) -> str:
         """The same for the same start: sent twice, or by two clients, it is one job."""
-        return digest(self.key.group, self.key.identity, str(self.start_number))
+        return token(self.key, self.start_number)
+
+
+def token(key: CellKey, start_number: int) -> str:
+    """Return the token of a start of a cell that was started so often before."""
+    return digest(key.group, key.identity, str(start_number))
 
 
 def digest(*parts: str) -> str:

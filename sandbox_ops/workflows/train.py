@@ -11,9 +11,10 @@ from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, JobState, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.objections import FORCE_NAMES
-from sandbox_ops.workflows import record, template
+from sandbox_ops.workflows import attempt_holes, record, template
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.preparation import prepare
+from sandbox_ops.workflows.queueing import QueueOptions
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -62,6 +63,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     gpus: int | None = None,
     force: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
+    queue: QueueOptions | None = None,
     cancel: CancelToken | None = None,
 ) -> TrainReport:
     """Start a training in the background and return it at once.
@@ -76,6 +78,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         gpus: How many free GPUs it takes; None: one, where the machine has any.
         force: Objections that only warn, by their names.
         env: Variables for it; their values are in no argument list, record or log.
+        queue: It may wait in the machine's queue; None: it starts at once, or is refused.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
@@ -88,12 +91,11 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     sandbox = sandbox.cancelled_by(cancel)
     command = filled(project, command, settings or {})
     check(name, gpus, force)
-    ready = prepare(sandbox, project, gpus=gpus, force=force)
+    ready = prepare(sandbox, project, gpus=gpus, force=force, queue=queue)
     options = ready.job_options(
         command,
         name=name,
         settings=settings or {},
-        gpus=ready.gpus[0],
         env=env,
         time_s=time_s,
         unique_name="same-name" not in force,
@@ -114,9 +116,9 @@ def filled(project: Project, command: str, settings: Mapping[str, str]) -> str:
         UsageError: There is none, or a hole or a setting is left over.
     """
     if command.strip():
-        return template.fill_given(command, settings)
+        return template.fill_given(attempt_holes.fill(command), settings)
     if project.train_command.strip():
-        return template.fill(project.train_command, settings)
+        return template.fill(attempt_holes.fill(project.train_command), settings)
     raise UsageError(
         "no training command: none is given, and none is configured",
         NextStep("train", {"command": "python train.py"}, "Give one"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from sandbox_ops.errors import NextStep
@@ -9,6 +10,7 @@ from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.text import formatting
 from sandbox_ops.workflows import first_second, report_lines
+from sandbox_ops.workflows.report_lines import Lines
 from sandbox_ops.workflows.sweep import SweepReport, sweep
 from sandbox_ops.workflows.sync import sync
 from sandbox_ops.workflows.train import train
@@ -20,12 +22,12 @@ _FIRST_LINES_S = 2.0
 class TrainAnswer:
     """What the call came to, in lines."""
 
-    lines: tuple[str | NextStep, ...]
+    lines: Lines
     next_step: NextStep | None
     is_error: bool
 
 
-def start(  # each is one choice
+def start(  # noqa: PLR0913  # each is one choice
     sandbox: Sandbox,
     project: Project,
     settings: Mapping[str, Sequence[str]],
@@ -34,6 +36,7 @@ def start(  # each is one choice
     again: bool,
     failed: bool,
     dry_run: bool,
+    then: str,
     report_progress: Callable[[str], None],
     **options: Any,  # noqa: ANN401  # those of `train`
 ) -> TrainAnswer:
@@ -47,6 +50,7 @@ def start(  # each is one choice
         again: As in `sweep`.
         failed: As in `sweep`.
         dry_run: As in `sweep`.
+        then: As in `sweep`.
         report_progress: Takes a line about how far it is.
         **options: As `train` has them.
 
@@ -58,7 +62,7 @@ def start(  # each is one choice
         report_progress("sync")
         synced = tuple(report_lines.sync(sync(sandbox, project, push=True)))
     is_sweep = any(len(values) > 1 for values in settings.values())
-    if is_sweep or again or failed or dry_run:
+    if is_sweep or again or failed or dry_run or then:
         swept = sweep(
             sandbox,
             project,
@@ -66,6 +70,7 @@ def start(  # each is one choice
             again=again,
             failed=failed,
             dry_run=dry_run,
+            then=then,
             **options,
         )
         return _of_sweep(swept, synced)
@@ -74,12 +79,11 @@ def start(  # each is one choice
     report_progress(f"{report.job.id}: first lines")
     seen = first_second.look(sandbox, report, _FIRST_LINES_S)
     return TrainAnswer(
-        lines=(
-            *report_lines.train(report),
-            *synced,
-            formatting.job_line(seen.job),
-            *seen.first_lines,
-            *first_second.advice(seen.job),
+        lines=chain(
+            report_lines.train(report),
+            synced,
+            (formatting.job_line(seen.job), *seen.first_lines),
+            first_second.advice(seen.job),
         ),
         next_step=NextStep("wait", {"job": seen.job.id}),
         is_error=not seen.ok,
@@ -89,7 +93,7 @@ def start(  # each is one choice
 def _of_sweep(report: SweepReport, synced: Sequence[str | NextStep]) -> TrainAnswer:
     wait = NextStep("wait", {"job": report.group})
     return TrainAnswer(
-        lines=(*report_lines.sweep(report), *synced),
+        lines=chain(report_lines.sweep(report), synced),
         next_step=wait if report.jobs else None,
         is_error=not report.ok,
     )

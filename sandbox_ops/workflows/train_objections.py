@@ -1,6 +1,6 @@
 """What speaks against a start: a busy GPU, code that differs, little room. Pure."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sandbox_ops.errors import NextStep, RefusedError
@@ -21,16 +21,11 @@ class Objection:
 
 
 def choose(
-    status: MachineStatus, wanted: int | None, taken: Collection[int] = ()
+    status: MachineStatus, wanted: int | None
 ) -> tuple[tuple[Gpu, ...], tuple[Objection, ...]]:
     """Return the GPUs to take, and what speaks against it. Pure.
 
     Busy ones come after the free ones, for who forces it; claimed ones are never taken.
-
-    Args:
-        status: Of the machine.
-        wanted: How many; None: one, where the machine has any.
-        taken: Indices of those that another job of this start takes.
     """
     fault = preflight.driver_fault(status)
     if fault and wanted != 0:
@@ -42,17 +37,11 @@ def choose(
         return (), (objection,)
     gpus = status.gpus or ()
     number = min(1, len(gpus)) if wanted is None else wanted
-    busy = {
-        gpu.index: f"GPU {gpu.index} {gpu.name}: taken by a job of this start"
-        if gpu.index in taken
-        else preflight.gpu_busy(gpu, status.jobs)
-        for gpu in gpus
-    }
+    busy = {gpu.index: preflight.gpu_busy(gpu, status.jobs) for gpu in gpus}
     free = [gpu for gpu in gpus if not busy[gpu.index]]
     if len(free) >= number:
         return tuple(free[:number]), ()
     claimed = {index for job in preflight.live(status.jobs) for index in job.gpus}
-    claimed |= set(taken)
     shared = [gpu for gpu in gpus if busy[gpu.index] and gpu.index not in claimed]
     shared.sort(key=lambda gpu: gpu.memory_used_mib or 0)
     chosen = (free + shared)[:number]

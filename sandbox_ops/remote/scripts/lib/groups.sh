@@ -30,9 +30,9 @@ join_group() {
 }
 
 # find_group_jobs KEY: MEMBERS = the newest job of each cell that is still there, in the order of
-# the cells; THEN = that of the cell `then`, or nothing
+# the cells, whose NUMBERS are these; THEN = that of the cell `then`, or nothing
 find_group_jobs() {
-  MEMBERS='' THEN='' _top=0
+  MEMBERS='' NUMBERS='' THEN='' _top=0
   while read -r _c _i _; do
     case $_i in remote-*[!0-9]* | remote-) continue ;; remote-*) ;; *) continue ;; esac
     [ -d "$JOBS/$_i" ] || continue
@@ -49,7 +49,7 @@ find_group_jobs() {
   while [ $_c -lt "$_top" ]; do
     _c=$((_c + 1))
     eval "_i=\${_cell_$_c-}; unset _cell_$_c"
-    MEMBERS="$MEMBERS $_i"
+    MEMBERS="$MEMBERS${_i:+ $_i}" NUMBERS="$NUMBERS${_i:+ $_c}"
   done
 }
 
@@ -75,6 +75,35 @@ look_group() {
     case $2 in *r*) cat "$JOBS/$_member/run.json"; trailer "run $_member" ;; esac
     emit_job "$_member" "$2" 0 "$3" 0 0
   done
+}
+
+# count_group: COUNTS = shell lines that export how the cells of a group ended, for the job in
+# `dir` that runs after them; its `then` names the group. And group.tsv there, a line a cell:
+# number, id, state, exit code, folder of its record.
+count_group() {
+  read -r _key <"$dir/then"
+  find_group_jobs "$_key"
+  _cells=0 _good=0
+  # shellcheck disable=SC2086 # numbers
+  set -- $NUMBERS
+  for _i in $MEMBERS; do
+    get_state "$JOBS/$_i"
+    _code=-
+    for _word in $LINE; do case $_word in code=*) _code=${_word#*=} ;; esac done
+    case "$LINE " in
+      *' reason=stopped '* | *' reason=unmet '*) _state=stopped ;;
+      *' reason=timed-out '*) _state=timed-out ;;
+      'ended '*' code=0 '*) _state=succeeded _good=$((_good + 1)) ;;
+      'ended '*' code=-'*) _state=lost ;;
+      'ended '*) _state=failed ;;
+      *) _state=lost ;;
+    esac
+    _cells=$((_cells + 1))
+    printf '%s\t%s\t%s\t%s\t%s\n' "$1" "$_i" "$_state" "$_code" "$JOBS/$_i"
+    shift
+  done >"$dir/group.tsv"
+  COUNTS="export SANDBOX_GROUP_CELLS=$_cells SANDBOX_GROUP_SUCCEEDED=$_good
+export SANDBOX_GROUP_FAILED=$((_cells - _good))"
 }
 
 # prune_groups: groups whose jobs are all gone

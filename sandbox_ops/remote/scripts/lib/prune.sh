@@ -68,6 +68,7 @@ select_records() {
       continue
     fi
     if [ "$PHASE" != ended ]; then
+      [ "$PHASE" != queued ] && [ ! -e "$_d/again" ] || continue
       find_life "$_d"
       case $LIFE in gone | restarted) ;; *) continue ;; esac
     elif [ "$SURVIVORS" -gt 0 ] && [ ! -e "$_d/quiet" ] && [ "$WHERE" = "$MACHINE" ]; then
