@@ -1,15 +1,14 @@
 """sweep: many trainings as one group, against a real sshd."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gitproject import GitProject
-from machines import Place, fake_gpus, set_up
-from sshd import SshServer
+from machines import Place, set_up
 
 from sandbox_ops import JobState, Sandbox
 from sandbox_ops.errors import NotFoundError, RefusedError, UsageError
@@ -32,7 +31,6 @@ if seed == 13:
     raise SystemExit(3)
 """
 COMMAND = "python3 train.py {lr} {seed}"
-MakeSshd = Callable[..., SshServer]
 
 
 @pytest.fixture
@@ -330,20 +328,6 @@ def test_ten_jobs_cost_the_preflight_of_one(place: Place) -> None:
     assert steps_of(10) == steps_of(2)
     ended(place, "cheap10")
     ended(place, "cheap2")
-
-
-@pytest.fixture
-def gpu_place(make_sshd: MakeSshd, git_project: GitProject) -> Iterator[Place]:
-    """A machine of its own with two free GPUs."""
-    git_project.commit({"train.py": TRAINING}, push=True)
-    server = make_sshd()
-    fake_gpus(
-        server.home,
-        "0, H100, GPU-a, 0, 4, 81559, 30, 580.1",
-        "1, H100, GPU-b, 0, 4, 81559, 30, 580.1",
-    )
-    with Sandbox(server.config()) as sandbox:
-        yield set_up(sandbox, git_project)
 
 
 def test_a_sweep_of_one_and_a_plain_training_of_its_name(place: Place) -> None:

@@ -138,29 +138,30 @@ def test_one_call_syncs_and_starts_a_sweep_that_is_one_object(
     ready: Ask, git: GitProject
 ) -> None:
     git.commit({"note.txt": f"swept {git.head}"}, "Sweep")
-    swept = {"sync": True, "name": "sweep", "settings": {"steps": [1, 2]}}
+    name = f"sweep{git.head[:6]}"  # another in each protocol era
+    swept = {"sync": True, "name": name, "settings": {"steps": [1, 2]}}
     output, is_error = ready("remote_train", **swept, then="echo aggregated")
     assert not is_error, output
-    assert output.startswith("group sweep: 2 jobs started, 0 skipped\n")
-    started = re.findall(r'^  (remote-\d+) "(sweep-steps\d)"$', output, re.MULTILINE)
-    assert [name for _, name in started] == ["sweep-steps1", "sweep-steps2"]
+    assert output.startswith(f"group {name}: 2 jobs started, 0 skipped\n")
+    started = re.findall(r'^  remote-\d+ "(.*)"$', output, re.MULTILINE)
+    assert started == [f"{name}-steps1", f"{name}-steps2"]
     assert f"\nthe sandbox has main at {git.head[:10]}, " in output
     assert re.search(r"^when all have ended: remote-\d+ echo agg", output, re.MULTILINE)
-    assert output.endswith('next: remote_bash_output(bash_id="sweep", wait=600000)')
-    output, _ = ready("remote_bash_output", bash_id="sweep", wait=60_000)
+    assert output.endswith(f'next: remote_bash_output(bash_id="{name}", wait=600000)')
+    output, _ = ready("remote_bash_output", bash_id=name, wait=60_000)
     assert "all 3 ended: 3 succeeded" in output
-    output, _ = ready("remote_bash_output", bash_id="sweep")
-    assert output.startswith("group sweep, 2 cells: 2 succeeded")
+    output, _ = ready("remote_bash_output", bash_id=name)
+    assert output.startswith(f"group {name}, 2 cells: 2 succeeded")
     assert len(re.findall(r"^remote-\d+ ", output, re.MULTILINE)) == 3
-    output, _ = ready("remote_bash_output", bash_id="sweep/then")
+    output, _ = ready("remote_bash_output", bash_id=f"{name}/then")
     assert "aggregated" in output
-    output, _ = ready("remote_monitor", bash_id="sweep")
-    assert "group sweep, 2 cells: 2 succeeded" in output
+    output, _ = ready("remote_monitor", bash_id=name)
+    assert f"group {name}, 2 cells: 2 succeeded" in output
     output, is_error = ready("remote_train", **swept, dry_run=True, again=True)
-    assert output.startswith("group sweep: 2 jobs would be started, 0 skipped\n")
-    output, is_error = ready("remote_bash_stop", bash_id="sweep")
+    assert output.startswith(f"group {name}: 2 jobs would be started, 0 skipped\n")
+    output, is_error = ready("remote_bash_stop", bash_id=name)
     assert not is_error
-    assert output.startswith("group sweep: 0 stopped, 3 had ended\n")
+    assert output.startswith(f"group {name}: 0 stopped, 3 had ended\n")
 
 
 def test_a_training_that_dies_at_once_is_an_error_with_its_last_lines(

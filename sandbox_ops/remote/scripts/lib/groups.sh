@@ -93,8 +93,8 @@ count_group() {
     case "$LINE " in
       *' reason=stopped '* | *' reason=unmet '*) _state=stopped ;;
       *' reason=timed-out '*) _state=timed-out ;;
-      'ended '*' code=0 '*) _state=succeeded _good=$((_good + 1)) ;;
-      'ended '*' code=-'*) _state=lost ;;
+      ended*' code=0 '*) _state=succeeded _good=$((_good + 1)) ;;
+      ended*' code=-'*) _state=lost ;;
       'ended '*) _state=failed ;;
       *) _state=lost ;;
     esac
