@@ -19,7 +19,7 @@ from sandbox_ops.models import Job, job_ids
 from sandbox_ops.models.waiting import WaitReport
 
 Heartbeat = Callable[[tuple[Job, ...]], None]
-"""Gets the jobs as they were last told."""
+"""Gets the jobs as they were last known."""
 
 __all__ = ["HEARTBEAT_S", "Heartbeat", "Wait", "WaitFor", "begin", "wait"]
 
@@ -42,7 +42,7 @@ def wait(
     Args:
         sandbox: Where they are.
         references: Which ones; see `jobs.get`; a group is all its jobs. One that has
-            ended is told at once.
+            ended is reported at once.
         wanted: What ends the wait beside the end of a job; of a group, of all its jobs.
         on_heartbeat: Called every 5 s.
 

@@ -71,6 +71,7 @@ class Job:
         attempt: Which attempt this is, or would be, from 1; 0 where it never was queued.
         place: In the queue, from 1; 0 where that was not asked, or it does not wait.
         waits_on: Ids of the jobs that have what it waits for, so far as is known.
+        writes: Declared output files, absolute, that it is known to write.
     """
 
     id: str
@@ -100,6 +101,7 @@ class Job:
     attempt: int = 0
     place: int = 0
     waits_on: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:

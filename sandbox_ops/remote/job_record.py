@@ -41,6 +41,7 @@ class JobRecord:
     gpus: tuple[int, ...] = field(default=())
     group: str = ""
     cell: int = 0
+    writes: tuple[str, ...] = field(default=())
     problem: str = ""
 
 
@@ -74,14 +75,22 @@ def _checked(spec: dict[str, Any]) -> JobRecord:
     gpus, foreground = spec.get("gpus", []), spec.get("foreground", False)
     if not isinstance(foreground, bool):
         return _unreadable("its `foreground` is neither true nor false")
-    if not isinstance(gpus, list) or len(gpus) > _MOST_GPUS:
-        return _unreadable("its `gpus` is no list of GPUs")
-    if not all(_is_count(index, _MOST_GPUS) for index in gpus):
+    few = isinstance(gpus, list) and len(gpus) <= _MOST_GPUS
+    if not few or not all(_is_count(index, _MOST_GPUS) for index in gpus):
         return _unreadable("its `gpus` is no list of GPUs")
     cell = spec.get("cell", 0)
     if not _is_count(cell, 1 << 31):
         return _unreadable("its `cell` is no number")
-    return JobRecord(**texts, foreground=foreground, gpus=tuple(gpus), cell=cell)
+    writes = spec.get("writes", [])
+    if not isinstance(writes, list) or not all(isinstance(w, str) for w in writes):
+        return _unreadable("its `writes` is no list of paths")
+    return JobRecord(
+        **texts,
+        foreground=foreground,
+        gpus=tuple(gpus),
+        cell=cell,
+        writes=tuple(writes),
+    )
 
 
 def _is_count(value: object, below: int) -> bool:

@@ -38,8 +38,8 @@ def error(segments: Iterable[Segment]) -> SandboxError | None:
     for segment in segments:
         if segment.what == "error":
             kind, code, *_ = (*segment.words, "", "")
-            words = segment.data.decode("utf-8", "replace")
-            return machine_error(kind, words, code)
+            message = segment.data.decode("utf-8", "replace")
+            return machine_error(kind, message, code)
     return None
 
 
@@ -189,6 +189,7 @@ def _job(
         started_by=record.started_by,
         group=record.group,
         cell=record.cell,
+        writes=record.writes,
     )
 
 

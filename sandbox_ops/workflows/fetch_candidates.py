@@ -12,13 +12,11 @@ from sandbox_ops.errors import ConfigError, NotFoundError, ProtocolError
 from sandbox_ops.git import local
 from sandbox_ops.machine import listing
 from sandbox_ops.machine.sandbox import Sandbox
-from sandbox_ops.models import Job, Project, RemoteFile
+from sandbox_ops.models import Project, RemoteFile
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.workflows import fetch_paths
 from sandbox_ops.workflows.fetch_paths import NamedPath
 from sandbox_ops.workflows.outputs import is_declared, left_out, patterns
-
-_RECORDS = ("log", "run.json", "dirty.patch*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +25,7 @@ class FetchedFile:
 
     Attributes:
         path: Relative to where it is fetched to.
-        sha256: "" in a dry run.
+        sha256: In a dry run as the run's record has it, or "".
         remote: Where it is on the sandbox, absolute.
         kept: Whether the very same file was here already.
     """
@@ -98,9 +96,21 @@ def declared(project: Project) -> tuple[str, ...]:
 
 
 def below(
-    sandbox: Sandbox, root: str, wanted: Sequence[str], *, to: str = ""
+    sandbox: Sandbox,
+    root: str,
+    wanted: Sequence[str],
+    *,
+    to: str = "",
+    since: str = "",
 ) -> list[Candidate]:
     """Return the files that match below `root`; `to` is put before their paths.
+
+    Args:
+        sandbox: Where they are.
+        root: A folder, absolute.
+        wanted: Patterns.
+        to: Put before their paths here.
+        since: A file there: those alone that changed after it did.
 
     Raises:
         ProtocolError: The machine names one that was not asked for.
@@ -112,7 +122,7 @@ def below(
             may_be_tracked=bool(to) or file.path in wanted,
         )
         for file in _files(
-            sandbox, root, wanted, lambda path: is_declared(path, wanted)
+            sandbox, root, wanted, lambda path: is_declared(path, wanted), since
         )
     ]
 
@@ -161,9 +171,13 @@ def first_place(sandbox: Sandbox, project: Project, paths: Sequence[str]) -> str
 
 
 def _files(
-    sandbox: Sandbox, root: str, wanted: Sequence[str], is_wanted: Callable[[str], bool]
+    sandbox: Sandbox,
+    root: str,
+    wanted: Sequence[str],
+    is_wanted: Callable[[str], bool],
+    since: str = "",
 ) -> tuple[RemoteFile, ...]:
-    files = listing.files(sandbox, root, wanted)
+    files = listing.files(sandbox, root, wanted, since=since)
     for file in files:
         if not is_wanted(file.path) or file.size_bytes < 0:
             raise ProtocolError(
@@ -179,14 +193,3 @@ def _file(root: str, file: RemoteFile, to: str) -> FetchedFile:
         sha256="",
         remote=f"{root.rstrip('/')}/{file.path}",
     )
-
-
-def of_jobs(sandbox: Sandbox, project: Project, jobs: Sequence[Job]) -> list[Candidate]:
-    """Return the outputs of where jobs ran, their logs and their run records."""
-    base = jobs[0].log_path.removesuffix(f"/{jobs[0].id}/log")
-    wanted = [f"{job.id}/{name}" for job in jobs for name in _RECORDS]
-    files = below(sandbox, base, wanted, to="logs/")
-    for root in dict.fromkeys(job.project_path for job in jobs):
-        if root and project.outputs:
-            files += below(sandbox, root, patterns(project))
-    return files

@@ -1,7 +1,9 @@
 """What trainings have in common before they start: one look at the machine, its verdict."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sandbox_ops.errors import NextStep
 from sandbox_ops.git import local
@@ -12,8 +14,22 @@ from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Gpu, MachineStatus, Project
 from sandbox_ops.models.options import JobOptions
 from sandbox_ops.models.queue import QueueRequest
-from sandbox_ops.workflows import outputs, queueing, record, train_objections
+from sandbox_ops.workflows import (
+    outputs,
+    queueing,
+    record,
+    run_files,
+    train_objections,
+)
 from sandbox_ops.workflows.queueing import QueueOptions
+
+
+class RunPlan(NamedTuple):
+    """One training that is about to start: its command with all settings, and its name."""
+
+    command: str
+    settings: Mapping[str, str]
+    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,54 +52,62 @@ class Preparation:
     queue: QueueRequest | None = None
     warnings: tuple[str, ...] = ()
 
-    def job_options(  # each is one fact of a job
+    def job_options(
         self,
-        command: str,
+        run: RunPlan,
         *,
-        name: str,
-        settings: Mapping[str, str],
         env: Mapping[str, str] | None,
         time_s: float | None,
-        unique_name: bool,
-        cell: Mapping[str, object] | None = None,
+        force: Sequence[str],
+        more: Mapping[str, object] | None = None,
     ) -> JobOptions:
         """Return how one of the jobs is started, with its run record.
 
         Args:
-            command: With its settings filled in.
-            name: Of the job and of its link in logs/.
-            settings: That fill the holes of the command.
+            run: What it is.
             env: Variables for it.
             time_s: Its deadline.
-            unique_name: Whether no other job of that name may live.
-            cell: More for its record: the group and the cell.
+            force: What only warns, by its name.
+            more: For its record: the group and the cell.
         """
+        declared = _declared(self.project, run)
         run_record = record.run_record(
             tree=self.tree,
             environment=self.environment,
-            command=command,
-            settings=settings,
+            command=run.command,
+            settings=run.settings,
             machine=self.machine,
             gpus=self.gpus,
             env_names=tuple(env or ()),
+            outputs=declared,
         )
+        path = self.tree.path
+        writes = run_files.written(run.command, path, declared)
         return JobOptions(
-            name=name,
+            name=run.name,
             description=f"train {self.project.name}",
-            cwd=self.tree.path,
+            cwd=path,
             env=env,
             timeout_s=time_s,
-            unique_name=unique_name,
+            unique_name="same-name" not in force,
             gpus=[gpu.index for gpu in self.gpus],
             queue=self.queue,
-            project_path=self.tree.path,
-            files=record.files(run_record | dict(cell or {}), self.patch),
+            project_path=path,
+            files=record.files(run_record | dict(more or {}), self.patch)
+            | {"outputs": run_files.request(path, path, declared)},
+            commit=self.tree.head or "",
+            writes=() if "same-output" in force else writes,
         )
 
 
-def prepare(
+def _declared(project: Project, run: RunPlan) -> tuple[str, ...]:
+    return run_files.declared(project, run.command, run.settings, run.name)
+
+
+def prepare(  # each is one choice
     sandbox: Sandbox,
     project: Project,
+    runs: Sequence[RunPlan],
     *,
     gpus: int | None,
     force: Sequence[str],
@@ -94,12 +118,13 @@ def prepare(
     Args:
         sandbox: The machine.
         project: Whose clone they run in.
+        runs: What they are.
         gpus: How many free GPUs each takes; None: one, where the machine has any.
         force: Objections that only warn, by their names.
         queue: They may wait in the machine's queue; None: one starts at once.
 
     Raises:
-        RefusedError: As `train` has it.
+        RefusedError: As `train` has it; or two of them would write the same file.
         NotFoundError: There is no clone yet.
     """
     tree = repo.cloned(sandbox, project)
@@ -108,8 +133,15 @@ def prepare(
     chosen, objections = train_objections.choose(status, gpus)
     at_once = queueing.Plan(gpus=chosen, objections=objections)
     plan = queueing.plan(sandbox, queue, status, gpus, at_once)
+    writes = {
+        run.name: run_files.written(run.command, tree.path, _declared(project, run))
+        for run in runs
+    }
+    every = frozenset(itertools.chain(*writes.values()))
     objections = (
         *plan.objections,
+        *run_files.shared(every, status.jobs, tree.path),
+        *run_files.shared_within(writes, tree.path),
         *train_objections.code_objections(tree, local_tree, outputs.patterns(project)),
         *train_objections.disk_objections(status),
     )

@@ -79,7 +79,7 @@ def job_row(job: "Job", progress: "Progress | None" = None) -> JobRow:
         id=job.id,
         name=job.name,
         state=job.words,
-        short_state=_short_state(job),
+        short_state=short_state(job),
         has_ended=job.state.ended,
         elapsed_s=job.elapsed_s,
         activity=_activity(job),
@@ -103,7 +103,8 @@ def _activity(job: "Job") -> str:
     return f"(step of sandbox-ops) {summary}" if is_own_step(job) else summary
 
 
-def _short_state(job: "Job") -> str:
+def short_state(job: "Job") -> str:
+    """The state of a job for a narrow column: `failed (3)`."""
     if job.state is JobState.QUEUED:
         place = f" {job.place}" if job.place else ""
         return f"{job.state}{place}: {job.waits_for}"

@@ -3,6 +3,7 @@
 All of them wait in the machine's queue, which starts them with nobody connected.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,7 +24,7 @@ from sandbox_ops.models.groups import Group
 from sandbox_ops.text import formatting
 from sandbox_ops.workflows import sweep_plan, sweep_then, train
 from sandbox_ops.workflows.acting import acts_as
-from sandbox_ops.workflows.preparation import Preparation, prepare
+from sandbox_ops.workflows.preparation import Preparation, RunPlan, prepare
 from sandbox_ops.workflows.queueing import QueueOptions
 from sandbox_ops.workflows.sweep_plan import Cell
 
@@ -179,7 +180,14 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
         report = replace(report, then_command=sweep_then.command_of(group, then))
     queue = queue or QueueOptions()
     try:
-        ready = prepare(sandbox, project, gpus=gpus, force=force, queue=queue)
+        ready = prepare(
+            sandbox,
+            project,
+            [_run(cell) for cell in to_start],
+            gpus=gpus,
+            force=force,
+            queue=queue,
+        )
     except RefusedError as error:
         if not dry_run:
             raise
@@ -217,12 +225,12 @@ def _cells(  # each is one choice
 ) -> tuple[Group, tuple[Cell, ...]]:
     """Return the group, and the cells that were asked for; costs a round trip."""
     rows = sweep_plan.combinations(settings)
-    commands = [train.filled(project, command, row) for row in rows]
     name = name or sweep_plan.default_name(command or project.train_command, settings)
     group = groups.look(sandbox, name) or Group(name=name)
     _refuse_another_project(group, sandbox.project_path(project))
+    fill = functools.partial(train.filled, project, command)
     return group, sweep_plan.cells(
-        group, commands, rows, project=project.name, again=again, failed=failed
+        group, rows, fill, project=project.name, again=again, failed=failed
     )
 
 
@@ -283,6 +291,10 @@ def _ended(cell: Cell) -> bool:
     return cell.job is not None and cell.job.state.ended
 
 
+def _run(cell: Cell) -> RunPlan:
+    return RunPlan(cell.command, cell.settings, cell.name)
+
+
 def _start(
     cell: Cell,
     ready: Preparation,
@@ -291,13 +303,11 @@ def _start(
     force: Sequence[str],
 ) -> CellStart:
     options = ready.job_options(
-        cell.command,
-        name=cell.name,
-        settings=cell.settings,
+        _run(cell),
         env=env,
         time_s=time_s,
-        unique_name="same-name" not in force,
-        cell={"group": cell.key.group, "cell": cell.key.number},
+        force=force,
+        more={"group": cell.key.group, "cell": cell.key.number},
     )
     options["token"] = cell.token
     key = replace(cell.key, commit=ready.tree.head or "")

@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sandbox_ops.errors import UsageError
@@ -105,8 +105,8 @@ def cell_name(group: str, settings: Mapping[str, str], varied: Sequence[str]) ->
 
 def cells(
     group: Group,
-    commands: Sequence[str],
     rows: Sequence[Mapping[str, str]],
+    fill: Callable[[Mapping[str, str], str], str],
     *,
     project: str,
     again: bool = False,
@@ -116,8 +116,8 @@ def cells(
 
     Args:
         group: As it is on the machine; an empty one where there is none yet.
-        commands: Of each cell, with its settings filled in.
         rows: The settings of each cell.
+        fill: Returns the command with the settings and the name of a job filled in.
         project: Whose clone they run in: a part of what a cell is.
         again: Start also what is done.
         failed: Start also what ended without success.
@@ -127,7 +127,9 @@ def cells(
     highest = max(group.numbers.values(), default=0)
     result: list[Cell] = []
     names: set[str] = set()
-    for command, row in zip(commands, rows, strict=True):
+    for row in rows:
+        # the name may change with the values of others: it is no part of what a cell is
+        command = fill(row, "{name}")
         identity = digest(project, command, *itertools.chain(*sorted(row.items())))
         number = group.numbers.get(identity, 0)
         if not number:
@@ -140,7 +142,7 @@ def cells(
             Cell(
                 key=CellKey(group=group.name, number=number, identity=identity),
                 name=name,
-                command=command,
+                command=fill(row, name),
                 settings=dict(row),
                 skipped=why_skipped(member, again=again, failed=failed),
                 job=member.job if member else None,

@@ -14,8 +14,9 @@ from sandbox_ops.models import Job, JobState, job_ids
 from sandbox_ops.models.groups import CellKey, Group
 from sandbox_ops.models.queue import ANY_END, QueueRequest
 from sandbox_ops.workflows import sweep_plan
-from sandbox_ops.workflows.preparation import Preparation
+from sandbox_ops.workflows.preparation import Preparation, RunPlan
 
+_ALL = ("same-name", "same-output")  # it takes the place of the one before
 _COMMAND_IN_RECORD = 4000  # start_request.py keeps no more of it
 
 
@@ -63,14 +64,9 @@ def start(  # each is one fact of it
     key = CellKey(
         group=group.name, number=0, identity=identity, commit=ready.tree.head or ""
     )
+    run = RunPlan(command, {}, f"{group.name}-{job_ids.THEN}")
     options = ready.job_options(
-        command,
-        name=f"{group.name}-{job_ids.THEN}",
-        settings={},
-        env=env,
-        time_s=None,
-        unique_name=False,
-        cell={"group": group.name},
+        run, env=env, time_s=None, force=_ALL, more={"group": group.name}
     )
     options["queue"] = QueueRequest(after=tuple(_after(group, started)))
     options["token"] = sweep_plan.token(key, group.starts.get(identity, 0))

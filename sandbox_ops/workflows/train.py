@@ -13,7 +13,7 @@ from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.objections import FORCE_NAMES
 from sandbox_ops.workflows import attempt_holes, record, template
 from sandbox_ops.workflows.acting import acts_as
-from sandbox_ops.workflows.preparation import prepare
+from sandbox_ops.workflows.preparation import RunPlan, prepare
 from sandbox_ops.workflows.queueing import QueueOptions
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -57,6 +57,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     project: Project,
     *,
     command: str = "",
+    is_filled: bool = False,
     name: str = "",
     settings: Mapping[str, str] | None = None,
     time_s: float | None = None,
@@ -72,6 +73,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         sandbox: The machine.
         project: Whose clone it runs in.
         command: A shell line; "" for the configured one.
+        is_filled: It has no holes any more; the settings are only recorded.
         name: Of the job and of its link in logs/.
         settings: Fill the `{holes}` of the command.
         time_s: The job's deadline.
@@ -83,23 +85,18 @@ def train(  # noqa: PLR0913  # each is one fact of a training
 
     Raises:
         RefusedError: A GPU is busy, the GPU driver does not answer, the code there is not the code here, the disk is
-            low, or a job of that name runs: names each, and how to go on.
+            low, a job of that name runs, or one that writes the same file: names each, and how to go on.
         UsageError: No command, a hole without a setting, or a name that cannot be.
         NotFoundError: There is no clone yet.
         CancelledError: It was cancelled.
     """
     sandbox = sandbox.cancelled_by(cancel)
-    command = filled(project, command, settings or {})
+    if not is_filled:
+        command = filled(project, command, settings or {}, name)
     check(name, gpus, force)
-    ready = prepare(sandbox, project, gpus=gpus, force=force, queue=queue)
-    options = ready.job_options(
-        command,
-        name=name,
-        settings=settings or {},
-        env=env,
-        time_s=time_s,
-        unique_name="same-name" not in force,
-    )
+    run = RunPlan(command, settings or {}, name)
+    ready = prepare(sandbox, project, [run], gpus=gpus, force=force, queue=queue)
+    options = ready.job_options(run, env=env, time_s=time_s, force=force)
     job = sandbox.start(command, **options)
     return TrainReport(
         sandbox=sandbox.config.name,
@@ -109,16 +106,18 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     )
 
 
-def filled(project: Project, command: str, settings: Mapping[str, str]) -> str:
+def filled(
+    project: Project, command: str, settings: Mapping[str, str], name: str = ""
+) -> str:
     """Return the command to run, or the configured one, with its settings filled in.
 
     Raises:
         UsageError: There is none, or a hole or a setting is left over.
     """
     if command.strip():
-        return template.fill_given(attempt_holes.fill(command), settings)
+        return template.fill_given(attempt_holes.fill(command), settings, name)
     if project.train_command.strip():
-        return template.fill(attempt_holes.fill(project.train_command), settings)
+        return template.fill(attempt_holes.fill(project.train_command), settings, name)
     raise UsageError(
         "no training command: none is given, and none is configured",
         NextStep("train", {"command": "python train.py"}, "Give one"),

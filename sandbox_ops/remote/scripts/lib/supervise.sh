@@ -66,8 +66,9 @@ exec_command() {
   trap - HUP PIPE TERM INT USR1
   COUNTS=
   [ ! -e "$dir/then" ] || count_group
+  make_run_dir
   # from here on any variable may be the user's
-  set -- "$dir" "$cwd" "$shell" "$SETSID" "$FUNCTIONS" "$SH" "$gpus" "$attempt" "$resume" "$keep_env" "$COUNTS"
+  set -- "$dir" "$cwd" "$shell" "$SETSID" "$FUNCTIONS" "$SH" "$gpus" "$attempt" "$resume" "$keep_env" "$RUN_DIR" "$COUNTS"
   eval "$LOGIN_ENV"
   export PYTHONUNBUFFERED=1
   [ -z "$7" ] || export CUDA_VISIBLE_DEVICES="$7"
@@ -78,8 +79,9 @@ exec_command() {
     . /proc/self/fd/3
     exec 3<&-
   fi
-  export SANDBOX_JOB="$1" SANDBOX_METRICS="$1/metrics.jsonl"
-  [ -z "${11}" ] || { eval "${11}" && export SANDBOX_GROUP_FILE="$1/group.tsv"; }
+  export SANDBOX_JOB="$1" SANDBOX_JOB_ID="${1##*/}" SANDBOX_METRICS="$1/metrics.jsonl"
+  [ -z "${11}" ] || export SANDBOX_RUN_DIR="${11}" SANDBOX_JOB_NAME="${SANDBOX_JOB_NAME-}"
+  [ -z "${12}" ] || { eval "${12}" && export SANDBOX_GROUP_FILE="$1/group.tsv"; }
   [ -z "$8" ] || export SANDBOX_ATTEMPT="$8" SANDBOX_RESUME="$9"
   cd "$2" || exit 126
   [ "$3" != bash ] || [ ! -s "$5" ] || export BASH_ENV="$5"
@@ -144,6 +146,7 @@ clear_up() {
     rm -f "$@"
   fi
   [ "$left" = 0 ] || printf '' >"$_mark"
+  record_outputs
   [ "$ran" -gt 100 ] || return 0
   [ -z "$(find "$dir" -type f -size +131072)" ] || # 64 MiB
     run_detached prune "${dir%/jobs/*}"
