@@ -9,6 +9,7 @@ from mcp_adapter.tool_arguments import (
     Choices,
     JobReference,
     Number,
+    Paths,
     Settings,
     Text,
     ToolArguments,
@@ -64,6 +65,9 @@ class RemoteTrain(ToolArguments):
     sync: Truth = Field(False, description="First push and sync")
     gpus: Number | None = Field(None, description="How many; absent: one if any")
     timeout: Number | None = Field(None, description="End it after these milliseconds")
+    queue: Truth = Field(False, description="Wait for a GPU, instead of a refusal")
+    after: Paths = Field((), description="Wait for the success of these jobs")
+    retries: Number | None = Field(None, description="Attempts more where it fails")
     force: Choices(FORCE_NAMES) | None = Field(  # type: ignore[valid-type]
         None, description="Refusals to override; ask the user"
     )

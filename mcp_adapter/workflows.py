@@ -69,21 +69,15 @@ def _sync(context: WorkflowContext, arguments: workflow.RemoteSync) -> ToolAnswe
     return context.answer(report_lines.sync(report), NextStep("train"))
 
 
-_TRAIN = {"command", "name", "gpus", "failed", "again", "dry_run", "then"}
-
-
 def _train(context: WorkflowContext, arguments: workflow.RemoteTrain) -> ToolAnswer:
     from sandbox_ops.workflows import train_call
 
     answer = train_call.start(
         context.sandbox,
         context.project,
-        arguments.settings or {},
-        push_and_sync=arguments.sync,
         report_progress=context.report_progress,
         time_s=catalog.seconds(arguments.timeout),
-        force=arguments.force or (),
-        **arguments.model_dump(include=_TRAIN),
+        **arguments.model_dump(exclude={"timeout", "sandbox"}),
     )
     return context.answer(answer.lines, answer.next_step, is_error=answer.is_error)
 

@@ -42,6 +42,18 @@ class QueueOptions:
     retry: RetryPolicy | None = None
 
 
+def asked(
+    waits: bool,
+    after: Sequence[str] = (),
+    retries: int | None = None,
+) -> QueueOptions | None:
+    """Return what was asked of the queue in few words; None where nothing was."""
+    if not (waits or after or retries):
+        return None
+    retry = RetryPolicy(retries=retries) if retries else None
+    return QueueOptions(waits=waits or bool(after), after=tuple(after), retry=retry)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """How a training starts.

@@ -10,9 +10,10 @@ from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.text import formatting
 from sandbox_ops.workflows import first_second, report_lines
+from sandbox_ops.workflows.queueing import asked
 from sandbox_ops.workflows.report_lines import Lines
 from sandbox_ops.workflows.sweep import SweepReport, sweep
-from sandbox_ops.workflows.sync import sync
+from sandbox_ops.workflows.sync import sync as bring
 from sandbox_ops.workflows.train import train
 
 _FIRST_LINES_S = 2.0
@@ -30,37 +31,47 @@ class TrainAnswer:
 def start(  # noqa: PLR0913  # each is one choice
     sandbox: Sandbox,
     project: Project,
-    settings: Mapping[str, Sequence[str]],
     *,
-    push_and_sync: bool,
-    again: bool,
-    failed: bool,
-    dry_run: bool,
-    then: str,
     report_progress: Callable[[str], None],
-    **options: Any,  # noqa: ANN401  # those of `train`
+    settings: Mapping[str, Sequence[str]] | None = None,
+    sync: bool = False,
+    again: bool = False,
+    failed: bool = False,
+    dry_run: bool = False,
+    then: str = "",
+    queue: bool = False,
+    after: Sequence[str] = (),
+    retries: int | None = None,
+    force: Sequence[str] | None = None,
+    **options: Any,  # noqa: ANN401  # the others of `train`
 ) -> TrainAnswer:
     """Start a training, or a sweep where a setting has several values.
 
     Args:
         sandbox: The machine.
         project: Whose clone it runs in.
+        report_progress: Takes a line about how far it is.
         settings: The values of each hole of the command.
-        push_and_sync: First push, and bring the machine to the local commit.
+        sync: First push, and bring the machine to the local commit.
         again: As in `sweep`.
         failed: As in `sweep`.
         dry_run: As in `sweep`.
         then: As in `sweep`.
-        report_progress: Takes a line about how far it is.
+        queue: Whether it may wait for a GPU; a sweep always may.
+        after: Jobs that must have succeeded first.
+        retries: How many attempts may follow the first.
+        force: As in `train`.
         **options: As `train` has them.
 
     Raises:
         SandboxError: As `sync`, `train` and `sweep` have it.
     """
+    settings = settings or {}
+    options |= {"force": force or (), "queue": asked(queue, after, retries)}
     synced: tuple[str | NextStep, ...] = ()
-    if push_and_sync and not dry_run:
+    if sync and not dry_run:
         report_progress("sync")
-        synced = tuple(report_lines.sync(sync(sandbox, project, push=True)))
+        synced = tuple(report_lines.sync(bring(sandbox, project, push=True)))
     is_sweep = any(len(values) > 1 for values in settings.values())
     if is_sweep or again or failed or dry_run or then:
         swept = sweep(

@@ -18,6 +18,7 @@ from sandbox_ops.errors import NotFoundError, RefusedError, UsageError
 from sandbox_ops.machine import jobs, queue
 from sandbox_ops.models import Job
 from sandbox_ops.models.queue import CORES, QueueRequest
+from sandbox_ops.remote.start_request import new_token
 
 MakeSshd = Callable[..., SshServer]
 ONE_GPU = QueueRequest(gpus=1)
@@ -378,9 +379,9 @@ def test_a_driver_that_hangs_holds_up_nothing_else(machine: Machine) -> None:
 
 def test_the_same_start_sent_twice_is_one_job(machine: Machine) -> None:
     blocker = machine.start("sleep 60", ONE_AT_A_TIME)
-    new_token = "once"
+    request_id = new_token()
     started = {
-        machine.sandbox.start("true", queue=ONE_AT_A_TIME, token=new_token).id
+        machine.sandbox.start("true", queue=ONE_AT_A_TIME, token=request_id).id
         for _ in range(3)
     }
     assert len(started) == 1

@@ -9,7 +9,7 @@
 
 KEEPER_VERSION=1
 KEEPER_TICK=200   # so long a signal that came at the wrong moment may go unnoticed
-KEEPER_ROUND=3000 # so often it looks without being told: for who died without a word
+KEEPER_ROUND=1000 # so often it looks without being told: for who died without a word
 
 # ensure_keeper [poke]: somebody keeps the queue if there is anything in it; with `poke`
 # it looks at once

@@ -29,7 +29,11 @@ emit_job() {
   [ ! -e "$_dir/incomplete" ] || lacks_output
   keep_lost
   case $LIFE in
-    queued | again) say_wait "$1" && ensure_keeper ;;
+    queued | again)
+      say_wait "$1"
+      [ "${KEPT-}" = "${_seq-}" ] || ensure_keeper # once a request
+      KEPT=${_seq-}
+      ;;
     *) { read -r _held <"$_dir/gpus"; } 2>/dev/null && _flags="$_flags gpus=$_held" ;;
   esac
   [ "$PHASE" = ended ] || [ ! -e "$_dir/incomplete" ] || _flags=" incomplete=1$_flags"

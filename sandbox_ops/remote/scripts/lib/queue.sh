@@ -178,7 +178,11 @@ say_wait() {
   [ "$LIFE" != again ] || _reason=lost
   printf '%s\n' "$_reason"
   case $_reason in
-    gpu | slot) cat "$BASE/queue/$NODE/$_reason" 2>/dev/null ;;
+    gpu | slot)
+      [ ! -s "$QUEUE/$_reason" ] || while IFS= read -r _detail; do
+        printf '%s\n' "$_detail"
+      done <"$QUEUE/$_reason"
+      ;;
   esac
   trailer "waits $1"
 }

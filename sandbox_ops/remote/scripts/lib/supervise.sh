@@ -110,11 +110,11 @@ finish() {
   ran=$((UP - up0))
   # what lasted so short a time fills no large cap, and to look costs a process
   [ "$cap" = 0 ] || { [ $ran -lt 5 ] && [ "$cap" -ge 67108864 ]; } || truncate_logs
-  has_all || extra="$extra incomplete=1"
   if retry_follows && queue_again; then
     queued_again=1
     return 0
   fi
+  has_all || extra="$extra incomplete=1"
   _tries=0
   until write_end "ended code=$code reason=$reason sure=$sure up1=$UP survivors=$left$extra $self"; do
     # an hour, for a file system may come back; a minute where the folder is gone with it
@@ -146,7 +146,7 @@ clear_up() {
     rm -f "$@"
   fi
   [ "$left" = 0 ] || printf '' >"$_mark"
-  record_outputs
+  [ -n "$queued_again" ] || record_outputs
   [ "$ran" -gt 100 ] || return 0
   [ -z "$(find "$dir" -type f -size +131072)" ] || # 64 MiB
     run_detached prune "${dir%/jobs/*}"
