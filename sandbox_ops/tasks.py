@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox_ops.cli import lean_invoke  # noqa: F401 - before Invoke, and what imports it
 
@@ -44,7 +44,8 @@ from sandbox_ops.cli.run_tasks import (
 )
 from sandbox_ops.cli.session import opened
 from sandbox_ops.cli.waking_tasks import events, wait
-from sandbox_ops.errors import ConnectError, UsageError
+from sandbox_ops.errors import ConnectError, NextStep, UsageError
+from sandbox_ops.models import job_ids
 
 if TYPE_CHECKING:
     from sandbox_ops.workflows.monitor import MonitorReport
@@ -82,8 +83,9 @@ def sync(
     repeated=("set_", "force", "env", "after"),
     rest="--command",
     command="What to run, as a shell line; without it what sandbox.toml says.",
-    name="A name for the job.",
-    set_="NAME=VALUE for a {NAME} in the configured command; may be repeated.",
+    name="A name for the job, or for the sweep.",
+    set_="NAME=VALUE for a {NAME} in the command; may be repeated. Of a list (1e-3,1e-4)"
+    " or a range (1..5) each value is a job: a sweep.",
     time="End it after 90, 90s, 30m, 8h, 2d or 1:30:00.",
     gpus="How many GPUs it takes.",
     env="Give it this variable of yours, by its name; may be repeated.",
@@ -91,6 +93,10 @@ def sync(
     no_env="Without what `setup` made there, and the project's variables.",
     force="Go on in spite of a refusal, by the name that it gave; may be repeated.",
     watch="Follow its log, and end with its exit code.",
+    again="Of a sweep: start also the cells that are done.",
+    failed="Of a sweep: start also the cells that ended without success.",
+    dry_run="Only show the jobs that would be started, and those that would be skipped.",
+    then="Of a sweep: run this shell line on the machine when all its jobs have ended.",
     queue="Wait in the machine's queue where it cannot start now.",
     share="So many jobs may have its GPU at once.",
     min_free_mem="Wait until so much memory of its GPU is free: 20G, 512M.",
@@ -114,6 +120,10 @@ def train(  # noqa: PLR0913 - one for each option
     env_file: str = "",
     no_env: bool = False,
     watch: bool = False,
+    again: bool = False,
+    failed: bool = False,
+    dry_run: bool = False,
+    then: str = "",
     queue: bool = False,
     share: str = "",
     min_free_mem: str = "",
@@ -126,34 +136,55 @@ def train(  # noqa: PLR0913 - one for each option
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
-    """Start the training in the background, once all is right for it."""
-    from sandbox_ops.cli import following, terminal, views
+    """Start the training in the background, once all is right for it; or a sweep of it."""
+    from sandbox_ops.cli import following, setting_values, sweep_views, terminal, views
     from sandbox_ops.workflows import first_second
+    from sandbox_ops.workflows.sweep import sweep
     from sandbox_ops.workflows.train import train as work
 
-    settings = option_values.assignments(set_ or (), "--set")
+    settings = setting_values.read(option_values.assignments(set_ or (), "--set"))
+    is_sweep = setting_values.is_sweep(settings) or again or failed or bool(then)
+    if watch and (is_sweep or dry_run):
+        raise UsageError(
+            "--watch follows one job",
+            NextStep("monitor", {"job": name or "t1", "watch": True}, "Watch a sweep"),
+        )
     time_s = option_values.seconds(time, "--time")
     values = option_values.environment(env or (), env_file, os.environ)
     n_gpus = option_values.gpu_count(gpus)
-    waiting = queue_options.read(
-        queue=queue, share=share, min_free_mem=min_free_mem, slots=slots,
-        after=after or (), priority=priority, retries=retries, on=on,
-        resume_from=resume_from,
-    )  # fmt: skip
+    options: dict[str, Any] = {
+        "command": command,
+        "name": name,
+        "env": values,
+        "no_env": no_env,
+        "time_s": time_s,
+        "gpus": n_gpus,
+        "force": tuple(force or ()),
+        "queue": queue_options.read(
+            queue=queue, share=share, min_free_mem=min_free_mem, slots=slots,
+            after=after or (), priority=priority, retries=retries, on=on,
+            resume_from=resume_from,
+        ),
+    }  # fmt: skip
     with opened(context, sandbox) as machine:
         with terminal.busy("looking before the start", quiet=json):
+            if is_sweep or dry_run:
+                swept = sweep(
+                    machine.sandbox,
+                    machine.project,
+                    setting_values.lists(settings),
+                    again=again,
+                    failed=failed,
+                    dry_run=dry_run,
+                    then=then,
+                    **options,
+                )
+                return sweep_views.answer(swept)
             report = work(
                 machine.sandbox,
                 machine.project,
-                command=command,
-                name=name,
-                settings=settings,
-                env=values,
-                no_env=no_env,
-                time_s=time_s,
-                gpus=n_gpus,
-                force=tuple(force or ()),
-                queue=waiting,
+                settings={key: each.values[0] for key, each in settings.items()},
+                **options,
             )
         if not watch:
             with terminal.busy("waiting for its first second", quiet=json):
@@ -168,6 +199,9 @@ def train(  # noqa: PLR0913 - one for each option
 
 @verb(
     "reads",
+    operand="[JOB]",
+    job="Only this job, or the jobs of this group.",
+    metric="What makes a run the best of its group: loss, max:accuracy, min:error.",
     watch="Look again and again, until q or Ctrl-C.",
     interval="Seconds between two looks.",
 )
@@ -175,6 +209,8 @@ def train(  # noqa: PLR0913 - one for each option
 def monitor(
     context: Context,
     *,
+    job: str = "",
+    metric: str = "",
     watch: bool = False,
     interval: float = 5.0,
     sandbox: str = "",
@@ -191,13 +227,13 @@ def monitor(
     with opened(context, sandbox) as machine:
 
         def look() -> "MonitorReport":
-            return work(machine.sandbox, machine.known_project)
+            return work(machine.sandbox, machine.known_project, job=job, metric=metric)
 
         if watch:
             ended_by_key = watching.watch(
                 look, machine=machine.sandbox.config.label, interval_s=interval
             )
-            again = next_steps.command("monitor", watch=True)
+            again = next_steps.command("monitor", job=job, watch=True)
             say(f"jobs go on; see them again: {again}")
             return Answer(value={}, exit_code=0 if ended_by_key else INTERRUPTED)
         report = look()
@@ -228,7 +264,8 @@ def reset(
     "changes",
     operand="[JOB|PATH]",
     repeated=["path"],
-    job="What this job wrote, its log and its record; with a slash in it, a path there.",
+    job="What this job, or each of a group, wrote, its log and its record; with a slash in"
+    " it, a path there.",
     path="This file or folder there instead, * as in a shell; may come often.",
     into="A local folder; without it the same paths in the local clone.",
     dry_run="Only list the files and their sizes.",
@@ -250,7 +287,8 @@ def fetch(
     from sandbox_ops.cli import terminal, views
     from sandbox_ops.workflows.fetch import fetch as work
 
-    paths = [*(path or ()), *([job] if "/" in job else ())]
+    is_path = "/" in job and not job_ids.is_cell(job)
+    paths = [*(path or ()), *([job] if is_path else ())]
 
     with (
         opened(context, sandbox) as machine,

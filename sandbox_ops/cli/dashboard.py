@@ -8,7 +8,7 @@ from sandbox_ops.cli.face import Rows
 from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import cell, draw, table
 from sandbox_ops.text import formatting
-from sandbox_ops.workflows.rows import JobRow, MonitorRows, monitor_rows
+from sandbox_ops.workflows.rows import GroupRow, JobRow, MonitorRows, monitor_rows
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,6 +25,14 @@ COLUMNS = (
     Column(name="STEP", optional=True),
     Column(name="TIME", optional=True),
     Column(name="COMMAND", least=10, optional=True),
+)
+
+GROUP_COLUMNS = (
+    Column(name="GROUP", least=8, most=24, wraps=True),
+    Column(name="CELLS"),
+    Column(name="STATES", least=16, wraps=True),
+    Column(name="ETA"),
+    Column(name="BEST", least=12, wraps=True),
 )
 
 
@@ -63,6 +71,8 @@ def view(report: "MonitorReport", machine: str) -> "RenderableType":
 def _machine(facts: MonitorRows) -> "Iterator[RenderableType]":
     for line in facts.gpus:
         yield cell(line)
+    if facts.groups:
+        yield table(GROUP_COLUMNS, map(group_row, facts.groups))
     if facts.jobs:
         yield table(COLUMNS, map(row, facts.jobs))
     elif facts.reachable:
@@ -105,3 +115,8 @@ def done(job: JobRow) -> str:
     if job.percent is not None:
         return f"{job.percent}%"
     return "" if job.step is None else str(job.step)
+
+
+def group_row(facts: GroupRow) -> tuple[str, ...]:
+    """The cells of a group, under `GROUP_COLUMNS`."""
+    return facts.name, facts.cells, facts.states, facts.remaining, facts.best

@@ -448,6 +448,15 @@ KEYS: tuple[Key, ...] = (
         check=value_checks.progress_pattern,
         help="How far a training is, where `monitor` does not read it by itself.",
     ),
+    Key(
+        path="project.train.best",
+        variable="SANDBOX_OPS_TRAIN_BEST",
+        kind=str,
+        expects="the name of a metric, perhaps with min: or max: before it",
+        example='"max:accuracy"',
+        check=value_checks.best_metric,
+        help="Which run of a sweep is the best; the one of the lowest loss if not set.",
+    ),
 )
 
 SECRETS = ("secrets", "secret_files")

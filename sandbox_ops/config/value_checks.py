@@ -110,6 +110,17 @@ def progress_pattern(value: str) -> str:
     return _pattern(log_patterns.check_progress, value)
 
 
+def best_metric(value: str) -> str:
+    """Check which metric makes a run the best, and which way."""
+    from sandbox_ops.text import best_metric as metric
+
+    try:
+        metric.read(value)
+    except UsageError:
+        raise ValueError("is none") from None
+    return value
+
+
 def _pattern(check: Callable[[str], None], value: str) -> str:
     try:
         check(one_line(value))

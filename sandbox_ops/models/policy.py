@@ -64,6 +64,7 @@ ACTIONS: dict[str, Action] = {
     "monitor": _READS,
     "doctor": _READS,
     "audit": _READS,
+    "train --dry-run": _READS,
     "reset --dry-run": _READS,
     "fetch --dry-run": _READS,
     "run": _FREE,

@@ -15,9 +15,9 @@ from sandbox_ops.errors import (
     NotFoundError,
     UsageError,
 )
-from sandbox_ops.machine import jobs, listing, repo, transfer
+from sandbox_ops.machine import groups, jobs, listing, repo, transfer
 from sandbox_ops.machine.sandbox import Sandbox
-from sandbox_ops.models import Project
+from sandbox_ops.models import Job, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.workflows import fetch_candidates, fetch_places, fetch_run
 from sandbox_ops.workflows.acting import acts_as
@@ -90,7 +90,7 @@ def fetch(  # noqa: PLR0913  # each is one choice
             declared output goes to `fetched/` in the local clone, or `into`.
         job: This job's log and run record, and what it wrote: its run folder, and what
             changed under the declared outputs while it ran, each held against the
-            checksum that was recorded at its end.
+            checksum that was recorded at its end. Of a group, those of all its jobs.
         into: A local folder; without it the same paths in the local clone.
         dry_run: Only list them.
         overwrite: Replace local files that differ.
@@ -117,9 +117,7 @@ def fetch(  # noqa: PLR0913  # each is one choice
     if paths:
         candidates = fetch_candidates.named(sandbox, project, paths, into=bool(into))
     elif job:
-        candidates, notes = fetch_run.candidates(
-            sandbox, project, jobs.get(sandbox, job)
-        )
+        candidates, notes = fetch_run.of_jobs(sandbox, project, _jobs(sandbox, job))
     else:
         root = repo.cloned(sandbox, project).path
         candidates = fetch_candidates.below(
@@ -139,6 +137,12 @@ def fetch(  # noqa: PLR0913  # each is one choice
         dry_run=dry_run,
         warnings=warnings,
     )
+
+
+def _jobs(sandbox: Sandbox, job: str) -> tuple[Job, ...]:
+    """Return the job that is meant, or those of the group."""
+    group = groups.named(sandbox, job)
+    return group.jobs if group else (jobs.get(sandbox, job),)
 
 
 def _nothing(
