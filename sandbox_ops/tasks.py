@@ -26,6 +26,7 @@ from sandbox_ops.cli.run_tasks import (
     diff,
     export,
     note,
+    plot,
     rerun,
     runs,
     show,
@@ -324,7 +325,7 @@ def completion(context: Context, *, shell: str = "") -> Answer:  # noqa: ARG001 
 ns = Collection(
     *(setup, sync, train, monitor, reset, fetch),
     *(jobs, logs, wait, events, stop, pin, run),
-    *(runs, show, diff, rerun, note, tag, untag, export),
+    *(runs, show, diff, plot, rerun, note, tag, untag, export),
     *(doctor, trust, allow, shell, demo),
     *(audit, allow_list, mcp_install, plugin_install, completion, agent),
 )

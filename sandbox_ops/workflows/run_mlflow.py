@@ -127,7 +127,9 @@ def _text(folder: Path, name: str, text: str) -> None:
         return
     file = folder.joinpath(*(part[:100] for part in parts))
     if file.is_dir() or any(each.is_file() for each in file.parents):
-        file = folder / f"{'_'.join(parts)[:200]}_"  # both `loss` and `loss/train` are there
+        file = (
+            folder / f"{'_'.join(parts)[:200]}_"
+        )  # both `loss` and `loss/train` are there
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(remote_text.safe(text), "utf-8")
 

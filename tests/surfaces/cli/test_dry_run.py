@@ -35,6 +35,7 @@ REFUSED = {
     "export",
     "note",
     "pin",
+    "plot",
     "rerun",
     "run",
     "setup",
