@@ -22,6 +22,7 @@ from sandbox_ops.cli.audit_tasks import allow_list, audit
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
 from sandbox_ops.cli.install_tasks import mcp_install, plugin_install
 from sandbox_ops.cli.job_tasks import jobs, logs, pin, run, stop
+from sandbox_ops.cli.machine_tasks import login, logout, shell
 from sandbox_ops.cli.run_tasks import (
     diff,
     export,
@@ -187,7 +188,7 @@ def reset(
     "changes",
     operand="[JOB|PATH]",
     repeated=["path"],
-    job="Also the log and run record of this job; with a slash in it, a path there.",
+    job="What this job wrote, its log and its record; with a slash in it, a path there.",
     path="This file or folder there instead, * as in a shell; may come often.",
     into="A local folder; without it the same paths in the local clone.",
     dry_run="Only list the files and their sizes.",
@@ -280,16 +281,6 @@ def allow(
     return Answer(value=value, show=lambda: views.allow(value))
 
 
-@verb("changes")
-def shell(context: Context, *, sandbox: str = "") -> Answer:
-    """Open a terminal on the machine, in the project's folder."""
-    from sandbox_ops.ssh import interactive
-
-    with opened(context, sandbox) as machine:
-        code = interactive.enter(machine.sandbox.config, machine.folder(""))
-    return Answer(value={}, exit_code=code)
-
-
 @verb(
     "changes", keep="A folder to play in that stays; without it nothing is left behind."
 )
@@ -326,7 +317,7 @@ ns = Collection(
     *(setup, sync, train, monitor, reset, fetch),
     *(jobs, logs, wait, events, stop, pin, run),
     *(runs, show, diff, plot, rerun, note, tag, untag, export),
-    *(doctor, trust, allow, shell, demo),
+    *(doctor, trust, allow, shell, login, logout, demo),
     *(audit, allow_list, mcp_install, plugin_install, completion, agent),
 )
 

@@ -127,7 +127,7 @@ class SandboxProgram(Program):
         for arg in kept:
             if arg.name == "list":  # there are no collections below ours to name
                 arg.kind, arg.optional, arg.help = bool, False, "List the verbs."
-        own = "Connect anew, and keep no connection for the next command."
+        own = "Open a new connection, and keep none for the next command."
         return [*kept, Argument(name=_NO_AGENT, kind=bool, default=False, help=own)]
 
     def parse_core(self, argv: list[str] | None) -> None:

@@ -67,8 +67,8 @@ def look(sandbox: Sandbox, seen: int, known: Mapping[int, int | None]) -> Change
         f"{job_ids.JOB_PREFIX}-{number}:{'-' if size is None else size}"
         for number, size in sorted(known.items())
     )
-    words = " ".join((str(seen), str(_DIGEST_BYTES), *asked))
-    segments = sandbox.request("look", "changes", words)
+    query = " ".join((str(seen), str(_DIGEST_BYTES), *asked))
+    segments = sandbox.request("look", "changes", query)
     return read(segments, sandbox.base)
 
 

@@ -24,9 +24,11 @@ from sandbox_ops.engines.stack import Stack
 from sandbox_ops.errors import CancelledError, ConfigError
 from sandbox_ops.guard import acts
 from sandbox_ops.links import Links
+from sandbox_ops.machine.chosen_links import links_of
 from sandbox_ops.models import CommandResult, Job, JobState, Project, SandboxConfig
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.options import CommandOptions, JobOptions
+from sandbox_ops.models.settings import OPENSSH
 from sandbox_ops.remote import job_replies, scripts, this_user
 from sandbox_ops.remote.follower import Watch
 from sandbox_ops.remote.pool import ANSWER_TIMEOUT_S
@@ -63,7 +65,7 @@ class Sandbox:
         self.cancel_token = CancelToken()
         self._action = ""  # what this view carries out; its steps are part of that
         self._stack = Stack(
-            lambda: links or _connection(config), started_by or this_user.name()
+            lambda: links or links_of(config), started_by or this_user.name()
         )
 
     @property
@@ -98,10 +100,13 @@ class Sandbox:
         """
         from sandbox_ops.ssh.connection import SandboxConnection
 
-        links = self._stack.direct_links
-        if not isinstance(links, SandboxConnection):
-            raise ConfigError(f"{links.description} is not reached by SSH")
-        return links
+        if self.config.link == OPENSSH:
+            own = self._stack.direct_links_by(lambda: SandboxConnection(self.config))
+        else:
+            own = self._stack.direct_links
+        if not isinstance(own, SandboxConnection):
+            raise ConfigError(f"{own.description} is not reached by SSH")
+        return own
 
     @property
     def engine(self) -> Engine:
@@ -332,7 +337,7 @@ class Sandbox:
 
 
 def _note(noted: acts.Act | None, done: "Future[CommandResult]") -> None:
-    """Note how a command ended, before whoever waits for it hears of it."""
+    """Note how a command ended, before the caller that waits for it gets the result."""
     if noted is None:
         return
     error = done.exception()
@@ -341,9 +346,3 @@ def _note(noted: acts.Act | None, done: "Future[CommandResult]") -> None:
         return
     result = done.result()
     noted.end(f"{result.job.id} {result.end.value} {result.exit_code}".strip())
-
-
-def _connection(config: SandboxConfig) -> Links:
-    from sandbox_ops.ssh.connection import SandboxConnection
-
-    return SandboxConnection(config)

@@ -43,6 +43,7 @@ def download(
     local: Path,
     *,
     size_bytes: int,
+    sha256: str = "",
     on_progress: Callable[[int, int], None] | None = None,
 ) -> str:
     """Bring one file home; `local` appears whole or not at all.
@@ -56,6 +57,7 @@ def download(
         remote: Its absolute path there.
         local: Where it goes; its directory is made.
         size_bytes: So much of it comes, as was listed; it may have grown since.
+        sha256: What it must be; "": whatever it is.
         on_progress: Gets bytes so far and in all.
 
     Returns:
@@ -65,13 +67,14 @@ def download(
         ConnectionLostError: The link died and did not come back; call again to go on.
         CancelledError: It was cancelled; call again to go on.
         ProtocolError: It changed on the machine while it was sent.
+        RefusedError: It is not what `sha256` says: it was written again.
         RefusedError: The disk here is full, or another fetch brings the same file.
         DeniedError: We may not write there; or what may be read on the machine, or its
             mode, forbids it.
     """
     replaces = local.exists()
     with sandbox.acting("download", f"{remote} to {local}", destroys=replaces) as view:
-        return _download(view, remote, local, size_bytes, on_progress)
+        return _download(view, remote, local, size_bytes, sha256, on_progress)
 
 
 def _download(
@@ -79,6 +82,7 @@ def _download(
     remote: str,
     local: Path,
     size_bytes: int,
+    sha256: str,
     on_progress: Callable[[int, int], None] | None,
 ) -> str:
     part = part_of(local)
@@ -93,6 +97,13 @@ def _download(
             )
             if not theirs:
                 raise ProtocolError(f"the machine cannot take the checksum of {remote}")
+            if ours == theirs and ours != (sha256 or ours):
+                part.unlink()
+                raise RefusedError(
+                    f"{remote} is not what the run's record says: its checksum is "
+                    f"{ours[:16]}..., recorded is {sha256[:16]}...",
+                    "It was written again after the run ended; its path still brings it.",
+                )
             if ours == theirs:
                 part.chmod(0o666 & ~_umask())
                 part.replace(local)
@@ -145,8 +156,8 @@ def _receive(
     try:
         with _opened(part, size_bytes) as file, _session(sandbox) as link:
             have = os.fstat(file.fileno()).st_size
-            words = (mark, str(have), str(size_bytes), remote, *sandbox.readable)
-            link.send(scripts.streamed("file_send", *words))
+            arguments = (mark, str(have), str(size_bytes), remote, *sandbox.readable)
+            link.send(scripts.streamed("file_send", *arguments))
             digest = hashlib.file_digest(file, "sha256")  # and so to its end
             data = _after_mark(link, mark)
             while have < size_bytes:

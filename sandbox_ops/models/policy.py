@@ -71,6 +71,7 @@ ACTIONS: dict[str, Action] = {
     "train --": _FREE,
     "shell": _FREE,
     "connection": _FREE,
+    "login": _HERE,
     "upload": Action(Changes.ANYTHING, destroys=True),
     "setup": _THERE,
     "push": _THERE,

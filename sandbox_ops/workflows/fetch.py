@@ -19,7 +19,7 @@ from sandbox_ops.machine import jobs, listing, repo, transfer
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.models.cancellation import CancelToken
-from sandbox_ops.workflows import fetch_candidates, fetch_places
+from sandbox_ops.workflows import fetch_candidates, fetch_places, fetch_run
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.fetch_candidates import FetchedFile
 
@@ -88,7 +88,9 @@ def fetch(  # noqa: PLR0913  # each is one choice
         paths: These files and folders instead: absolute below the workspace or the home
             there, below `~/`, or below the project; `*` as a shell has it. What is no
             declared output goes to `fetched/` in the local clone, or `into`.
-        job: Also this job's log and run record, and the outputs of where it ran.
+        job: This job's log and run record, and what it wrote: its run folder, and what
+            changed under the declared outputs while it ran, each held against the
+            checksum that was recorded at its end.
         into: A local folder; without it the same paths in the local clone.
         dry_run: Only list them.
         overwrite: Replace local files that differ.
@@ -111,10 +113,13 @@ def fetch(  # noqa: PLR0913  # each is one choice
             NextStep("fetch", {"into": "FOLDER"}, "Say where to"),
         )
     target = target.absolute()
+    notes: tuple[str, ...] = ()
     if paths:
         candidates = fetch_candidates.named(sandbox, project, paths, into=bool(into))
     elif job:
-        candidates = fetch_candidates.of_job(sandbox, project, jobs.get(sandbox, job))
+        candidates, notes = fetch_run.candidates(
+            sandbox, project, jobs.get(sandbox, job)
+        )
     else:
         root = repo.cloned(sandbox, project).path
         candidates = fetch_candidates.below(
@@ -123,6 +128,7 @@ def fetch(  # noqa: PLR0913  # each is one choice
     files, warnings = fetch_candidates.admitted(candidates, project, target)
     if not files:
         raise _nothing(sandbox, project, paths, warnings)
+    warnings = (*warnings, *notes)
     places = [(file, fetch_places.destination(target, file.path)) for file in files]
     if not dry_run:
         files = _bring(sandbox, places, overwrite=overwrite, on_progress=on_progress)
@@ -186,6 +192,7 @@ def _bring(
                 file.remote,
                 place,
                 size_bytes=file.size_bytes,
+                sha256=file.sha256,
                 on_progress=report_bytes,
             )
         brought.append(replace(file, sha256=sha256, kept=file.path in present))
@@ -201,8 +208,9 @@ def _present(
         for file, place in places
         if place.is_file() and place.stat().st_size == file.size_bytes
     ]
-    sizes = {file.remote: file.size_bytes for file, _ in alike}
+    sizes = {file.remote: file.size_bytes for file, _ in alike if not file.sha256}
     sums = listing.checksums(sandbox, sizes)
+    sums |= {file.remote: file.sha256 for file, _ in alike if file.sha256}
     return {
         file.path: sums[file.remote]
         for file, place in alike

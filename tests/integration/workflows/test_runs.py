@@ -1,6 +1,7 @@
 """runs, show and diff, against a real sshd: what is listed, and what is remembered."""
 
 import csv
+import hashlib
 import io
 import json
 import shutil
@@ -15,6 +16,7 @@ import records
 from gitproject import GitProject
 from machines import Place, set_up
 from sshd import SshServer
+from waiting import wait_until
 
 from sandbox_ops import JobState, Sandbox
 from sandbox_ops.errors import NotFoundError, RefusedError, UsageError
@@ -235,6 +237,16 @@ def test_a_damaged_record_costs_that_run_alone(place: Place) -> None:
     broken, whole = trained(place, "0.5"), trained(place, "0.1")
     Path(broken.log_path).with_name("run.json").write_text('{"commit": ')
     assert ids(listed(place)) == [whole.id]
+
+
+def test_a_run_names_what_it_wrote_with_sizes_and_checksums(place: Place) -> None:
+    trained(place, "1", "printf weights >$SANDBOX_RUN_DIR/model.pt")
+    wait_until(lambda: listed(place)[0].outputs)
+    (file,) = listed(place)[0].as_json()["outputs"]
+    assert file["path"].endswith("/model.pt")
+    assert file["size_bytes"] == len("weights")
+    assert file["sha256"] == hashlib.sha256(b"weights").hexdigest()
+    assert remembered(place).runs[0].outputs == (file,)
 
 
 def test_show_names_a_run_by_id_number_name_or_last(place: Place) -> None:

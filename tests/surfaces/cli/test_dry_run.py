@@ -32,6 +32,8 @@ REFUSED = {
     "agent",
     "allow",
     "demo",
+    "login",
+    "logout",
     "export",
     "note",
     "pin",
