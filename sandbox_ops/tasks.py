@@ -36,6 +36,7 @@ from sandbox_ops.cli.run_tasks import (
     diff,
     export,
     note,
+    plot,
     rerun,
     runs,
     show,
@@ -397,7 +398,7 @@ def completion(context: Context, *, shell: str = "") -> Answer:  # noqa: ARG001 
 ns = Collection(
     *(setup, sync, train, monitor, reset, fetch),
     *(jobs, logs, wait, events, stop, move, pin, run),
-    *(runs, show, diff, rerun, note, tag, untag, export),
+    *(runs, show, diff, rerun, note, tag, untag, export, plot),
     *(sandboxes, doctor, trust, allow, shell, login, logout, demo),
     *(audit, allow_list, mcp_install, plugin_install, completion, agent),
 )

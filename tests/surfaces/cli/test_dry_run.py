@@ -37,6 +37,7 @@ REFUSED = {
     "export",
     "note",
     "pin",
+    "plot",
     "rerun",
     "run",
     "sandboxes",
