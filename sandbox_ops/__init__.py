@@ -78,6 +78,7 @@ __all__ = [
     "NotFoundError",
     "Project",
     "ProtocolError",
+    "PutReport",
     "RefusedError",
     "ResetReport",
     "Sandbox",
@@ -97,6 +98,7 @@ __all__ = [
     "gpus",
     "jobs",
     "monitor",
+    "put",
     "reset",
     "setup",
     "sync",
@@ -104,7 +106,9 @@ __all__ = [
     "transfer",
 ]
 
-_WORKFLOWS = ("doctor", "fetch", "monitor", "reset", "setup", "sync", "train")
+_WORKFLOWS = (
+    *("doctor", "fetch", "monitor", "put", "reset", "setup", "sync", "train"),
+)
 _HOMES = {
     "Sandbox": "sandbox",
     "Call": "engines.foreground",

@@ -186,15 +186,17 @@ def grammar_of(program: str, core: ParserContext, collection: Collection) -> Gra
     for context in collection.to_contexts():
         task = collection[context.name]
         shown = getattr(task, "operand", "")
-        # JOB|PATH: the first takes either, and tells them apart itself
-        operand = shown.strip("[].").partition("|")[0].lower()
+        # JOB|PATH: the first takes either, and tells them apart itself;
+        # PATH [DEST]: the verb gets both by the first's name
+        first, *second = shown.split(" ")
+        operand = first.strip("[].").partition("|")[0].lower()
         options = _options(
             context,
             name=str(context.name),
             operand=f"--{operand}" if operand else "",
             rest=getattr(task, "rest", ""),
         )
-        repeats = "..." in shown
+        repeats = "..." in shown or bool(second)
         verbs[options.name] = dataclasses.replace(options, operand_repeats=repeats)
     return Grammar(program=program, core=_options(core), verbs=verbs)
 

@@ -20,6 +20,7 @@ from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
 from sandbox_ops.cli.install_tasks import mcp_install, plugin_install
 from sandbox_ops.cli.job_tasks import jobs, logs, pin, run, stop
 from sandbox_ops.cli.session import opened
+from sandbox_ops.cli.transfer_tasks import fetch, put
 from sandbox_ops.cli.waking_tasks import events, wait
 from sandbox_ops.errors import ConnectError, UsageError
 
@@ -166,50 +167,6 @@ def reset(
     return Answer.of(report, lambda: views.reset(report))
 
 
-@verb(
-    "changes",
-    operand="[JOB|PATH]",
-    repeated=["path"],
-    job="Also the log and run record of this job; with a slash in it, a path there.",
-    path="This file or folder there instead, * as in a shell; may come often.",
-    into="A local folder; without it the same paths in the local clone.",
-    dry_run="Only list the files and their sizes.",
-    overwrite="Replace local files that differ.",
-)
-def fetch(
-    context: Context,
-    *,
-    job: str = "",
-    path: Sequence[str] | None = None,
-    into: str = "",
-    dry_run: bool = False,
-    overwrite: bool = False,
-    sandbox: str = "",
-    json: bool = False,
-) -> Answer:
-    """Bring the declared outputs, or what is named, home, each checksum checked."""
-    from sandbox_ops.cli import terminal, views
-    from sandbox_ops.workflows.fetch import fetch as work
-
-    paths = [*(path or ()), *([job] if "/" in job else ())]
-
-    with (
-        opened(context, sandbox) as machine,
-        terminal.transfers(quiet=json) as progress,
-    ):
-        report = work(
-            machine.sandbox,
-            machine.project,
-            paths=paths,
-            job="" if paths else job,
-            into=into,
-            dry_run=dry_run,
-            overwrite=overwrite,
-            on_progress=progress,
-        )
-    return Answer.of(report, lambda: views.fetch(report))
-
-
 @verb("reads")
 def doctor(context: Context, *, sandbox: str = "", json: bool = False) -> Answer:
     """Check everything that a training needs, and say how to fix it."""
@@ -306,7 +263,7 @@ def completion(context: Context, *, shell: str = "") -> Answer:  # noqa: ARG001 
 
 
 ns = Collection(
-    *(setup, sync, train, monitor, reset, fetch),
+    *(setup, sync, train, monitor, reset, fetch, put),
     *(jobs, logs, wait, events, stop, pin, run),
     *(doctor, trust, allow, shell, demo),
     *(audit, allow_list, mcp_install, plugin_install, completion, agent),

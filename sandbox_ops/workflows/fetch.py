@@ -4,9 +4,8 @@ The machine names the files, and is not believed: each name is held against what
 declared here, and the room is checked, before the first byte comes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,16 @@ from sandbox_ops.errors import (
     UsageError,
 )
 from sandbox_ops.machine import jobs, listing, repo, transfer
+from sandbox_ops.machine.pace import Pace
 from sandbox_ops.models import Project
 from sandbox_ops.models.cancellation import CancelToken
+from sandbox_ops.models.transfers import OnTransfer
 from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import fetch_candidates, fetch_places
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.fetch_candidates import FetchedFile
-
-OnProgress = Callable[[str, int, int], None]
+from sandbox_ops.workflows.file_choice import ALL, FileChoice
+from sandbox_ops.workflows.transfer_progress import Meter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,9 @@ def fetch(  # noqa: PLR0913  # each is one choice
     into: str = "",
     dry_run: bool = False,
     overwrite: bool = False,
-    on_progress: OnProgress | None = None,
+    choice: FileChoice = ALL,
+    bytes_per_s: int | None = None,
+    on_progress: OnTransfer | None = None,
     cancel: CancelToken | None = None,
 ) -> FetchReport:
     """Bring files home, each whole, checked and in place, or not at all.
@@ -92,7 +95,9 @@ def fetch(  # noqa: PLR0913  # each is one choice
         into: A local folder; without it the same paths in the local clone.
         dry_run: Only list them.
         overwrite: Replace local files that differ.
-        on_progress: Told path, bytes so far and bytes in all.
+        choice: Which of these files.
+        bytes_per_s: Bring no more a second.
+        on_progress: Told of each piece that came.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
@@ -120,12 +125,18 @@ def fetch(  # noqa: PLR0913  # each is one choice
         candidates = fetch_candidates.below(
             sandbox, root, fetch_candidates.declared(project)
         )
+    candidates = [
+        each
+        for each in candidates
+        if not choice.reason_against(each.file.path, each.file.size_bytes)
+    ]
     files, warnings = fetch_candidates.admitted(candidates, project, target)
     if not files:
         raise _nothing(sandbox, project, paths, warnings)
     places = [(file, fetch_places.destination(target, file.path)) for file in files]
     if not dry_run:
-        files = _bring(sandbox, places, overwrite=overwrite, on_progress=on_progress)
+        pace = Pace(bytes_per_s)
+        files = _bring(sandbox, places, overwrite, pace, on_progress)
     return FetchReport(
         sandbox=sandbox.config.name,
         files=tuple(files),
@@ -161,9 +172,9 @@ def _nothing(
 def _bring(
     sandbox: Sandbox,
     places: Sequence[tuple[FetchedFile, Path]],
-    *,
     overwrite: bool,
-    on_progress: OnProgress | None,
+    pace: Pace,
+    on_progress: OnTransfer | None,
 ) -> list[FetchedFile]:
     """Bring what is not here yet."""
     present = _present(sandbox, places)
@@ -176,18 +187,20 @@ def _bring(
     fetch_places.refuse_without_room(
         (file.size_bytes, place) for file, place in missing
     )
+    meter = Meter(sum(file.size_bytes for file, _ in missing), on_progress)
     brought = []
     for file, place in places:
         sha256 = present.get(file.path, "")
         if not sha256:
-            report_bytes = partial(on_progress, file.path) if on_progress else None
             sha256 = transfer.download(
                 sandbox,
                 file.remote,
                 place,
                 size_bytes=file.size_bytes,
-                on_progress=report_bytes,
+                pace=pace,
+                on_progress=meter.file(file.path),
             )
+            meter.ended(file.size_bytes)
         brought.append(replace(file, sha256=sha256, kept=file.path in present))
     return brought
 

@@ -24,7 +24,7 @@ LOOKS = {
     "monitor",
     "wait",
 }
-REHEARSED = {"fetch", "mcp-install", "plugin-install", "reset"}
+REHEARSED = {"fetch", "mcp-install", "plugin-install", "put", "reset"}
 REFUSED = {
     "agent",
     "allow",

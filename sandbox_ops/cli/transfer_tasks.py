@@ -1,0 +1,140 @@
+"""The verbs that move files, as Invoke tasks."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from invoke import Context
+
+from sandbox_ops.cli.face import Answer, verb
+from sandbox_ops.cli.session import opened
+from sandbox_ops.errors import NextStep, UsageError
+
+if TYPE_CHECKING:
+    from sandbox_ops.workflows.file_choice import FileChoice
+
+
+def _choice(
+    include: Sequence[str] | None, exclude: Sequence[str] | None, max_size: str
+) -> "FileChoice":
+    from sandbox_ops.workflows import file_choice
+
+    return file_choice.FileChoice(
+        include=tuple(include or ()),
+        exclude=tuple(exclude or ()),
+        max_size_bytes=file_choice.size_bytes(max_size, "--max-size"),
+    )
+
+
+@verb(
+    "changes",
+    operand="[JOB|PATH]",
+    repeated=("path", "include", "exclude"),
+    job="Also the log and run record of this job; with a slash in it, a path there.",
+    path="This file or folder there instead, * as in a shell; may come often.",
+    into="A local folder; without it the same paths in the local clone.",
+    dry_run="Only list the files and their sizes.",
+    overwrite="Replace local files that differ.",
+    include="Only what this pattern names; may be repeated.",
+    exclude="Nothing that this pattern names; may be repeated.",
+    max_size="Nothing larger than 8M, 500k, 2G.",
+    limit_rate="At most so much a second: 500k, 8M.",
+)
+def fetch(  # noqa: PLR0913 - one for each option
+    context: Context,
+    *,
+    job: str = "",
+    path: Sequence[str] | None = None,
+    into: str = "",
+    dry_run: bool = False,
+    overwrite: bool = False,
+    include: Sequence[str] | None = None,
+    exclude: Sequence[str] | None = None,
+    max_size: str = "",
+    limit_rate: str = "",
+    sandbox: str = "",
+    json: bool = False,
+) -> Answer:
+    """Bring the declared outputs, or what is named, home, each checksum checked."""
+    from sandbox_ops.cli import terminal, views
+    from sandbox_ops.workflows import file_choice
+    from sandbox_ops.workflows.fetch import fetch as work
+
+    paths = [*(path or ()), *([job] if "/" in job else ())]
+    choice = _choice(include, exclude, max_size)
+    bytes_per_s = file_choice.size_bytes(limit_rate, "--limit-rate")
+    with (
+        opened(context, sandbox) as machine,
+        terminal.transfers(quiet=json) as progress,
+    ):
+        report = work(
+            machine.sandbox,
+            machine.project,
+            paths=paths,
+            job="" if paths else job,
+            into=into,
+            dry_run=dry_run,
+            overwrite=overwrite,
+            choice=choice,
+            bytes_per_s=bytes_per_s,
+            on_progress=progress,
+        )
+    return Answer.of(report, lambda: views.fetch(report))
+
+
+@verb(
+    "changes",
+    operand="PATH [DEST]",
+    repeated=("path", "include", "exclude"),
+    path="The file or folder here; a second word is --dest.",
+    dest="Its new name there: absolute, ~/..., or below the project; with a / at its end"
+    " the folder it goes into. Without it, its place in the clone.",
+    dry_run="Only list the files and their sizes.",
+    overwrite="Replace files there that differ.",
+    include="Only what this pattern names; may be repeated.",
+    exclude="Nothing that this pattern names; may be repeated.",
+    max_size="Nothing larger than 8M, 500k, 2G.",
+    limit_rate="At most so much a second: 500k, 8M.",
+)
+def put(  # noqa: PLR0913 - one for each option
+    context: Context,
+    *,
+    path: Sequence[str] | None = None,
+    dest: str = "",
+    dry_run: bool = False,
+    overwrite: bool = False,
+    include: Sequence[str] | None = None,
+    exclude: Sequence[str] | None = None,
+    max_size: str = "",
+    limit_rate: str = "",
+    sandbox: str = "",
+    json: bool = False,
+) -> Answer:
+    """Send a file or a folder to the machine, resumable, each checksum checked."""
+    from sandbox_ops.cli import terminal, views
+    from sandbox_ops.workflows import file_choice
+    from sandbox_ops.workflows.put import put as work
+
+    local, *more = path or ("",)
+    if not local or len(more) > 1 or (more and dest):
+        raise UsageError(
+            "`put` takes one path here, and one there",
+            NextStep("put", {"path": "data/cifar10"}, "For example"),
+        )
+    choice = _choice(include, exclude, max_size)
+    bytes_per_s = file_choice.size_bytes(limit_rate, "--limit-rate")
+    with (
+        opened(context, sandbox) as machine,
+        terminal.transfers(quiet=json) as progress,
+    ):
+        report = work(
+            machine.sandbox,
+            machine.project,
+            path=local,
+            dest=more[0] if more else dest,
+            dry_run=dry_run,
+            overwrite=overwrite,
+            choice=choice,
+            bytes_per_s=bytes_per_s,
+            on_progress=progress,
+        )
+    return Answer.of(report, lambda: views.put(report))
