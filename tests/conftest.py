@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # Fabric takes a while to import, and most unit tests do with
     from sandbox_ops import Sandbox
 
 _MEASURED = "measured"
+_SEED = os.environ.get("SANDBOX_OPS_SEED")
+"""Read before `_own_environment` takes such names away."""
 
 # a loaded machine is slow at times: what takes long is bounded by pytest-timeout
 settings.register_profile("patient", deadline=None, print_blob=True)
@@ -99,7 +101,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def seed(record_property: Callable[[str, object], None]) -> int:
     """The seed of a chance test: SANDBOX_OPS_SEED, or one that is told at the end."""
-    number = int(os.environ.get("SANDBOX_OPS_SEED") or secrets.randbelow(10**6))
+    number = int(_SEED or secrets.randbelow(10**6))
     record_property("seed", number)
     return number
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from sandbox_ops.git import porcelain
 from sandbox_ops.git.runner import GIT_ENV
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.remote import script_replies
-from sandbox_ops.sandbox import Sandbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ def look(sandbox: Sandbox, path: str, *, as_folder: bool) -> Place:
         keep_bytes=64 << 20,
         description=doing,
     )
-    return place(script_replies.of(result, doing))
+    return place(script_replies.parse_result(result, doing))
 
 
 def place(reply: script_replies.Reply) -> Place:

@@ -18,9 +18,9 @@ from sandbox_ops.errors import DeniedError, ProtocolError, RefusedError
 from sandbox_ops.links import Link, LinkEnd, LinkError
 from sandbox_ops.machine import resuming, transfer_session
 from sandbox_ops.machine.pace import UNLIMITED, Pace
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.machine.upload import OnBytes, upload
 from sandbox_ops.remote import scripts
-from sandbox_ops.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from io import BufferedRandom

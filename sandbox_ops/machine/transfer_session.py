@@ -8,8 +8,8 @@ from contextlib import ExitStack, closing, contextmanager
 
 from sandbox_ops.errors import ConnectionLostError, DeniedError, ProtocolError
 from sandbox_ops.links import Link, LinkEnd, LinkError, SessionLimitError
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.remote import machine_errors, scripts
-from sandbox_ops.sandbox import Sandbox
 
 CHUNK_BYTES = 1 << 18
 STALL_S = 30.0

@@ -14,9 +14,9 @@ from sandbox_ops.errors import NotFoundError, ProtocolError
 from sandbox_ops.links import Link, LinkError
 from sandbox_ops.machine import resuming, transfer_session
 from sandbox_ops.machine.pace import UNLIMITED, Pace
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import RemoteFile
 from sandbox_ops.remote import scripts
-from sandbox_ops.sandbox import Sandbox
 
 OnBytes = Callable[[int, int], None]
 _EXECUTABLE = 0o100

@@ -17,8 +17,8 @@ from pathlib import Path
 from sandbox_ops.links import Link, LinkError
 from sandbox_ops.machine import resuming, transfer_session
 from sandbox_ops.machine.pace import Pace
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.remote import scripts
-from sandbox_ops.sandbox import Sandbox
 
 _SMALL_BYTES = 4 << 20
 _BATCH_BYTES = 16 << 20

@@ -14,11 +14,11 @@ from sandbox_ops.errors import NotFoundError
 from sandbox_ops.machine import listing, put_places, transfer, upload, upload_batches
 from sandbox_ops.machine.pace import Pace
 from sandbox_ops.machine.put_places import Place
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.machine.upload_batches import LocalFile
 from sandbox_ops.models import Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.transfers import OnTransfer
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import put_paths, put_refusals
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.fetch_candidates import FetchedFile
@@ -121,11 +121,7 @@ def put(  # noqa: PLR0913  # each is one choice
         workspace=sandbox.config.workspace,
         home=sandbox.home,
     )
-    folder = target
-    if local.is_file():
-        name = PurePosixPath(target).name
-        files = [LocalFile(path=name, place=local, size_bytes=files[0].size_bytes)]
-        folder = str(PurePosixPath(target).parent)
+    folder, files = _into_folder(target, local, files)
     wanted = [f for f in files if not choice.reason_against(f.path, f.size_bytes)]
     if not wanted:
         raise NotFoundError(f"there is no file to put in {local}")
@@ -133,6 +129,7 @@ def put(  # noqa: PLR0913  # each is one choice
     put_refusals.refuse_in_the_way(place, target, local)
     there = _there(sandbox, place, folder, wanted)
     present = _present(sandbox, wanted, there, folder)
+    sums = dict(present)
     missing = [file for file in wanted if file.path not in present]
     put_refusals.refuse_tracked(missing, place, folder)
     if not overwrite:
@@ -140,22 +137,37 @@ def put(  # noqa: PLR0913  # each is one choice
     put_refusals.refuse_without_room(missing, place, sandbox.config.label)
     if not dry_run:
         work = _Sending(sandbox, folder, overwrite, bytes_per_s, place)
-        present |= work.send(missing, on_progress)
+        sums |= work.send(missing, on_progress)
     return PutReport(
         sandbox=sandbox.config.name,
-        files=tuple(
-            FetchedFile(
-                path=file.path,
-                size_bytes=file.size_bytes,
-                sha256=present.get(file.path, ""),
-                remote=f"{folder.rstrip('/')}/{file.path}",
-                kept=file not in missing,
-            )
-            for file in wanted
-        ),
+        files=tuple(_reported(file, folder, sums, present) for file in wanted),
         into=folder,
         dry_run=dry_run,
         warnings=put_refusals.warnings(left, place, target),
+    )
+
+
+def _into_folder(
+    target: str, local: Path, files: list[LocalFile]
+) -> tuple[str, list[LocalFile]]:
+    """Return the folder there, and the files by their paths in it."""
+    if not local.is_file():
+        return target, files
+    path = PurePosixPath(target)
+    (file,) = files
+    renamed = LocalFile(path=path.name, place=local, size_bytes=file.size_bytes)
+    return str(path.parent), [renamed]
+
+
+def _reported(
+    file: LocalFile, folder: str, sums: Mapping[str, str], present: Mapping[str, str]
+) -> FetchedFile:
+    return FetchedFile(
+        path=file.path,
+        size_bytes=file.size_bytes,
+        sha256=sums.get(file.path, ""),
+        remote=f"{folder.rstrip('/')}/{file.path}",
+        kept=file.path in present,
     )
 
 

@@ -4,9 +4,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from sandbox_ops.errors import DeniedError, NextStep, UsageError
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project, policy
 from sandbox_ops.models.transfers import OnTransfer
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import put_paths
 from sandbox_ops.workflows.put import PutReport, put
 

@@ -161,6 +161,44 @@ def test_room_that_another_job_made_hides_from_nobody_that_there_was_none(
         jobs.stop(sandbox, first.id, grace_s=0)
 
 
+def records(sandbox: Sandbox, folder: Path) -> Path:
+    """Return the store of records, which `mounts` can see."""
+    return folder / sandbox.base.partition("/.sandbox-ops/")[2]
+
+
+def running(sandbox: Sandbox, command: str) -> str:
+    """Start a job; return its id once it runs."""
+    job = sandbox.start(command)
+    wait_until(lambda: jobs.get(sandbox, job.id).state is JobState.RUNNING)
+    return job.id
+
+
+def test_a_log_that_lost_lines_says_so_when_the_end_of_another_job_made_room(
+    mounts: Mounts, make_sshd: Make
+) -> None:
+    server, folder = small_disk(mounts, make_sshd)
+    home = server.home
+    with Sandbox(server.config()) as sandbox:
+        sandbox.run("true")
+        other = running(sandbox, f"until [ -e {home}/end ]; do sleep 0.02; done")
+        mark = records(sandbox, folder) / "live" / other  # what its end removes
+        wait_until(lambda: mounts.do(mark.exists) and mounts.do(mark.read_text))
+        loses = running(
+            sandbox,
+            f"until [ -e {home}/write ]; do sleep 0.02; done; "
+            f"head -c 9000 /dev/zero; touch {home}/written; "
+            f"until [ -e {home}/end-too ]; do sleep 0.02; done; exit 5",
+        )
+        mounts.fill(folder)
+        (home / "write").touch()
+        wait_until((home / "written").exists)
+        (home / "end").touch()
+        assert jobs.wait(sandbox, other, timeout_s=10).log_incomplete
+        (home / "end-too").touch()
+        ended = jobs.wait(sandbox, loses, timeout_s=10)
+        assert (ended.exit_code, ended.log_incomplete) == (5, True)
+
+
 def call_log(sandbox: Sandbox, job_id: str | None) -> str:
     return jobs.get(sandbox, str(job_id)).log_path
 

@@ -99,6 +99,13 @@ note_disk_full() {
   { printf '%-99s\n' "$UP $MACHINE" 1<>"$1/full"; } 2>/dev/null
 }
 
+# note_if_full BASE: the same, where the disk is full now: before any room is made there, for
+# it hides from other jobs that there was none
+note_if_full() {
+  { printf '%4096s' . >"$1/room"; } 2>/dev/null || note_disk_full "$1"
+  { printf '' >"$1/room"; } 2>/dev/null
+}
+
 # get_state DIR: LINE, and from it PHASE PID PTICKS WHERE (its MACHINE) ON (its NODE) LEADER
 # LTICKS T0 UP0 UP1 SURVIVORS
 get_state() {

@@ -31,6 +31,7 @@ digest_is_final() {
 # keep_summary: fails, and leaves nothing, where it cannot be written whole
 keep_summary() {
   digest 4096 >"$_dir/summary.$$" && mv -f "$_dir/summary.$$" "$_dir/summary" && return 0
+  note_if_full "$BASE"
   rm -f "$_dir/summary.$$"
   return 1
 }

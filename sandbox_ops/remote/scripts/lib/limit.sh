@@ -96,7 +96,10 @@ truncate_logs() {
     mark_incomplete
     _kept=$((cap / 4))
     [ $_kept -le 65536 ] || _kept=65536
-    if tail -c $_kept "$dir/$_stream" >"$dir/end.$$"; then
+    tail -c $_kept "$dir/$_stream" >"$dir/end.$$"
+    _code=$?
+    note_if_full "${dir%/jobs/*}"
+    if [ $_code = 0 ]; then
       truncate -s $((cap - _kept)) "$dir/$_stream"
       cat "$dir/end.$$" >>"$dir/$_stream"
     else # no room even for that

@@ -33,6 +33,7 @@ do_start() {
   fi
   [ -z "$_claims" ] || put_state "$_d" "starting $SELF t0=$_t0 up0=$_up0"
   if ! create_exclusive "$BASE/tokens/$_token" "$_id"; then # the same request, sent again, was quicker
+    note_if_full "$BASE"
     rm -rf "$_d"
     if read -r _id <"$BASE/tokens/$_token" && [ -n "$_id" ]; then
       emit_job "$_id" j 0 "$_max" 0 "$_max"
@@ -154,6 +155,7 @@ write_record() {
 claim_all() {
   for _key in $1; do
     printf '' >"$BASE/claims/$_key.$_id" && continue
+    note_if_full "$BASE"
     answer_error refused "cannot write in $BASE/claims: is the disk full, or read-only?"
     return 1
   done

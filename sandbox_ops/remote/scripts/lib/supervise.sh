@@ -110,7 +110,8 @@ finish() {
 # has_all: the log lacks nothing: it can still grow (tried on a file that is there already:
 # nothing to remove), and always could
 has_all() {
-  [ ! -e "$dir/incomplete" ] && printf '%4096s' '' >>"$dir/state" || return 1
+  [ ! -e "$dir/incomplete" ] || return 1
+  printf '%4096s' '' >>"$dir/state" || { note_disk_full "${dir%/jobs/*}"; return 1; }
   _when=0 _where=
   read -r _when _where <"${dir%/jobs/*}/full"
   [ "$_where" != "$MACHINE" ] || [ "$_when" -lt "$up0" ]
@@ -121,6 +122,7 @@ has_all() {
 clear_up() {
   if { read -r _who _born <"$_mark"; } 2>/dev/null; then
     is_alive "$_who" "$_born" && kill -s USR1 "$_who"
+    note_if_full "${dir%/jobs/*}"
     set -- "$dir/probe" "$_mark"
     [ "$left" != 0 ] || set -- "$@" "${dir%/jobs/*}/limits/$id" # else it may write on
     rm -f "$@"

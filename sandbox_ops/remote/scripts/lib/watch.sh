@@ -57,7 +57,7 @@ watch_job() {
     [ "$timeout" = 0 ] || [ "$left" -ge "$step" ] || step=$left
     [ "$cap" = 0 ] || limit_logs
     pause "$step"
-    log_can_grow || [ -e "$dir/incomplete" ] || mark_incomplete
+    log_can_grow || note_full_log
   done
   # its supervisor takes the mark away, unless it looked before we put it there
   get_state "$dir" && [ "$PHASE" != ended ] && return 0
@@ -103,6 +103,12 @@ log_can_grow() {
   _r=$?
   printf '' >"$dir/probe"
   return $_r
+}
+
+# note_full_log: the disk is full now: this log lacks something, and so may those of others
+note_full_log() {
+  [ ! -d "$dir" ] || note_disk_full "${dir%/jobs/*}"
+  [ -e "$dir/incomplete" ] || mark_incomplete
 }
 
 # mark_incomplete: the log lacks something
