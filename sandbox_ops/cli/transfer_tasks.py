@@ -1,15 +1,17 @@
 """The verbs that move files, as Invoke tasks."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from invoke import Context
 
-from sandbox_ops.cli.face import Answer, verb
+from sandbox_ops.cli import option_values
+from sandbox_ops.cli.face import Answer, say, verb
 from sandbox_ops.cli.session import opened
 from sandbox_ops.errors import NextStep, UsageError
 
 if TYPE_CHECKING:
+    from sandbox_ops.workflows.fetch_candidates import FetchedFile
     from sandbox_ops.workflows.file_choice import FileChoice
 
 
@@ -38,6 +40,10 @@ def _choice(
     exclude="Nothing that this pattern names; may be repeated.",
     max_size="Nothing larger than 8M, 500k, 2G.",
     limit_rate="At most so much a second: 500k, 8M.",
+    watch="Keep bringing what is complete, until the job has ended.",
+    interval="Seconds between two looks of --watch.",
+    push="Commit the job's results on results/JOB and push that from there; nothing"
+    " comes home. --max-size is what a file may have, 8M if not said.",
 )
 def fetch(  # noqa: PLR0913 - one for each option
     context: Context,
@@ -51,6 +57,9 @@ def fetch(  # noqa: PLR0913 - one for each option
     exclude: Sequence[str] | None = None,
     max_size: str = "",
     limit_rate: str = "",
+    watch: bool = False,
+    interval: float = 15.0,
+    push: bool = False,
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
@@ -60,8 +69,24 @@ def fetch(  # noqa: PLR0913 - one for each option
     from sandbox_ops.workflows.fetch import fetch as work
 
     paths = [*(path or ()), *([job] if "/" in job else ())]
-    choice = _choice(include, exclude, max_size)
-    bytes_per_s = file_choice.size_bytes(limit_rate, "--limit-rate")
+    if push:
+        alone = not (watch or paths or into or overwrite)
+        option_values.needed(job if alone else "", "fetch --push")
+        choice = _choice(include, exclude, "")
+        most_bytes = file_choice.size_bytes(max_size, "--max-size")
+        return _push(context, sandbox, job, choice, most_bytes, dry_run, json)
+    options: dict[str, Any] = {
+        "paths": paths,
+        "job": "" if paths else job,
+        "into": into,
+        "overwrite": overwrite,
+        "choice": _choice(include, exclude, max_size),
+        "bytes_per_s": file_choice.size_bytes(limit_rate, "--limit-rate"),
+    }
+    if watch and not dry_run:
+        if not interval > 0:
+            raise UsageError(f"--interval takes seconds, not {interval}", "such as 15")
+        return _watch(context, sandbox, options, interval, json)
     with (
         opened(context, sandbox) as machine,
         terminal.transfers(quiet=json) as progress,
@@ -69,16 +94,68 @@ def fetch(  # noqa: PLR0913 - one for each option
         report = work(
             machine.sandbox,
             machine.project,
-            paths=paths,
-            job="" if paths else job,
-            into=into,
             dry_run=dry_run,
-            overwrite=overwrite,
-            choice=choice,
-            bytes_per_s=bytes_per_s,
             on_progress=progress,
+            **options,
         )
     return Answer.of(report, lambda: views.fetch(report))
+
+
+def _watch(
+    context: Context,
+    sandbox: str,
+    options: dict[str, Any],
+    interval_s: float,
+    json: bool,
+) -> Answer:
+    from sandbox_ops.cli import terminal, views
+    from sandbox_ops.text import formatting
+    from sandbox_ops.workflows import fetch_watch
+
+    def on_file(file: "FetchedFile") -> None:
+        if not json:
+            terminal.tell(f"{file.path}  {formatting.size(file.size_bytes)}")
+
+    with (
+        opened(context, sandbox) as machine,
+        terminal.transfers(quiet=json) as progress,
+    ):
+        report = fetch_watch.watch(
+            machine.sandbox,
+            machine.project,
+            interval_s=interval_s,
+            on_file=on_file,
+            on_lost=lambda error, pause_s: say(
+                f"{error.message}; it is asked again in {pause_s:.0f} s"
+            ),
+            on_progress=progress,
+            **options,
+        )
+    return Answer.of(report, lambda: views.fetch(report))
+
+
+def _push(
+    context: Context,
+    sandbox: str,
+    job: str,
+    choice: "FileChoice",
+    most_bytes: int | None,
+    dry_run: bool,
+    json: bool,
+) -> Answer:
+    from sandbox_ops.cli import terminal, views
+    from sandbox_ops.workflows import push_results
+
+    with opened(context, sandbox) as machine, terminal.busy("pushing", quiet=json):
+        report = push_results.push_results(
+            machine.sandbox,
+            machine.project,
+            job=job,
+            choice=choice,
+            most_bytes=most_bytes or push_results.MOST_BYTES,
+            dry_run=dry_run,
+        )
+    return Answer.of(report, lambda: views.push_results(report))
 
 
 @verb(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sandbox_ops.machine.trust import ShownKey, TrustReport
     from sandbox_ops.workflows.doctor import DoctorReport
     from sandbox_ops.workflows.fetch import FetchReport
+    from sandbox_ops.workflows.push_results import PushReport
     from sandbox_ops.workflows.put import PutReport
     from sandbox_ops.workflows.reset import ResetReport
     from sandbox_ops.workflows.setup import SetupReport, Step
@@ -163,6 +164,20 @@ def fetch(report: "FetchReport") -> None:
 def put(report: "PutReport") -> None:
     """The files that went to the machine, or would."""
     _files(report, "would go" if report.dry_run else "went")
+
+
+def push_results(report: "PushReport") -> None:
+    """What of a run's results is on a branch now, or would be."""
+    rows = ((file.path, formatting.size(file.size_bytes)) for file in report.files)
+    columns = (Column(name="FILE", least=20, wraps=True), Column(name="SIZE"))
+    draw(table(columns, rows))
+    if report.dry_run:
+        tell(f"would go to the branch {report.branch}")
+    elif report.pushed:
+        tell(f"pushed {report.branch} at {formatting.short(report.commit)}")
+    else:
+        tell(f"{report.branch} has them already, at {formatting.short(report.commit)}")
+    _warn(report.warnings)
 
 
 def _files(report: "FetchReport | PutReport", did: str) -> None:

@@ -5,7 +5,7 @@ declared here, and the room is checked, before the first byte comes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,16 @@ from sandbox_ops.errors import (
     NotFoundError,
     UsageError,
 )
-from sandbox_ops.machine import jobs, listing, repo, transfer
+from sandbox_ops.machine import jobs, listing, repo
 from sandbox_ops.machine.pace import Pace
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.transfers import OnTransfer
-from sandbox_ops.workflows import fetch_candidates, fetch_places
+from sandbox_ops.workflows import fetch_bring, fetch_candidates, fetch_places
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.fetch_candidates import FetchedFile
 from sandbox_ops.workflows.file_choice import ALL, FileChoice
-from sandbox_ops.workflows.transfer_progress import Meter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,22 +108,61 @@ def fetch(  # noqa: PLR0913  # each is one choice
         CancelledError: It was cancelled.
     """
     sandbox = sandbox.cancelled_by(cancel)
+    target = target_folder(project, into)
+    places, warnings = wanted(sandbox, project, target, paths, job, choice)
+    files = [file for file, _ in places]
+    if not dry_run:
+        pace = Pace(bytes_per_s)
+        files = fetch_bring.bring(
+            sandbox, places, overwrite=overwrite, pace=pace, on_progress=on_progress
+        )
+    return FetchReport(
+        sandbox=sandbox.config.name,
+        files=tuple(files),
+        into=str(target),
+        dry_run=dry_run,
+        warnings=warnings,
+    )
+
+
+def target_folder(project: Project, into: str) -> Path:
+    """Return the folder here that files come to.
+
+    Raises:
+        UsageError: None was named, and there is no local clone.
+    """
     target = Path(into or project.root or "")
     if not target.parts:
         raise UsageError(
             "there is no local clone here to fetch to",
             NextStep("fetch", {"into": "FOLDER"}, "Say where to"),
         )
-    target = target.absolute()
+    return target.absolute()
+
+
+def wanted(
+    sandbox: Sandbox,
+    project: Project,
+    target: Path,
+    paths: Sequence[str],
+    job: str,
+    choice: FileChoice,
+) -> tuple[list[tuple[FetchedFile, Path]], tuple[str, ...]]:
+    """Return which files there are to come and where to, and what is left there.
+
+    Raises:
+        NotFoundError: There are none, or no such job.
+        SandboxError: As `fetch` has it.
+    """
     if paths:
-        candidates = fetch_candidates.named(sandbox, project, paths, into=bool(into))
+        into = target != Path(project.root or "").absolute()
+        candidates = fetch_candidates.named(sandbox, project, paths, into=into)
     elif job:
         candidates = fetch_candidates.of_job(sandbox, project, jobs.get(sandbox, job))
     else:
         root = repo.cloned(sandbox, project).path
-        candidates = fetch_candidates.below(
-            sandbox, root, fetch_candidates.declared(project)
-        )
+        declared = fetch_candidates.declared(project)
+        candidates = fetch_candidates.below(sandbox, root, declared)
     candidates = [
         each
         for each in candidates
@@ -134,16 +172,7 @@ def fetch(  # noqa: PLR0913  # each is one choice
     if not files:
         raise _nothing(sandbox, project, paths, warnings)
     places = [(file, fetch_places.destination(target, file.path)) for file in files]
-    if not dry_run:
-        pace = Pace(bytes_per_s)
-        files = _bring(sandbox, places, overwrite, pace, on_progress)
-    return FetchReport(
-        sandbox=sandbox.config.name,
-        files=tuple(files),
-        into=str(target),
-        dry_run=dry_run,
-        warnings=warnings,
-    )
+    return places, warnings
 
 
 def _nothing(
@@ -167,57 +196,3 @@ def _nothing(
         "run", {"command": "git status"}, "Did the job write somewhere else? Look"
     )
     return NotFoundError("\n".join((message, *warnings)), look)
-
-
-def _bring(
-    sandbox: Sandbox,
-    places: Sequence[tuple[FetchedFile, Path]],
-    overwrite: bool,
-    pace: Pace,
-    on_progress: OnTransfer | None,
-) -> list[FetchedFile]:
-    """Bring what is not here yet."""
-    present = _present(sandbox, places)
-    missing = [(file, place) for file, place in places if file.path not in present]
-    others = [
-        file.path for file, place in missing if place.exists() or place.is_symlink()
-    ]
-    if others and not overwrite:
-        fetch_places.refuse_overwriting(others)
-    fetch_places.refuse_without_room(
-        (file.size_bytes, place) for file, place in missing
-    )
-    meter = Meter(sum(file.size_bytes for file, _ in missing), on_progress)
-    brought = []
-    for file, place in places:
-        sha256 = present.get(file.path, "")
-        if not sha256:
-            sha256 = transfer.download(
-                sandbox,
-                file.remote,
-                place,
-                size_bytes=file.size_bytes,
-                pace=pace,
-                on_progress=meter.file(file.path),
-            )
-            meter.ended(file.size_bytes)
-        brought.append(replace(file, sha256=sha256, kept=file.path in present))
-    return brought
-
-
-def _present(
-    sandbox: Sandbox, places: Sequence[tuple[FetchedFile, Path]]
-) -> dict[str, str]:
-    """Return the checksums of the files whose very content is here, by path."""
-    alike = [
-        (file, place)
-        for file, place in places
-        if place.is_file() and place.stat().st_size == file.size_bytes
-    ]
-    sizes = {file.remote: file.size_bytes for file, _ in alike}
-    sums = listing.checksums(sandbox, sizes)
-    return {
-        file.path: sums[file.remote]
-        for file, place in alike
-        if transfer.sha256(place) == sums[file.remote]
-    }
