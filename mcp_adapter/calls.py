@@ -100,7 +100,7 @@ class Calls:
         """Return what went wrong, then each hint on a line, with steps as calls.
 
         What went wrong may quote a machine: no line of it but the first, which begins
-        with our own words, begins as a hint does.
+        with our own replacements, begins as a hint does.
         """
         hints = (
             self.step(hint) if isinstance(hint, NextStep) else hint
@@ -121,14 +121,14 @@ class Calls:
         for choice in choices:
             if choice.tool not in self.tools or arguments.keys() - choice.options:
                 continue
-            words = {
+            named_values = {
                 argument: _value(value, as_list=argument in choice.lists)
                 for name, value in arguments.items()
                 if (argument := choice.options[name])
             }
             sandbox = step.arguments.get("sandbox")
             more = {"sandbox": sandbox} if sandbox else {}
-            return self.named(choice.tool, **words, **choice.fixed, **more)
+            return self.named(choice.tool, **named_values, **choice.fixed, **more)
         return None
 
     def _command(self, step: NextStep) -> str:
@@ -145,11 +145,11 @@ class Calls:
         """Return the call of a tool."""
         if self.sandbox:
             arguments.setdefault("sandbox", self.sandbox)
-        words = (
+        shown_values = (
             f"{name}={json.dumps(value, ensure_ascii=False)}"
             for name, value in arguments.items()
         )
-        return f"{tool}({', '.join(words)})"
+        return f"{tool}({', '.join(shown_values)})"
 
 
 _NO_SANDBOX = frozenset({"mcp-install", "demo", "completion"})

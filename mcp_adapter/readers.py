@@ -45,11 +45,11 @@ def job_output(
     reading = log_reading.read(
         sandbox, names[0], pattern=asked.filter, since=since, lines=limit
     )
-    told = (report.warning_key,) if report and report.warning_key else ()
+    warning_keys = (report.warning_key,) if report and report.warning_key else ()
     text = command_words.output(
         reading.job,
         reading.page,
-        reading.cursor.after(told).encode(),
+        reading.cursor.after(warning_keys).encode(),
         steps=calls,
         event=command_words.event(report) if report else "",
         again=since is not None,
@@ -83,11 +83,11 @@ def _jobs(
             NextStep("jobs", purpose="See which jobs there are"),
         )
     limit = asked.limit or _JOBS
-    found = job_list.recent(sandbox, limit, include_commands=True)
-    lines = report_lines.jobs(job_list.running_first(found), time.time())
+    listed = job_list.recent(sandbox, limit, include_commands=True)
+    lines = report_lines.jobs(job_list.running_first(listed), time.time())
     shown = (marks.remote(str(line)) for line in lines)
     more = f"next: {calls.of(NextStep('jobs', {'limit': limit * 5}))}"
-    return ToolAnswer(marks.join(*shown, more if len(found) >= limit else ""))
+    return ToolAnswer(marks.join(*shown, more if len(listed) >= limit else ""))
 
 
 def file_lines(

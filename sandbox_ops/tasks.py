@@ -22,6 +22,17 @@ from sandbox_ops.cli.audit_tasks import allow_list, audit
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
 from sandbox_ops.cli.install_tasks import mcp_install, plugin_install
 from sandbox_ops.cli.job_tasks import jobs, logs, pin, run, stop
+from sandbox_ops.cli.machine_tasks import login, logout, shell
+from sandbox_ops.cli.run_tasks import (
+    diff,
+    export,
+    note,
+    rerun,
+    runs,
+    show,
+    tag,
+    untag,
+)
 from sandbox_ops.cli.session import opened
 from sandbox_ops.cli.transfer_tasks import fetch, put
 from sandbox_ops.cli.waking_tasks import events, wait
@@ -226,16 +237,6 @@ def allow(
     return Answer(value=value, show=lambda: views.allow(value))
 
 
-@verb("changes")
-def shell(context: Context, *, sandbox: str = "") -> Answer:
-    """Open a terminal on the machine, in the project's folder."""
-    from sandbox_ops.ssh import interactive
-
-    with opened(context, sandbox) as machine:
-        code = interactive.enter(machine.sandbox.config, machine.folder(""))
-    return Answer(value={}, exit_code=code)
-
-
 @verb(
     "changes", keep="A folder to play in that stays; without it nothing is left behind."
 )
@@ -271,7 +272,8 @@ def completion(context: Context, *, shell: str = "") -> Answer:  # noqa: ARG001 
 ns = Collection(
     *(setup, sync, train, monitor, reset, fetch, put),
     *(jobs, logs, wait, events, stop, pin, run),
-    *(doctor, trust, allow, shell, demo),
+    *(runs, show, diff, rerun, note, tag, untag, export),
+    *(doctor, trust, allow, shell, login, logout, demo),
     *(audit, allow_list, mcp_install, plugin_install, completion, agent),
 )
 

@@ -11,19 +11,19 @@ from sandbox_ops.cli.face import Answer, verb
 _ANSWER_S = 5.0
 
 
-@verb("changes", stop="End them; the next command connects anew.")
+@verb("changes", stop="End them; the next command opens a new connection.")
 def agent(context: Context, *, stop: bool = False, json: bool = False) -> Answer:  # noqa: ARG001 - Invoke's, and the answer's
     """Show the processes that keep connections for the next command, or end them."""
-    found = _ask_all("stop" if stop else "status")
+    agents = _ask_all("stop" if stop else "status")
 
     def show() -> None:
-        for each in found:
+        for each in agents:
             ended = "ended" if stop else f"used by {each['clients']} now"
             output.write(f"{each['host']}: process {each['pid']}, {ended}\n")
-        if not found:
+        if not agents:
             output.write("no connection is kept\n")
 
-    return Answer(value={"agents": found, "stopped": stop}, show=show)
+    return Answer(value={"agents": agents, "stopped": stop}, show=show)
 
 
 def _ask_all(what: str) -> list[dict[str, Any]]:

@@ -51,7 +51,9 @@ def candidates(
     if "--" in typed[:-1]:
         return []  # a command for the machine, whose programs are not known here
     cursor = locate(typed, grammar)
-    matches = _values(cursor) if cursor.option else _words(cursor, grammar, helps)
+    matches = (
+        _values(cursor) if cursor.option else _options_and_verbs(cursor, grammar, helps)
+    )
     return [
         line if line == FILES else cursor.before + line
         for line in matches
@@ -89,7 +91,9 @@ def locate(typed: Sequence[str], grammar: Grammar) -> Cursor:
     return Cursor(verb, option, last, "", frozenset(taken), sandbox)
 
 
-def _words(cursor: Cursor, grammar: Grammar, helps: Mapping[str, str]) -> Iterator[str]:
+def _options_and_verbs(
+    cursor: Cursor, grammar: Grammar, helps: Mapping[str, str]
+) -> Iterator[str]:
     """Options after a dash, else verbs where none stands yet."""
     if cursor.typed.startswith("-"):
         yield from sorted({*cursor.verb.values, *cursor.verb.switches} - cursor.taken)

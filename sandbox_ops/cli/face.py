@@ -157,7 +157,7 @@ def _answering(body: Body, effect: Effect) -> Callable[..., Answer]:
                 output.write_json(answer.value)
         except Exit:
             raise
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - told, not hidden
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - reported, not hidden
             raise failure(error, as_json=as_json) from None
         if answer.exit_code:
             raise Exit(code=answer.exit_code)

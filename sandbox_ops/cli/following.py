@@ -29,7 +29,7 @@ _CANCEL_S = 45.0  # a dead link is noticed in 10 s, and reconnected for 15 s
 _LOOK_UP_S = 0.5  # a wait without a bound may miss Ctrl-C: see interrupts.py
 _NO_COMMAND = 127
 _SECOND_S = 2.0
-_HABIT_S = 0.4  # who always hits Ctrl-C twice does not mean to end a week's training
+_HABIT_S = 0.4  # a habitual second Ctrl-C is not meant to end a week's training
 
 
 class _Output:
@@ -256,7 +256,7 @@ def _follow(
 
     Args:
         sandbox: Where it is.
-        job: As it was last told.
+        job: As it was last known.
         feeds: What prints each stream; none: nothing is shown.
         tail: What is shown first, and where to go on.
 

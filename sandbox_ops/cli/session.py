@@ -4,8 +4,6 @@ import contextlib
 import dataclasses
 import os
 import posixpath
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +16,6 @@ if TYPE_CHECKING:
     from sandbox_ops.config.discover import Settings
     from sandbox_ops.machine.sandbox import Sandbox
     from sandbox_ops.models import Project, SandboxConfig
-
-_CLOSE_S = 0.5
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +88,7 @@ def opened_all(context: Any, name: str) -> Iterator[tuple["Sandbox", ...]]:  # n
         RefusedError: The user has not allowed it; of several, any of them.
     """
     from sandbox_ops.machine.sandbox import Sandbox
+    from sandbox_ops.machine.sandboxes import close_all
 
     settings = settings_here()
     if not name and fabric_context.host_of(context):
@@ -99,16 +96,14 @@ def opened_all(context: Any, name: str) -> Iterator[tuple["Sandbox", ...]]:  # n
     else:
         names = [name] if name or not settings.sandbox_names else settings.sandbox_names
         configs = list(_allowed(settings, names))
-    sandboxes = tuple(map(Sandbox, configs))
+    sandboxes = tuple(
+        Sandbox(config, links=shared_connection.links(config, os.environ))
+        for config in configs
+    )
     try:
         yield sandboxes
     finally:
-        closing = [threading.Thread(target=s.close, daemon=True) for s in sandboxes]
-        for thread in closing:
-            thread.start()
-        until = time.monotonic() + _CLOSE_S
-        for thread in closing:
-            thread.join(max(0.0, until - time.monotonic()))
+        close_all(sandboxes)
 
 
 def _allowed(settings: "Settings", names: Sequence[str]) -> Iterator["SandboxConfig"]:

@@ -28,8 +28,10 @@ def links(config: "SandboxConfig", environ: Mapping[str, str]) -> "Links | None"
     Raises:
         ConfigError: The variable is no number of seconds.
     """
+    from sandbox_ops.models.settings import FABRIC
+
     idle_s = _idle_s(environ)
-    if not idle_s:
+    if not idle_s or config.link != FABRIC:  # ssh keeps its own, others need none
         return None
     from sandbox_ops.links import agent_files
     from sandbox_ops.links.shared import SharedLinks

@@ -31,7 +31,7 @@ def _choice(
     "changes",
     operand="[JOB|PATH]",
     repeated=("path", "include", "exclude"),
-    job="Also the log and run record of this job; with a slash in it, a path there.",
+    job="What this job wrote, its log and its record; with a slash in it, a path there.",
     path="This file or folder there instead, * as in a shell; may come often.",
     into="A local folder; without it the same paths in the local clone.",
     dry_run="Only list the files and their sizes.",

@@ -78,8 +78,8 @@ def event_line(event: Event) -> str:
     today = when.date() == datetime.now().astimezone().date()
     at = when.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S")
     name = f'"{formatting.one_line(event.name, 40)}"' if event.name else ""
-    words = (at, event.sandbox, event.job or "", name, str(event.kind))
-    head = " ".join(filter(None, words))
+    columns = (at, event.sandbox, event.job or "", name, str(event.kind))
+    head = " ".join(filter(None, columns))
     message = formatting.one_line(event.message, 1000)
     return f"{head}: {message}" if message else head
 

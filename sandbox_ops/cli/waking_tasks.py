@@ -1,4 +1,4 @@
-"""The verbs that wake whoever waits, as Invoke tasks."""
+"""The verbs that wait, as Invoke tasks: `wait` and `events`."""
 
 from collections.abc import Sequence
 

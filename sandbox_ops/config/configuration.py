@@ -7,6 +7,7 @@ from typing import Any
 from sandbox_ops.config.sources import Origin, SettingValue, near_match, shown
 from sandbox_ops.errors import ConfigError
 from sandbox_ops.models import Project, SandboxConfig, policy
+from sandbox_ops.models import settings as model_settings
 
 _ADDRESS = ("host", "user", "port")
 
@@ -76,17 +77,22 @@ class Config:
             ConfigError: There is no such sandbox, no default, or nothing says its host.
         """
         name, settings = self.settings(name)
-        if "host" not in settings:
-            raise self._no_host(name, settings)
-        host = str(settings["host"].value)
-        fitting = [each for each in self.policies if each.fits(name, host)]
         values = _values(settings)
+        if values.get("link", model_settings.FABRIC) not in {
+            model_settings.FABRIC,
+            model_settings.OPENSSH,
+        }:
+            values.setdefault("host", name)
+        if "host" not in values:
+            raise self._no_host(name, settings)
+        host = str(values["host"])
+        fitting = [each for each in self.policies if each.fits(name, host)]
         for field in ("read_roots", "deny_read"):
-            said = [
+            set_values = [
                 each.settings[field].value for each in fitting if field in each.settings
             ]
-            if said:
-                values.setdefault(field, said[0])
+            if set_values:
+                values.setdefault(field, set_values[0])
         modes = [each.settings["mode"] for each in fitting if "mode" in each.settings]
         if modes:
             mode = policy.strictest(tuple(str(each.value) for each in modes))

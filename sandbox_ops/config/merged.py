@@ -68,19 +68,21 @@ def combine(
 def _policies(
     files: Sequence[Layer], variables: Sequence[Layer], merges: Sequence["_Merge"]
 ) -> Iterable[MachinePolicy]:
-    """Yield what is said in each place: one does not take back what another says."""
+    """Yield the policy of each place: one place does not undo what another sets."""
     default = default_name(merges[0].default, merges[0].sandboxes)
     places = [each for layer in files for each in layer.sandboxes.items()]
     places += [(default, layer.machine) for layer in variables]
     for name, settings in places:
-        said = {field: settings[field] for field in _POLICY if field in settings}
+        policy_fields = {
+            field: settings[field] for field in _POLICY if field in settings
+        }
         hosts = frozenset(
             same_host(str(merge.sandboxes[name]["host"].value))
             for merge in merges
             if "host" in merge.sandboxes.get(name, {})
         )
-        if said:
-            yield MachinePolicy(name=name, hosts=hosts, settings=said)
+        if policy_fields:
+            yield MachinePolicy(name=name, hosts=hosts, settings=policy_fields)
 
 
 @dataclass(frozen=True, slots=True)

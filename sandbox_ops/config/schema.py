@@ -1,15 +1,16 @@
-"""Every setting, once: its key in the files, its variable, what it may be, who may say it.
+"""Every setting, once: its key in the files, its variable, its values, who may set it.
 
 The readers beside it, their error texts and the reference page come from `KEYS`.
 (Over 250 lines: two hundred of them are that table.)
 """
 
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from sandbox_ops.config import value_checks
-from sandbox_ops.models import policy
+from sandbox_ops.models import policy, settings
 from sandbox_ops.text import address
 
 _NUMBER = re.compile(r"\s*[0-9]{1,9}\s*")
@@ -77,6 +78,28 @@ class Key:
             lines = (line.strip() for line in text.splitlines())
             return tuple(self.check(line) for line in lines if line)
         return self.check(text.strip())
+
+
+class LinkKey(Key):
+    """`link`: one of three names, or a table with the words of a command."""
+
+    def from_toml(self, value: object) -> Value:
+        """Return a name, or the words of `{ command = [...] }`."""
+        if not isinstance(value, dict):
+            return super().from_toml(value)
+        command = value.get("command")
+        if set(value) != {"command"} or not isinstance(command, list):
+            raise ValueError
+        return value_checks.link_command(command)
+
+    def from_text(self, text: str) -> Value:
+        """Return a name, or the words of a command line."""
+        words = shlex.split(text)
+        return (
+            self.check(words[0])
+            if len(words) == 1
+            else value_checks.link_command(words)
+        )
 
 
 KEYS: tuple[Key, ...] = (
@@ -168,6 +191,17 @@ KEYS: tuple[Key, ...] = (
         help="Instead of ~/.ssh/config, as with `ssh -F`.",
         user_only=True,
         is_path=True,
+    ),
+    LinkKey(
+        path="sandboxes.NAME.link",
+        variable="SANDBOX_OPS_LINK",
+        kind=str,
+        expects=f'{", ".join(settings.LINKS)}, or {{ command = ["WORD", ...] }}',
+        example='{ command = ["docker", "exec", "-i", "NAME", "sh"] }',
+        check=value_checks.link,
+        help="What carries our bytes there; fabric if not set. local is this computer,"
+        " and neither it nor a command needs a host.",
+        user_only=True,
     ),
     Key(
         path="sandboxes.NAME.workspace",

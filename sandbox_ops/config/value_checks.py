@@ -7,10 +7,10 @@ of the project.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sandbox_ops.errors import UsageError
-from sandbox_ops.models import policy
+from sandbox_ops.models import policy, settings
 from sandbox_ops.text import address
 
 
@@ -157,3 +157,22 @@ def output(value: str) -> str:
     if ".git" in (part.lower() for part in parts):
         raise ValueError("leads into .git")
     return value
+
+
+def link(value: str) -> str:
+    """Check the name of a link; the refusal needs no words, for those are expected."""
+    if value not in settings.LINKS:
+        raise ValueError
+    return value
+
+
+def link_command(words: Sequence[object]) -> tuple[str, ...]:
+    """Check the words of a command that leads to a shell."""
+    if not words:
+        raise ValueError("is empty")
+    if not all(isinstance(word, str) for word in words):
+        raise ValueError
+    checked = tuple(one_line(str(word)) for word in words)
+    if checked[0].startswith("-"):
+        raise ValueError('begins with "-"')
+    return checked

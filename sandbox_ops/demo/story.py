@@ -1,4 +1,4 @@
-"""The demo: from an empty machine to a trained model at home, told scene by scene.
+"""The demo: from an empty machine to a trained model at home, scene by scene.
 
 It does what a user does, with the functions that the command line calls: settings are
 discovered from the user's own file and the project's, workflows do the work, their reports are
@@ -74,7 +74,7 @@ def _play(screen: Screen, root: Path, steps: int) -> None:
         with Sandbox(settings.sandbox()) as sandbox:
             stage = Stage(screen, sandbox, settings.project, clone)
             job = scenes.up_to_the_training(stage, steps)
-        # The connection is closed. Somebody else, who knows the id at most, comes.
+        # The connection is closed; a new one knows only the id.
         with Sandbox(settings.sandbox()) as sandbox:
             stage = Stage(screen, sandbox, settings.project, clone)
             scenes.from_the_training_on(stage, job.id)

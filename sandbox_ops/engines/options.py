@@ -36,7 +36,7 @@ def command_request(
     check_options(options, CommandOptions, "run")
     first_bytes = min(_FIRST_BYTES, max(1, keep_bytes(options) // 2))
     if options.get("on_output") is not None:
-        first_bytes = PIECE_BYTES  # who listens gets all of it, the sooner the better
+        first_bytes = PIECE_BYTES  # a listener gets all of it, the sooner the better
     return StartRequest(
         command=command,
         shown=shown,
@@ -79,5 +79,7 @@ def job_request(
         project_path=options.get("project_path", ""),
         started_by=started_by,
         files=options.get("files") or {},
+        commit=options.get("commit", ""),
+        writes=tuple(options.get("writes", ())),
         token=options.get("token") or new_token(),
     )

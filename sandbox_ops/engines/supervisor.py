@@ -88,7 +88,7 @@ class Supervisor:
                 reply = asked.result()
                 error: Exception | None = job_replies.error(reply)
                 value = read(reply) if error is None else None
-            except Exception as problem:  # noqa: BLE001  # belongs to who asked
+            except Exception as problem:  # noqa: BLE001  # for the caller
                 error = problem
             if error is not None:
                 answer.set_exception(error)

@@ -96,17 +96,17 @@ def sockets(folder: Path) -> Sequence[Path]:
     """
     if not os.path.lexists(folder):
         return ()
-    _check_folder(folder)
+    check_folder(folder)
     return sorted(folder.glob(f"*{_SUFFIX}"))
 
 
 def reach(path: Path) -> socket.socket | None:
-    """Return a connection to who listens there; None where nobody does.
+    """Return a connection to the process that listens there; None where none does.
 
     Raises:
-        UnusableError: The folder, or who listens, is not ours.
+        UnusableError: The folder, or the process that listens, is not ours.
     """
-    _check_folder(path.parent)
+    check_folder(path.parent)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _check_socket(path)
@@ -157,7 +157,7 @@ def reach_or_start(where: AgentPlace) -> socket.socket:
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock: sockets are made and removed under it."""
-    _check_folder(folder)
+    check_folder(folder)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -189,7 +189,12 @@ def _start(where: AgentPlace) -> None:
     process.returncode = 0  # it outlives us: nobody is to wait for it
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
+    """See that a folder is ours alone.
+
+    Raises:
+        UnusableError: It is not, or is not there.
+    """
     try:
         facts = folder.lstat()
     except OSError as error:

@@ -67,8 +67,8 @@ def look(sandbox: Sandbox, seen: int, known: Mapping[int, int | None]) -> Change
         f"{job_ids.JOB_PREFIX}-{number}:{'-' if size is None else size}"
         for number, size in sorted(known.items())
     )
-    words = " ".join((str(seen), str(_DIGEST_BYTES), *asked))
-    segments = sandbox.request("look", "changes", words)
+    query = " ".join((str(seen), str(_DIGEST_BYTES), *asked))
+    segments = sandbox.request("look", "changes", query)
     return read(segments, sandbox.base)
 
 
@@ -94,23 +94,23 @@ def read(segments: Sequence[Segment], base: str) -> Changes:
                 written_bytes=written.get(job_id, 0),
                 digest=digests.get(job_id),
             )
-            for job_id, reply in _replies(segments, base).items()
+            for job_id, reply in replies(segments, base).items()
         },
         missing=frozenset(map(job_ids.number, job_replies.missing(segments))),
     )
 
 
-def _replies(segments: Sequence[Segment], base: str) -> dict[str, JobReply]:
+def replies(segments: Sequence[Segment], base: str) -> dict[str, JobReply]:
     """Return the jobs whose records can be read; one that a newer version wrote is left out."""
-    replies: dict[str, JobReply] = {}
+    readable: dict[str, JobReply] = {}
     part: list[Segment] = []
     for segment in segments:
         part.append(segment)
         if segment.what in {"job", "missing"}:
             with contextlib.suppress(SandboxError):
-                replies.update(job_replies.jobs(part, base))
+                readable.update(job_replies.jobs(part, base))
             part = []
-    return replies
+    return readable
 
 
 def _number(word: str) -> int:

@@ -120,7 +120,7 @@ def environment(
 
 def named_files(commands: tuple[str, ...]) -> tuple[str, ...]:
     """Return the words of the commands that may be files of the project. Pure."""
-    names = {word for command in commands for word in _words(command)}
+    names = {word for command in commands for word in _split(command)}
     return tuple(sorted(w for w in names if not w.startswith(("-", "/", "~"))))
 
 
@@ -180,7 +180,7 @@ def _detected(reply: script_replies.Reply, machine: str) -> tuple[str, ...]:
     return (_VENV, f".venv/bin/python -m pip install --no-input {what}")
 
 
-def _words(command: str) -> list[str]:
+def _split(command: str) -> list[str]:
     try:
         return shlex.split(command)
     except ValueError:  # bash will say what is wrong with it

@@ -28,7 +28,7 @@ def recent(
 
 
 def running_first(jobs: Iterable[Job], most_commands: int = 5) -> tuple[Job, ...]:
-    """Sort for who looks for one: what lives, then the newest; jobs before commands.
+    """Sort for a reader: those that live, then the newest; jobs before commands.
 
     Args:
         jobs: Some or all.

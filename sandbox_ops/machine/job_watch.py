@@ -15,7 +15,7 @@ class JobWatch(Watch):
     """Follows one job: all that it writes where lines are searched, else its end.
 
     Args:
-        job: As it was last told.
+        job: As it was last known.
         log: What is known of its log; it is followed from there on.
         matched: Gets a line that matches, and the job.
         warn: Looks whether something is wrong; returns whether it may end at any moment.

@@ -13,9 +13,15 @@ _SHOWN_NAMES = 20
 
 
 def files(
-    sandbox: Sandbox, root: str, patterns: Sequence[str]
+    sandbox: Sandbox, root: str, patterns: Sequence[str], *, since: str = ""
 ) -> tuple[RemoteFile, ...]:
     """Return the files that the patterns name below `root`, directories whole.
+
+    Args:
+        sandbox: Where they are.
+        root: A folder, absolute.
+        patterns: Relative, with `*`, `?` and `[...]` as a shell has them.
+        since: A file there: those alone that changed after it did.
 
     Raises:
         NotFoundError: There is no such directory.
@@ -25,7 +31,7 @@ def files(
     doing = f"list the files of {root}"
     wanted = (pattern.rstrip("/") for pattern in patterns)
     result = sandbox.script(
-        "files_list", root, *wanted, keep_bytes=_LISTING_BYTES, description=doing
+        "files_list", root, since, *wanted, keep_bytes=_LISTING_BYTES, description=doing
     )
     answer = _answer(result, doing)
     try:

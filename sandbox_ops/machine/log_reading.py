@@ -120,6 +120,6 @@ def cursors(sandbox: Sandbox, jobs: tuple[str, ...], since: str) -> tuple[Cursor
     Raises:
         UsageError: One is no cursor of ours, or of none of these jobs.
     """
-    words = [word for word in since.split(",") if word.strip()]
+    cursors = [word for word in since.split(",") if word.strip()]
     name = sandbox.config.name
-    return tuple(log_cursor.decode(word, sandbox=name, jobs=jobs) for word in words)
+    return tuple(log_cursor.decode(word, sandbox=name, jobs=jobs) for word in cursors)

@@ -4,14 +4,16 @@ A run is a background job that `train` started, known by its run record. What is
 (labels: a note, tags) and what is left of records that were pruned comes along.
 """
 
+import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox_ops.errors import ProtocolError, SandboxError
+from sandbox_ops.machine import changes
 from sandbox_ops.machine.sandbox import Sandbox
-from sandbox_ops.models import Job, job_ids
+from sandbox_ops.models import Job, JobState, job_ids
 from sandbox_ops.remote import job_replies
 from sandbox_ops.remote.frames import Segment
 
@@ -87,6 +89,15 @@ def look(sandbox: Sandbox, place: Place, again: Iterable[int] = ()) -> RunPage:
     return page(segments, sandbox.base)
 
 
+def states(sandbox: Sandbox, numbers: Iterable[int]) -> dict[str, Job]:
+    """Return jobs as they are now, by id; one whose record is gone is not among them."""
+    wanted = " ".join(map(str, numbers))
+    if not wanted:
+        return {}
+    replies = changes.replies(sandbox.request("look", "states", wanted), sandbox.base)
+    return {job_id: reply.job for job_id, reply in replies.items()}
+
+
 def label(sandbox: Sandbox, job_id: str, line: str) -> None:
     """Add a line to what is said of runs there.
 
@@ -101,7 +112,7 @@ def page(segments: Sequence[Segment], base: str) -> RunPage:
     """Return what an answer says. Pure."""
     data = {segment.what: segment.data for segment in segments}
     store = next((s.fields for s in segments if s.what == "store"), {})
-    if "top" not in store:
+    if not {"top", "id"} <= store.keys():
         raise ProtocolError("the machine did not say which runs it has")
     lines = (data.get("pruned", b"") + b"\n" + data.get("records", b"")).split(b"\n")
     labels = data.get("labels", b"").decode("utf-8", "replace").split("\n")
@@ -148,7 +159,9 @@ def _record(
             Segment(b"", "job", (job_id, "life=gone", *state)),
         )
         job = job_replies.jobs(segments, base)[job_id].job
-    except (ValueError, KeyError, RecursionError, SandboxError):
+        if state[0] != "ended":  # whether it lives was not looked at
+            job = dataclasses.replace(job, state=JobState.UNKNOWN, reason="")
+    except (LookupError, ValueError, RecursionError, SandboxError):
         return None  # it is being written, is damaged, or is of a newer version
     if not isinstance(record, dict) or not isinstance(spec, dict):
         return None

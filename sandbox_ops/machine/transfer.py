@@ -34,6 +34,7 @@ def download(
     local: Path,
     *,
     size_bytes: int,
+    sha256: str = "",
     complete_since: float | None = None,
     pace: Pace = UNLIMITED,
     on_progress: OnBytes | None = None,
@@ -49,6 +50,7 @@ def download(
         remote: Its absolute path there.
         local: Where it goes; its directory is made.
         size_bytes: So much of it comes, as was listed; it may have grown since.
+        sha256: What it must be; "": whatever it is.
         complete_since: When it was written last, as was listed: one that was written
             since does not come. None: it may grow meanwhile.
         pace: Limits the bytes a second.
@@ -61,6 +63,7 @@ def download(
         ConnectionLostError: The link died and did not come back; call again to go on.
         CancelledError: It was cancelled; call again to go on.
         ProtocolError: It changed on the machine while it was sent.
+        RefusedError: It is not what `sha256` says: it was written again.
         RefusedError: The disk here is full, or another fetch brings the same file.
         DeniedError: We may not write there; or what may be read on the machine, or its
             mode, forbids it.
@@ -68,7 +71,7 @@ def download(
     replaces = local.exists()
     with sandbox.acting("download", f"{remote} to {local}", destroys=replaces) as view:
         work = _Download(view, remote, local, size_bytes, pace, on_progress)
-        return work.do(complete_since)
+        return work.do(sha256, complete_since)
 
 
 @contextmanager
@@ -108,7 +111,7 @@ class _Download:
         self._size_bytes, self._pace = size_bytes, pace
         self._on_progress = on_progress
 
-    def do(self, complete_since: float | None) -> str:
+    def do(self, sha256: str, complete_since: float | None) -> str:
         with writing(self._local):
             self._local.parent.mkdir(parents=True, exist_ok=True)
             for _ in range(
@@ -126,6 +129,14 @@ class _Download:
                     now, self._size_bytes, complete_since
                 ):
                     raise self._changed("it is still written")
+                if ours == theirs and ours != (sha256 or ours):
+                    self._part.unlink()
+                    raise RefusedError(
+                        f"{self._remote} is not what the run's record says: its "
+                        f"checksum is {ours[:16]}..., recorded is {sha256[:16]}...",
+                        "It was written again after the run ended; its path still "
+                        "brings it.",
+                    )
                 if ours == theirs:
                     self._part.chmod(0o666 & ~_umask())
                     self._part.replace(self._local)

@@ -56,7 +56,7 @@ class Wait:
 
     @property
     def jobs(self) -> tuple[Job, ...]:
-        """The jobs as they were last told; none until the machine answered."""
+        """The jobs as they were last known; none until the machine answered."""
         with self._lock:
             return tuple(watch.job for watch in self._watches.values())
 
@@ -82,7 +82,7 @@ class Wait:
     def _guarded(self, step: Callable[..., None], *arguments: object) -> None:
         try:
             step(*arguments)
-        except Exception as error:  # noqa: BLE001 - belongs to who waits
+        except Exception as error:  # noqa: BLE001 - for the caller that waits
             self._fail(error)
 
     def _look(
@@ -118,7 +118,7 @@ class Wait:
         piece = reply.ranges.get("log", Range(b"", 0))
         if since is not None:
             log.begin = since
-            return  # the search begins there; its end is told after that
+            return  # the search begins there; its end is reported after that
         log.begin = Begin(piece.offset)
         data = piece.data
         if piece.offset:  # the first line is not whole

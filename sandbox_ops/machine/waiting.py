@@ -18,7 +18,7 @@ from sandbox_ops.models import Job, job_ids
 from sandbox_ops.models.waiting import WaitReport
 
 Heartbeat = Callable[[tuple[Job, ...]], None]
-"""Gets the jobs as they were last told."""
+"""Gets the jobs as they were last known."""
 
 __all__ = ["HEARTBEAT_S", "Heartbeat", "Wait", "WaitFor", "begin", "wait"]
 
@@ -40,7 +40,7 @@ def wait(
 
     Args:
         sandbox: Where they are.
-        references: Which ones; see `jobs.get`. One that has ended is told at once.
+        references: Which ones; see `jobs.get`. One that has ended is reported at once.
         wanted: What ends the wait beside the end of a job.
         on_heartbeat: Called every 5 s.
 

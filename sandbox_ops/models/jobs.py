@@ -63,6 +63,7 @@ class Job:
         foreground: Whether somebody waits, or waited, for it (`run`, `remote_bash`).
         gpus: Indices of the GPUs it claims.
         started_by: Who started it: `USER@HOST`, or `agent ID of USER@HOST`; "" if unknown.
+        writes: Declared output files, absolute, that it is known to write.
     """
 
     id: str
@@ -85,6 +86,7 @@ class Job:
     gpus: tuple[int, ...] = ()
     project_path: str = ""
     started_by: str = ""
+    writes: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:

@@ -40,6 +40,8 @@ class JobOptions(TypedDict, total=False):
         gpus: Claimed for this job, which sees them as CUDA_VISIBLE_DEVICES.
         project_path: The tree that it uses.
         files: Put into the job's folder before it starts.
+        commit: Of the code that it runs.
+        writes: Files, absolute, that it alone may write while it has not ended.
         log_max_bytes: What the log may hold; 0: no limit.
         see_early_end: Answer a tenth of a second later, with its end if it ends by then:
             a program that is not there is told at once.
@@ -55,6 +57,8 @@ class JobOptions(TypedDict, total=False):
     gpus: Sequence[int]
     project_path: str
     files: Mapping[str, str] | None
+    commit: str
+    writes: Sequence[str]
     log_max_bytes: int
     see_early_end: bool
     token: str

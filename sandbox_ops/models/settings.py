@@ -30,6 +30,8 @@ class _Checked:
                 )
 
 
+FABRIC, OPENSSH, LOCAL = LINKS = ("fabric", "openssh", "local")
+
 _Types = tuple[typing.Any, ...]
 _TEXTS = tuple[str, ...]
 _WORDS: dict[typing.Any, str] = {
@@ -71,6 +73,8 @@ class SandboxConfig(_Checked):
         deny_read: Patterns of paths there that are not read, as `case` of sh has them.
         fetch_into: Folders on this computer, beside the local clone, that an agent may
             fetch into.
+        link: What carries our bytes there: "fabric", "openssh", "local" (this computer),
+            or the words of a command that leads to a shell of it.
 
     Raises:
         ConfigError: A field of another type; names it.
@@ -90,6 +94,12 @@ class SandboxConfig(_Checked):
     read_roots: tuple[str, ...] = ()
     deny_read: tuple[str, ...] = policy.DENY_READ
     fetch_into: tuple[str, ...] = ()
+    link: str | tuple[str, ...] = FABRIC
+
+    @property
+    def by_ssh(self) -> bool:
+        """Whether it is an SSH host, whoever speaks SSH to it."""
+        return self.link in {FABRIC, OPENSSH}
 
     @property
     def label(self) -> str:

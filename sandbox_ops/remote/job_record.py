@@ -31,6 +31,7 @@ class JobRecord:
     started_by: str = ""
     foreground: bool = False
     gpus: tuple[int, ...] = field(default=())
+    writes: tuple[str, ...] = field(default=())
     problem: str = ""
 
 
@@ -68,7 +69,12 @@ def _checked(spec: dict[str, Any]) -> JobRecord:
         return _unreadable("its `gpus` is no list of GPUs")
     if not all(_is_count(index, _MOST_GPUS) for index in gpus):
         return _unreadable("its `gpus` is no list of GPUs")
-    return JobRecord(**texts, foreground=foreground, gpus=tuple(gpus))
+    writes = spec.get("writes", [])
+    if not isinstance(writes, list) or not all(isinstance(w, str) for w in writes):
+        return _unreadable("its `writes` is no list of paths")
+    return JobRecord(
+        **texts, foreground=foreground, gpus=tuple(gpus), writes=tuple(writes)
+    )
 
 
 def _is_count(value: object, below: int) -> bool:

@@ -37,8 +37,8 @@ def error(segments: Iterable[Segment]) -> SandboxError | None:
     for segment in segments:
         if segment.what == "error":
             kind, code, *_ = (*segment.words, "", "")
-            words = segment.data.decode("utf-8", "replace")
-            return machine_error(kind, words, code)
+            message = segment.data.decode("utf-8", "replace")
+            return machine_error(kind, message, code)
     return None
 
 
@@ -143,6 +143,7 @@ def _job(
         gpus=() if fields.get("life") == "elsewhere" else record.gpus,
         project_path=record.project_path,
         started_by=record.started_by,
+        writes=record.writes,
     )
 
 

@@ -3,6 +3,7 @@
 The record is the part that only Python reads; the machine keeps it as it is.
 """
 
+import hashlib
 import json
 import secrets
 from collections.abc import Mapping
@@ -49,6 +50,8 @@ class StartRequest:
         project_path: The tree that it uses.
         started_by: Who starts it, for those who look at it later.
         files: Put into the job's folder before it starts.
+        commit: Of the code that it runs; the job finds it as SANDBOX_COMMIT.
+        writes: Files, absolute, that it alone may write while it has not ended.
         token: The same token is the same job, however often it is sent.
 
     Raises:
@@ -74,6 +77,8 @@ class StartRequest:
     project_path: str = ""
     started_by: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    commit: str = ""
+    writes: tuple[str, ...] = ()
     token: str = field(default_factory=new_token)
 
     def __post_init__(self) -> None:
@@ -108,13 +113,19 @@ class StartRequest:
             "name": self.name,
             "gpus": list(self.gpus),
             "project_path": self.project_path,
+            "writes": list(self.writes),
         }
 
     @property
     def claims(self) -> tuple[str, ...]:
         """What the job alone may hold: names of files there."""
         names = (f"name-{self.name}",) if self.unique_name and self.name else ()
-        return (*(f"gpu-{index}" for index in self.gpus), *names)
+        digests = (hashlib.sha256(path.encode()).hexdigest() for path in self.writes)
+        return (
+            *(f"gpu-{index}" for index in self.gpus),
+            *names,
+            *(f"file-{digest[:16]}" for digest in digests),
+        )
 
     def words(self) -> list[str]:
         """Return the fields as `do_start` in scripts/lib/start.sh reads them.
@@ -126,6 +137,10 @@ class StartRequest:
         env = dict(self.env)
         if self.gpus:
             env = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, self.gpus))} | env
+        if self.name and not self.foreground:
+            env["SANDBOX_JOB_NAME"] = self.name
+        if self.commit:
+            env["SANDBOX_COMMIT"] = self.commit
         fields = {
             "token": self.token,
             "kind": "fg" if self.foreground else "bg",

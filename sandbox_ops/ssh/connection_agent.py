@@ -1,8 +1,8 @@
 """The process that keeps one machine's connection for the commands that come after.
 
 Started by the first of them (`links.agent_files`), ends when nobody used it for a while.
-Everything that decides who is spoken to stays as it is: ssh_config, known_hosts, keys and
-SSH_ASKPASS are those of whoever started it, in the same environment. Each command has
+Everything that decides which machine is trusted stays as it is: ssh_config, known_hosts, keys and
+SSH_ASKPASS are those of the process that started it, in the same environment. Each command has
 ssh_config asked again; where that or a file of it changed, a new connection is made. (Over
 250 lines: one process, from its start to its end.)
 """
@@ -122,18 +122,18 @@ class ConnectionAgent:
             with self._lock:
                 self._present += 1
             threading.Thread(target=self._answer, args=(sock,), daemon=True).start()
-        # who comes between here and the end is not answered, and starts another
+        # a client that comes between here and the end is not answered, and starts another
         self._remove_socket()
         if self._kept is not None:
             self._kept.connection.close()
 
     def _wake(self) -> None:
-        """End the wait for the next who comes: not every system ends it by a shutdown."""
+        """End the wait for the next client: not every system ends it by a shutdown."""
         with socket.socket(socket.AF_UNIX) as sock, contextlib.suppress(OSError):
             sock.connect(str(self._path))
 
     def _remove_socket(self) -> None:
-        """Take our socket away; not that of another who took our place."""
+        """Remove our socket; not that of another process that took our place."""
         with contextlib.suppress(OSError, UnusableError), locked(self._path.parent):
             if self._path.stat().st_ino == self._inode:
                 self._path.unlink()
@@ -239,8 +239,12 @@ def _carry(
         end = link.end()
     except LinkError:
         end = LinkEnd.DIED
-    told = {"end": end.value, "complaint": link.complaint(), "heard_at": heard_at()}
-    sock.sendall(frame(b"e", json.dumps(told).encode()))
+    end_message = {
+        "end": end.value,
+        "complaint": link.complaint(),
+        "heard_at": heard_at(),
+    }
+    sock.sendall(frame(b"e", json.dumps(end_message).encode()))
 
 
 def _receive(sock: socket.socket) -> bytes:
@@ -263,15 +267,15 @@ def _files(config: SandboxConfig, resolved: ResolvedHost) -> tuple[object, ...]:
     states: list[object] = []
     for name in names:
         try:
-            found = Path(name).expanduser().stat()
-            states.append((name, found.st_ino, found.st_size, found.st_mtime_ns))
+            facts = Path(name).expanduser().stat()
+            states.append((name, facts.st_ino, facts.st_size, facts.st_mtime_ns))
         except OSError:
             states.append((name, None))
     return tuple(states)
 
 
 class _Warnings(logging.Handler):
-    """Keeps what is warned of while somebody connects: it is theirs to read."""
+    """Keeps the warnings of a connect, for the command that asked for it."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -279,7 +283,7 @@ class _Warnings(logging.Handler):
         logging.getLogger("sandbox_ops").addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep one, for everybody who connects now."""
+        """Keep a warning, for all clients that connect now."""
         for each in self._lists:
             each.append(record.getMessage())
 

@@ -1,5 +1,6 @@
 """doctor: every check between here and a training, each with what fixes it."""
 
+import shlex
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -10,8 +11,9 @@ from sandbox_ops.errors import ConfigError, ConnectError, NextStep, SandboxError
 from sandbox_ops.machine import environment, jobs, own_scripts, repo, ssh_session
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.machine.ssh_session import SessionFacts
-from sandbox_ops.models import MachineStatus, Project
+from sandbox_ops.models import MachineStatus, Project, SandboxConfig
 from sandbox_ops.models.cancellation import CancelToken
+from sandbox_ops.models.settings import FABRIC, LOCAL
 from sandbox_ops.remote.script_replies import Reply
 from sandbox_ops.workflows import preflight
 
@@ -72,14 +74,14 @@ def doctor(
         session = ssh_session.look(sandbox)
         status = jobs.status(sandbox, path=sandbox.config.workspace, tails=0)
     except (ConnectError, ConfigError) as error:
-        fix = _cure(error) or f"Try it by hand: ssh {sandbox.config.host} true"
+        fix = _cure(error) or by_hand(sandbox.config)
         failed = _check("connection", "fail", error.message, fix)
         return DoctorReport(
             sandbox=sandbox.config.name, checks=(*configuration(origins or {}), failed)
         )
     checks = [
         *configuration(origins or {}),
-        _check("connection", "ok", f"{machine.get('user')}@{machine.get('hostname')}"),
+        connection(machine, sandbox.config),
         login(machine),
         workspace(machine, sandbox.config.workspace),
         disk(status),
@@ -98,6 +100,27 @@ def _cure(error: SandboxError) -> str:
     """Return the hints of an error, but for the one to ask us: somebody just did."""
     steps = (hint for hint in error.hints if getattr(hint, "verb", "") != "doctor")
     return "\n".join(map(str, steps))
+
+
+def by_hand(config: SandboxConfig) -> str:
+    """Return how a connection is tried without us. Pure."""
+    if config.by_ssh:
+        return f"Try it by hand: ssh {config.host} true"
+    words = ("sh",) if config.link == LOCAL else config.link
+    return f"Try it by hand: {shlex.join(words)} -c true"
+
+
+def connection(machine: Reply, config: SandboxConfig) -> Check:
+    """Return who we are there, and what carries our bytes where that is no SSH. Pure."""
+    who = f"{machine.get('user')}@{machine.get('hostname')}"
+    if config.link == FABRIC:
+        return _check("connection", "ok", who)
+    if isinstance(config.link, str):
+        return _check("connection", "ok", f"{who}, by link {config.link}")
+    carrier = shlex.join(config.link)
+    return _check(
+        "connection", "ok", f"{who}, by `{carrier}`; jobs end with what it leads to"
+    )
 
 
 def configuration(origins: Mapping[str, Origin]) -> tuple[Check, ...]:

@@ -1,8 +1,8 @@
-"""What was told of each machine: by it, the next look says what is news. Pure.
+"""What was reported of each machine: with it, the next look knows what is new. Pure.
 
 A memory is a frozen value; each event comes with the memory that holds after it. So a
 reader that is killed between two lines, and goes on from the cursor of the last one it
-saw, is told nothing twice and misses nothing.
+saw, gets nothing twice and misses nothing.
 """
 
 import zlib
@@ -19,7 +19,7 @@ from sandbox_ops.workflows import job_progress
 
 T = TypeVar("T")
 _PENDING_S = 300.0  # so long a job may take from its number to its record
-_MAX_WARNINGS = 32  # told of one job
+_MAX_WARNINGS = 32  # reported of one job
 _NAME = 64  # so much of a name is kept
 _STALLED = zlib.crc32(LogWarning("stalled", "").key.encode())
 
@@ -32,14 +32,14 @@ class JobMemory:
         written_bytes: How much it had written; None: its digest was not read yet.
         changed_at: When that was seen to change last.
         reports: Whether it says how far it is: such a one may stall.
-        told: Which warnings were told, as the CRC-32 of their keys.
+        reported: Which warnings were reported, as the CRC-32 of their keys.
     """
 
     name: str = ""
     written_bytes: int | None = None
     changed_at: float = 0.0
     reports: bool = False
-    told: tuple[int, ...] = ()
+    reported: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ Step = tuple[SandboxMemory, Event | None]
 
 
 def present(changes: Changes, live: Mapping[int, Job]) -> SandboxMemory:
-    """Return the memory of who begins now: jobs that live are not news, their warnings are."""
+    """Return the memory of a reader that begins now: jobs that live are not news, their warnings are."""
     return SandboxMemory(
         store=changes.store,
         seen=changes.newest,
@@ -160,7 +160,7 @@ def _of_job(
     old = memory.jobs.get(number)
     if old is None:
         if number <= memory.seen and number not in memory.pending:
-            return  # it ended before, and was told
+            return  # it ended before, and was reported
         old = JobMemory(name=job.name[:_NAME])
         memory = replace(
             memory,
@@ -179,9 +179,9 @@ def _of_job(
     memory = replace(memory, jobs={**memory.jobs, number: now})
     for finding in findings:
         mark = zlib.crc32(finding.key.encode())
-        if mark in now.told or len(now.told) >= _MAX_WARNINGS:
+        if mark in now.reported or len(now.reported) >= _MAX_WARNINGS:
             continue
-        now = replace(now, told=(*now.told, mark))
+        now = replace(now, reported=(*now.reported, mark))
         memory = replace(memory, jobs={**memory.jobs, number: now})
         yield memory, _event(sandbox, job, at, EventKind.WARNING, finding.text)
     yield memory, None
@@ -201,7 +201,7 @@ def _looked_at(
         written_bytes=change.written_bytes,
         changed_at=at,
         reports=stalls.reports(progress),
-        told=tuple(mark for mark in old.told if mark != _STALLED),
+        reported=tuple(mark for mark in old.reported if mark != _STALLED),
     )
     return now, progress.findings
 

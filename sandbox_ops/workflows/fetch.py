@@ -20,7 +20,12 @@ from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.transfers import OnTransfer
-from sandbox_ops.workflows import fetch_bring, fetch_candidates, fetch_places
+from sandbox_ops.workflows import (
+    fetch_bring,
+    fetch_candidates,
+    fetch_places,
+    fetch_run,
+)
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.fetch_candidates import FetchedFile
 from sandbox_ops.workflows.file_choice import ALL, FileChoice
@@ -90,7 +95,9 @@ def fetch(  # noqa: PLR0913  # each is one choice
         paths: These files and folders instead: absolute below the workspace or the home
             there, below `~/`, or below the project; `*` as a shell has it. What is no
             declared output goes to `fetched/` in the local clone, or `into`.
-        job: Also this job's log and run record, and the outputs of where it ran.
+        job: This job's log and run record, and what it wrote: its run folder, and what
+            changed under the declared outputs while it ran, each held against the
+            checksum that was recorded at its end.
         into: A local folder; without it the same paths in the local clone.
         dry_run: Only list them.
         overwrite: Replace local files that differ.
@@ -154,11 +161,13 @@ def wanted(
         NotFoundError: There are none, or no such job.
         SandboxError: As `fetch` has it.
     """
+    notes: tuple[str, ...] = ()
     if paths:
         into = target != Path(project.root or "").absolute()
         candidates = fetch_candidates.named(sandbox, project, paths, into=into)
     elif job:
-        candidates = fetch_candidates.of_job(sandbox, project, jobs.get(sandbox, job))
+        run = jobs.get(sandbox, job)
+        candidates, notes = fetch_run.candidates(sandbox, project, run)
     else:
         root = repo.cloned(sandbox, project).path
         declared = fetch_candidates.declared(project)
@@ -172,7 +181,7 @@ def wanted(
     if not files:
         raise _nothing(sandbox, project, paths, warnings)
     places = [(file, fetch_places.destination(target, file.path)) for file in files]
-    return places, warnings
+    return places, (*warnings, *notes)
 
 
 def _nothing(

@@ -46,6 +46,7 @@ def bring(
                 file.remote,
                 place,
                 size_bytes=file.size_bytes,
+                sha256=file.sha256,
                 pace=pace,
                 on_progress=meter.file(file.path),
             )
@@ -85,8 +86,9 @@ def present(sandbox: Sandbox, places: Places) -> dict[str, str]:
         for file, place in places
         if place.is_file() and place.stat().st_size == file.size_bytes
     ]
-    sizes = {file.remote: file.size_bytes for file, _ in alike}
+    sizes = {file.remote: file.size_bytes for file, _ in alike if not file.sha256}
     sums = listing.checksums(sandbox, sizes)
+    sums |= {file.remote: file.sha256 for file, _ in alike if file.sha256}
     return {
         file.path: sums[file.remote]
         for file, place in alike

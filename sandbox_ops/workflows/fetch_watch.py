@@ -202,6 +202,7 @@ class _Watch:
                     file.remote,
                     place,
                     size_bytes=file.size_bytes,
+                    sha256=file.sha256,
                     complete_since=None if has_ended else file.mtime,
                     pace=self._pace,
                     on_progress=meter.file(file.path),

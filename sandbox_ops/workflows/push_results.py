@@ -21,7 +21,7 @@ from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.remote import script_replies
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.text import formatting
-from sandbox_ops.workflows import fetch_candidates
+from sandbox_ops.workflows import fetch_candidates, fetch_run
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.fetch_candidates import FetchedFile
 from sandbox_ops.workflows.file_choice import ALL, FileChoice
@@ -112,9 +112,10 @@ def push_results(
     run = jobs.get(sandbox, job)
     if not run.project_path:
         raise UsageError(f"{run.id} did not run in a project", "Name a training.")
+    found, notes = fetch_run.candidates(sandbox, project, run)
     candidates = [
         each
-        for each in fetch_candidates.of_job(sandbox, project, run)
+        for each in found
         if each.file.remote != run.log_path
         and not each.file.path.startswith(f"logs/{run.id}/dirty.patch")
         and not choice.reason_against(each.file.path, each.file.size_bytes)
@@ -129,7 +130,7 @@ def push_results(
         files=tuple(chosen),
         branch=branch,
         dry_run=dry_run,
-        warnings=warnings,
+        warnings=(*warnings, *notes),
     )
     return report if dry_run else _push(sandbox, project, run, report, most_bytes)
 

@@ -161,13 +161,13 @@ def _with_survivors(job: Job) -> str:
     return f"{line}; {survivors}" if survivors else line
 
 
-def jobs(found: Sequence[Job], now_s: float) -> Lines:
+def jobs(listed: Sequence[Job], now_s: float) -> Lines:
     """Say which jobs there are, a line each: those that run first."""
-    for job in found:
+    for job in listed:
         age_s = None if job.started_at is None else max(0.0, now_s - job.started_at)
         began = f"; started {formatting.duration(age_s)} ago" if age_s else ""
         yield _with_survivors(job) + began
-    if not found:
+    if not listed:
         yield "no jobs"
 
 

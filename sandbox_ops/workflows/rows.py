@@ -78,7 +78,7 @@ def job_row(job: "Job", progress: "Progress | None" = None) -> JobRow:
         id=job.id,
         name=job.name,
         state=job.words,
-        short_state=_short_state(job),
+        short_state=short_state(job),
         has_ended=job.state.ended,
         elapsed_s=job.elapsed_s,
         activity=_activity(job),
@@ -102,7 +102,8 @@ def _activity(job: "Job") -> str:
     return f"(step of sandbox-ops) {summary}" if is_own_step(job) else summary
 
 
-def _short_state(job: "Job") -> str:
+def short_state(job: "Job") -> str:
+    """The state of a job for a narrow column: `failed (3)`."""
     why = job.reason or job.signal
     if job.state is JobState.FAILED and not why:
         why = str(job.exit_code)

@@ -30,8 +30,8 @@ def stop(
         SandboxError: As `jobs.stop` has it.
     """
     meant, *others = jobs.to_stop(sandbox, job)
-    found = jobs.get(sandbox, meant)
-    lives = not found.state.ended or found.survivors > 0
-    if lives and not confirm and found.started_by != sandbox.started_by:
-        return WouldStop(job=found, processes=jobs.processes(sandbox, found))
-    return replace(jobs.stop(sandbox, found.id), same_name=tuple(others))
+    target = jobs.get(sandbox, meant)
+    lives = not target.state.ended or target.survivors > 0
+    if lives and not confirm and target.started_by != sandbox.started_by:
+        return WouldStop(job=target, processes=jobs.processes(sandbox, target))
+    return replace(jobs.stop(sandbox, target.id), same_name=tuple(others))

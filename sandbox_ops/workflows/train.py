@@ -12,7 +12,13 @@ from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, JobState, MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.objections import FORCE_NAMES
-from sandbox_ops.workflows import outputs, record, template, train_objections
+from sandbox_ops.workflows import (
+    outputs,
+    record,
+    run_files,
+    template,
+    train_objections,
+)
 from sandbox_ops.workflows.acting import acts_as
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -56,6 +62,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     project: Project,
     *,
     command: str = "",
+    is_filled: bool = False,
     name: str = "",
     settings: Mapping[str, str] | None = None,
     time_s: float | None = None,
@@ -70,6 +77,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         sandbox: The machine.
         project: Whose clone it runs in.
         command: A shell line; "" for the configured one.
+        is_filled: It has no holes any more; the settings are only recorded.
         name: Of the job and of its link in logs/.
         settings: Fill the `{holes}` of the command.
         time_s: The job's deadline.
@@ -80,20 +88,24 @@ def train(  # noqa: PLR0913  # each is one fact of a training
 
     Raises:
         RefusedError: A GPU is busy, the GPU driver does not answer, the code there is not the code here, the disk is
-            low, or a job of that name runs: names each, and how to go on.
+            low, a job of that name runs, or one that writes the same file: names each, and how to go on.
         UsageError: No command, a hole without a setting, or a name that cannot be.
         NotFoundError: There is no clone yet.
         CancelledError: It was cancelled.
     """
     sandbox = sandbox.cancelled_by(cancel)
-    command = _command(project, command, settings or {})
+    if not is_filled:
+        command = _command(project, command, settings or {}, name)
     _check(name, gpus, force)
     tree = repo.cloned(sandbox, project)
     local_tree = local.look(project.root, project.branch) if project.root else None
     status = jobs.status(sandbox, path=tree.path, tails=0)
     chosen, objections = train_objections.choose(status, gpus)
+    declared = run_files.declared(project, command, settings or {}, name)
+    writes = run_files.written(command, tree.path, declared)
     objections = (
         *objections,
+        *run_files.shared(writes, status.jobs, tree.path),
         *train_objections.code_objections(tree, local_tree, outputs.patterns(project)),
         *train_objections.disk_objections(status),
     )
@@ -108,6 +120,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         machine=sandbox.config.label,
         gpus=chosen,
         env_names=tuple(env or ()),
+        outputs=declared,
     )
     patch = repo.patch(sandbox, tree.path) if tree.edits else None
     job = sandbox.start(
@@ -120,7 +133,10 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         unique_name="same-name" not in force,
         gpus=[gpu.index for gpu in chosen],
         project_path=tree.path,
-        files=record.files(run_record, patch),
+        files=record.files(run_record, patch)
+        | {"outputs": run_files.request(tree.path, tree.path, declared)},
+        commit=tree.head or "",
+        writes=() if "same-output" in force else writes,
     )
     warnings += (*_warnings(status, installed, gpus), *_link(sandbox, tree.path, job))
     return TrainReport(
@@ -128,11 +144,13 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     )
 
 
-def _command(project: Project, command: str, settings: Mapping[str, str]) -> str:
+def _command(
+    project: Project, command: str, settings: Mapping[str, str], name: str
+) -> str:
     if command.strip():
-        return template.fill_given(command, settings)
+        return template.fill_given(command, settings, name)
     if project.train_command.strip():
-        return template.fill(project.train_command, settings)
+        return template.fill(project.train_command, settings, name)
     raise UsageError(
         "no training command: none is given, and none is configured",
         NextStep("train", {"command": "python train.py"}, "Give one"),

@@ -13,10 +13,9 @@ from sandbox_ops import Sandbox
 from sandbox_ops.errors import DeniedError
 from sandbox_ops.guard import audit
 from sandbox_ops.guard.acts import log_path
-from sandbox_ops.machine import files, jobs, transfer, trust
+from sandbox_ops.machine import files, jobs, shell, transfer, trust
 from sandbox_ops.models import Project
 from sandbox_ops.models.policy import ACTIONS, DENY_READ, MODES, Changes, allows
-from sandbox_ops.ssh import interactive
 from sandbox_ops.workflows.doctor import doctor
 from sandbox_ops.workflows.fetch import fetch
 from sandbox_ops.workflows.monitor import monitor
@@ -61,7 +60,7 @@ BYPASSES: dict[str, Callable[[Sandbox, Project, Path], object]] = {
     "train -- command": lambda machine, project, _here: train(
         machine, project, command="touch x"
     ),
-    "shell": lambda machine, _project, _here: interactive.enter(machine.config),
+    "shell": lambda machine, _project, _here: shell.enter(machine.config),
 }
 CHANGING: dict[str, Callable[[Sandbox, Project, Path], object]] = {
     "setup and its hooks": lambda machine, project, _here: setup(machine, project),

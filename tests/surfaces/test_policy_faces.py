@@ -133,7 +133,7 @@ def test_the_audit_log_says_who_did_what(folder: Path) -> None:
     "somebody changes or removes a line of the audit log",
     "`audit --verify` names the place, and ends with 1",
 )
-def test_a_changed_log_is_told(folder: Path) -> None:
+def test_a_changed_log_is_reported(folder: Path) -> None:
     for _ in range(2):
         cli("run", "--", "true", cwd=folder)
     whole = cli("audit", "--verify", cwd=folder)

@@ -15,8 +15,9 @@ from sandbox_ops.errors import UsageError
 
 _FOLDER = Path(__file__).parent  # importlib.resources takes 3 ms of every start
 _LIBRARY = (
-    "common", "ids", "boot", "worker", "start", "supervise", "restore", "watch", "limit",
-    "stop", "look", "machine", "digest", "changes", "runs", "read", "prune", "main",
+    "common", "ids", "boot", "worker", "start", "supervise", "outputs", "restore",
+    "watch", "limit", "stop", "look", "machine", "digest", "changes", "runs", "read",
+    "prune", "main",
 )  # fmt: skip
 
 _FILLER = "#\n" * 7
@@ -29,7 +30,7 @@ def bootstrap(name: str) -> str:
 
     It is constant, one line, and any login shell takes it as it is: two words in single
     quotes, what finds a shell that we know, and `boot/NAME.sh` for it to run. `dd` reads
-    there because it takes what it was told and no more; busybox's `head -c` takes all.
+    there because it takes as much as it is asked to and no more; busybox's `head -c` takes all.
     """
     return f"exec /bin/sh -c '{_one_line('known_shell')}' /bin/sh '{_one_line(name)}'"
 
@@ -125,6 +126,11 @@ def script(name: str, *arguments: str) -> str:
     """Return the command that is the packaged `NAME.sh` with those arguments."""
     text = (_FOLDER / f"{name}.sh").read_text("utf-8")
     return f"set -- {words(*arguments)}\n{text}"
+
+
+def guard(name: str, *arguments: str) -> str:
+    """Return the text of `guards/NAME.sh`, which a script begins with that it may refuse."""
+    return script(f"guards/{name}", *arguments)
 
 
 def assignments(values: dict[str, str]) -> str:

@@ -679,7 +679,7 @@ def test_an_upload_to_a_machine_that_is_gone_ends_and_can_go_on_later(
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_what_a_lost_link_still_delivers_does_not_spoil_the_upload_that_goes_on(
+def test_what_a_lost_link_still_delivers_does_not_corrupt_the_resumed_upload(
     shell: tuple[str, ...], tmp_path: Path
 ) -> None:
     data = os.urandom(100_000)

@@ -77,7 +77,7 @@ def test_where_each_setting_is_from_is_said() -> None:
     )
 
 
-def test_a_key_that_is_not_there_is_told_with_where_it_is_named(
+def test_a_key_that_is_not_there_is_shown_with_where_it_is_named(
     make_sshd: MakeSshd,
 ) -> None:
     origins = {"identity_file": Origin("environment variable SSH_KEY_PATH")}

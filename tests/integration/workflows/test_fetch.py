@@ -113,7 +113,8 @@ def test_they_can_go_somewhere_else(
 def test_a_jobs_log_and_record_come_with_its_outputs(
     place: Place, project: Project
 ) -> None:
-    started = train(place.sandbox, project, command="echo it ran", name="night")
+    command = "echo it ran; echo 3 >>results/a.csv"
+    started = train(place.sandbox, project, command=command, name="night")
     jobs.wait(place.sandbox, started.job.id, timeout_s=20)
     report = fetch(place.sandbox, project, job=started.job.id)
     folder = place.git.clone / "logs" / started.job.id

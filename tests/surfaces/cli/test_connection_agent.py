@@ -207,7 +207,7 @@ def test_a_connection_that_died_meanwhile_is_made_again(
     assert len(desk.agents()) == 1
 
 
-def test_a_machine_that_cannot_be_reached_is_told_as_without_an_agent(
+def test_a_machine_that_cannot_be_reached_is_reported_as_without_an_agent(
     make_sshd: Make, seat: Callable[[SshServer], Desk]
 ) -> None:
     desk = seat(make_sshd())

@@ -17,11 +17,14 @@ LOOKS = {
     "allow-list",
     "audit",
     "completion",
+    "diff",
     "doctor",
     "events",
     "jobs",
     "logs",
     "monitor",
+    "runs",
+    "show",
     "wait",
 }
 REHEARSED = {"fetch", "mcp-install", "plugin-install", "put", "reset"}
@@ -29,14 +32,21 @@ REFUSED = {
     "agent",
     "allow",
     "demo",
+    "login",
+    "logout",
+    "export",
+    "note",
     "pin",
+    "rerun",
     "run",
     "setup",
     "shell",
     "stop",
     "sync",
+    "tag",
     "train",
     "trust",
+    "untag",
 }
 
 

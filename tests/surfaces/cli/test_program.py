@@ -12,7 +12,7 @@ from command_line import INV, PROGRAM, cli
 from processes import Child
 
 VERBS = {
-    "agent", "allow", "allow-list", "audit", "completion", "demo", "doctor", "events", "fetch", "jobs", "logs", "mcp-install",
+    "agent", "allow", "allow-list", "audit", "completion", "demo", "doctor", "events", "fetch", "jobs", "login", "logout", "logs", "mcp-install",
     "monitor", "pin", "plugin-install", "put", "reset", "run", "setup", "shell", "stop", "sync", "train", "trust", "wait",
 }  # fmt: skip
 REPOSITORY = Path(__file__).parents[3]

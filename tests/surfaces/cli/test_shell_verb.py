@@ -10,14 +10,14 @@ from sshd import SshServer
 from waiting import wait_until
 
 from sandbox_ops import SandboxConfig
-from sandbox_ops.ssh import interactive
+from sandbox_ops.machine import shell
 
 
 def test_the_shell_is_opened_with_the_sandbox_s_own_options() -> None:
     config = SandboxConfig(
         name="a", host="gpu1", port=2222, user="me", known_hosts="/k", ssh_config="/c"
     )
-    assert interactive.command(config, "/workspace/it's") == (
+    assert shell.command(config, "/workspace/it's") == (
         *("ssh", "-F", "/c", "-p", "2222", "-l", "me", "-o", "UserKnownHostsFile=/k"),
         *("-t", "--", "gpu1", "cd '/workspace/it'\"'\"'s'; exec $SHELL -l"),
     )

@@ -107,7 +107,7 @@ def test_a_training_is_started_with_the_words_after_two_dashes(clone: Path) -> N
     assert followed.stdout == "a  b\n"
 
 
-def test_a_training_whose_program_is_not_there_is_told_at_once(clone: Path) -> None:
+def test_a_training_whose_program_is_not_there_is_reported_at_once(clone: Path) -> None:
     done = cli("train", "--", "no-such-python", "train.py", cwd=clone)
     assert done.returncode == 1
     assert "failed (exit code 127: command not found)" in done.stdout

@@ -38,9 +38,16 @@ def test_without_an_id_the_jobs_are_listed_those_that_run_first(ask: Ask) -> Non
     ask("remote_bash_stop", bash_id=running)
 
 
+def test_a_program_that_is_not_there_is_told_where_a_job_starts(ask: Ask) -> None:
+    command = "no-such-program train.py"
+    answer, _ = ask("remote_bash", command=command, run_in_background=True)
+    assert "It has ended already: failed (exit code 127: command not found)" in answer
+
+
 @pytest.mark.parametrize("name", ["last", "number"])
 def test_a_job_is_found_by_its_number_and_as_the_last(ask: Ask, name: str) -> None:
     job = ended(ask, "echo found")
+    ask("remote_bash", command="true # a command, which is newer, is not meant")
     bash_id = "last" if name == "last" else job.removeprefix("remote-")
     answer, _ = ask("remote_bash_output", bash_id=bash_id)
     assert answer.startswith(f"{job}: succeeded")
@@ -73,7 +80,7 @@ def test_a_wait_answers_at_the_first_line_that_matches(
     ask("remote_bash_stop", bash_id=job)
 
 
-def test_a_warning_is_told_once_and_the_next_wait_goes_on(ask: Ask) -> None:
+def test_a_warning_is_reported_once_and_the_next_wait_goes_on(ask: Ask) -> None:
     job = background(
         ask,
         "for i in 1 2 3; do echo step $i/9 loss=0.$i; done; echo step 4/9 loss=nan;"
@@ -86,7 +93,7 @@ def test_a_warning_is_told_once_and_the_next_wait_goes_on(ask: Ask) -> None:
     ask("remote_bash_stop", bash_id=job)
 
 
-def test_of_several_jobs_the_first_that_ends_is_told(ask: Ask) -> None:
+def test_of_several_jobs_the_first_that_ends_is_reported(ask: Ask) -> None:
     slow, quick = background(ask, "exec sleep 300"), background(ask, "sleep 0.3")
     answer, _ = ask("remote_bash_output", bash_id=f"{slow},{quick}", wait=30_000)
     assert answer.startswith(f"{quick}: succeeded")
@@ -204,7 +211,7 @@ def test_a_command_runs_where_cwd_says_and_in_the_home_without_it(
     assert f"{tmp_path}/none" in answer
 
 
-def test_a_bare_cd_is_told_to_be_forgotten(ask: Ask) -> None:
+def test_an_answer_says_that_a_bare_cd_is_forgotten(ask: Ask) -> None:
     answer, is_error = ask("remote_bash", command="cd /tmp")
     assert not is_error
     assert "the next command has a new shell and forgets this" in answer

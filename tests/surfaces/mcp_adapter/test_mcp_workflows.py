@@ -162,7 +162,7 @@ def test_a_training_that_dies_at_once_is_an_error_with_its_last_lines(
     assert "\nbegun\n" in output
 
 
-def test_a_reset_is_told_first_and_done_when_confirmed(
+def test_a_reset_is_described_first_and_done_when_confirmed(
     ready: Ask, git: GitProject, sandboxes: Sandboxes
 ) -> None:
     edited = on_the_machine(sandboxes, git) / "README.md"
@@ -209,7 +209,7 @@ def test_a_stop_ends_the_whole_tree_and_asks_first_for_the_job_of_another(
     assert "no living process of it was found" in output
 
 
-def test_an_unknown_job_is_told_with_the_known_ones(ready: Ask) -> None:
+def test_an_unknown_job_is_shown_with_the_known_ones(ready: Ask) -> None:
     job = ended(ready, "true")
     for tool in ("remote_bash_stop", "remote_fetch"):
         output, is_error = ready(tool, bash_id="remote-99999")

@@ -250,7 +250,7 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
             _one('prot = "22"'),
             (
                 "sandbox.toml:3: unknown key `sandboxes.gpu1.prot`: expected one of "
-                "deny_read, fetch_into, host, identity_file, known_hosts, mode, port, "
+                "deny_read, fetch_into, host, identity_file, known_hosts, link, mode, port, "
                 "read_roots, ssh_config, user, workspace\n"
                 "Did you mean `sandboxes.gpu1.port`?"
             ),
@@ -259,7 +259,7 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
             _one("Identity-File = 1"),
             (
                 "sandbox.toml:3: unknown key `sandboxes.gpu1.Identity-File`: expected one of "
-                "deny_read, fetch_into, host, identity_file, known_hosts, mode, port, "
+                "deny_read, fetch_into, host, identity_file, known_hosts, link, mode, port, "
                 "read_roots, ssh_config, user, workspace\n"
                 "Did you mean `sandboxes.gpu1.identity_file`?"
             ),
@@ -282,7 +282,7 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
             _one("xyzzy = 1"),
             (
                 "sandbox.toml:3: unknown key `sandboxes.gpu1.xyzzy`: expected one of "
-                "deny_read, fetch_into, host, identity_file, known_hosts, mode, port, "
+                "deny_read, fetch_into, host, identity_file, known_hosts, link, mode, port, "
                 "read_roots, ssh_config, user, workspace\n"
                 "Remove it, or write one of those."
             ),
@@ -554,7 +554,7 @@ def test_a_path_that_ssh_would_read_otherwise_is_refused(line: str) -> None:
     )
 
 
-def test_the_line_of_a_key_is_told_wherever_it_stands() -> None:
+def test_an_error_names_the_line_of_its_key() -> None:
     text = (
         '# port = "x"\n[project]\nsetup = [\n  """\n  port = "x"\n  """,\n]\n'
         '\n[sandboxes.gpu1]\n# a remark\nhost = "gpu1"\n\nport =  "x"\n'

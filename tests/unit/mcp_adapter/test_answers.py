@@ -277,7 +277,7 @@ def test_an_error_names_the_next_step_as_a_call_of_the_agent() -> None:
     )
 
 
-def test_a_started_job_is_told_with_the_calls_that_wait_for_it_and_end_it() -> None:
+def test_a_started_job_is_shown_with_the_calls_that_wait_for_it_and_end_it() -> None:
     job = dataclasses.replace(JOB, state=JobState.RUNNING, exit_code=None)
     assert command_words.started(job, 3600, Calls()) == (
         "remote-7 started in the background.\n"
@@ -318,7 +318,7 @@ def test_an_error_is_its_message_and_the_next_step() -> None:
         ({"command": "a | tee b"}, "remote-7: succeeded (exit code 0) (of tee), 12 s"),
     ],
 )
-def test_a_job_is_told_with_state_exit_code_and_time(
+def test_a_job_is_shown_with_state_exit_code_and_time(
     changes: dict[str, Any], line: str
 ) -> None:
     job = dataclasses.replace(JOB, elapsed_s=12.0, **changes)
@@ -351,7 +351,7 @@ def test_a_next_call_is_written_as_a_model_would_and_names_the_sandbox() -> None
         ("FOO=1 make", False),
     ],
 )
-def test_a_bare_change_of_the_shells_state_is_told_to_be_forgotten(
+def test_an_answer_says_that_a_bare_change_of_the_shells_state_is_forgotten(
     line: str, note: bool
 ) -> None:
     assert ("begin it with the same" in said(result(), line)) is note
@@ -364,7 +364,9 @@ def test_numbers_that_are_too_many_are_shown_in_few() -> None:
     assert shown.endswith("\n19999")
 
 
-def test_a_running_job_is_told_with_its_command_who_began_it_and_what_ends_it() -> None:
+def test_a_running_job_is_shown_with_its_command_who_began_it_and_what_ends_it() -> (
+    None
+):
     job = dataclasses.replace(
         JOB,
         foreground=False,

@@ -43,7 +43,7 @@ def test_a_path_of_any_length_breaks_no_limit() -> None:
     assert len(ToolAnswer(answer).text) <= LIMIT
 
 
-def test_a_tail_is_told_with_the_call_for_what_comes_before() -> None:
+def test_a_tail_is_shown_with_the_call_for_what_comes_before() -> None:
     answer = lines(piece(4951, 50, at_end=True), from_end=True)
     assert answer.split("\n")[:2] == [
         "/w/a.log: lines 4951 to 5000 of 5,000 (39.1 KiB)",
@@ -86,7 +86,7 @@ def test_a_giant_line_is_cut_and_says_how_much_is_missing() -> None:
     assert shown.endswith("[sandbox-ops: 95,000 characters left out]")
 
 
-def test_an_empty_file_and_a_place_past_the_end_are_told() -> None:
+def test_an_empty_file_and_a_place_past_the_end_are_reported() -> None:
     empty = piece(1, 0, total_lines=0, size_bytes=0, at_end=True)
     assert lines(empty, from_end=False) == "/w/a.log is empty"
     past = piece(9000, 0, at_end=True)

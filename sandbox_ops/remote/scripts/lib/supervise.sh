@@ -58,8 +58,9 @@ may_begin() {
 # exec_command: becomes the user's command, leader of a session of its own
 exec_command() {
   trap - HUP PIPE TERM INT USR1
+  make_run_dir
   # from here on any variable may be the user's
-  set -- "$dir" "$cwd" "$shell" "$SETSID" "$FUNCTIONS" "$SH"
+  set -- "$dir" "$cwd" "$shell" "$SETSID" "$FUNCTIONS" "$SH" "$RUN_DIR"
   eval "$LOGIN_ENV"
   export PYTHONUNBUFFERED=1
   if [ -e "$1/env" ]; then
@@ -68,7 +69,8 @@ exec_command() {
     . /proc/self/fd/3
     exec 3<&-
   fi
-  export SANDBOX_JOB="$1" SANDBOX_METRICS="$1/metrics.jsonl"
+  export SANDBOX_JOB="$1" SANDBOX_JOB_ID="${1##*/}" SANDBOX_METRICS="$1/metrics.jsonl"
+  [ -z "$7" ] || export SANDBOX_RUN_DIR="$7" SANDBOX_JOB_NAME="${SANDBOX_JOB_NAME-}"
   cd "$2" || exit 126
   [ "$3" != bash ] || [ ! -s "$5" ] || export BASH_ENV="$5"
   # shellcheck disable=SC2086 # "setsid" or "busybox setsid"
@@ -128,6 +130,7 @@ clear_up() {
     rm -f "$@"
   fi
   [ "$left" = 0 ] || printf '' >"$_mark"
+  record_outputs
   [ "$ran" -gt 100 ] || return 0
   [ -z "$(find "$dir" -type f -size +131072)" ] || # 64 MiB
     run_detached prune "${dir%/jobs/*}"
