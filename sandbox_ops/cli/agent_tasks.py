@@ -10,7 +10,7 @@ from sandbox_ops.cli.face import Answer, verb
 from sandbox_ops.errors import NextStep, RefusedError
 
 if TYPE_CHECKING:
-    from sandbox_ops.workflows.doctor import Check
+    from sandbox_ops.workflows.doctor_checks import Check
 
 _PRIVATE = "Remove that folder, or make it yours alone: chmod 700"
 _ANSWER_S = 5.0
@@ -33,7 +33,7 @@ def agent(context: Context, *, stop: bool = False, json: bool = False) -> Answer
 
 def kept_connections() -> "Check":
     """Return what `doctor` says of them."""
-    from sandbox_ops.workflows.doctor import Check
+    from sandbox_ops.workflows.doctor_checks import Check
 
     try:
         each = [f"{a['host']} (process {a['pid']})" for a in _ask_all("status")]

@@ -1,6 +1,7 @@
 """What may stand on the command line, as the tasks themselves declare it."""
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from invoke import Collection, ParserContext
@@ -43,15 +44,18 @@ class _Verbs(Mapping[str, Options]):
     def _of(self, name: str) -> Options:
         task = self._collection[name]
         shown = getattr(task, "operand", "")
-        # JOB|PATH: the first takes either, and tells them apart itself
-        operand = shown.strip("[].").partition("|")[0].lower()
+        # JOB|PATH: the first takes either, and tells them apart itself; RUN TEXT...: it
+        # takes all of them; PATH [DEST]: both
+        operand = re.split(r"[| .]", shown.strip("[]"))[0].lower()
         options = _options(
             context_of(self._collection, name),
             name=name,
             operand=f"--{operand}" if operand else "",
             rest=getattr(task, "rest", ""),
         )
-        return dataclasses.replace(options, operand_repeats="..." in shown)
+        return dataclasses.replace(
+            options, operand_repeats="..." in shown or " " in shown
+        )
 
 
 def context_of(collection: Collection, name: str) -> ParserContext:

@@ -12,7 +12,9 @@ from sandbox_ops.errors import (
     NotFoundError,
     SandboxError,
     TimedOutError,
+    UsageError,
 )
+from sandbox_ops.machine import groups
 from sandbox_ops.machine.job_list import living_named, recent, status
 from sandbox_ops.machine.pause import until
 from sandbox_ops.machine.sandbox import Sandbox
@@ -194,9 +196,9 @@ def stop(sandbox: Sandbox, job: str, *, grace_s: float = 10) -> StopReport:
         ConnectionLostError: Nobody could look whether it was stopped.
         DeniedError: The machine's mode does not allow it.
     """
-    meant, *others = to_stop(sandbox, job)
-    wire = job_ids.reference(meant).wire
     with sandbox.acting("stop", job):
+        meant, *others = to_stop(sandbox, job)
+        wire = job_ids.reference(meant).wire
         report = _stop(sandbox, job, wire, grace_s)
     return dataclasses.replace(report, same_name=tuple(others))
 
@@ -282,7 +284,10 @@ def _status(
     return answer
 
 
-def _unknown(sandbox: Sandbox, job: str) -> NotFoundError:
+def _unknown(sandbox: Sandbox, job: str) -> NotFoundError | UsageError:
+    group = groups.named(sandbox, job)
+    if group is not None:
+        return groups.not_one_job(group)
     known = [
         f"{each.id} ({each.name})" if each.name else each.id
         for each in recent(sandbox, 10, include_commands=job_ids.is_command(job))[:10]

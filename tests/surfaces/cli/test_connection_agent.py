@@ -44,8 +44,8 @@ class Desk:
         return self.runtime / "sandbox-ops"
 
     def agents(self) -> list[int]:
-        told = json.loads(self.well("agent", "--json"))
-        return [each["pid"] for each in told["agents"]]
+        status = json.loads(self.well("agent", "--json"))
+        return [each["pid"] for each in status["agents"]]
 
 
 @pytest.fixture
