@@ -187,6 +187,8 @@ def _job(
         gpus=() if fields.get("life") == "elsewhere" else record.gpus,
         project_path=record.project_path,
         started_by=record.started_by,
+        group=record.group,
+        cell=record.cell,
         writes=record.writes,
     )
 

@@ -33,7 +33,7 @@ class JobMemory:
         changed_at: When that was seen to change last.
         reports: Whether it says how far it is: such a one may stall.
         reported: Which warnings were reported, as the CRC-32 of their keys.
-        is_queued: Whether it waited in the queue; its start is to be told.
+        is_queued: Whether it waited in the queue; its start is to be reported.
     """
 
     name: str = ""

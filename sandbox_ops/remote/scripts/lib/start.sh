@@ -31,6 +31,10 @@ do_start() {
     rm -rf "$_d" ${_queue:+"$NEW_ENTRY"}
     return
   fi
+  if [ -n "$_group" ] && ! join_group; then
+    rm -rf "$_d" ${_queue:+"$NEW_ENTRY"}
+    return
+  fi
   [ -z "$_claims" ] || put_state "$_d" "${_queue:-starting} $SELF t0=$_t0 up0=$_up0"
   if ! create_exclusive "$BASE/tokens/$_token" "$_id"; then # the same request, sent again, was quicker
     note_if_full "$BASE"
@@ -65,12 +69,13 @@ do_start() {
 
 # start_fields NAME=VALUE...: _token _kind (fg, bg) _timeout (centiseconds; 0: none) _grace
 # (seconds) _cap (bytes; 0: none) _wait (centiseconds) _max (bytes of each stream in the
-# answer) _shell _cwd _spec _env _command _claims _name (as a file's); _queue, for one that
-# waits, and what it waits for (queue_fields). Whoever sends a field that we do not know is
-# newer than this library.
+# answer) _shell _cwd _spec _env _command _claims _name (as a file's); _group (as a file's)
+# _cell _identity _commit: its place in a group; _queue, for one that waits, and what it waits
+# for (queue_fields). Whoever sends a field that we do not know is newer than this library.
 start_fields() {
   _token='' _kind=bg _timeout=0 _grace=10 _cap=0 _wait=0 _max=0 _shell=bash _cwd=''
   _spec='' _env='' _command='' _claims='' _name='' _queue='' _resume='' NEW_ENTRY=''
+  _group='' _cell='' _identity='' _commit=''
   for _field in "$@"; do
     case $_field in
       token=*) _token=${_field#*=} ;;
@@ -87,6 +92,10 @@ start_fields() {
       command=*) _command=${_field#*=} ;;
       claims=*) _claims=${_field#*=} ;;
       name=*) _name=${_field#*=} ;;
+      group=*) _group=${_field#*=} ;;
+      cell=*) _cell=${_field#*=} ;;
+      identity=*) _identity=${_field#*=} ;;
+      commit=*) _commit=${_field#*=} ;;
       queue=*) queue_fields "${_field#*=}" || return 1 ;;
       resume=*) _resume=${_field#*=} ;;
       file.*) ;;

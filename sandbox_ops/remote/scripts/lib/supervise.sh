@@ -64,11 +64,16 @@ may_begin() {
 # exec_command: becomes the user's command, leader of a session of its own
 exec_command() {
   trap - HUP PIPE TERM INT USR1
+  COUNTS=
+  [ ! -e "$dir/then" ] || count_group
   make_run_dir
+  read_environment "$dir/environment"
   # from here on any variable may be the user's
-  set -- "$dir" "$cwd" "$shell" "$SETSID" "$FUNCTIONS" "$SH" "$gpus" "$attempt" "$resume" "$keep_env" "$RUN_DIR"
+  set -- "$dir" "$cwd" "$shell" "$SETSID" "$FUNCTIONS" "$SH" "$gpus" "$attempt" "$resume" \
+    "$keep_env" "$RUN_DIR" "$COUNTS" "$ENV_PATH" "$VENV" "$CONDA"
   eval "$LOGIN_ENV"
   export PYTHONUNBUFFERED=1
+  use_environment "${13}" "${14}" "${15}"
   [ -z "$7" ] || export CUDA_VISIBLE_DEVICES="$7"
   if [ -e "$1/env" ]; then
     exec 3<"$1/env"
@@ -79,6 +84,7 @@ exec_command() {
   fi
   export SANDBOX_JOB="$1" SANDBOX_JOB_ID="${1##*/}" SANDBOX_METRICS="$1/metrics.jsonl"
   [ -z "${11}" ] || export SANDBOX_RUN_DIR="${11}" SANDBOX_JOB_NAME="${SANDBOX_JOB_NAME-}"
+  [ -z "${12}" ] || { eval "${12}" && export SANDBOX_GROUP_FILE="$1/group.tsv"; }
   [ -z "$8" ] || export SANDBOX_ATTEMPT="$8" SANDBOX_RESUME="$9"
   cd "$2" || exit 126
   [ "$3" != bash ] || [ ! -s "$5" ] || export BASH_ENV="$5"

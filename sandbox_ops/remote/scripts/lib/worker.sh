@@ -111,6 +111,7 @@ trailer() {
 # the case behind it where there is more to say of it ("refused directory"): the words of
 # hints are in machine_errors.py
 answer_error() {
+  REFUSED=1
   printf '%s' "$2"
   trailer "error $1"
 }
