@@ -27,13 +27,14 @@ LOOKS = {
     "show",
     "wait",
 }
-REHEARSED = {"fetch", "mcp-install", "plugin-install", "reset"}
+REHEARSED = {"fetch", "mcp-install", "plugin-install", "reset", "train"}
 REFUSED = {
     "agent",
     "allow",
     "demo",
     "login",
     "logout",
+    "move",
     "export",
     "note",
     "pin",
@@ -44,7 +45,6 @@ REFUSED = {
     "stop",
     "sync",
     "tag",
-    "train",
     "trust",
     "untag",
 }
