@@ -8,6 +8,7 @@ line as they are (`logs remote-1`, `run -- nvidia-smi`); under plain `inv` they 
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,16 +18,25 @@ from sandbox_ops.cli import lean_invoke  # noqa: F401 - before Invoke, and what 
 from invoke import Collection, Context
 
 from sandbox_ops.cli import next_steps, option_values, output, queue_options
-from sandbox_ops.cli.agent_tasks import agent
+from sandbox_ops.cli.agent_tasks import agent, kept_connections
 from sandbox_ops.cli.audit_tasks import allow_list, audit
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
+from sandbox_ops.cli.fleet import on_several
 from sandbox_ops.cli.install_tasks import mcp_install, plugin_install
-from sandbox_ops.cli.job_tasks import jobs, logs, move, pin, run, stop
-from sandbox_ops.cli.machine_tasks import login, logout, shell
+from sandbox_ops.cli.job_tasks import (
+    jobs,
+    logs,
+    move,
+    pin,
+    run,
+    stop,
+)
+from sandbox_ops.cli.machine_tasks import login, logout, sandboxes, shell
 from sandbox_ops.cli.run_tasks import (
     diff,
     export,
     note,
+    plot,
     rerun,
     runs,
     show,
@@ -43,6 +53,7 @@ if TYPE_CHECKING:
 
 
 @verb("changes")
+@on_several
 def setup(context: Context, *, sandbox: str = "", json: bool = False) -> Answer:
     """Clone the project there, install its environment, check both."""
     from sandbox_ops.cli import views
@@ -55,6 +66,7 @@ def setup(context: Context, *, sandbox: str = "", json: bool = False) -> Answer:
 
 
 @verb("changes", push="Push the local branch first, if it needs that.")
+@on_several
 def sync(
     context: Context, *, push: bool = False, sandbox: str = "", json: bool = False
 ) -> Answer:
@@ -79,6 +91,7 @@ def sync(
     gpus="How many GPUs it takes.",
     env="Give it this variable of yours, by its name; may be repeated.",
     env_file="Give it the variables of this file: NAME=VALUE lines.",
+    no_env="Without what `setup` made there, and the project's variables.",
     force="Go on in spite of a refusal, by the name that it gave; may be repeated.",
     watch="Follow its log, and end with its exit code.",
     again="Of a sweep: start also the cells that are done.",
@@ -106,6 +119,7 @@ def train(  # noqa: PLR0913 - one for each option
     force: Sequence[str] | None = None,
     env: Sequence[str] | None = None,
     env_file: str = "",
+    no_env: bool = False,
     watch: bool = False,
     again: bool = False,
     failed: bool = False,
@@ -143,6 +157,7 @@ def train(  # noqa: PLR0913 - one for each option
         "command": command,
         "name": name,
         "env": values,
+        "no_env": no_env,
         "time_s": time_s,
         "gpus": n_gpus,
         "force": tuple(force or ()),
@@ -191,6 +206,7 @@ def train(  # noqa: PLR0913 - one for each option
     watch="Look again and again, until q or Ctrl-C.",
     interval="Seconds between two looks.",
 )
+@on_several
 def monitor(
     context: Context,
     *,
@@ -226,11 +242,13 @@ def monitor(
     return Answer(
         value=report.as_json(),
         show=lambda: dashboard.monitor(report, label),
+        rows=dashboard.rows(report, label),
         exit_code=0 if report.reachable else ConnectError.exit_code,
     )
 
 
 @verb("changes", dry_run="Only show what would be done.")
+@on_several
 def reset(
     context: Context, *, dry_run: bool = False, sandbox: str = "", json: bool = False
 ) -> Answer:
@@ -254,6 +272,7 @@ def reset(
     dry_run="Only list the files and their sizes.",
     overwrite="Replace local files that differ.",
 )
+@on_several
 def fetch(
     context: Context,
     *,
@@ -290,6 +309,7 @@ def fetch(
 
 
 @verb("reads")
+@on_several
 def doctor(context: Context, *, sandbox: str = "", json: bool = False) -> Answer:
     """Check everything that a training needs, and say how to fix it."""
     from sandbox_ops.cli import terminal, views
@@ -298,6 +318,7 @@ def doctor(context: Context, *, sandbox: str = "", json: bool = False) -> Answer
     with opened(context, sandbox) as machine, terminal.busy("checking", quiet=json):
         origins = machine.settings.config.origins_of(machine.sandbox.config.name)
         report = work(machine.sandbox, machine.known_project, origins)
+    report = replace(report, checks=(*report.checks, kept_connections()))
     return Answer.of(report, lambda: views.doctor(report))
 
 
@@ -377,8 +398,8 @@ def completion(context: Context, *, shell: str = "") -> Answer:  # noqa: ARG001 
 ns = Collection(
     *(setup, sync, train, monitor, reset, fetch),
     *(jobs, logs, wait, events, stop, move, pin, run),
-    *(runs, show, diff, rerun, note, tag, untag, export),
-    *(doctor, trust, allow, shell, login, logout, demo),
+    *(runs, show, diff, rerun, note, tag, untag, export, plot),
+    *(sandboxes, doctor, trust, allow, shell, login, logout, demo),
     *(audit, allow_list, mcp_install, plugin_install, completion, agent),
 )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sandbox_ops.cli import next_steps
+from sandbox_ops.cli.face import Rows
 from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import cell, draw, table
 from sandbox_ops.text import formatting
@@ -41,6 +42,22 @@ def monitor(report: "MonitorReport", machine: str) -> None:
 
     facts = monitor_rows(report, machine)
     draw(Group(cell(facts.headline), *_machine(facts), *_warnings(facts)))
+
+
+def rows(report: "MonitorReport", machine: str) -> Rows:
+    """The jobs of a machine, to stand beside those of others, and what else to know."""
+    facts = monitor_rows(report, machine)
+    notes = (
+        facts.headline.removeprefix(f"{machine}: "),
+        *facts.gpus,
+        *facts.last_lines,
+        *(f"not ours: {line}" for line in facts.foreign),
+        *(f"warning: {line}" for line in facts.warnings),
+        *(str(next_steps.on_chosen_sandbox(step)) for step in facts.next_steps),
+    )
+    return Rows(
+        columns=COLUMNS, rows=tuple(map(row, facts.jobs)), none="no jobs", notes=notes
+    )
 
 
 def view(report: "MonitorReport", machine: str) -> "RenderableType":

@@ -7,6 +7,7 @@ from invoke import Context
 
 from sandbox_ops.cli import option_values
 from sandbox_ops.cli.face import Answer, verb
+from sandbox_ops.cli.fleet import on_several
 from sandbox_ops.cli.session import opened
 from sandbox_ops.errors import NextStep, NotFoundError, UsageError
 
@@ -21,6 +22,7 @@ _LEFT = 1  # the exit code of a stop that left the job, or a process of it
     all_="Also the commands that somebody waited for, and our own recorded steps.",
     metric="What makes a run the best of its group: loss, max:accuracy, min:error.",
 )
+@on_several
 def jobs(
     context: Context,
     *,
@@ -51,6 +53,7 @@ def jobs(
     return Answer(
         value={"jobs": [job.as_json() for job in newest]},
         show=lambda: views.jobs(newest),
+        rows=views.job_rows(newest),
     )
 
 
@@ -102,6 +105,7 @@ def logs(
     job="The job: its id, its number, its name, or last; or a group: all its jobs.",
     grace="Seconds between asking its processes to end and killing them.",
 )
+@on_several
 def stop(
     context: Context,
     *,
@@ -199,8 +203,10 @@ def move(
     env_file="Give it the variables of this file: NAME=VALUE lines.",
     cwd="Where; without it the project there, or the home outside of one.",
     timeout="End it after 90, 90s, 30m, 8h, 2d or 1:30:00.",
+    no_env="Without what `setup` made there, and the project's variables.",
     raw="Its bytes as they are, on a terminal too: escape sequences take effect.",
 )
+@on_several
 def run(  # noqa: PLR0913 - one for each option
     context: Context,
     *,
@@ -209,6 +215,7 @@ def run(  # noqa: PLR0913 - one for each option
     timeout: str = "",
     env: Sequence[str] | None = None,
     env_file: str = "",
+    no_env: bool = False,
     raw: bool = False,
     sandbox: str = "",
     json: bool = False,
@@ -231,7 +238,7 @@ def run(  # noqa: PLR0913 - one for each option
                 command,
                 cwd=folder,
                 timeout_s=timeout_s,
-                env=values,
+                **({"env": values} if no_env else machine.environment(folder, values)),
                 quiet=json,
                 raw=raw,
             )

@@ -87,12 +87,14 @@ def look(
     Raises:
         RefusedError: If uv is needed and not there.
     """
-    digest = hashlib.sha256(
-        json.dumps([_PLAN_FORMAT, project.setup, project.verify]).encode()
-    ).hexdigest()
+    plan = [_PLAN_FORMAT, project.setup, project.verify]
+    if project.env or project.path:
+        plan += [project.env, project.path]
+    digest = hashlib.sha256(json.dumps(plan).encode()).hexdigest()
     reply = own_scripts.ask(
         sandbox,
         *("env_look", path, digest, "yes" if record else "no"),
+        "\n".join(pattern.rstrip("/") for pattern in project.setup_inputs),
         *named_files(project.setup),
         doing=f"look at the environment of {path}",
     )
@@ -123,6 +125,23 @@ def named_files(commands: tuple[str, ...]) -> tuple[str, ...]:
     """Return the words of the commands that may be files of the project. Pure."""
     names = {word for command in commands for word in _split(command)}
     return tuple(sorted(w for w in names if not w.startswith(("-", "/", "~"))))
+
+
+def use(project: Project, path: str) -> str:
+    """Return what lets a command use what `setup` made; see `CommandOptions.environment`.
+
+    Args:
+        project: What is configured.
+        path: The tree that it runs in, absolute.
+    """
+    folders = (folder.removeprefix("./") for folder in project.path)
+    return "".join(f"{line}\n" for line in (path, *folders))
+
+
+def variables(project: Project, env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the project's variables, with those that are given for one command over them."""
+    pairs = (each.partition("=") for each in project.env)
+    return {name: value for name, _, value in pairs} | dict(env or {})
 
 
 def torch(sandbox: Sandbox, path: str) -> TorchCheck:
@@ -174,6 +193,8 @@ def _detected(reply: script_replies.Reply, machine: str) -> tuple[str, ...]:
                 INSTALL_UV,
             )
         return ("uv sync --locked",)
+    if reply.get("conda_file") == "yes" and reply.get("conda"):
+        return (_conda(reply.get("conda")),)
     if reply.get("requirements") == "yes":
         what = "-r requirements.txt"
     elif reply.get("builds") == "yes":
@@ -188,6 +209,17 @@ def _detected(reply: script_replies.Reply, machine: str) -> tuple[str, ...]:
             "Install one, or set `setup` under [project] in sandbox.toml.",
         )
     return (_VENV, f".venv/bin/python -m pip install --no-input {what}")
+
+
+def _conda(program: str) -> str:
+    """Return what makes `.conda/` what environment.yml says; what it lacks is removed."""
+    create = f"{shlex.quote(program)} env update --quiet --prune"
+    if program.endswith("/micromamba"):
+        create = (
+            f"{shlex.quote(program)} $([ -d .conda ] && echo update --prune || "
+            "echo create) --yes --quiet"
+        )
+    return f"{create} --prefix ./.conda --file environment.yml"
 
 
 def _split(command: str) -> list[str]:

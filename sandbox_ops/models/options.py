@@ -16,6 +16,7 @@ class CommandOptions(TypedDict, total=False):
         cwd: Absolute; the home where none is given.
         env: Added to the login environment; never in an argument list.
         timeout_s: The job's own deadline, held also with nobody connected.
+        environment: The project's environment that it uses, as `environment.use` has it.
         description: Kept with the record.
         keep_bytes: At most so much of each stream is kept, head and tail.
         on_output: Gets every piece as `("stdout"|"stderr", bytes)`.
@@ -24,6 +25,7 @@ class CommandOptions(TypedDict, total=False):
     cwd: str
     env: Mapping[str, str] | None
     timeout_s: float | None
+    environment: str
     description: str
     keep_bytes: int
     on_output: Listener | None
@@ -41,6 +43,7 @@ class JobOptions(TypedDict, total=False):
         unique_name: Refuse if a job of that name has not ended.
         gpus: Claimed for this job, which sees them as CUDA_VISIBLE_DEVICES.
         project_path: The tree that it uses.
+        environment: The project's environment that it uses, as `environment.use` has it.
         files: Put into the job's folder before it starts.
         commit: Of the code that it runs.
         writes: Files, absolute, that it alone may write while it has not ended.
@@ -59,6 +62,7 @@ class JobOptions(TypedDict, total=False):
     unique_name: bool
     gpus: Sequence[int]
     project_path: str
+    environment: str
     files: Mapping[str, str] | None
     commit: str
     writes: Sequence[str]

@@ -50,6 +50,8 @@ class StartRequest:
         unique_name: Refuse if a job of that name has not ended.
         gpus: Claimed for this job.
         project_path: The tree that it uses.
+        environment: A tree, and folders for PATH, a line each: what `setup` made there, and
+            these, come first in PATH.
         started_by: Who starts it, for those who look at it later.
         files: Put into the job's folder before it starts.
         commit: Of the code that it runs; the job finds it as SANDBOX_COMMIT.
@@ -80,6 +82,7 @@ class StartRequest:
     unique_name: bool = False
     gpus: tuple[int, ...] = ()
     project_path: str = ""
+    environment: str = ""
     started_by: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     commit: str = ""
@@ -158,6 +161,9 @@ class StartRequest:
             env["SANDBOX_JOB_NAME"] = self.name
         if self.commit:
             env["SANDBOX_COMMIT"] = self.commit
+        files = dict(self.files)
+        if self.environment:
+            files["environment"] = self.environment
         fields = {
             "token": self.token,
             "kind": "fg" if self.foreground else "bg",
@@ -186,5 +192,5 @@ class StartRequest:
                 "queue": self.queue.words,
                 "resume": self.queue.retry.resume_from,
             }
-        fields |= {f"file.{name}": text for name, text in self.files.items()}
+        fields |= {f"file.{name}": text for name, text in files.items()}
         return [f"{name}={value}" for name, value in fields.items()]

@@ -41,6 +41,7 @@ class Preparation:
         gpus: What a job takes that starts at once; none where the machine chooses later.
         queue: What each waits for in the machine's queue; None: it starts at once.
         warnings: What is said beside the start.
+        no_env: They leave out what `setup` made and the project's variables.
     """
 
     project: Project
@@ -51,6 +52,7 @@ class Preparation:
     gpus: tuple[Gpu, ...]
     queue: QueueRequest | None = None
     warnings: tuple[str, ...] = ()
+    no_env: bool = False
 
     def job_options(
         self,
@@ -71,6 +73,11 @@ class Preparation:
             more: For its record: the group and the cell.
         """
         declared = _declared(self.project, run)
+        if self.no_env:
+            variables, use = dict(env or {}), ""
+        else:
+            variables = environment.variables(self.project, env)
+            use = environment.use(self.project, self.tree.path)
         run_record = record.run_record(
             tree=self.tree,
             environment=self.environment,
@@ -78,7 +85,7 @@ class Preparation:
             settings=run.settings,
             machine=self.machine,
             gpus=self.gpus,
-            env_names=tuple(env or ()),
+            env_names=tuple(variables),
             outputs=declared,
         )
         path = self.tree.path
@@ -87,7 +94,8 @@ class Preparation:
             name=run.name,
             description=f"train {self.project.name}",
             cwd=path,
-            env=env,
+            env=variables,
+            environment=use,
             timeout_s=time_s,
             unique_name="same-name" not in force,
             gpus=[gpu.index for gpu in self.gpus],
@@ -112,6 +120,7 @@ def prepare(  # each is one choice
     gpus: int | None,
     force: Sequence[str],
     queue: QueueOptions | None,
+    no_env: bool = False,
 ) -> Preparation:
     """Look once for all jobs that are about to start.
 
@@ -122,6 +131,7 @@ def prepare(  # each is one choice
         gpus: How many free GPUs each takes; None: one, where the machine has any.
         force: Objections that only warn, by their names.
         queue: They may wait in the machine's queue; None: one starts at once.
+        no_env: They leave out what `setup` made and the project's variables.
 
     Raises:
         RefusedError: As `train` has it; or two of them would write the same file.
@@ -155,6 +165,7 @@ def prepare(  # each is one choice
         patch=repo.patch(sandbox, tree.path) if tree.edits else None,
         gpus=plan.gpus,
         queue=plan.queue,
+        no_env=no_env,
         warnings=(*warnings, *_warnings(status, installed, gpus)),
     )
 

@@ -37,6 +37,7 @@ def setup(report: "SetupReport") -> Lines:
     yield table.headline
     for row in table.steps:
         yield f"{row.result} {row.name}: " + "\n".join(row.detail)
+    yield from (f"not checked: {line}" for line in table.not_checked)
 
 
 def sync(report: "SyncReport") -> Lines:

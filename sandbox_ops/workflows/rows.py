@@ -196,11 +196,12 @@ class StepRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetupRows:
-    """How a setup went: its steps, and in one line how it ended."""
+    """How a setup went: its steps, what was not checked, and in one line how it ended."""
 
     headline: str
     ok: bool
     steps: tuple[StepRow, ...]
+    not_checked: tuple[str, ...] = ()
 
 
 def step_row(step: "Step") -> StepRow:
@@ -223,7 +224,9 @@ def setup_rows(report: "SetupReport") -> SetupRows:
     else:
         headline = f"ready ({changes or 'nothing to do'})"
     steps = tuple(map(step_row, report.steps))
-    return SetupRows(headline=headline, ok=report.ok, steps=steps)
+    return SetupRows(
+        headline=headline, ok=report.ok, steps=steps, not_checked=report.not_checked
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox_ops.errors import SandboxError
+from sandbox_ops.guard import acts
 from sandbox_ops.machine import groups, jobs
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, JobState, StopReport
@@ -90,9 +91,11 @@ def stop(
         confirm: Also where another session started it.
 
     Raises:
+        DeniedError: The machine's mode does not allow it.
         NotFoundError: There is no such job.
         SandboxError: As `jobs.stop` has it.
     """
+    acts.check(sandbox.config, "stop")
     group = groups.named(sandbox, job)
     if group is not None:
         others = [each for each in group.jobs if not _may_stop(sandbox, each)]

@@ -129,6 +129,7 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
     dry_run: bool = False,
     then: str = "",
     queue: QueueOptions | None = None,
+    no_env: bool = False,
     time_s: float | None = None,
     gpus: int | None = None,
     force: Sequence[str] = (),
@@ -154,6 +155,7 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
             is told of them in variables (SANDBOX_GROUP, SANDBOX_GROUP_SUCCEEDED, ...).
             "": what the group had so far, after the jobs that are started now.
         queue: How they wait in the machine's queue.
+        no_env: They leave out what `setup` made and the project's variables.
         time_s: As in `train`, for each.
         gpus: As in `train`, for each.
         force: As in `train`, for each.
@@ -187,6 +189,7 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
             gpus=gpus,
             force=force,
             queue=queue,
+            no_env=no_env,
         )
     except RefusedError as error:
         if not dry_run:

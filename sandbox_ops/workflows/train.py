@@ -64,6 +64,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     gpus: int | None = None,
     force: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
+    no_env: bool = False,
     queue: QueueOptions | None = None,
     cancel: CancelToken | None = None,
 ) -> TrainReport:
@@ -80,6 +81,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         gpus: How many free GPUs it takes; None: one, where the machine has any.
         force: Objections that only warn, by their names.
         env: Variables for it; their values are in no argument list, record or log.
+        no_env: Leave out what `setup` made and the project's variables.
         queue: It may wait in the machine's queue; None: it starts at once, or is refused.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
@@ -95,7 +97,9 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         command = filled(project, command, settings or {}, name)
     check(name, gpus, force)
     run = RunPlan(command, settings or {}, name)
-    ready = prepare(sandbox, project, [run], gpus=gpus, force=force, queue=queue)
+    ready = prepare(
+        sandbox, project, [run], gpus=gpus, force=force, queue=queue, no_env=no_env
+    )
     options = ready.job_options(run, env=env, time_s=time_s, force=force)
     job = sandbox.start(command, **options)
     return TrainReport(

@@ -9,7 +9,7 @@ cd "$1"
 changed=no
 exclude=$(git rev-parse --git-path info/exclude)
 mkdir -p "${exclude%/*}"
-for entry in /logs/ /.venv/ '/runs/remote-*/'; do
+for entry in /logs/ /.venv/ /.conda/ '/runs/remote-*/'; do
   grep -q -x -F -e "$entry" "$exclude" 2>/dev/null || {
     # the file's last line may lack its end
     [ ! -s "$exclude" ] || [ -z "$(tail -c 1 "$exclude")" ] || echo >>"$exclude"

@@ -5,6 +5,7 @@
 # does; a function answers in the UPPER-CASE variables that its comment names.
 # A process is known by pid and start ticks, a machine's life by $MACHINE: boot id,
 # start ticks of PID 1 and pid namespace (a restarted container keeps its boot id).
+# (A little over 250 lines: what is used by more than one of the others, comments included.)
 
 # before a name of ours hides one: what a command is to find in its environment
 # (SANDBOX_OPS_SH is ours, and says to a new life what SH is)

@@ -52,6 +52,8 @@ emit_job() {
     trailer "spec $1"
     ;;
   esac
+  _stats= # of both streams by one process
+  case $2 in *s*) [ ! -e "$_dir/stderr" ] || _stats=$(stat -c '%s %i' "$_dir/log" "$_dir/stderr") || _stats= ;; esac
   case $2 in
     *d*) emit_digest "$1" "$4" ;;
     *) emit_range "$1" log "$3" "$4" "$2" ;;
@@ -102,11 +104,17 @@ count_survivors() {
 }
 
 # emit_range ID STREAM OFFSET MAX MODE: `range ID STREAM offset= size= inode=`; a
-# negative offset counts from the end
+# negative offset counts from the end. _stats = size and inode of log and stderr, a line each,
+# if they were asked for already.
 emit_range() {
   _file=$_dir/$2 _from=$3 _size='' _inode=''
   case $5$3 in *s* | *-*)
-    _stat=$(stat -c '%s %i' "$_file") || { trailer "range $1 $2 gone=1"; return; }
+    case $_stats in
+      '') _stat=$(stat -c '%s %i' "$_file") || { trailer "range $1 $2 gone=1"; return; } ;;
+      *) case $2 in log) _stat=${_stats%"
+"*} ;; *) _stat=${_stats#*"
+"} ;; esac ;;
+    esac
     _size=${_stat% *} _inode=${_stat#* }
     [ "$_from" -ge 0 ] || _from=$((_size + _from))
     [ "$_from" -ge 0 ] || _from=0

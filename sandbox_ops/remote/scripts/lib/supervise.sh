@@ -67,10 +67,13 @@ exec_command() {
   COUNTS=
   [ ! -e "$dir/then" ] || count_group
   make_run_dir
+  read_environment "$dir/environment"
   # from here on any variable may be the user's
-  set -- "$dir" "$cwd" "$shell" "$SETSID" "$FUNCTIONS" "$SH" "$gpus" "$attempt" "$resume" "$keep_env" "$RUN_DIR" "$COUNTS"
+  set -- "$dir" "$cwd" "$shell" "$SETSID" "$FUNCTIONS" "$SH" "$gpus" "$attempt" "$resume" \
+    "$keep_env" "$RUN_DIR" "$COUNTS" "$ENV_PATH" "$VENV" "$CONDA"
   eval "$LOGIN_ENV"
   export PYTHONUNBUFFERED=1
+  use_environment "${13}" "${14}" "${15}"
   [ -z "$7" ] || export CUDA_VISIBLE_DEVICES="$7"
   if [ -e "$1/env" ]; then
     exec 3<"$1/env"
