@@ -65,9 +65,7 @@ def test_a_dry_run_shows_the_jobs_in_their_order_and_starts_none(clone: Path) ->
     assert cli("jobs", "dry", cwd=clone).returncode == 66
 
 
-def test_a_sweep_from_its_start_to_its_files_at_home(
-    clone: Path, tmp_path: Path
-) -> None:
+def test_a_group_is_waited_for_listed_and_watched_as_one(clone: Path) -> None:
     value = swept(clone, "whole", "--then", 'echo "ok $SANDBOX_GROUP_SUCCEEDED"')
     assert set(value) >= {"group", "jobs", "skipped", "then"}
     assert (value["group"], value["skipped"]) == ("whole", [])
@@ -90,12 +88,19 @@ def test_a_sweep_from_its_start_to_its_files_at_home(
     assert len(monitored["jobs"]) == 5
     assert cli("logs", "whole/then", cwd=clone).stdout.endswith("ok 4\n")
     assert "loss=1.000" not in cli("logs", "whole/2", cwd=clone).stdout
-    home = answer("fetch", "whole", "--into", str(tmp_path), cwd=clone)
+
+
+def test_a_fetch_of_a_group_brings_what_each_of_its_jobs_left(
+    clone: Path, tmp_path: Path
+) -> None:
+    value = swept(clone, "home")
+    answer("wait", "home", cwd=clone)
+    home = answer("fetch", "home", "--into", str(tmp_path), cwd=clone)
     ids = [job["id"] for job in value["jobs"]]
     brought = {file["path"] for file in home["files"]}
     assert {f"logs/{job}/log" for job in ids} <= brought
     assert all(file["sha256"] for file in home["files"])
-    one = answer("fetch", "whole/2", "--into", str(tmp_path / "one"), cwd=clone)
+    one = answer("fetch", "home/2", "--into", str(tmp_path / "one"), cwd=clone)
     assert {file["path"].split("/")[1] for file in one["files"]} == {ids[1]}
 
 
