@@ -58,6 +58,7 @@ TOOL_CALLS: Mapping[str, tuple[ToolCall, ...]] = {
             {"job": "bash_id"} | {name: name for name in ("path", "into", "dry_run")},
         ),
     ),
+    "put": (ToolCall("remote_put", {name: name for name in ("path", "dest")}),),
     "stop": (ToolCall("remote_bash_stop", _JOB),),
 }  # fmt: skip
 """For each verb that a tool does, its call. Of two, the first is the dry run's."""

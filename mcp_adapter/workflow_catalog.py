@@ -99,10 +99,25 @@ class RemoteReset(ToolArguments):
     confirm: Truth = Field(False, description="Without it nothing is done, only told")
 
 
+class RemotePut(ToolArguments):
+    tool_name = "remote_put"
+    action = "put"
+    title = "Send files to the sandbox"
+    words = (
+        "Send a dataset, a file or folder of the local clone, to the machine: resumable,"
+        " checksummed. Never replaces a file that differs. Code goes by remote_sync."
+    )
+
+    path: Text = Field(description="In the local clone")
+    dest: Text = Field("", description="There; absent: the same path in the project")
+    dry_run: Truth = Field(False, description="Only list them")
+
+
 TOOLS = (
     RemoteSetup,
     RemoteSync,
     RemoteTrain,
     RemoteMonitor,
     RemoteReset,
+    RemotePut,
 )

@@ -14,7 +14,7 @@ from mcp_adapter.calls import Calls
 from mcp_adapter.tool_arguments import ToolArguments
 from sandbox_ops.errors import NextStep
 from sandbox_ops.models import Job, Project
-from sandbox_ops.text import formatting, marks
+from sandbox_ops.text import marks
 from sandbox_ops.workflows import report_lines
 from sandbox_ops.workflows.report_lines import Lines
 
@@ -106,10 +106,6 @@ def _fetch(context: WorkflowContext, arguments: catalog.RemoteFetch) -> ToolAnsw
     from sandbox_ops.workflows.fetch import fetch
     from sandbox_ops.workflows.fetch_into import allowed_folder
 
-    def progress(path: str, done_bytes: int, size_bytes: int) -> None:
-        done, size = formatting.size(done_bytes), formatting.size(size_bytes)
-        context.report_progress(f"{path}: {done} of {size}")
-
     report = fetch(
         context.sandbox,
         context.project,
@@ -117,12 +113,28 @@ def _fetch(context: WorkflowContext, arguments: catalog.RemoteFetch) -> ToolAnsw
         job=arguments.bash_id,
         into=allowed_folder(arguments.into, context.project, context.sandbox.config),
         dry_run=arguments.dry_run,
-        on_progress=progress,
+        on_progress=lambda now: context.report_progress(now.words),
     )
     values = ([*arguments.path], arguments.bash_id, arguments.into)
     asked = {k: v for k, v in zip(("path", "job", "into"), values, strict=True) if v}
     next_step = NextStep("fetch", asked) if report.dry_run else None
     return context.answer(report_lines.fetch(report), next_step)
+
+
+def _put(context: WorkflowContext, arguments: workflow.RemotePut) -> ToolAnswer:
+    from sandbox_ops.workflows.put_from import put_from_clone
+
+    report = put_from_clone(
+        context.sandbox,
+        context.project,
+        arguments.path,
+        arguments.dest,
+        dry_run=arguments.dry_run,
+        on_progress=lambda now: context.report_progress(now.words),
+    )
+    asked = {"path": arguments.path, "dest": arguments.dest}
+    next_step = NextStep("put", asked) if report.dry_run else None
+    return context.answer(report_lines.put(report), next_step)
 
 
 def _read(job: Job) -> NextStep:
@@ -136,4 +148,5 @@ HANDLERS: dict[str, Callable[[WorkflowContext, Any], ToolAnswer]] = {
     workflow.RemoteMonitor.tool_name: _monitor,
     workflow.RemoteReset.tool_name: _reset,
     catalog.RemoteFetch.tool_name: _fetch,
+    workflow.RemotePut.tool_name: _put,
 }

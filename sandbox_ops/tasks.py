@@ -44,9 +44,9 @@ from sandbox_ops.cli.run_tasks import (
     untag,
 )
 from sandbox_ops.cli.session import opened
+from sandbox_ops.cli.transfer_tasks import fetch, put
 from sandbox_ops.cli.waking_tasks import events, wait
 from sandbox_ops.errors import ConnectError, NextStep, UsageError
-from sandbox_ops.models import job_ids
 
 if TYPE_CHECKING:
     from sandbox_ops.workflows.monitor import MonitorReport
@@ -261,53 +261,6 @@ def reset(
     return Answer.of(report, lambda: views.reset(report))
 
 
-@verb(
-    "changes",
-    operand="[JOB|PATH]",
-    repeated=["path"],
-    job="What this job, or each of a group, wrote, its log and its record; with a slash in"
-    " it, a path there.",
-    path="This file or folder there instead, * as in a shell; may come often.",
-    into="A local folder; without it the same paths in the local clone.",
-    dry_run="Only list the files and their sizes.",
-    overwrite="Replace local files that differ.",
-)
-@on_several
-def fetch(
-    context: Context,
-    *,
-    job: str = "",
-    path: Sequence[str] | None = None,
-    into: str = "",
-    dry_run: bool = False,
-    overwrite: bool = False,
-    sandbox: str = "",
-    json: bool = False,
-) -> Answer:
-    """Bring the declared outputs, or what is named, home, each checksum checked."""
-    from sandbox_ops.cli import terminal, views
-    from sandbox_ops.workflows.fetch import fetch as work
-
-    is_path = "/" in job and not job_ids.is_cell(job)
-    paths = [*(path or ()), *([job] if is_path else ())]
-
-    with (
-        opened(context, sandbox) as machine,
-        terminal.transfers(quiet=json) as progress,
-    ):
-        report = work(
-            machine.sandbox,
-            machine.project,
-            paths=paths,
-            job="" if paths else job,
-            into=into,
-            dry_run=dry_run,
-            overwrite=overwrite,
-            on_progress=progress,
-        )
-    return Answer.of(report, lambda: views.fetch(report))
-
-
 @verb("reads")
 @on_several
 def doctor(context: Context, *, sandbox: str = "", json: bool = False) -> Answer:
@@ -396,9 +349,9 @@ def completion(context: Context, *, shell: str = "") -> Answer:  # noqa: ARG001 
 
 
 ns = Collection(
-    *(setup, sync, train, monitor, reset, fetch),
+    *(setup, sync, train, monitor, reset, fetch, put),
     *(jobs, logs, wait, events, stop, move, pin, run),
-    *(runs, show, diff, rerun, note, tag, untag, export, plot),
+    *(runs, show, diff, plot, rerun, note, tag, untag, export),
     *(sandboxes, doctor, trust, allow, shell, login, logout, demo),
     *(audit, allow_list, mcp_install, plugin_install, completion, agent),
 )

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sandbox_ops.machine.trust import ShownKey, TrustReport
     from sandbox_ops.workflows.doctor import DoctorReport
     from sandbox_ops.workflows.fetch import FetchReport
+    from sandbox_ops.workflows.push_results import PushReport
+    from sandbox_ops.workflows.put import PutReport
     from sandbox_ops.workflows.reset import ResetReport
     from sandbox_ops.workflows.sandboxes import SandboxesReport
     from sandbox_ops.workflows.setup import SetupReport, Step
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 _FIRST_LINES = 3
+_SHOWN_FILES = 200
 JOB_COLUMNS = (
     Column(name="ID"),
     Column(name="NAME", least=16, most=24, wraps=True),
@@ -201,19 +204,45 @@ def reset(report: "ResetReport") -> None:
 
 def fetch(report: "FetchReport") -> None:
     """The files that came home, or would."""
+    _files(report, "would come" if report.dry_run else "came")
+
+
+def put(report: "PutReport") -> None:
+    """The files that went to the machine, or would."""
+    _files(report, "would go" if report.dry_run else "went")
+
+
+def push_results(report: "PushReport") -> None:
+    """What of a run's results is on a branch now, or would be."""
+    rows = ((file.path, formatting.size(file.size_bytes)) for file in report.files)
+    columns = (Column(name="FILE", least=20, wraps=True), Column(name="SIZE"))
+    draw(table(columns, rows))
+    if report.dry_run:
+        tell(f"would go to the branch {report.branch}")
+    elif report.pushed:
+        tell(f"pushed {report.branch} at {formatting.short(report.commit)}")
+    else:
+        tell(f"{report.branch} has them already, at {formatting.short(report.commit)}")
+    _warn(report.warnings)
+
+
+def _files(report: "FetchReport | PutReport", did: str) -> None:
     new = [file for file in report.files if not file.kept]
-    files = ((file.path, formatting.size(file.size_bytes)) for file in new)
+    shown = new if len(new) <= _SHOWN_FILES else new[:_SHOWN]
+    files = ((file.path, formatting.size(file.size_bytes)) for file in shown)
     if new:
         draw(
             table(
                 (Column(name="FILE", least=20, wraps=True), Column(name="SIZE")), files
             )
         )
+    if len(shown) < len(new):
+        tell(f"  ... and {len(new) - len(shown)} more")
     total = formatting.size(sum(file.size_bytes for file in new))
-    did = "would come" if report.dry_run else "came"
     tell(f"{formatting.count(len(new), 'file')}, {total}, {did} to {report.into}")
     if kept := len(report.files) - len(new):
-        tell(f"{formatting.count(kept, 'file')} of the same content here already")
+        there = formatting.count(kept, "file")
+        tell(f"{there} of the same content already where they belong")
     _warn(report.warnings)
 
 

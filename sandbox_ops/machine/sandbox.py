@@ -64,6 +64,7 @@ class Sandbox:
     ) -> None:
         self.config = config
         self.cancel_token = CancelToken()
+        self._guard = ""
         self._action = ""  # what this view carries out; its steps are part of that
         self._stack = Stack(
             lambda: links or links_of(config), started_by or this_user.name()
@@ -122,6 +123,16 @@ class Sandbox:
         view.cancel_token = token
         return view
 
+    def guarded_by(self, guard: str) -> "Sandbox":
+        """Return this machine for steps that a guard may refuse.
+
+        Args:
+            guard: Shell text that each script of ours begins with that changes something.
+        """
+        view = self._view()
+        view._guard = guard  # noqa: SLF001  # of our own class
+        return view
+
     @contextlib.contextmanager
     def acting(
         self, action: str, text: str = "", *, destroys: bool = False
@@ -147,6 +158,7 @@ class Sandbox:
         view = Sandbox(self.config)
         view.cancel_token = self.cancel_token
         view._action = self._action or action  # of our own class
+        view._guard = self._guard
         view._stack = self._stack
         return view
 
@@ -189,6 +201,8 @@ class Sandbox:
         shown = f"{name}.sh {scripts.words(*arguments)}"
         options.setdefault("description", name.replace("_", " "))
         text = scripts.script(name, *arguments)
+        if self._guard and not acts.only_reads(f"script {name}"):
+            text = f"{self._guard}\n{text}"
         call = self._submit(f"script {name}", text, options, "sh", shown)
         return call.future.result()
 

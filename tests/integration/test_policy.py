@@ -157,7 +157,7 @@ def test_workflow_mode_does_the_configured_workflows(
 
 def test_every_script_has_its_row_in_the_table() -> None:
     scripts = {file.stem for file in SCRIPTS.glob("*.sh")}
-    streamed = {"file_send", "file_take"}  # download, upload
+    streamed = {"file_send", "file_take", "files_take"}  # download, upload
     rows = {
         name.removeprefix("script ") for name in ACTIONS if name.startswith("script ")
     }

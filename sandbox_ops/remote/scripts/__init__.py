@@ -133,6 +133,11 @@ def script(name: str, *arguments: str) -> str:
     return f"set -- {words(*arguments)}\n{text}"
 
 
+def guard(name: str, *arguments: str) -> str:
+    """Return the text of `guards/NAME.sh`, which a script begins with that it may refuse."""
+    return script(f"guards/{name}", *arguments)
+
+
 def assignments(values: dict[str, str]) -> str:
     """Return shell lines that export the values.
 

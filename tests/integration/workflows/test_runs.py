@@ -413,10 +413,10 @@ def test_a_metric_of_several_runs_is_read_over_its_whole_course(place: Place) ->
         "remote-2 lr=0.1",
     ]
     assert [len(each.points) for each in report.series] == [101, 101]
-    assert report.series[0].points[0] == (1, 1.5)
+    assert list(report.series[0].points[0]) == [1, 1.5]
     assert report.metrics == ("loss", "acc")
     smooth = plot([place.sandbox], place.project, ["last"], metric="acc", smooth=0.9)
-    assert smooth.series[0].smooth[0] == (1, pytest.approx(0.01))
+    assert list(smooth.series[0].smooth[0]) == [1, pytest.approx(0.01)]
     with pytest.raises(NotFoundError, match=r"no metric 'f1'\nThere is loss, acc|f1"):
         plot([place.sandbox], place.project, ["last"], metric="f1")
 

@@ -27,7 +27,7 @@ LOOKS = {
     "show",
     "wait",
 }
-REHEARSED = {"fetch", "mcp-install", "plugin-install", "reset", "train"}
+REHEARSED = {"fetch", "mcp-install", "plugin-install", "put", "reset", "train"}
 REFUSED = {
     "agent",
     "allow",

@@ -167,7 +167,7 @@ def test_fetch_brings_the_outputs_and_says_what(clone: Path, tmp_path: Path) -> 
     assert set(result["files"][0]) == {"path", "size_bytes", "sha256"}
     assert (tmp_path / "models" / "model.pt").read_text() == "weights"
     again = cli("fetch", "--into", str(tmp_path), cwd=clone)
-    assert "1 file of the same content here already" in again.stdout
+    assert "1 file of the same content already where they belong" in again.stdout
 
 
 def test_fetch_takes_a_path_of_the_machine_in_the_place_of_a_job(
