@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox_ops.errors import NextStep, SandboxError, UsageError
@@ -20,6 +20,7 @@ from sandbox_ops.workflows import (
     train_objections,
 )
 from sandbox_ops.workflows.acting import acts_as
+from sandbox_ops.workflows.own_tree import place
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -70,6 +71,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     force: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
     no_env: bool = False,
+    own_tree: bool = False,
     cancel: CancelToken | None = None,
 ) -> TrainReport:
     """Start a training in the background and return it at once.
@@ -86,6 +88,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         force: Objections that only warn, by their names.
         env: Variables for it; their values are in no argument list, record or log.
         no_env: Leave out what `setup` made and the project's variables.
+        own_tree: It runs in a tree of its own, which no sync changes.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
@@ -104,19 +107,21 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     status = jobs.status(sandbox, path=tree.path, tails=0)
     chosen, objections = train_objections.choose(status, gpus)
     declared = run_files.declared(project, command, settings or {}, name)
-    writes = run_files.written(command, tree.path, declared)
+    where = place(sandbox, project, tree, own=own_tree)
+    writes = run_files.written(command, where.root, declared)
     objections = (
         *objections,
-        *run_files.shared(writes, status.jobs, tree.path),
+        *run_files.shared(writes, status.jobs, where.root),
         *train_objections.code_objections(tree, local_tree, outputs.patterns(project)),
         *train_objections.disk_objections(status),
     )
     warnings = train_objections.overridden(objections, force)
 
     variables = dict(env or {}) if no_env else environment.variables(project, env)
+    variables = where.variables(variables)
     installed = environment.look(sandbox, project, tree.path)
     run_record = record.run_record(
-        tree=tree,
+        tree=replace(tree, path=where.root),
         environment=installed,
         command=command,
         settings=settings or {},
@@ -126,23 +131,29 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         outputs=declared,
     )
     patch = repo.patch(sandbox, tree.path) if tree.edits else None
-    job = sandbox.start(
-        command,
-        name=name,
-        description=f"train {project.name}",
-        cwd=tree.path,
-        env=variables,
-        environment="" if no_env else environment.use(project, tree.path),
-        timeout_s=time_s,
-        unique_name="same-name" not in force,
-        gpus=[gpu.index for gpu in chosen],
-        project_path=tree.path,
-        files=record.files(run_record, patch)
-        | {"outputs": run_files.request(tree.path, tree.path, declared)},
-        commit=tree.head or "",
-        writes=() if "same-output" in force else writes,
+    with where.made(sandbox) as notes:
+        job = sandbox.start(
+            command,
+            name=name,
+            description=f"train {project.name}",
+            cwd=where.root,
+            env=variables,
+            environment=""
+            if no_env
+            else environment.use(project, tree.path, where.root),
+            timeout_s=time_s,
+            unique_name="same-name" not in force,
+            gpus=[gpu.index for gpu in chosen],
+            project_path=where.root,
+            files=record.files(run_record, patch) | where.files(declared),
+            commit=tree.head or "",
+            writes=() if "same-output" in force else writes,
+        )
+    warnings += (
+        *notes,
+        *_warnings(status, installed, gpus),
+        *_link(sandbox, tree.path, job),
     )
-    warnings += (*_warnings(status, installed, gpus), *_link(sandbox, tree.path, job))
     return TrainReport(
         sandbox=sandbox.config.name, job=job, commit=tree.head or "", warnings=warnings
     )

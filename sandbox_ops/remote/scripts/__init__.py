@@ -15,7 +15,7 @@ from sandbox_ops.errors import UsageError
 
 _FOLDER = Path(__file__).parent  # importlib.resources takes 3 ms of every start
 _LIBRARY = (
-    "common", "ids", "boot", "worker", "start", "supervise", "outputs", "environment", "restore",
+    "common", "ids", "boot", "worker", "start", "supervise", "outputs", "environment", "own_tree", "restore",
     "watch", "limit", "stop", "look", "machine", "digest", "changes", "runs", "read",
     "prune", "main",
 )  # fmt: skip
