@@ -170,7 +170,8 @@ def command(
     )
     interrupted = False
     try:
-        passing.wait(call.future)
+        with sandbox.cancel_token.on_cancel(call.cancel):
+            passing.wait(call.future)
     except KeyboardInterrupt:
         interrupted = True
         say("stopping it; Ctrl-C again exits without waiting")
@@ -183,7 +184,7 @@ def command(
         say(f"{_UNVERIFIED}: {_look(result.job.id)}")
     return Answer(
         value=result.as_json(),
-        show=lambda: _how_it_ended(result, line),
+        show=lambda: _how_it_ended(result, line, output_too=quiet),
         exit_code=INTERRUPTED if interrupted else result.exit_code,
     )
 
@@ -208,7 +209,10 @@ def _look(job_id: str) -> NextStep:
     return NextStep("jobs", purpose="Look for it")
 
 
-def _how_it_ended(result: CommandResult, line: str) -> None:
+def _how_it_ended(result: CommandResult, line: str, *, output_too: bool) -> None:
+    if output_too:
+        output.write(result.stdout.text)
+        output.write(result.stderr.text, "stderr")
     for ending in formatting.end_lines(result):
         say(ending)
     if result.exit_code == _NO_COMMAND and line.startswith("'") and line.endswith("'"):

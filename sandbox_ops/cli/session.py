@@ -5,6 +5,7 @@ import dataclasses
 import os
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
     from sandbox_ops.config.discover import Settings
     from sandbox_ops.machine.sandbox import Sandbox
     from sandbox_ops.models import Project, SandboxConfig
+    from sandbox_ops.models.cancellation import CancelToken
+
+
+_cancel: "ContextVar[CancelToken | None]" = ContextVar("cancel", default=None)
+
+
+def cancelled_by(token: "CancelToken") -> None:
+    """Let a token cancel what is done on the sandboxes that are opened from now on."""
+    _cancel.set(token)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +96,7 @@ def opened(context: Any, name: str) -> Iterator[Session]:  # noqa: ANN401 - Invo
     )
     kept = shared_connection.links(config, os.environ)
     with Sandbox(config, links=kept) as sandbox:
-        yield Session(sandbox=sandbox, settings=settings)
+        yield Session(sandbox=sandbox.cancelled_by(_cancel.get()), settings=settings)
 
 
 @contextlib.contextmanager

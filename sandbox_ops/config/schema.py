@@ -117,6 +117,21 @@ class LinkKey(Key):
         )
 
 
+class GroupsKey(Key):
+    """`groups`: a table of lists of sandboxes; as a value one `NAME=one,two` a group."""
+
+    def from_toml(self, value: object) -> Value:
+        """Return the groups of a table."""
+        groups = value.items() if isinstance(value, dict) else [("", value)]
+        return tuple(self.check(f"{name}={_joined(of)}") for name, of in groups)
+
+
+def _joined(members: object) -> str:
+    if not isinstance(members, list) or not all(isinstance(m, str) for m in members):
+        raise ValueError
+    return ",".join(members)
+
+
 KEYS: tuple[Key, ...] = (
     Key(
         path="default",
@@ -145,6 +160,36 @@ KEYS: tuple[Key, ...] = (
         example='["~/.config/training.env"]',
         check=value_checks.one_line,
         help="Files whose values are never shown.",
+        user_only=True,
+    ),
+    GroupsKey(
+        path="groups",
+        variable="SANDBOX_OPS_GROUPS",
+        kind=tuple,
+        expects='a table of lists of sandboxes: a100 = ["gpu1", "gpu2"]',
+        example='{ a100 = ["gpu1", "gpu2"] }',
+        check=value_checks.group,
+        help="Names for several sandboxes, for --on; in the variable NAME=one,two a line.",
+        user_only=True,
+    ),
+    Key(
+        path="order",
+        variable="SANDBOX_OPS_ORDER",
+        kind=tuple,
+        expects="a list of names of sandboxes",
+        example='["workstation", "gpu1"]',
+        check=value_checks.sandbox_name,
+        help="Which sandboxes `--on any` tries first.",
+        user_only=True,
+    ),
+    Key(
+        path="avoid",
+        variable="SANDBOX_OPS_AVOID",
+        kind=tuple,
+        expects="a list of names of sandboxes",
+        example='["gpu7"]',
+        check=value_checks.sandbox_name,
+        help="Which sandboxes `--on all` and `--on any` leave out.",
         user_only=True,
     ),
     Key(
@@ -403,9 +448,19 @@ KEYS: tuple[Key, ...] = (
         check=value_checks.progress_pattern,
         help="How far a training is, where `monitor` does not read it by itself.",
     ),
+    Key(
+        path="project.train.best",
+        variable="SANDBOX_OPS_TRAIN_BEST",
+        kind=str,
+        expects="the name of a metric, perhaps with min: or max: before it",
+        example='"max:accuracy"',
+        check=value_checks.best_metric,
+        help="Which run of a sweep is the best; the one of the lowest loss if not set.",
+    ),
 )
 
 SECRETS = ("secrets", "secret_files")
+FLEET = ("groups", "order", "avoid")
 BY_PATH: dict[str, Key] = {key.path: key for key in KEYS}
 
 # The names of the original guide. They make a sandbox where no file describes one.

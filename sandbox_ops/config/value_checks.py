@@ -110,6 +110,17 @@ def progress_pattern(value: str) -> str:
     return _pattern(log_patterns.check_progress, value)
 
 
+def best_metric(value: str) -> str:
+    """Check which metric makes a run the best, and which way."""
+    from sandbox_ops.text import best_metric as metric
+
+    try:
+        metric.read(value)
+    except UsageError:
+        raise ValueError("is none") from None
+    return value
+
+
 def _pattern(check: Callable[[str], None], value: str) -> str:
     try:
         check(one_line(value))
@@ -218,3 +229,15 @@ def link_command(words: Sequence[object]) -> tuple[str, ...]:
     if checked[0].startswith("-"):
         raise ValueError('begins with "-"')
     return checked
+
+
+def group(value: str) -> str:
+    """Check `NAME=one,two`: a group of sandboxes."""
+    name, equals, members = value.partition("=")
+    if not equals or not members.strip(","):
+        raise ValueError("is no NAME=one,two")
+    if name in {"all", "any"}:
+        raise ValueError(f"is named {name}, which means other sandboxes already")
+    for each in (name, *members.split(",")):
+        sandbox_name(each)
+    return value

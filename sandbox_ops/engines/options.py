@@ -1,5 +1,6 @@
 """From a caller's options to what an engine starts."""
 
+from sandbox_ops.models.groups import CellKey
 from sandbox_ops.models.options import CommandOptions, JobOptions, check_options
 from sandbox_ops.remote.start_request import StartRequest, new_token
 from sandbox_ops.remote.stream import PIECE_BYTES
@@ -56,9 +57,13 @@ def command_request(
 
 
 def job_request(
-    command: str, options: JobOptions, *, started_by: str = ""
+    command: str,
+    options: JobOptions,
+    *,
+    started_by: str = "",
+    cell: CellKey | None = None,
 ) -> StartRequest:
-    """Return the start of a background job.
+    """Return the start of a background job; `cell` is its place in a group.
 
     Raises:
         TypeError: There is no such option.
@@ -84,4 +89,6 @@ def job_request(
         commit=options.get("commit", ""),
         writes=tuple(options.get("writes", ())),
         token=options.get("token") or new_token(),
+        cell=cell,
+        queue=options.get("queue"),
     )

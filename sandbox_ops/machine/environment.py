@@ -164,8 +164,15 @@ def torch(sandbox: Sandbox, path: str) -> TorchCheck:
     )
 
 
-def link_log(sandbox: Sandbox, path: str, name: str = "", log: str = "") -> bool:
-    """Make the logs folder, and in it a link `NAME.log` to a log if one is named.
+def link_logs(
+    sandbox: Sandbox, path: str, links: Mapping[str, str] | None = None
+) -> bool:
+    """Make the logs folder, and in it a link `NAME.log` to each log.
+
+    Args:
+        sandbox: The machine.
+        path: Of the tree.
+        links: The path of each log by the name of its link.
 
     Returns:
         Whether something was not there yet.
@@ -173,8 +180,10 @@ def link_log(sandbox: Sandbox, path: str, name: str = "", log: str = "") -> bool
     Raises:
         RefusedError: If a file of the project has that name.
     """
-    link = (name, log) if name else ()
-    reply = own_scripts.ask(sandbox, "log_link", path, *link, doing=f"make {path}/logs")
+    words = [word for link in (links or {}).items() for word in link]
+    reply = own_scripts.ask(
+        sandbox, "log_link", path, *words, doing=f"make {path}/logs"
+    )
     return reply.get("changed") == "yes"
 
 

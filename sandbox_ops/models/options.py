@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypedDict
 
+from sandbox_ops.models.queue import QueueRequest
+
 Listener = Callable[[str, bytes], None]
 """Gets every piece of output as `("stdout"|"stderr", bytes)`."""
 
@@ -49,6 +51,7 @@ class JobOptions(TypedDict, total=False):
         see_early_end: Answer a tenth of a second later, with its end if it ends by then:
             a program that is not there is told at once.
         token: The same token is the same job, however often it is sent.
+        queue: What it waits for in the machine's queue; without it, it starts at once.
     """
 
     name: str
@@ -66,6 +69,7 @@ class JobOptions(TypedDict, total=False):
     log_max_bytes: int
     see_early_end: bool
     token: str
+    queue: QueueRequest | None
 
 
 def check_options(options: Mapping[str, object], known: type, verb: str) -> None:

@@ -130,6 +130,7 @@ class Project(_Checked):
         train_output_size_gb: How much a training writes; None: as earlier ones.
         train_metrics: The user's own patterns for metrics in a log (RE2, named groups).
         train_progress: The same for how far it is (`step`, `total`, ...).
+        train_best: Which metric makes a run the best of a sweep; "" for the lowest loss.
 
     Raises:
         ConfigError: A field of another type; names it.
@@ -151,3 +152,4 @@ class Project(_Checked):
     train_output_size_gb: float | None = None
     train_metrics: tuple[str, ...] = ()
     train_progress: tuple[str, ...] = ()
+    train_best: str = ""

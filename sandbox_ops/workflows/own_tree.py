@@ -6,10 +6,16 @@ tree is kept as long as the run's record, and removed with it (lib/own_tree.sh).
 
 import contextlib
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sandbox_ops.errors import DeniedError, NotFoundError, RefusedError, UsageError
+from sandbox_ops.errors import (
+    DeniedError,
+    NotFoundError,
+    RefusedError,
+    SandboxError,
+    UsageError,
+)
 from sandbox_ops.machine import own_scripts, repo
 from sandbox_ops.machine.repo import Tree
 from sandbox_ops.machine.sandbox import Sandbox
@@ -18,6 +24,8 @@ from sandbox_ops.workflows import run_files
 
 _OWN = "own"
 _NETWORK_S = 3600.0
+_NOT_STARTED = (RefusedError, NotFoundError, DeniedError, UsageError)
+"""After any other error a run may use the tree; where none does, the pruner removes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +90,15 @@ class RunPlace:
                 for link in missing
                 if link != ".venv"
             )
-        except (RefusedError, NotFoundError, DeniedError, UsageError):
-            # after any other error a run may use it; else the pruner removes it in a day
-            doing = f"remove {self.root}"
-            own_scripts.ask(sandbox, "own_tree_remove", clone, self.root, doing=doing)
+        except _NOT_STARTED:
+            self._remove(sandbox)
             raise
+
+    def _remove(self, sandbox: Sandbox) -> None:
+        doing = f"remove {self.root}"
+        own_scripts.ask(
+            sandbox, "own_tree_remove", self.clone.path, self.root, doing=doing
+        )
 
     def _make(self, sandbox: Sandbox) -> tuple[str, ...]:
         clone, commit = self.clone.path, self.clone.head or ""
@@ -111,6 +123,31 @@ def place(
         return RunPlace(root=clone.path, clone=clone)
     root = f"{_trees(sandbox, project)}{secrets.token_hex(6)}"
     return RunPlace(root=root, clone=clone, links=project.links)
+
+
+@contextlib.contextmanager
+def all_made(
+    sandbox: Sandbox, places: Sequence[RunPlace]
+) -> Iterator[Callable[[int, SandboxError | None], None]]:
+    """Make the trees of several runs that are started within, in that order.
+
+    Yields:
+        What is told how many were started, and why no more: the other trees are removed.
+
+    Raises:
+        RefusedError: One cannot be made; then those that were are removed.
+    """
+    own = [place for place in places if place.is_own]
+
+    def started(number: int, error: SandboxError | None) -> None:
+        if error is None or isinstance(error, _NOT_STARTED):
+            for place in own[number:]:
+                place._remove(sandbox)  # noqa: SLF001  # of this module
+
+    with contextlib.ExitStack() as made:
+        for place in own:
+            made.enter_context(place.made(sandbox))
+        yield started
 
 
 def running(jobs: Iterable[Job], sandbox: Sandbox, project: Project) -> tuple[Job, ...]:

@@ -154,7 +154,7 @@ def _clone(sandbox: Sandbox, project: Project, tree: Tree | None) -> tuple[str, 
 
 
 def _logs(sandbox: Sandbox, path: str) -> tuple[str, str]:
-    changed = environment.link_log(sandbox, path)
+    changed = environment.link_logs(sandbox, path)
     return ("changed" if changed else "ok"), f"{path}/logs"
 
 

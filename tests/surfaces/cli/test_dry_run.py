@@ -27,7 +27,7 @@ LOOKS = {
     "show",
     "wait",
 }
-REHEARSED = {"fetch", "mcp-install", "plugin-install", "reset"}
+REHEARSED = {"fetch", "mcp-install", "plugin-install", "put", "reset"}
 REFUSED = {
     "agent",
     "allow",
@@ -37,8 +37,10 @@ REFUSED = {
     "export",
     "note",
     "pin",
+    "plot",
     "rerun",
     "run",
+    "sandboxes",
     "setup",
     "shell",
     "stop",

@@ -125,7 +125,7 @@ def test_every_key_is_an_attribute_and_has_a_variable_of_its_own() -> None:
     sandbox = {field.name for field in dataclasses.fields(SandboxConfig)}
     sandbox -= {"name", "ssh_options", "mode_set_in"}  # a program's own
     project = {field.name for field in dataclasses.fields(Project)} - {"root", "name"}
-    project |= {"secrets", "secret_files"}
+    project |= {"secrets", "secret_files", "groups", "order", "avoid"}
     fields = [key.field for key in config.KEYS]
     assert sorted(fields) == sorted(sandbox | project | {"default"})
     assert len({key.variable for key in config.KEYS}) == len(config.KEYS)
@@ -281,15 +281,15 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
         (
             '[sandbox.gpu1]\nhost = "gpu1"\n',
             (
-                "sandbox.toml:1: unknown key `sandbox`: expected one of default, project, "
-                "sandboxes, secret_files, secrets\nDid you mean `sandboxes`?"
+                "sandbox.toml:1: unknown key `sandbox`: expected one of avoid, default, "
+                "groups, order, project, sandboxes, secret_files, secrets\nDid you mean `sandboxes`?"
             ),
         ),
         (
             'workspace = "/w"\n',
             (
-                "sandbox.toml:1: unknown key `workspace`: expected one of default, project, "
-                "sandboxes, secret_files, secrets\nDid you mean `sandboxes.NAME.workspace`?"
+                "sandbox.toml:1: unknown key `workspace`: expected one of avoid, default, "
+                "groups, order, project, sandboxes, secret_files, secrets\nDid you mean `sandboxes.NAME.workspace`?"
             ),
         ),
         (
@@ -305,7 +305,7 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
             '"sandboxes.NAME.host" = "x"\n',
             (
                 'sandbox.toml:1: unknown key `"sandboxes.NAME.host"`: expected one of '
-                "default, project, sandboxes, secret_files, secrets\nDid you mean `sandboxes`?"
+                "avoid, default, groups, order, project, sandboxes, secret_files, secrets\nDid you mean `sandboxes`?"
             ),
         ),
         (
@@ -709,11 +709,11 @@ def test_the_strictest_mode_of_a_host_holds_whatever_the_host_is_called() -> Non
         'default = "x"\n[sandboxes.x]\nhost = "gpu1"\n',
         'default = "x"\n[sandboxes.x]\nhost = "other@gpu1."\n',
     ):
-        found = _both(own, project).sandbox()
-        assert (found.name, found.mode, found.read_roots) == (
+        merged = _both(own, project).sandbox()
+        assert (merged.name, merged.mode, merged.read_roots) == (
             "x", "read-only", ("/data",)
         )  # fmt: skip
-        assert "`sandboxes.gpu1.mode`" in found.mode_set_in
+        assert "`sandboxes.gpu1.mode`" in merged.mode_set_in
     with_variable = {"SANDBOX_OPS_MODE": "full"}
     assert _both(own, "", with_variable).sandbox().mode == "read-only"
     stricter = {"SANDBOX_OPS_MODE": "read-only"}
