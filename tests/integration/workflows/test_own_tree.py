@@ -18,6 +18,7 @@ from sandbox_ops.machine import jobs, run_outputs
 from sandbox_ops.models import Project
 from sandbox_ops.workflows.fetch import fetch
 from sandbox_ops.workflows.reset import reset
+from sandbox_ops.workflows.sweep import sweep
 from sandbox_ops.workflows.sync import sync
 from sandbox_ops.workflows.train import TrainReport, train
 
@@ -225,3 +226,25 @@ def test_a_tree_that_cannot_be_rescued_stays_with_its_record(
     assert Path(started.job.log_path).exists()
     (lock / "index.lock").unlink()
     wait_until(lambda: prune(base) and not tree.exists())
+
+
+def test_the_jobs_of_a_sweep_have_a_tree_each(place: Place, project: Project) -> None:
+    report = sweep(
+        place.sandbox,
+        project,
+        {"lr": ["1", "2"]},
+        command="python train.py {lr}; mkdir models; echo {lr} >models/a.pt",
+        name="t1",
+        own_tree=True,
+    )
+    assert report.ok
+    trees = {job.project_path for job in report.jobs}
+    assert len(trees) == 2
+    for job in report.jobs:
+        assert jobs.wait(place.sandbox, job.id, timeout_s=30).state is (
+            JobState.SUCCEEDED
+        )
+    assert {(Path(tree) / "models/a.pt").read_text() for tree in trees} == {
+        "1\n",
+        "2\n",
+    }
