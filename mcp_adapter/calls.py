@@ -58,6 +58,8 @@ TOOL_CALLS: Mapping[str, tuple[ToolCall, ...]] = {
         ),
     ),
     "stop": (ToolCall("remote_bash_stop", {"job": "bash_id"}),),
+    "runs": (ToolCall("remote_runs", {n: n for n in ("where", "sort", "limit")}),),
+    "show": (ToolCall("remote_runs", {"run": "run"}, lists=frozenset({"run"})),),
 }  # fmt: skip
 """For each verb that a tool does, its call. Of two, the first is the dry run's."""
 

@@ -114,6 +114,30 @@ def test_a_change_is_synced_trained_watched_and_fetched(
     assert re.search(rf'^{job[1]} "night" succeeded.*; 3/3 100 %; loss 0\.3$', output, re.MULTILINE)  # fmt: skip
 
 
+def test_runs_are_listed_shown_and_compared(ready: Ask) -> None:
+    first, second = (
+        ready("remote_train", settings={"steps": n}, name=f"s{n}", sync=True)[
+            0
+        ].split()[0]
+        for n in (1, 2)
+    )
+    for job in (first, second):
+        ready("remote_bash_output", bash_id=job, wait=20_000)
+    output, is_error = ready("remote_runs", where="steps<=2", sort="-steps", limit=2)
+    assert not is_error, output
+    head, *lines = output.split("\n")
+    assert re.fullmatch(r"2 of \d+ runs", head)
+    assert re.match(rf"{second}; s2; succeeded; .*; steps=2; loss 0\.2; best", lines[0])
+    output, _ = ready("remote_runs", run=first)
+    assert re.search(r"^settings: .*steps.*1", output, re.MULTILINE)
+    assert re.search(r"^python: Python 3", output, re.MULTILINE)
+    output, _ = ready("remote_runs", run=[first, second])
+    assert re.search(r'^settings: \{"steps": \["1", "2"\]\}$', output, re.MULTILINE)
+    output, is_error = ready("remote_runs", run=["1", "2", "3"])
+    assert is_error
+    assert "two runs are compared, not 3" in output
+
+
 def test_results_come_home_with_their_checksums_and_the_jobs_record(
     ready: Ask, git: GitProject
 ) -> None:
