@@ -90,6 +90,7 @@ __all__ = [
     "PlotReport",
     "Project",
     "ProtocolError",
+    "PutReport",
     "RefusedError",
     "RerunReport",
     "ResetReport",
@@ -118,6 +119,7 @@ __all__ = [
     "label_run",
     "monitor",
     "plot",
+    "put",
     "query",
     "rerun",
     "reset",
@@ -130,7 +132,7 @@ __all__ = [
 ]
 
 _WORKFLOWS = (
-    *("doctor", "export", "fetch", "monitor", "plot", "rerun", "reset", "runs"),
+    *("doctor", "export", "fetch", "monitor", "plot", "put", "rerun", "reset", "runs"),
     *("setup", "sync", "train"),
 )
 _HOMES = {

@@ -195,7 +195,7 @@ def grammar_of(program: str, core: ParserContext, collection: Collection) -> Gra
         task = collection[context.name]
         shown = getattr(task, "operand", "")
         # JOB|PATH: the first takes either, and tells them apart itself; RUN TEXT...: it
-        # takes all of them
+        # takes all of them; PATH [DEST]: both
         operand = re.split(r"[| .]", shown.strip("[]"))[0].lower()
         options = _options(
             context,
@@ -203,7 +203,7 @@ def grammar_of(program: str, core: ParserContext, collection: Collection) -> Gra
             operand=f"--{operand}" if operand else "",
             rest=getattr(task, "rest", ""),
         )
-        repeats = "..." in shown
+        repeats = "..." in shown or " " in shown
         verbs[options.name] = dataclasses.replace(options, operand_repeats=repeats)
     return Grammar(program=program, core=_options(core), verbs=verbs)
 

@@ -12,6 +12,7 @@ from invoke import Context
 
 from sandbox_ops.cli import option_values
 from sandbox_ops.cli.face import Answer, verb
+from sandbox_ops.cli.fleet import on_several
 from sandbox_ops.cli.session import opened, opened_all, settings_here
 from sandbox_ops.errors import NextStep, UsageError
 
@@ -34,6 +35,7 @@ _QUERY = {
 
 
 @verb("reads", repeated=("where", "state", "group", "tag"), **_QUERY)  # type: ignore[arg-type]  # all of it is help
+@on_several
 def runs(  # noqa: PLR0913 - one for each option
     context: Context,
     *,
@@ -58,7 +60,11 @@ def runs(  # noqa: PLR0913 - one for each option
         terminal.busy("asking", quiet=json),
     ):
         report = work(machines.sandboxes, machines.project, wanted)
-    return Answer.of(report, lambda: run_views.runs(report, wanted))
+    return Answer.of(
+        report,
+        lambda: run_views.runs(report, wanted),
+        rows=run_views.run_rows(report),
+    )
 
 
 @verb("reads", operand="RUN", run=_RUN, local=_QUERY["local"])

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from sandbox_ops.cli import chart, dashboard, next_steps, output
-from sandbox_ops.cli.face import say
+from sandbox_ops.cli.face import Rows, say
 from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import draw, table, tell
 from sandbox_ops.text import formatting
@@ -50,29 +50,7 @@ _SHOWN_COMMITS = 20
 def runs(report: "RunsReport", query: "RunQuery") -> None:
     """The runs, and which machines did not answer."""
     if report.runs:
-        several = len({run.sandbox for run in report.runs}) > 1
-        rows = (run_row(run, several=several) for run in report.runs)
-        draw(
-            table(
-                _COLUMNS,
-                (
-                    (
-                        row.id,
-                        row.name,
-                        row.state,
-                        ", ".join(row.metrics),
-                        ", ".join(row.best),
-                        row.settings,
-                        dashboard.short_duration(row.elapsed_s),
-                        row.commit,
-                        dashboard.short_duration(row.age_s),
-                        row.tags,
-                        formatting.one_line(row.note, 200),
-                    )
-                    for row in rows
-                ),
-            )
-        )
+        draw(table(_COLUMNS, _rows(report)))
     elif query.where or query.states or query.groups or query.tags:
         tell("no runs fit; all of them: " + next_steps.command("runs"))
     else:
@@ -81,6 +59,34 @@ def runs(report: "RunsReport", query: "RunQuery") -> None:
         more = next_steps.command("runs", limit=0)
         tell(f"{len(report.runs)} of {report.total} runs; all of them: {more}")
     _unreachable(report.unreachable, report.runs)
+
+
+def _rows(report: "RunsReport") -> list[tuple[str, ...]]:
+    several = len({run.sandbox for run in report.runs}) > 1
+    return [
+        (
+            row.id,
+            row.name,
+            row.state,
+            ", ".join(row.metrics),
+            ", ".join(row.best),
+            row.settings,
+            dashboard.short_duration(row.elapsed_s),
+            row.commit,
+            dashboard.short_duration(row.age_s),
+            row.tags,
+            formatting.one_line(row.note, 200),
+        )
+        for row in (run_row(run, several=several) for run in report.runs)
+    ]
+
+
+def run_rows(report: "RunsReport") -> Rows:
+    """The same, to stand beside those of other machines."""
+    reasons = (f"cannot be reached: {why}" for why in report.unreachable.values())
+    return Rows(
+        columns=_COLUMNS, rows=_rows(report), none="no runs", notes=tuple(reasons)
+    )
 
 
 def _unreachable(reasons: Mapping[str, str], runs: "Iterable[Run]") -> None:

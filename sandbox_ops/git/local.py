@@ -96,6 +96,15 @@ def _ignored(root: str) -> str:
     return "untracked" if (Path(root) / ".gitmodules").exists() else "dirty"
 
 
+def identity(root: str) -> tuple[str, str]:
+    """Return the name and the address that commits made here carry; "" where none is set."""
+    clone_config.check(root)
+    keys = ("user.name", "user.email")
+    answers = (_run(root, "config", "--get", key).stdout for key in keys)
+    name, email = (answer.decode("utf-8", "replace").strip() for answer in answers)
+    return name, email
+
+
 def tracked(root: str) -> frozenset[str]:
     """Return the paths that git tracks in the clone at `root`.
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from sandbox_ops.ssh.connection import SandboxConnection
 
 _READING = frozenset({"read", "bytes"})
+_ACTIONS = {"pin": "pin", "label": "label", "queue": "move"}
 
 
 class Sandbox:
@@ -63,6 +64,7 @@ class Sandbox:
     ) -> None:
         self.config = config
         self.cancel_token = CancelToken()
+        self._guard = ""
         self._action = ""  # what this view carries out; its steps are part of that
         self._stack = Stack(
             lambda: links or links_of(config), started_by or this_user.name()
@@ -121,6 +123,16 @@ class Sandbox:
         view.cancel_token = token
         return view
 
+    def guarded_by(self, guard: str) -> "Sandbox":
+        """Return this machine for steps that a guard may refuse.
+
+        Args:
+            guard: Shell text that each script of ours begins with that changes something.
+        """
+        view = self._view()
+        view._guard = guard  # noqa: SLF001  # of our own class
+        return view
+
     @contextlib.contextmanager
     def acting(
         self, action: str, text: str = "", *, destroys: bool = False
@@ -146,6 +158,7 @@ class Sandbox:
         view = Sandbox(self.config)
         view.cancel_token = self.cancel_token
         view._action = self._action or action  # of our own class
+        view._guard = self._guard
         view._stack = self._stack
         return view
 
@@ -188,6 +201,8 @@ class Sandbox:
         shown = f"{name}.sh {scripts.words(*arguments)}"
         options.setdefault("description", name.replace("_", " "))
         text = scripts.script(name, *arguments)
+        if self._guard and not acts.only_reads(f"script {name}"):
+            text = f"{self._guard}\n{text}"
         call = self._submit(f"script {name}", text, options, "sh", shown)
         return call.future.result()
 
@@ -262,7 +277,7 @@ class Sandbox:
 
     def request(
         self,
-        verb: Literal["look", "read", "bytes", "pin", "label"],
+        verb: Literal["look", "read", "bytes", "pin", "queue", "label"],
         *arguments: str,
         answer_s: float = ANSWER_TIMEOUT_S,
     ) -> Reply:
@@ -272,8 +287,8 @@ class Sandbox:
             SandboxError: As the machine answered, or as the link failed.
             DeniedError: The machine's mode, or what may be read there, forbids it.
         """
-        if verb in {"pin", "label"}:
-            self._check(verb)
+        if verb in _ACTIONS:
+            self._check(_ACTIONS[verb])
         elif verb in _READING:
             arguments = (*arguments, *self.readable)
         reply = self._stack.workers.submit(verb, arguments, answer_s=answer_s).result()

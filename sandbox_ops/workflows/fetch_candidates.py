@@ -28,6 +28,7 @@ class FetchedFile:
         sha256: In a dry run as the run's record has it, or "".
         remote: Where it is on the sandbox, absolute.
         kept: Whether the very same file was here already.
+        mtime: When it was written last, by the clock there; 0: not known.
     """
 
     path: str
@@ -35,6 +36,7 @@ class FetchedFile:
     sha256: str
     remote: str = ""
     kept: bool = False
+    mtime: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,4 +194,5 @@ def _file(root: str, file: RemoteFile, to: str) -> FetchedFile:
         size_bytes=file.size_bytes,
         sha256="",
         remote=f"{root.rstrip('/')}/{file.path}",
+        mtime=file.mtime,
     )

@@ -575,7 +575,7 @@ def test_a_file_is_sent_with_its_checksum_by_any_shell_with_or_without_openssl(
     (tmp_path / "a b").write_bytes(data)
     bare = tmp_path / "bin"
     bare.mkdir()
-    for tool in ("head", "tail", "sha256sum"):
+    for tool in ("head", "tail", "sha256sum", "stat"):
         (bare / tool).symlink_to(str(shutil.which(tool)))
     digest = hashlib.sha256(data).hexdigest()
     for path in (os.environ["PATH"], str(bare)):
@@ -584,7 +584,8 @@ def test_a_file_is_sent_with_its_checksum_by_any_shell_with_or_without_openssl(
                 "file_send", "mark", str(have), "100000", str(tmp_path / "a b")
             )
             sent = printed(shell, text, path)
-            assert sent == b"\nmark\n" + data[have:] + f"{digest}\n".encode()
+            facts = f"{digest} 100000 {int((tmp_path / 'a b').stat().st_mtime)}\n"
+            assert sent == b"\nmark\n" + data[have:] + facts.encode()
 
 
 def test_an_upload_is_whole_resumed_and_atomic(
@@ -683,7 +684,8 @@ def test_what_a_lost_link_still_delivers_does_not_corrupt_the_resumed_upload(
 ) -> None:
     data = os.urandom(100_000)
     digest, path = hashlib.sha256(data).hexdigest(), tmp_path / "file"
-    text = scripts.script("file_take", "mark", "100000", digest, str(path))
+    words = ("mark", "100000", str(path), "644", "replace")
+    text = scripts.script("file_take", *words)
     # the one that lost its link has it open, and writes when the next has begun
     with (tmp_path / "file.part").open("ab") as late:
         late.write(data[:40_000])
@@ -699,6 +701,9 @@ def test_what_a_lost_link_still_delivers_does_not_corrupt_the_resumed_upload(
             late.write(data[40_000:50_000])
             late.flush()
             taking.stdin.write(data[40_000:])
+            taking.stdin.flush()
+            assert taking.stdout.readline() == f"sum={digest}\n".encode()
+            taking.stdin.write(b"take\n")
             taking.stdin.close()
             assert taking.stdout.read() == b"ok\n"
     assert path.read_bytes() == data

@@ -27,7 +27,7 @@ LOOKS = {
     "show",
     "wait",
 }
-REHEARSED = {"fetch", "mcp-install", "plugin-install", "reset"}
+REHEARSED = {"fetch", "mcp-install", "plugin-install", "put", "reset"}
 REFUSED = {
     "agent",
     "allow",
@@ -40,6 +40,7 @@ REFUSED = {
     "plot",
     "rerun",
     "run",
+    "sandboxes",
     "setup",
     "shell",
     "stop",
