@@ -8,8 +8,10 @@ import json
 
 HOSTS = ("claude", "codex", "gemini")
 
-READING_VERBS = ("jobs", "logs", "monitor", "doctor", "audit")
-READING_TOOLS = ("remote_bash_output", "remote_file_read", "remote_monitor")
+READING_VERBS = ("jobs", "logs", "monitor", "runs", "show", "diff", "doctor", "audit")
+READING_TOOLS = (
+    *("remote_bash_output", "remote_file_read", "remote_monitor", "remote_runs"),
+)
 
 
 def rules(host: str) -> tuple[str, str]:
