@@ -65,6 +65,9 @@ def sync(report: "SyncReport") -> None:
         formatting.short(report.commit_before),
         formatting.short(report.commit_after),
     )
+    if report.base_commit:
+        base = formatting.short(report.base_commit)
+        tell(f"{after} is {base} with what is not committed here")
     where = f"{report.branch} at {after}"
     tell(f"{where}, as before" if before == after else f"{where}, was {before}")
 

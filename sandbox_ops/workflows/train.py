@@ -16,6 +16,7 @@ from sandbox_ops.workflows import (
     outputs,
     record,
     run_files,
+    ssh_sync,
     template,
     train_objections,
 )
@@ -99,6 +100,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     _check(name, gpus, force)
     tree = repo.cloned(sandbox, project)
     local_tree = local.look(project.root, project.branch) if project.root else None
+    local_tree = ssh_sync.as_synced(local_tree, tree.head)
     status = jobs.status(sandbox, path=tree.path, tails=0)
     chosen, objections = train_objections.choose(status, gpus)
     declared = run_files.declared(project, command, settings or {}, name)

@@ -13,7 +13,7 @@ from processes import Child
 
 VERBS = {
     "agent", "allow", "allow-list", "audit", "completion", "demo", "doctor", "events", "fetch", "jobs", "login", "logout", "logs", "mcp-install",
-    "monitor", "pin", "plugin-install", "put", "reset", "run", "setup", "shell", "stop", "sync", "train", "trust", "wait",
+    "monitor", "pin", "plugin-install", "put", "reset", "run", "setup", "shell", "stop", "sync", "train", "trust", "tunnel", "wait",
 }  # fmt: skip
 REPOSITORY = Path(__file__).parents[3]
 
