@@ -29,6 +29,7 @@ from sshd import start_sshd  # noqa: E402
 
 GROUPS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "warm": command_rows.warm,
+    "reading-jobs": command_rows.reading_jobs,
     "cold": command_rows.cold,
     "far": command_rows.far,
     "threads": command_rows.threads,

@@ -26,6 +26,7 @@ class ToolCall:
 
 
 _ON_PURPOSE = {"confirm": True}
+_JOB = {"job": "bash_id"}
 TOOL_CALLS: Mapping[str, tuple[ToolCall, ...]] = {
     "run": (ToolCall("remote_bash", {"command": "command"}),),
     "logs": (
@@ -34,19 +35,19 @@ TOOL_CALLS: Mapping[str, tuple[ToolCall, ...]] = {
             {"job": "bash_id", "filter": "filter", "follow": "", "lines": "limit"},
         ),
     ),
-    "wait": (ToolCall("remote_bash_output", {"job": "bash_id"}, {"wait": 600_000}),),
+    "wait": (ToolCall("remote_bash_output", _JOB, {"wait": 600_000}),),
     "setup": (ToolCall("remote_setup"),),
     "sync": (ToolCall("remote_sync", {"push": "push"}),),
     "train": (
         ToolCall(
             "remote_train",
-            {name: name for name in ("command", "name", "gpus", "force")}
+            {n: n for n in ("command", "name", "gpus", "force", "failed", "again")}
             | {"set": "settings"},
             lists=frozenset({"force"}),
         ),
     ),
-    "monitor": (ToolCall("remote_monitor", {"watch": ""}),),
-    "jobs": (ToolCall("remote_bash_output", {"all": "", "limit": "limit"}),),
+    "monitor": (ToolCall("remote_monitor", {"watch": ""} | _JOB),),
+    "jobs": (ToolCall("remote_bash_output", {"all": "", "limit": "limit"} | _JOB),),
     "reset": (
         ToolCall("remote_reset", {"dry_run": ""}),
         ToolCall("remote_reset", {}, _ON_PURPOSE),
@@ -58,7 +59,7 @@ TOOL_CALLS: Mapping[str, tuple[ToolCall, ...]] = {
         ),
     ),
     "put": (ToolCall("remote_put", {name: name for name in ("path", "dest")}),),
-    "stop": (ToolCall("remote_bash_stop", {"job": "bash_id"}),),
+    "stop": (ToolCall("remote_bash_stop", _JOB),),
 }  # fmt: skip
 """For each verb that a tool does, its call. Of two, the first is the dry run's."""
 

@@ -29,10 +29,14 @@ def job_output(
 ) -> ToolAnswer:
     """Answer `remote_bash_output`; after a wait, with what ended it."""
     from sandbox_ops.machine import log_reading
+    from sandbox_ops.workflows import group_jobs
 
     names = asked.names
     if not names:
         return _jobs(sandbox, asked, calls)
+    if report is None and (listed := group_jobs.named(sandbox, names)):
+        shown = (marks.remote(str(line)) for line in report_lines.group_jobs(listed))
+        return ToolAnswer(marks.join(*shown))
     if len(names) > 1 and report is None:
         raise UsageError("only `wait` takes several jobs: it answers of the first")
     held = log_reading.cursors(sandbox, names, asked.since)
@@ -111,12 +115,11 @@ def stop(sandbox: "Sandbox", asked: catalog.RemoteBashStop, calls: Calls) -> Too
 
     report = work(sandbox, asked.bash_id, confirm=asked.confirm)
     if isinstance(report, WouldStop):
-        lines = report_lines.would_stop(report.job, report.processes)
+        lines = report_lines.would_stop(report.job, report.processes, report.group)
         is_error = False
-        step = calls.named("remote_bash_stop", bash_id=report.job.id, confirm=True)
+        step = calls.named("remote_bash_stop", bash_id=report.asked, confirm=True)
     else:
-        lines = report_lines.stop(report)
-        is_error = bool(report.left) or not report.job.state.ended
+        lines, is_error = report_lines.stop(report), not report.ok
         step = calls.of(NextStep("logs", {"job": report.job.id}))
     shown = (marks.remote(str(line)) for line in lines)
     return ToolAnswer(marks.join(*shown, f"next: {step}"), is_error=is_error)

@@ -126,6 +126,12 @@ def _force_names(_: Cursor) -> Iterable[str]:
     return FORCE_NAMES
 
 
+def _states(_: Cursor) -> Iterable[str]:
+    from sandbox_ops.models import JobState
+
+    return map(str, JobState)
+
+
 def _hosts(_: Cursor) -> Iterable[str]:
     from sandbox_ops.cli.mcp_hosts import HOSTS
 
@@ -148,11 +154,15 @@ def _jobs(cursor: Cursor) -> Iterable[str]:
 _FILLED_BY: Mapping[str, Callable[[Cursor], Iterable[str]]] = {
     "--force": _force_names,
     "--host": _hosts,
+    "--format": _one_of("csv", "json", "mlflow"),
     "--into": _paths,
     "--job": _jobs,
     "--keep": _paths,
+    "--out": _paths,
+    "--run": _jobs,
     "--sandbox": _sandboxes,
     "--scope": _one_of("project", "user"),
     "--shell": _one_of(*SHELLS),
+    "--state": _states,
     "--toolsets": _one_of("remote", "remote,workflow"),
 }

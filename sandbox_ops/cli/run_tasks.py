@@ -1,6 +1,7 @@
 """The verbs about runs, as Invoke tasks: what was trained, with what result."""
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from invoke import Context
 
 from sandbox_ops.cli import option_values
 from sandbox_ops.cli.face import Answer, verb
+from sandbox_ops.cli.fleet import on_several
 from sandbox_ops.cli.session import opened, opened_all, settings_here
 from sandbox_ops.errors import NextStep, UsageError
 
@@ -33,6 +35,7 @@ _QUERY = {
 
 
 @verb("reads", repeated=("where", "state", "group", "tag"), **_QUERY)  # type: ignore[arg-type]  # all of it is help
+@on_several
 def runs(  # noqa: PLR0913 - one for each option
     context: Context,
     *,
@@ -57,7 +60,11 @@ def runs(  # noqa: PLR0913 - one for each option
         terminal.busy("asking", quiet=json),
     ):
         report = work(machines.sandboxes, machines.project, wanted)
-    return Answer.of(report, lambda: run_views.runs(report, wanted))
+    return Answer.of(
+        report,
+        lambda: run_views.runs(report, wanted),
+        rows=run_views.run_rows(report),
+    )
 
 
 @verb("reads", operand="RUN", run=_RUN, local=_QUERY["local"])
@@ -266,6 +273,56 @@ def export(  # noqa: PLR0913 - one for each option
             overwrite=overwrite,
         )
     return Answer.of(report, lambda: run_views.export(report))
+
+
+@verb(
+    "changes",
+    operand="RUN...",
+    repeated=("run",),
+    run="A run as `show` takes it, or a group: all of its runs; several.",
+    metric="Which; without it the one that matters most.",
+    out="Draw into this file here, .png or .svg, instead of the terminal.",
+    smooth="A running mean that keeps so much of what was before: 0 to less than 1.",
+    log="The values on a logarithmic axis.",
+    overwrite="Replace a file that is there.",
+)
+def plot(  # noqa: PLR0913 - one for each option
+    context: Context,
+    *,
+    run: Sequence[str] | None = None,
+    metric: str = "",
+    out: str = "",
+    smooth: float = 0.0,
+    log: bool = False,
+    overwrite: bool = False,
+    sandbox: str = "",
+    json: bool = False,
+) -> Answer:
+    """Draw a metric of runs over time: in the terminal, or as PNG or SVG."""
+    from sandbox_ops.cli import run_views, terminal
+    from sandbox_ops.workflows.plot import plot as work
+
+    file = None
+    if out:
+        from sandbox_ops.workflows import picture
+
+        file = picture.check(out, overwrite=overwrite)
+    with (
+        _machines_of(context, run or (), sandbox) as machines,
+        terminal.busy("reading", quiet=json),
+    ):
+        report = work(
+            machines.sandboxes,
+            machines.project,
+            run or (),
+            metric=metric,
+            smooth=smooth,
+            default=machines.default,
+        )
+    if file is not None:
+        picture.draw(report, file, log=log)
+        report = dataclasses.replace(report, out=str(file))
+    return Answer.of(report, lambda: run_views.plot(report, log=log))
 
 
 def _labelled(

@@ -2,11 +2,12 @@
 
 import datetime as dt
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from sandbox_ops.cli import dashboard, next_steps, output
-from sandbox_ops.cli.face import say
+from sandbox_ops.cli import chart, dashboard, next_steps, output
+from sandbox_ops.cli.face import Rows, say
 from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import draw, table, tell
 from sandbox_ops.text import formatting
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from sandbox_ops.models.runs import Run
     from sandbox_ops.workflows.export import ExportReport
     from sandbox_ops.workflows.label_run import LabelReport
+    from sandbox_ops.workflows.plot import PlotReport
     from sandbox_ops.workflows.rerun import RerunReport
     from sandbox_ops.workflows.run_diff import DiffReport
     from sandbox_ops.workflows.run_query import RunQuery
@@ -39,6 +41,8 @@ _PAIR_COLUMNS = (
     Column(name="FIRST", least=12, wraps=True),
     Column(name="SECOND", least=12, wraps=True),
 )
+_WIDTH, _MOST_WIDTH = 80, 160  # columns of a chart: in a pipe, and at most
+_HEIGHT, _LEAST_HEIGHT = 20, 10
 _SHOWN_OUTPUTS = 20
 _SHOWN_COMMITS = 20
 
@@ -46,29 +50,7 @@ _SHOWN_COMMITS = 20
 def runs(report: "RunsReport", query: "RunQuery") -> None:
     """The runs, and which machines did not answer."""
     if report.runs:
-        several = len({run.sandbox for run in report.runs}) > 1
-        rows = (run_row(run, several=several) for run in report.runs)
-        draw(
-            table(
-                _COLUMNS,
-                (
-                    (
-                        row.id,
-                        row.name,
-                        row.state,
-                        ", ".join(row.metrics),
-                        ", ".join(row.best),
-                        row.settings,
-                        dashboard.short_duration(row.elapsed_s),
-                        row.commit,
-                        dashboard.short_duration(row.age_s),
-                        row.tags,
-                        formatting.one_line(row.note, 200),
-                    )
-                    for row in rows
-                ),
-            )
-        )
+        draw(table(_COLUMNS, _rows(report)))
     elif query.where or query.states or query.groups or query.tags:
         tell("no runs fit; all of them: " + next_steps.command("runs"))
     else:
@@ -77,6 +59,34 @@ def runs(report: "RunsReport", query: "RunQuery") -> None:
         more = next_steps.command("runs", limit=0)
         tell(f"{len(report.runs)} of {report.total} runs; all of them: {more}")
     _unreachable(report.unreachable, report.runs)
+
+
+def _rows(report: "RunsReport") -> list[tuple[str, ...]]:
+    several = len({run.sandbox for run in report.runs}) > 1
+    return [
+        (
+            row.id,
+            row.name,
+            row.state,
+            ", ".join(row.metrics),
+            ", ".join(row.best),
+            row.settings,
+            dashboard.short_duration(row.elapsed_s),
+            row.commit,
+            dashboard.short_duration(row.age_s),
+            row.tags,
+            formatting.one_line(row.note, 200),
+        )
+        for row in (run_row(run, several=several) for run in report.runs)
+    ]
+
+
+def run_rows(report: "RunsReport") -> Rows:
+    """The same, to stand beside those of other machines."""
+    reasons = (f"cannot be reached: {why}" for why in report.unreachable.values())
+    return Rows(
+        columns=_COLUMNS, rows=_rows(report), none="no runs", notes=tuple(reasons)
+    )
 
 
 def _unreachable(reasons: Mapping[str, str], runs: "Iterable[Run]") -> None:
@@ -184,6 +194,29 @@ def export(report: "ExportReport") -> None:
         say(f"warning: {name} cannot be reached: {reason}")
     if report.into:
         tell(f"{formatting.count(report.runs, 'run')} written to {report.into}")
+
+
+def plot(report: "PlotReport", *, log: bool) -> None:
+    """The curves, or where they are; which runs have none."""
+    if report.out:
+        runs_drawn = formatting.count(len(report.series), "run")
+        tell(f"{report.metric} of {runs_drawn} drawn into {report.out}")
+    else:
+        columns, lines = output.terminal_size()
+        drawn = chart.chart(
+            report,
+            width=min(columns or _WIDTH, _MOST_WIDTH),
+            height=max(_LEAST_HEIGHT, min(_HEIGHT, lines - len(report.series) - 4)),
+            log=log,
+            colours=bool(columns) and not os.environ.get("NO_COLOR"),
+        )
+        output.write_drawn(f"{drawn}\n")
+    if report.without:
+        ids = ", ".join(run.job.id for run in report.without)
+        say(f"without {report.metric}: {ids}")
+    others = [name for name in report.metrics if name != report.metric]
+    if others and not report.out:
+        say(f"other metrics: {', '.join(others[:12])}")
 
 
 def _value(value: object) -> str:

@@ -7,8 +7,10 @@ from invoke import Context
 
 from sandbox_ops.cli import option_values
 from sandbox_ops.cli.face import Answer, say, verb
+from sandbox_ops.cli.fleet import on_several
 from sandbox_ops.cli.session import opened
 from sandbox_ops.errors import NextStep, UsageError
+from sandbox_ops.models import job_ids
 
 if TYPE_CHECKING:
     from sandbox_ops.workflows.fetch_candidates import FetchedFile
@@ -31,7 +33,8 @@ def _choice(
     "changes",
     operand="[JOB|PATH]",
     repeated=("path", "include", "exclude"),
-    job="What this job wrote, its log and its record; with a slash in it, a path there.",
+    job="What this job, or each of a group, wrote, its log and its record; with a slash in"
+    " it, a path there.",
     path="This file or folder there instead, * as in a shell; may come often.",
     into="A local folder; without it the same paths in the local clone.",
     dry_run="Only list the files and their sizes.",
@@ -45,6 +48,7 @@ def _choice(
     push="Commit the job's results on results/JOB and push that from there; nothing"
     " comes home. --max-size is what a file may have, 8M if not said.",
 )
+@on_several
 def fetch(  # noqa: PLR0913 - one for each option
     context: Context,
     *,
@@ -68,7 +72,8 @@ def fetch(  # noqa: PLR0913 - one for each option
     from sandbox_ops.workflows import file_choice
     from sandbox_ops.workflows.fetch import fetch as work
 
-    paths = [*(path or ()), *([job] if "/" in job else ())]
+    is_path = "/" in job and not job_ids.is_cell(job)
+    paths = [*(path or ()), *([job] if is_path else ())]
     if push:
         alone = not (watch or paths or into or overwrite)
         option_values.needed(job if alone else "", "fetch --push")

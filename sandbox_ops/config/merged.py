@@ -10,6 +10,7 @@ from sandbox_ops.config.configuration import (
     default_name,
     same_host,
 )
+from sandbox_ops.config.fleet import Fleet
 from sandbox_ops.config.sources import Layer, SettingValue
 from sandbox_ops.text import address
 
@@ -46,8 +47,10 @@ def combine(
     trusted = [_Merge.of(files, ssh_layers, variables, only_trusted=True)]
     merge = _Merge.of(files, ssh_layers, variables, only_trusted=False)
     project: _Settings = {}
+    fleet: _Settings = {}
     for layer in layers:
         project.update(layer.project)
+        fleet.update(layer.fleet)
     return Config(
         source=source,
         searched=searched,
@@ -61,6 +64,7 @@ def combine(
             for settings in each.sandboxes.values()
             if "host" in settings
         ),
+        fleet=Fleet.of(fleet),
         policies=tuple(_policies(files, variables, (merge, *trusted))),
     )
 

@@ -104,6 +104,7 @@ class Layer:
         machine: What it says of the default sandbox without naming it.
         sandboxes: What it says of sandboxes by name.
         secrets: What it says of what is never shown: `secrets` and `secret_files`.
+        fleet: What it says of several sandboxes: `groups`, `order` and `avoid`.
     """
 
     default: SettingValue | None = None
@@ -111,6 +112,7 @@ class Layer:
     sandboxes: Mapping[str, Mapping[str, SettingValue]] = field(default_factory=dict)
     project: Mapping[str, SettingValue] = field(default_factory=dict)
     secrets: Mapping[str, SettingValue] = field(default_factory=dict)
+    fleet: Mapping[str, SettingValue] = field(default_factory=dict)
 
 
 ENVIRONMENT = "environment variable"

@@ -45,6 +45,48 @@ def known_hosts_path(value: str) -> str:
     return value
 
 
+_MOST = 1e9
+
+
+def amount(text: str) -> float:
+    """Check a price or a size; the refusal needs no words, for a number is expected."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError from None
+    if not 0 <= number <= _MOST:
+        raise ValueError
+    return number
+
+
+def tree(value: str) -> str:
+    """Check where trainings run; the refusal needs no words, for both are expected."""
+    if value not in {"clone", "own"}:
+        raise ValueError
+    return value
+
+
+def assignment(value: str) -> str:
+    """Check NAME=VALUE: a variable for commands there that is none of ours."""
+    name, _, text = value.partition("=")
+    if not (name.isascii() and name.isidentifier()):
+        raise ValueError(f"has {name!r}, which cannot name a variable")
+    if name.startswith("SANDBOX_"):
+        raise ValueError(f"sets {name}, and names with SANDBOX_ are ours")
+    if "\0" in text:
+        raise ValueError("has a NUL character")
+    return value
+
+
+def program_folder(value: str) -> str:
+    """Check a folder for PATH there: one line, and no colon, which would make it two."""
+    if ":" in one_line(value):
+        raise ValueError("has a colon, at which PATH is split")
+    if value.startswith("~") and not value.startswith("~/"):
+        raise ValueError("names another user's home")
+    return value
+
+
 def command(value: str) -> str:
     """Check a command for the sandbox: any text that a process can be given."""
     if not value.strip():
@@ -66,6 +108,17 @@ def progress_pattern(value: str) -> str:
     from sandbox_ops.text import log_patterns
 
     return _pattern(log_patterns.check_progress, value)
+
+
+def best_metric(value: str) -> str:
+    """Check which metric makes a run the best, and which way."""
+    from sandbox_ops.text import best_metric as metric
+
+    try:
+        metric.read(value)
+    except UsageError:
+        raise ValueError("is none") from None
+    return value
 
 
 def _pattern(check: Callable[[str], None], value: str) -> str:
@@ -176,3 +229,15 @@ def link_command(words: Sequence[object]) -> tuple[str, ...]:
     if checked[0].startswith("-"):
         raise ValueError('begins with "-"')
     return checked
+
+
+def group(value: str) -> str:
+    """Check `NAME=one,two`: a group of sandboxes."""
+    name, equals, members = value.partition("=")
+    if not equals or not members.strip(","):
+        raise ValueError("is no NAME=one,two")
+    if name in {"all", "any"}:
+        raise ValueError(f"is named {name}, which means other sandboxes already")
+    for each in (name, *members.split(",")):
+        sandbox_name(each)
+    return value

@@ -19,7 +19,7 @@ from sandbox_ops.config import discover
 from sandbox_ops.demo import leftovers, scenery, scenes
 from sandbox_ops.demo.embedded import embedded_sandbox
 from sandbox_ops.demo.screen import Screen
-from sandbox_ops.demo.stage import Stage, WentWrongError
+from sandbox_ops.demo.stage import DemoFailedError, Stage
 from sandbox_ops.errors import RefusedError
 from sandbox_ops.machine import pause
 from sandbox_ops.machine.sandbox import Sandbox
@@ -50,7 +50,7 @@ def tell(keep: Path | None = None, *, steps: int = 900) -> int:
     with _ending_on_signals(), _own_environment(), _folder(keep) as root:
         try:
             _play(screen, root, steps)
-        except WentWrongError as error:
+        except DemoFailedError as error:
             screen.failure(error.message, error.hint)
             return error.exit_code
     screen.closing(
@@ -82,7 +82,7 @@ def _play(screen: Screen, root: Path, steps: int) -> None:
         if pause.until(lambda: not leftovers.find(machine) or None, timeout_s=_QUIET_S):
             screen.good("disconnected; not one process is left on the machine")
             return
-        raise WentWrongError(
+        raise DemoFailedError(
             "processes are left on the machine",
             "\n".join(leftovers.find(machine).values()),
         )

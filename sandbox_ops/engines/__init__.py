@@ -39,6 +39,14 @@ class Engine(Protocol):
         `NotFoundError` (`cwd`).
         """
 
+    def start_all(
+        self, requests: Sequence[StartRequest]
+    ) -> "Future[tuple[JobReply | SandboxError, ...]]":
+        """Start jobs in their order, in one round trip; see `start`.
+
+        The first error is the last answer: what comes after it was not tried.
+        """
+
     def status(
         self, queries: Sequence[JobQuery]
     ) -> "Future[tuple[JobReply | SandboxError, ...]]":

@@ -121,7 +121,8 @@ def parse(data: bytes, *, is_pending: bool = False) -> RunOutputs:
     r"""Return what outputs.tsv says. Pure.
 
     Lines of `SHA256 SIZE MTIME PATH` with tabs between, `-` where no checksum was taken;
-    the last one begins with `#`: state, files, bytes, skipped, tree, run folder.
+    the last one begins with `#`: state, files, bytes, skipped, tree, run folder. Paths are
+    relative to the tree; those below the run folder begin with `runs/` and its name.
 
     Raises:
         ProtocolError: A line is something else.
@@ -146,19 +147,19 @@ def _output(row: list[str], root: str, run_dir: str) -> RunOutput:
     if len(row) != 4 or not (row[0] == "-" or _SHA256.fullmatch(row[0])):  # noqa: PLR2004
         raise ProtocolError(f"the record of what a run wrote has {row!r:.200}")
     return RunOutput(
-        path=relative(row[3], root, run_dir),
-        remote=row[3],
+        path=row[3],
+        remote=_remote(row[3], root, run_dir),
         size_bytes=_number(row[1]),
         mtime=_number(row[2]),
         sha256="" if row[0] == "-" else row[0],
     )
 
 
-def relative(path: str, root: str, run_dir: str) -> str:
-    """Return where in the project a file that a run wrote belongs. Pure."""
-    if run_dir and path.startswith(f"{run_dir}/"):
-        return f"{RUNS}/{run_folder(run_dir)}{path.removeprefix(run_dir)}"
-    return path.removeprefix(f"{root}/") if root else path
+def _remote(path: str, root: str, run_dir: str) -> str:
+    own = f"{RUNS}/{run_folder(run_dir)}/"
+    if path.startswith(own):
+        return f"{run_dir}/{path.removeprefix(own)}"
+    return path if path.startswith("/") else f"{root}/{path}"
 
 
 def run_folder(run_dir: str) -> str:

@@ -4,6 +4,7 @@ A run is a background job that `train` started, known by its run record. What is
 (labels: a note, tags) and what is left of records that were pruned comes along.
 """
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox_ops.errors import ProtocolError, SandboxError
-from sandbox_ops.machine import changes
+from sandbox_ops.machine import changes, run_outputs
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, JobState, job_ids
 from sandbox_ops.remote import job_replies
@@ -19,8 +20,6 @@ from sandbox_ops.remote.frames import Segment
 
 PAGE = 4000
 """So many records one question asks for."""
-
-_OUTPUT_COLUMNS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,12 +172,11 @@ def _record(
     )
 
 
-def _outputs(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of an outputs.tsv: SHA-256, size, time of change, path."""
-    for line in lines:
-        row = line.decode("utf-8", "replace").split("\t", _OUTPUT_COLUMNS - 1)
-        if len(row) == _OUTPUT_COLUMNS and row[1].isdecimal() and len(row[1]) < 20:  # noqa: PLR2004
-            yield {"path": row[3], "size_bytes": int(row[1]), "sha256": row[0]}
+def _outputs(lines: Sequence[bytes]) -> Iterator[dict[str, Any]]:
+    """Yield what a run wrote, as its outputs.tsv says; nothing of a damaged one."""
+    with contextlib.suppress(SandboxError):
+        for file in run_outputs.parse(b"\n".join(lines)).files:
+            yield file.as_json()
 
 
 def _number(word: str) -> int:

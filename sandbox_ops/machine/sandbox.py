@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from sandbox_ops.ssh.connection import SandboxConnection
 
 _READING = frozenset({"read", "bytes"})
+_ACTIONS = {"pin": "pin", "label": "label", "queue": "move"}
 
 
 class Sandbox:
@@ -276,7 +277,7 @@ class Sandbox:
 
     def request(
         self,
-        verb: Literal["look", "read", "bytes", "pin", "label"],
+        verb: Literal["look", "read", "bytes", "pin", "queue", "label"],
         *arguments: str,
         answer_s: float = ANSWER_TIMEOUT_S,
     ) -> Reply:
@@ -286,8 +287,8 @@ class Sandbox:
             SandboxError: As the machine answered, or as the link failed.
             DeniedError: The machine's mode, or what may be read there, forbids it.
         """
-        if verb in {"pin", "label"}:
-            self._check(verb)
+        if verb in _ACTIONS:
+            self._check(_ACTIONS[verb])
         elif verb in _READING:
             arguments = (*arguments, *self.readable)
         reply = self._stack.workers.submit(verb, arguments, answer_s=answer_s).result()

@@ -13,16 +13,37 @@ from sandbox_ops.errors import ConfigError, ConnectError, NextStep, NotFoundErro
 from sandbox_ops.guard import acts
 from sandbox_ops.links.process import leading_to_a_shell
 from sandbox_ops.machine.chosen_links import command_of
-from sandbox_ops.models import SandboxConfig
+from sandbox_ops.machine.sandbox import Sandbox
+from sandbox_ops.models import Project, SandboxConfig
 from sandbox_ops.models.settings import OPENSSH
+from sandbox_ops.remote import scripts
 from sandbox_ops.ssh.openssh_links import OpensshLinks
 from sandbox_ops.text import remote_text
 
 _WITH_TERMINAL = frozenset({"docker", "podman", "kubectl", "nerdctl", "oc"})
 
 
-def command(config: SandboxConfig, folder: str = "") -> tuple[str, ...]:
+def in_project(sandbox: Sandbox, project: Project) -> str:
+    """Return the command line of a shell there that uses what `setup` made. Connects.
+
+    Raises:
+        ConnectError: The machine cannot be reached.
+    """
+    root = sandbox.project_path(project)
+    library = f"{sandbox.base.rpartition('/v1/')[0]}/lib/{scripts.library_file()}"
+    words = (root, ":".join(project.path), *project.env)
+    return f"env SANDBOX_OPS_SH=sh sh {shlex.quote(library)} project_shell {scripts.words(*words)}"
+
+
+def command(
+    config: SandboxConfig, folder: str = "", program: str = ""
+) -> tuple[str, ...]:
     """Return the argv that opens a login shell there, in a folder.
+
+    Args:
+        config: The machine.
+        folder: Where, absolute; "": the home.
+        program: What runs there in place of a login shell: a line that every shell takes.
 
     Raises:
         ConfigError: The host could be taken for an option.
@@ -31,11 +52,11 @@ def command(config: SandboxConfig, folder: str = "") -> tuple[str, ...]:
     enter = f"cd {shlex.quote(folder)}; " if folder else ""
     if not config.by_ssh:
         words = leading_to_a_shell(with_terminal(command_of(config)))
-        return (*words, f"{enter}exec ${{SHELL:-sh}} -l")
+        return (*words, f"{enter}exec {program or '${SHELL:-sh} -l'}")
     links = OpensshLinks(config)
     kept = ("-S", links.control_path) if config.link == OPENSSH else ()
     words = ("ssh", *links.options(), *kept, "-t", "--", config.host)
-    return (*words, f"{enter}exec $SHELL -l")
+    return (*words, f"{enter}exec {program or '$SHELL -l'}")
 
 
 def with_terminal(words: Sequence[str]) -> tuple[str, ...]:
@@ -47,8 +68,13 @@ def with_terminal(words: Sequence[str]) -> tuple[str, ...]:
     return (*words[:after], "-t", *words[after:])
 
 
-def enter(config: SandboxConfig, folder: str = "") -> int:
+def enter(config: SandboxConfig, folder: str = "", program: str = "") -> int:
     """Open a shell there in this terminal; return its exit code when it ends.
+
+    Args:
+        config: The machine.
+        folder: Where, absolute; "": the home.
+        program: In place of a login shell, as `in_project` has it.
 
     Raises:
         NotFoundError: What leads there is not installed on this machine.
@@ -56,7 +82,7 @@ def enter(config: SandboxConfig, folder: str = "") -> int:
         DeniedError: The machine's mode does not allow it.
     """
     acts.check(config, "shell")
-    words = command(config, folder)
+    words = command(config, folder, program)
     _require(words[0])
     with acts.act(config, "shell", folder, mask=remote_text.masked) as outcome:
         code = subprocess.run(words, check=False).returncode

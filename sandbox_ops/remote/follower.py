@@ -137,7 +137,8 @@ def with_record(job: Job, before: Job) -> Job:
         job, command=before.command, description=before.description,
         name=before.name, cwd=before.cwd, stderr_path=before.stderr_path,
         foreground=before.foreground, project_path=before.project_path,
-        started_by=before.started_by, writes=before.writes,
+        started_by=before.started_by, group=before.group, cell=before.cell,
+        writes=before.writes,
     )  # fmt: skip
 
 

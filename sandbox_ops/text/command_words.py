@@ -168,7 +168,7 @@ def output(
 def event(report: WaitReport) -> str:
     """Say what ended a wait, where the job's state does not."""
     if report.event is WaitEvent.ENDED:
-        return ""
+        return f"all {report.line}" if report.jobs else ""
     if report.event is WaitEvent.TIMEOUT:
         return "nothing happened in that time"
     kind = "warning" if report.event is WaitEvent.WARNING else "matched"

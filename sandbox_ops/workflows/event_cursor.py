@@ -60,7 +60,7 @@ def _packed(memory: SandboxMemory) -> list[Any]:
         {
             str(number): [
                 job.name, job.written_bytes, round(job.changed_at), int(job.reports),
-                list(job.reported),
+                list(job.reported), *([1] if job.is_queued else []),
             ]
             for number, job in memory.jobs.items()
         },
@@ -82,13 +82,14 @@ def _unpacked(value: Any) -> SandboxMemory:  # noqa: ANN401 - whatever came in
 
 
 def _job(value: Any) -> JobMemory:  # noqa: ANN401
-    name, written, changed_at, reports, marks = value
+    name, written, changed_at, reports, marks, *queued = value
     return JobMemory(
         name=_text(name),
         written_bytes=None if written is None else _number(written),
         changed_at=float(_number(changed_at)),
         reports=bool(_number(reports)),
         reported=tuple(_number(mark) for mark in marks),
+        is_queued=bool(queued and _number(queued[0])),
     )
 
 

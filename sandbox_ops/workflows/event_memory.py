@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from sandbox_ops.machine.changes import Changes, JobChange
-from sandbox_ops.models import Job, LogDigest
+from sandbox_ops.models import Job, JobState, LogDigest
 from sandbox_ops.models.events import Event, EventKind
 from sandbox_ops.text import formatting, stalls
 from sandbox_ops.text.log_warnings import LogWarning
@@ -33,6 +33,7 @@ class JobMemory:
         changed_at: When that was seen to change last.
         reports: Whether it says how far it is: such a one may stall.
         reported: Which warnings were reported, as the CRC-32 of their keys.
+        is_queued: Whether it waited in the queue; its start is to be reported.
     """
 
     name: str = ""
@@ -40,6 +41,7 @@ class JobMemory:
     changed_at: float = 0.0
     reports: bool = False
     reported: tuple[int, ...] = ()
+    is_queued: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,11 @@ class SandboxMemory:
             **{number: job.written_bytes for number, job in self.jobs.items()},
         }
 
+    @property
+    def queued(self) -> frozenset[int]:
+        """Those that waited: there is nothing new of them while they do."""
+        return frozenset(n for n, job in self.jobs.items() if job.is_queued)
+
 
 Step = tuple[SandboxMemory, Event | None]
 """What is remembered from then on, and the event that it follows."""
@@ -79,7 +86,7 @@ def present(changes: Changes, live: Mapping[int, Job]) -> SandboxMemory:
         store=changes.store,
         seen=changes.newest,
         jobs={
-            number: JobMemory(name=job.name[:_NAME])
+            number: JobMemory(name=job.name[:_NAME], is_queued=_waits(job))
             for number, job in live.items()
             if number <= changes.newest
         },
@@ -157,19 +164,13 @@ def _of_job(
     if job.foreground:
         yield replace(memory, pending=_without(memory.pending, number)), None
         return
-    old = memory.jobs.get(number)
-    if old is None:
-        if number <= memory.seen and number not in memory.pending:
-            return  # it ended before, and was reported
-        old = JobMemory(name=job.name[:_NAME])
-        memory = replace(
-            memory,
-            seen=max(memory.seen, number),
-            jobs={**memory.jobs, number: old},
-            pending=_without(memory.pending, number),
-        )
-        began = at if job.started_at is None else job.started_at
-        yield memory, _event(sandbox, job, began, EventKind.STARTED, _command(job))
+    is_known = number in memory.jobs or number in memory.pending
+    if not is_known and number <= memory.seen:
+        return  # it ended before, and was reported
+    for step in _begun(sandbox, memory, number, job, at):
+        memory = step[0]
+        yield step
+    old = memory.jobs[number]
     if job.state.ended:
         memory = replace(memory, jobs=_without(memory.jobs, number))
         ended = _ended_at(job, at)
@@ -185,6 +186,30 @@ def _of_job(
         memory = replace(memory, jobs={**memory.jobs, number: now})
         yield memory, _event(sandbox, job, at, EventKind.WARNING, finding.text)
     yield memory, None
+
+
+def _begun(
+    sandbox: str, memory: SandboxMemory, number: int, job: Job, at: float
+) -> Iterator[Step]:
+    """Yield that a job is there, that it began, or waits again: what of it is news."""
+    old = memory.jobs.get(number)
+    now = replace(old or JobMemory(name=job.name[:_NAME]), is_queued=_waits(job))
+    never_ran = job.state.ended and job.exit_code is None
+    if old is not None and (old.is_queued == now.is_queued or never_ran):
+        return
+    memory = replace(
+        memory,
+        seen=max(memory.seen, number),
+        jobs={**memory.jobs, number: now},
+        pending=_without(memory.pending, number),
+    )
+    kind = EventKind.QUEUED if now.is_queued else EventKind.STARTED
+    began = at if job.started_at is None else job.started_at
+    yield memory, _event(sandbox, job, began, kind, _command(job))
+
+
+def _waits(job: Job) -> bool:
+    return job.state is JobState.QUEUED
 
 
 def _looked_at(

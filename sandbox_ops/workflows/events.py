@@ -165,7 +165,9 @@ class _Watcher:
                 steps: list[Step] = self._present()
                 is_behind = True  # what looks wrong already is news
             else:
-                answer = changes.look(self._sandbox, memory.seen, memory.known)
+                answer = changes.look(
+                    self._sandbox, memory.seen, memory.known, memory.queued
+                )
                 now = round(time.time(), 3)
                 steps = list(event_memory.news(self._name, memory, answer, now))
                 is_behind = bool(steps) and steps[-1][0].seen < answer.newest

@@ -14,10 +14,10 @@ from sandbox_ops.errors import (
     NotFoundError,
     UsageError,
 )
-from sandbox_ops.machine import jobs, listing, repo
+from sandbox_ops.machine import groups, jobs, listing, repo
 from sandbox_ops.machine.pace import Pace
 from sandbox_ops.machine.sandbox import Sandbox
-from sandbox_ops.models import Project
+from sandbox_ops.models import Job, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.transfers import OnTransfer
 from sandbox_ops.workflows import (
@@ -97,7 +97,7 @@ def fetch(  # noqa: PLR0913  # each is one choice
             declared output goes to `fetched/` in the local clone, or `into`.
         job: This job's log and run record, and what it wrote: its run folder, and what
             changed under the declared outputs while it ran, each held against the
-            checksum that was recorded at its end.
+            checksum that was recorded at its end. Of a group, those of all its jobs.
         into: A local folder; without it the same paths in the local clone.
         dry_run: Only list them.
         overwrite: Replace local files that differ.
@@ -166,8 +166,9 @@ def wanted(
         into = target != Path(project.root or "").absolute()
         candidates = fetch_candidates.named(sandbox, project, paths, into=into)
     elif job:
-        run = jobs.get(sandbox, job)
-        candidates, notes = fetch_run.candidates(sandbox, project, run)
+        candidates, notes = fetch_run.of_jobs(
+            sandbox, project, asked_jobs(sandbox, job)
+        )
     else:
         root = repo.cloned(sandbox, project).path
         declared = fetch_candidates.declared(project)
@@ -182,6 +183,12 @@ def wanted(
         raise _nothing(sandbox, project, paths, warnings)
     places = [(file, fetch_places.destination(target, file.path)) for file in files]
     return places, (*warnings, *notes)
+
+
+def asked_jobs(sandbox: Sandbox, job: str) -> tuple[Job, ...]:
+    """Return the job that is meant, or those of the group."""
+    group = groups.named(sandbox, job)
+    return group.jobs if group else (jobs.get(sandbox, job),)
 
 
 def _nothing(

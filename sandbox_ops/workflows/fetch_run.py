@@ -4,7 +4,9 @@ The machine recorded them at the run's end, with checksums. What was written aga
 not the run's any more: it stays there, and is named.
 """
 
+import contextvars
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from sandbox_ops.errors import NotFoundError
@@ -17,6 +19,7 @@ from sandbox_ops.workflows import fetch_candidates, outputs
 from sandbox_ops.workflows.fetch_candidates import Candidate, FetchedFile
 
 _ANY = "*"
+_AT_ONCE = 4  # as many as there are workers
 
 
 def candidates(
@@ -42,6 +45,29 @@ def candidates(
     again = run_outputs.changed(sandbox, job.id) if written.files else frozenset()
     found = [_candidate(file, written, wanted, job, again) for file in written.files]
     return own + found, tuple(_warnings(written, job))
+
+
+def of_jobs(
+    sandbox: Sandbox, project: Project, jobs: Sequence[Job]
+) -> tuple[list[Candidate], tuple[str, ...]]:
+    """Return what may come of several jobs, each file once; see `candidates`."""
+    if len(jobs) == 1:
+        return candidates(sandbox, project, jobs[0])
+    files: dict[str, Candidate] = {}
+    warnings: list[str] = []
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        asked = [
+            pool.submit(
+                contextvars.copy_context().run, candidates, sandbox, project, job
+            )
+            for job in jobs
+        ]
+        for each in asked:
+            found, notes = each.result()
+            warnings += notes
+            for candidate in found:
+                files.setdefault(candidate.file.remote, candidate)
+    return list(files.values()), tuple(warnings)
 
 
 def _so_far(

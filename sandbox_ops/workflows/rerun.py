@@ -107,7 +107,12 @@ def rerun(
         job=report.job,
         of=one,
         differs=tuple(
-            differences(one.record, installed, sandbox.config.label, env or {})
+            differences(
+                one.record,
+                installed,
+                sandbox.config.label,
+                environment.variables(project, env),
+            )
         )
         + _other_gpus(gpus, report.job),
         warnings=tuple(w for w in report.warnings if not w.startswith("stale-code:")),

@@ -128,3 +128,32 @@ def shared(
         "Give each run a path of its own, with {job} or {run_dir} in it; or wait",
     )
     return (Objection(force="same-output", message="\n".join(lines), hint=wait),)
+
+
+def shared_within(
+    writes: Mapping[str, Iterable[str]], root: str
+) -> tuple[Objection, ...]:
+    """Return that runs which are about to start write the same files, if they do.
+
+    Args:
+        writes: The paths of each run, by its name.
+        root: The tree that they work in.
+    """
+    owners: dict[str, list[str]] = {}
+    for name, paths in writes.items():
+        for path in paths:
+            owners.setdefault(path, []).append(name)
+    clashes = {path: names for path, names in owners.items() if len(names) > 1}
+    if not clashes:
+        return ()
+    lines = (
+        f"{path.removeprefix(f'{root}/')} would be written by {', '.join(names)}"
+        for path, names in clashes.items()
+    )
+    see = NextStep(
+        "train",
+        {"dry_run": True},
+        "Give each run a path of its own, with {job} or {run_dir} in it, or a setting that"
+        " differs; see what would start",
+    )
+    return (Objection(force="same-output", message="\n".join(lines), hint=see),)

@@ -29,7 +29,7 @@ _LATE = 100
 """So many numbers below the newest are looked at again: a record may come late."""
 
 _COUNTING_S = 1800
-"""So long after its end a run without outputs is looked at again: large files take time."""
+"""So long after its end a run is looked at again: checksums of large files take time."""
 
 _GONE = "its record is gone"
 UNREACHABLE = (ConnectError, ConnectionLostError, TimedOutError)
@@ -166,7 +166,8 @@ def _may_grow(run: Run) -> bool:
     """Whether what a run wrote may still be counted, after its end."""
     ended_at = (run.job.started_at or 0) + (run.job.elapsed_s or 0)
     is_new = time.time() - ended_at < _COUNTING_S
-    return run.job.state.ended and not run.outputs and is_new
+    is_counted = bool(run.outputs) and all(file.get("sha256") for file in run.outputs)
+    return run.job.state.ended and not is_counted and is_new
 
 
 def _late(place: Place, known: Iterable[int]) -> list[int]:

@@ -1,4 +1,4 @@
-"""What wakes an agent's own program: Claude Code, with a model that plays a script.
+"""What wakes an agent's own program: Claude Code and Codex, with a model that plays a script.
 
 Nobody logs in, and nothing leaves this computer: the model's API is on loopback. A turn
 that nobody typed is a new request to it.
@@ -7,6 +7,7 @@ that nobody typed is a new request to it.
 import json
 import shlex
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 from command_line import cli
-from model_api import Block, Model, call, model_api, words
+from model_api import Block, Model, call, model_api, tools, words
 from sshd import SshServer
 from terminals import Terminal
 from waiting import wait_until
@@ -138,6 +139,55 @@ def test_claude_code_begins_a_turn_of_its_own_when_the_plugins_monitor_prints_an
     told = json.dumps([request["messages"] for _, request in model.requests[2:]])
     assert "night" in told
     assert "started" in told
+
+
+def test_codex_asks_its_model_nothing_while_our_tool_waits_for_the_end_of_a_job(
+    node_tool: NodeTool, sandbox: Sandbox, home: Path, project: Path, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    job = sandbox.start(f"until [ -e {gate} ]; do sleep 0.1; done; exit 3")
+    waits: list[int] = []
+
+    def script(number: int, request: dict[str, Any]) -> Block:
+        if waits:
+            return words("It has ended.")
+        if "mcp__sandbox_ops" not in tools(request):  # the server is being started
+            return call("exec_command", cmd="sleep 1", yield_time_ms=5000)
+        waits.append(number)
+        tool = "mcp__sandbox_ops/remote_bash_output"
+        return call(tool, bash_id=job.id, wait=3_600_000)
+
+    with model_api(script, needs_tool="exec_command") as model:
+        env = environment(home, model, OPENAI_API_KEY=KEY)
+        words_ = ("mcp-install", "--host", "codex", "--yes")
+        assert cli(*words_, cwd=project, env=env).returncode == 0
+        with subprocess.Popen(
+            [*node_tool(".bin/codex"), "exec", *_codex_options(model), "wait for it"],
+            cwd=project, env=env, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ) as process:  # fmt: skip
+            wait_until(lambda: waits, 60, what="the call of our tool")
+            began = time.monotonic()
+            wait_until(lambda: time.monotonic() - began > 5, 10)
+            assert len(model.requests) == waits[0], "it asked meanwhile"
+            gate.touch()
+            assert process.wait(60) == 0
+    assert len(model.requests) == waits[0] + 1
+    assert "failed (exit code 3)" in model.last_words()
+
+
+def _codex_options(model: Model) -> list[str]:
+    provider = {
+        "name": "script",
+        "base_url": f"{model.url}/v1",
+        "wire_api": "responses",
+    }
+    provider["env_key"] = "OPENAI_API_KEY"
+    table = ", ".join(f'{name} = "{value}"' for name, value in provider.items())
+    values = ('model="any"', 'model_provider="script"')
+    settings = [*values, f"model_providers.script={{ {table} }}"]
+    options = ["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
+    return [*options, *(word for each in settings for word in ("-c", each))]
 
 
 def _skip_first_questions(home: Path, project: Path) -> None:

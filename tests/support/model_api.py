@@ -1,5 +1,6 @@
-"""A model that plays a script, behind the Messages API on loopback: what an agent's own
-program asks of a model, and when, can be seen without an account.
+"""A model that plays a script, behind the Messages API (Anthropic) and the Responses API
+(OpenAI) on loopback: what an agent's own program asks of a model, and when, can be seen
+without an account.
 
 A script gets each request that offers tools, and answers with one block: words, or the
 call of a tool. Requests for anything else (a title, a count of tokens) are answered, and
@@ -26,8 +27,13 @@ def words(text: str) -> Block:
 
 
 def call(tool: str, **arguments: object) -> Block:
-    """Return the call of a tool."""
+    """Return the call of a tool; `NAMESPACE/TOOL` where the API has namespaces."""
     return {"type": "tool_use", "id": "toolu_1", "name": tool, "input": arguments}
+
+
+def tools(request: dict[str, Any]) -> set[str]:
+    """Return the names of the tools and namespaces that a request offers."""
+    return {str(tool.get("name")) for tool in request.get("tools", ())}
 
 
 @dataclass
@@ -44,7 +50,8 @@ class Model:
 
     def last_words(self) -> str:
         """The end of what it was asked last, as JSON."""
-        return json.dumps(self.requests[-1][1]["messages"][-1])
+        request = self.requests[-1][1]
+        return json.dumps((request.get("messages") or request["input"])[-1])
 
 
 class _Api(ThreadingHTTPServer):
@@ -60,9 +67,7 @@ class _Api(ThreadingHTTPServer):
 
     def answer(self, request: dict[str, Any]) -> Block:
         """Return what the model says to a request."""
-        if self._needs_tool not in {
-            tool.get("name") for tool in request.get("tools", ())
-        }:
+        if self._needs_tool not in tools(request):
             return words("{}")
         with self._lock:
             self.model.requests.append((time.monotonic(), request))
@@ -81,7 +86,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if not self.path.partition("?")[0].endswith("/v1/messages"):
+        events = _APIS.get(self.path.partition("?")[0])
+        if events is None:
             self._send(200, '{"input_tokens": 1}', "application/json")
             return
         request = json.loads(body)
@@ -89,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
         if request.get("stream"):
             stream = "".join(
                 f"event: {event['type']}\ndata: {json.dumps(event)}\n\n"
-                for event in _events(block)
+                for event in events(block)
             )
             self._send(200, stream, "text/event-stream")
         else:
@@ -146,3 +152,25 @@ def _events(block: Block) -> Iterator[dict[str, Any]]:
     ended = {"stop_reason": _stop(block), "stop_sequence": None}
     yield {"type": "message_delta", "delta": ended, "usage": {"output_tokens": 1}}
     yield {"type": "message_stop"}
+
+
+def _response_events(block: Block) -> Iterator[dict[str, Any]]:
+    """Yield one block as the Responses API streams it."""
+    item: dict[str, Any]
+    if block["type"] == "tool_use":
+        space, _, name = block["name"].rpartition("/")
+        item = {
+            "type": "function_call", "id": "fc_1", "call_id": "call_1", "name": name,
+            "arguments": json.dumps(block["input"]),
+        }  # fmt: skip
+        item |= {"namespace": space} if space else {}
+    else:
+        said = [{"type": "output_text", "text": block["text"]}]
+        item = {"type": "message", "role": "assistant", "content": said}
+    usage = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
+    yield {"type": "response.created", "response": {"id": "resp_1"}}
+    yield {"type": "response.output_item.done", "output_index": 0, "item": item}
+    yield {"type": "response.completed", "response": {"id": "resp_1", "usage": usage}}
+
+
+_APIS = {"/v1/messages": _events, "/v1/responses": _response_events}

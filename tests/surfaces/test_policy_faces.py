@@ -70,13 +70,13 @@ def test_only_tools_that_the_mode_allows_are_offered(
 def test_a_hidden_tool_is_refused_too(folder: Path, sshd: SshServer) -> None:
     with in_mode(folder, sshd, "read-only") as machines:
         ask = asker(machines, "auto", ("remote", "workflow"))
-        for said, is_error in (
+        for answer, is_error in (
             ask("remote_bash", command="true"),
             ask("remote_bash_stop", bash_id="1", confirm=True),
         ):
             assert is_error
-            assert "test is in read-only mode" in said
-            assert "`sandboxes.test.mode`" in said
+            assert "test is in read-only mode" in answer
+            assert "`sandboxes.test.mode`" in answer
 
 
 def test_the_command_line_says_why_and_ends_with_77(

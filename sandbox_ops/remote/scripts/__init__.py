@@ -15,9 +15,9 @@ from sandbox_ops.errors import UsageError
 
 _FOLDER = Path(__file__).parent  # importlib.resources takes 3 ms of every start
 _LIBRARY = (
-    "common", "ids", "boot", "worker", "start", "supervise", "outputs", "restore",
-    "watch", "limit", "stop", "look", "machine", "digest", "changes", "runs", "read",
-    "prune", "main",
+    "common", "ids", "boot", "worker", "start", "groups", "queue", "keeper", "slots",
+    "supervise", "attempts", "outputs", "environment", "restore", "watch", "limit", "stop", "look",
+    "machine", "digest", "changes", "runs", "read", "prune", "main",
 )  # fmt: skip
 
 _FILLER = "#\n" * 7
@@ -69,6 +69,11 @@ def _commented(text: str) -> bytes:
 @functools.cache
 def _library_name() -> str:
     return hashlib.sha256(library().encode()).hexdigest()[:16]
+
+
+def library_file() -> str:
+    """Return what the library's file is called on a machine that has it."""
+    return f"{_library_name()}.sh"
 
 
 def streamed(name: str, *arguments: str) -> bytes:

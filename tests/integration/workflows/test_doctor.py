@@ -10,14 +10,8 @@ from sshd import SshServer
 from sandbox_ops import Sandbox
 from sandbox_ops.config.sources import Origin
 from sandbox_ops.remote.script_replies import Reply
-from sandbox_ops.workflows.doctor import (
-    Check,
-    DoctorReport,
-    clock,
-    configuration,
-    doctor,
-    python,
-)
+from sandbox_ops.workflows.doctor import DoctorReport, doctor
+from sandbox_ops.workflows.doctor_checks import Check, clock, configuration, python
 
 MakeSshd = Callable[..., SshServer]
 

@@ -1,7 +1,9 @@
 """runs, show and diff, against a real sshd: what is listed, and what is remembered."""
 
 import csv
+import hashlib
 import io
+import itertools
 import json
 import shutil
 import subprocess
@@ -15,6 +17,7 @@ import records
 from gitproject import GitProject
 from machines import Place, set_up
 from sshd import SshServer
+from waiting import wait_until
 
 from sandbox_ops import JobState, Sandbox
 from sandbox_ops.errors import NotFoundError, RefusedError, UsageError
@@ -24,6 +27,7 @@ from sandbox_ops.models.runs import Run
 from sandbox_ops.workflows import run_query
 from sandbox_ops.workflows.export import export
 from sandbox_ops.workflows.label_run import LabelReport, label_run
+from sandbox_ops.workflows.plot import plot
 from sandbox_ops.workflows.rerun import rerun
 from sandbox_ops.workflows.run_diff import diff
 from sandbox_ops.workflows.runs import RunsReport, runs, show
@@ -237,6 +241,16 @@ def test_a_damaged_record_costs_that_run_alone(place: Place) -> None:
     assert ids(listed(place)) == [whole.id]
 
 
+def test_a_run_names_what_it_wrote_with_sizes_and_checksums(place: Place) -> None:
+    trained(place, "1", "printf weights >$SANDBOX_RUN_DIR/model.pt")
+    wait_until(lambda: listed(place)[0].outputs)
+    (file,) = listed(place)[0].as_json()["outputs"]
+    assert file["path"].endswith("/model.pt")
+    assert file["size_bytes"] == len("weights")
+    assert file["sha256"] == hashlib.sha256(b"weights").hexdigest()
+    assert remembered(place).runs[0].outputs == (file,)
+
+
 def test_show_names_a_run_by_id_number_name_or_last(place: Place) -> None:
     first, second = trained(place, "0.5"), trained(place, "0.1")
     for text in (
@@ -387,3 +401,34 @@ def test_runs_are_exported_as_csv_json_and_mlflow_folders(
     assert lines[0].split()[1:] == ["1.5", "1"]
     assert (metric.parents[1] / "params/lr").read_text() == "0.5"
     assert (folder / metric.parents[2] / "meta.yaml").exists()
+
+
+def test_a_metric_of_several_runs_is_read_over_its_whole_course(place: Place) -> None:
+    trained(place, "0.5")
+    trained(place, "0.1")
+    report = plot([place.sandbox], place.project, ["lr0.5", "lr0.1"])
+    assert (report.metric, report.unit) == ("loss", "step")
+    assert [each.label for each in report.series] == [
+        "remote-1 lr=0.5",
+        "remote-2 lr=0.1",
+    ]
+    assert [len(each.points) for each in report.series] == [101, 101]
+    assert report.series[0].points[0] == (1, 1.5)
+    assert report.metrics == ("loss", "acc")
+    smooth = plot([place.sandbox], place.project, ["last"], metric="acc", smooth=0.9)
+    assert smooth.series[0].smooth[0] == (1, pytest.approx(0.01))
+    with pytest.raises(NotFoundError, match=r"no metric 'f1'\nThere is loss, acc|f1"):
+        plot([place.sandbox], place.project, ["last"], metric="f1")
+
+
+def test_of_a_log_of_many_lines_evenly_spread_blocks_and_the_end_are_read(
+    place: Place,
+) -> None:
+    job = trained(place, "0.5")
+    lines = (f"step {n}/300000 loss={n} \r" for n in range(1, 300_001))
+    Path(job.log_path).write_text("some chatter\n" * 300_000 + "".join(lines))
+    (series,) = plot([place.sandbox], place.project, [job.id]).series
+    steps = [x for x, _ in series.points]
+    assert 10_000 < len(steps) < 25_000
+    assert (steps[0], steps[-1]) == (1.0, 300_000.0)
+    assert max(b - a for a, b in itertools.pairwise(steps)) < 1000

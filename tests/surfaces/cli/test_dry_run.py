@@ -37,8 +37,10 @@ REFUSED = {
     "export",
     "note",
     "pin",
+    "plot",
     "rerun",
     "run",
+    "sandboxes",
     "setup",
     "shell",
     "stop",
@@ -46,6 +48,7 @@ REFUSED = {
     "tag",
     "train",
     "trust",
+    "tunnel",
     "untag",
 }
 

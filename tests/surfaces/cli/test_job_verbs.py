@@ -274,7 +274,7 @@ def test_stop_ends_the_whole_tree_and_says_so(
     job = shared_sandbox.start("setsid sleep 60 & sleep 60")
     wait_until(lambda: jobs.get(shared_sandbox, job.id).state == "running")
     result = answer_of(cli("stop", job.id, "--grace", "1", "--json", cwd=place))
-    assert set(result) == {"job", "killed", "left"}
+    assert set(result) == {"job", "killed", "left", "same_name"}
     assert result["job"]["state"] == "stopped"
     assert result["killed"]
     again = cli("stop", job.id, cwd=place)

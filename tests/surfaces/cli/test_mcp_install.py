@@ -157,9 +157,9 @@ def test_nothing_is_written_without_a_yes(home: Path, project: Path) -> None:
     assert not (project / ".cursor").exists()
 
 
-@pytest.mark.parametrize(("said", "code"), [("yes\n", 0), ("no\n", 75)])
+@pytest.mark.parametrize(("typed", "code"), [("yes\n", 0), ("no\n", 75)])
 def test_on_a_terminal_it_shows_the_change_and_asks(
-    said: str, code: int, home: Path, project: Path
+    typed: str, code: int, home: Path, project: Path
 ) -> None:
     ours, theirs = pty.openpty()
     with Child(
@@ -171,7 +171,7 @@ def test_on_a_terminal_it_shows_the_change_and_asks(
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        os.write(ours, said.encode())
+        os.write(ours, typed.encode())
         _, asked = process.communicate(timeout=20)
     os.close(ours)
     os.close(theirs)

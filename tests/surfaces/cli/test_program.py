@@ -12,9 +12,44 @@ from command_line import INV, PROGRAM, cli
 from processes import Child
 
 VERBS = {
-    "agent", "allow", "allow-list", "audit", "completion", "demo", "doctor", "events", "fetch", "jobs", "login", "logout", "logs", "mcp-install",
-    "monitor", "pin", "plugin-install", "put", "reset", "run", "setup", "shell", "stop", "sync", "train", "trust", "tunnel", "wait",
-}  # fmt: skip
+    "agent",
+    "allow",
+    "allow-list",
+    "audit",
+    "completion",
+    "demo",
+    "diff",
+    "doctor",
+    "events",
+    "export",
+    "fetch",
+    "jobs",
+    "login",
+    "logout",
+    "logs",
+    "mcp-install",
+    "monitor",
+    "note",
+    "pin",
+    "plugin-install",
+    "put",
+    "rerun",
+    "reset",
+    "run",
+    "runs",
+    "sandboxes",
+    "setup",
+    "shell",
+    "show",
+    "stop",
+    "sync",
+    "tag",
+    "train",
+    "trust",
+    "tunnel",
+    "untag",
+    "wait",
+}
 REPOSITORY = Path(__file__).parents[3]
 
 

@@ -175,8 +175,8 @@ def test_fetch_takes_a_path_of_the_machine_in_the_place_of_a_job(
 ) -> None:
     assert cli("train", "--watch", "--set", "code=0", cwd=clone).returncode == 0
     shown = cli("run", "--", "realpath", "models/model.pt", cwd=clone).stdout.strip()
-    found = answer("fetch", shown, "--into", str(tmp_path / "one"), cwd=clone)
-    assert [Path(file["path"]).name for file in found["files"]] == ["model.pt"]
+    report = answer("fetch", shown, "--into", str(tmp_path / "one"), cwd=clone)
+    assert [Path(file["path"]).name for file in report["files"]] == ["model.pt"]
     (file,) = (tmp_path / "one").rglob("model.pt")
     assert file.read_text() == "weights"
     assert (
@@ -189,8 +189,8 @@ def test_fetch_takes_the_option_path_as_often_as_it_is_given(
 ) -> None:
     assert cli("train", "--set", "code=0", "--watch", cwd=clone).returncode == 0
     words = ("--path", "models/model.pt", "--path", "train.py", "--into", str(tmp_path))
-    found = answer("fetch", *words, cwd=clone)
-    assert {Path(file["path"]).name for file in found["files"]} == {
+    report = answer("fetch", *words, cwd=clone)
+    assert {Path(file["path"]).name for file in report["files"]} == {
         "model.pt",
         "train.py",
     }

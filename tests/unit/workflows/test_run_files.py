@@ -56,14 +56,14 @@ def test_a_setting_leads_no_output_out_of_the_project(value: str) -> None:
 
 def test_the_record_of_what_a_run_wrote_is_read() -> None:
     text = (
-        f"{SUM}\t5\t1764115200\t/w/p/models/a b.pt\n"
-        "-\t7\t1764115201\t/w/p/runs/remote-3-2/x\n"
-        "#\tlimit\t2\t12\t1\t/w/p\t/w/p/runs/remote-3-2\n"
+        f"{SUM}\t5\t1764115200\tmodels/a b.pt\n"
+        "-\t7\t1764115201\truns/remote-3-2/x\n"
+        "#\tlimit\t2\t12\t1\t/w/own\t/w/p/runs/remote-3-2\n"
     )
     written = run_outputs.parse(text.encode())
-    assert [file.path for file in written.files] == [
-        "models/a b.pt",
-        "runs/remote-3-2/x",
+    assert [(file.path, file.remote) for file in written.files] == [
+        ("models/a b.pt", "/w/own/models/a b.pt"),
+        ("runs/remote-3-2/x", "/w/p/runs/remote-3-2/x"),
     ]
     assert (written.n_skipped, written.n_without_sum, written.size_bytes) == (1, 1, 12)
     assert run_outputs.run_folder("/h/jobs/remote-3/run") == "remote-3"

@@ -65,19 +65,34 @@ collect_outputs() {
   LC_ALL=C
   export LC_ALL
   _new=$dir/outputs.new TAB=$(printf '\t')
+  read_declared "$dir"
+  IFS= read -r RUN_DIR <"$dir/run_dir" || exit
+  name_run_dir "$dir"
   list_written >"$_new.names"
   sed '/[[:cntrl:]\\]/d' "$_new.names" | sort -u | head -n $OUTPUTS_MOST >"$_new.kept"
   # what no line can hold, and what is too much, is counted
   _skipped=$(($(sort -u "$_new.names" | wc -l) - $(wc -l <"$_new.kept")))
   tr '\n' '\000' <"$_new.kept" | xargs -0 stat -c "%s$TAB%Y$TAB%n" >"$_new.facts" 2>/dev/null
   _size=0 _count=0
-  while IFS=$TAB read -r _bytes _; do
-    _size=$((_size + _bytes)) _count=$((_count + 1))
-  done <"$_new.facts"
-  put_outputs listed sed "s/^/-$TAB/" "$_new.facts" &&
-    take_sums <"$_new.facts" &&
+  while IFS= read -r _row; do
+    _size=$((_size + ${_row%%"$TAB"*})) _count=$((_count + 1))
+    _name=${_row#*"$TAB"*"$TAB"}
+    printf '%s' "${_row%"$_name"}"
+    case $_name in
+      "$RUN_DIR"/*) printf '%s\n' "runs/$OWN/${_name#"$RUN_DIR"/}" ;;
+      *) printf '%s\n' "${_name#"$ROOT"/}" ;;
+    esac
+  done <"$_new.facts" >"$_new.shown"
+  put_outputs listed sed "s/^/-$TAB/" "$_new.shown" &&
+    take_sums <"$_new.facts" 3<"$_new.shown" &&
     put_outputs "$_state" cat "$_new.sums"
   rm -f "$_new".* "$dir/collecting"
+}
+
+# name_run_dir DIR: OWN = what the run folder is called at home
+name_run_dir() {
+  OWN=${RUN_DIR##*/}
+  [ "$RUN_DIR" != "$1/run" ] || OWN=${1##*/}
 }
 
 # is_collecting DIR: somebody is at it
@@ -88,8 +103,6 @@ is_collecting() {
 
 # list_written: the names of what the run wrote, one a line; a newline in one is \001
 list_written() {
-  read_declared "$dir"
-  IFS= read -r RUN_DIR <"$dir/run_dir" || return
   {
     [ ! -d "$RUN_DIR" ] || find "$RUN_DIR" -type f -print0
     if [ -n "$ROOT" ] && cd "$ROOT"; then
@@ -158,9 +171,9 @@ take_sums() {
   set --
   while IFS= read -r _row; do
     _bytes=$((_bytes + ${_row%%"$TAB"*}))
+    set -- "$@" "${_row#*"$TAB"*"$TAB"}"
+    IFS= read -r _row <&3
     printf '%s\n' "$_row" >>"$_new.rows"
-    _row=${_row#*"$TAB"}
-    set -- "$@" "${_row#*"$TAB"}"
     [ $# -lt 100 ] && [ "$_bytes" -lt 1073741824 ] || { sum_batch "$@" || return; set --; _bytes=0; }
   done
   [ $# = 0 ] || sum_batch "$@"
@@ -227,11 +240,22 @@ look_outputs() {
   trailer "outputs $_id state=$_ready"
 }
 
-# look_changed ID: of the record those lines, without their checksums, that are not so any more
+# in_sed TEXT: as the second half of an `s`
+in_sed() {
+  printf '%s' "$1" | sed 's/[\\/&]/\\&/g'
+}
+
+# look_changed ID: of the record those lines, without their checksums, that are not so any more;
+# with absolute names
 look_changed() {
   resolve "$1"
-  _dir=$JOBS/$_id
-  cut -f 2- "$_dir/outputs.tsv" | sed '$d' >"$BASE/listed.$$"
+  _dir=$JOBS/$_id _facts='^\([0-9]*	[0-9]*	\)'
+  { IFS= read -r RUN_DIR <"$_dir/run_dir"; } 2>/dev/null
+  read_declared "$_dir"
+  name_run_dir "$_dir"
+  cut -f 2- "$_dir/outputs.tsv" | LC_ALL=C sed -e '$d' \
+    -e "s/${_facts}runs\/$OWN\//\1$(in_sed "$RUN_DIR")\//;t" \
+    -e "s/$_facts\([^\/]\)/\1$(in_sed "$ROOT")\/\2/" >"$BASE/listed.$$"
   cut -f 3- "$BASE/listed.$$" | tr '\n' '\000' |
     xargs -0 stat -c '%s	%Y	%n' 2>/dev/null >"$BASE/present.$$"
   LC_ALL=C grep -avxF -f "$BASE/present.$$" "$BASE/listed.$$"

@@ -64,7 +64,9 @@ print_records() (
   _runs=$(sed 's#.*#remote-&/run.json#' | xargs ls -d 2>/dev/null | sed -n 's#/run\.json$##p')
   [ -n "$_runs" ] || return 0
   printf '%s\n' "$_runs" | sed 's#.*#&/state &/spec.json &/run.json#' | xargs grep -asH '[^ ]'
-  printf '%s\n' "$_runs" | sed 's#$#/outputs.tsv#' | xargs grep -asH -m 100 '[^ ]'
+  for _rows in '^[^#]' '^#'; do # what it wrote, the first hundred; then the totals of it
+    printf '%s\n' "$_runs" | sed 's#$#/outputs.tsv#' | xargs grep -asH -m 100 "$_rows"
+  done
 )
 
 # do_label ID LINE: adds a line to what is said of runs; of two clients neither loses one
