@@ -30,7 +30,7 @@ from sandbox_ops.remote.worker import Hello, Reply
 if TYPE_CHECKING:
     from sandbox_ops.ssh.connection import SandboxConnection
 
-_READING = frozenset({"read", "bytes"})
+_READING = frozenset({"read", "bytes", "stat"})
 _WAIT_S = 0.1
 """So long a start waits for its command to end; what lasts longer is polled for."""
 
@@ -249,7 +249,7 @@ class Sandbox:
 
     def request(
         self,
-        verb: Literal["look", "read", "bytes", "pin"],
+        verb: Literal["look", "read", "bytes", "stat", "pin"],
         *arguments: str,
         answer_s: float = ANSWER_TIMEOUT_S,
     ) -> Reply:

@@ -26,6 +26,7 @@ from sandbox_ops.remote import scripts
 
 SHELLS = [("dash",), ("bash",), ("busybox", "sh")]
 READ_SH = Path(scripts.__file__).with_name("lib") / "read.sh"
+OPENED_SH = READ_SH.with_name("opened.sh")
 
 
 def printed(shell: tuple[str, ...], text: str, path: str) -> bytes:
@@ -223,7 +224,7 @@ def test_a_line_is_found_by_any_shell_with_any_grep(
             (f"{other}:{usual}", "" if offset > 1 else 0),
         ):
             text = (
-                f"LIBRARY='{READ_SH}'\n{READ_SH.read_text()}\n"
+                f"LIBRARY='{READ_SH}'\n{OPENED_SH.read_text()}\n{READ_SH.read_text()}\n"
                 'trailer() { echo "<$1>"; }\n'
                 f"do_read '{path}' {offset} 2 1000000 ''"
             )
@@ -595,7 +596,9 @@ def test_an_upload_is_whole_resumed_and_atomic(
     local.write_bytes(data)
     remote = tmp_path / "new dir" / "it's $(there)\n"
     remote.parent.mkdir()
-    remote.with_name(remote.name + ".part").write_bytes(data[:2_000_000])
+    part = remote.with_name(remote.name + ".part")
+    part.mkdir(mode=0o700)
+    (part / "data").write_bytes(data[:2_000_000])
     seen: list[int] = []
     sent = transfer.upload(
         shared_sandbox,
@@ -606,7 +609,8 @@ def test_an_upload_is_whole_resumed_and_atomic(
     assert remote.read_bytes() == data
     assert seen[0] > 2_000_000
     assert sent.sha256 == hashlib.sha256(data).hexdigest()
-    remote.with_name(remote.name + ".part").write_bytes(b"x" * 3_000_000)
+    part.mkdir(mode=0o700)
+    (part / "data").write_bytes(b"x" * 3_000_000)
     with pytest.raises(ProtocolError, match="checksum"):
         transfer.upload(shared_sandbox, local, str(remote))
     assert remote.read_bytes() == data
@@ -638,9 +642,10 @@ def test_an_upload_that_was_cut_off_leaves_what_was_there_and_goes_on(
         with pytest.raises(ConnectionLostError, match="Do it again"):
             transfer.upload(sandbox, local, str(remote), on_progress=cut)
         assert remote.read_bytes() == b"the old one"
-        begun = remote.with_name("remote.part").stat().st_size
+        part = remote.with_name("remote.part") / "data"
+        begun = part.stat().st_size
         assert 0 < begun < len(data)
-        assert data.startswith(remote.with_name("remote.part").read_bytes())
+        assert data.startswith(part.read_bytes())
         first: list[int] = []
         transfer.upload(
             sandbox, local, str(remote), on_progress=lambda done, _: first.append(done)
