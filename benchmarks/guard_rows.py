@@ -46,7 +46,7 @@ def _warm_command(sandbox: Sandbox, rounds: int) -> Row:
     noting = acts.begin
 
     def without() -> None:
-        setattr(acts, "begin", lambda *_: None)  # noqa: B010 - as if nothing were noted
+        setattr(acts, "begin", lambda *_, **__: None)  # noqa: B010 - as if nothing were noted
         try:
             run_true(sandbox)
         finally:
@@ -60,9 +60,11 @@ def _warm_command(sandbox: Sandbox, rounds: int) -> Row:
 
 
 def _one_act(sandbox: Sandbox) -> Row:
+    command = "python3 train.py --steps 500000"
+
     def noted() -> None:
         for _ in range(_ACTS):
-            with acts.noted(sandbox.config, "run", "python3 train.py --steps 500000"):
+            with acts.noted(sandbox.config, "run", command, mask=remote_text.masked):
                 pass
 
     took_s = once(noted) / _ACTS

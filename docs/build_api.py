@@ -14,7 +14,6 @@ PUBLIC = (
     "sandbox_ops",
     "sandbox_ops.errors",
     "sandbox_ops.models",
-    "sandbox_ops.sandbox",
     "sandbox_ops.machine",
     "sandbox_ops.workflows",
 )

@@ -16,8 +16,7 @@ from typing import NoReturn
 from mcp_adapter import http_server, stdio_server
 from mcp_adapter.catalog import TOOLSETS, Toolset
 from sandbox_ops.errors import SandboxError
-from sandbox_ops.guard import acts
-from sandbox_ops.loopback import bearer_token, serving
+from sandbox_ops.guard import acts, bearer_token, http_serving
 from sandbox_ops.machine import safe_log
 from sandbox_ops.machine.sandboxes import Sandboxes
 from sandbox_ops.remote import this_user
@@ -46,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         stdio_server.serve(sandboxes, options.toolsets)
     try:
         secret = bearer_token.read(_TOKEN, options.token_file, os.environ)
-        listening = serving.bound(options.http, options.port)
+        listening = http_serving.bound(options.http, options.port)
     except SandboxError as problem:
         sys.stderr.write(remote_text.safe(f"sandbox-ops-mcp: {problem}\n"))
         sys.exit(problem.exit_code)
@@ -79,6 +78,14 @@ def _parser() -> argparse.ArgumentParser:
         default=Path.cwd(),
         help="where the project is; without it the folder that this is started in",
     )
+    _add_http_options(parser)
+    parser.add_argument(
+        "--log-file", metavar="PATH", type=Path, help="log more, and to a file too"
+    )
+    return parser
+
+
+def _add_http_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--http",
         metavar="ADDRESS",
@@ -102,10 +109,6 @@ def _parser() -> argparse.ArgumentParser:
         default=http_server.IDLE_TIMEOUT_S,
         help="of --http: a session that nobody uses so long expires; 1800 without it",
     )
-    parser.add_argument(
-        "--log-file", metavar="PATH", type=Path, help="log more, and to a file too"
-    )
-    return parser
 
 
 def _toolsets(words: str) -> tuple[Toolset, ...]:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from mcp_adapter.catalog import Toolset
-from sandbox_ops.loopback import bodies, serving
-from sandbox_ops.loopback.serving import Application, Receive, Scope, Send
+from sandbox_ops.guard import http_bodies, http_serving
+from sandbox_ops.guard.http_serving import Application, Receive, Scope, Send
 from sandbox_ops.machine.sandboxes import Sandboxes
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ def serve(
     from mcp_adapter.tools import Tools
 
     app = protocol(Tools(sandboxes, toolsets), listening, idle_timeout_s)
-    sys.stderr.write(f"sandbox-ops-mcp: {serving.url(listening, PATH)}\n")
+    sys.stderr.write(f"sandbox-ops-mcp: {http_serving.url(listening, PATH)}\n")
     sys.stderr.flush()
-    serving.serve(serving.guarded(app, token), listening)
+    http_serving.serve(http_serving.guarded(app, token), listening)
 
 
 def protocol(
@@ -82,7 +82,7 @@ def _readable(app: Application) -> Application:
             await app(scope, receive, send)
             return
         try:
-            body = await bodies.read(receive, messages.MOST_BYTES)
+            body = await http_bodies.read(receive, messages.MOST_BYTES)
         except TimeoutError:
             await Response(status_code=408, headers=_CLOSE)(scope, receive, send)
             return
@@ -95,6 +95,6 @@ def _readable(app: Application) -> Application:
             answer = Response(text, status, _CLOSE, "application/json")
             await answer(scope, receive, send)
             return
-        await app(scope, bodies.replayed(body, receive), send)
+        await app(scope, http_bodies.replayed(body, receive), send)
 
     return read_first

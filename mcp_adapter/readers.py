@@ -13,8 +13,8 @@ from sandbox_ops.text import command_words, file_words, marks
 from sandbox_ops.workflows import report_lines
 
 if TYPE_CHECKING:
+    from sandbox_ops.machine.sandbox import Sandbox
     from sandbox_ops.machine.waiting import Wait
-    from sandbox_ops.sandbox import Sandbox
 
 _MOST_LINES = 5_000  # more do not fit into an answer, however short they are
 _JOBS = 20
@@ -50,7 +50,7 @@ def job_output(
         reading.job,
         reading.page,
         reading.cursor.after(told).encode(),
-        words=calls,
+        steps=calls,
         event=command_words.event(report) if report else "",
         again=since is not None,
         stderr=reading.stderr,
@@ -100,7 +100,7 @@ def file_lines(
     from_end = offset is None and limit is not None
     most = None if limit is None else min(limit, _MOST_LINES)
     piece = files.read_lines(sandbox, asked.file_path, offset, most)
-    shown = file_words.lines(piece, from_end=from_end, words=calls, limit=limit)
+    shown = file_words.lines(piece, from_end=from_end, steps=calls, limit=limit)
     return ToolAnswer(shown)
 
 

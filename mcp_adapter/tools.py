@@ -24,8 +24,8 @@ from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.text import command_words
 
 if TYPE_CHECKING:
+    from sandbox_ops.machine.sandbox import Sandbox
     from sandbox_ops.machine.waiting import Wait
-    from sandbox_ops.sandbox import Sandbox
 
 _FOREGROUND_S = 120.0
 _CONFIGURATION = ""
@@ -219,6 +219,7 @@ class Tools:
                     description=arguments.description,
                     timeout_s=timeout_s,
                     cwd=arguments.cwd,
+                    see_early_end=True,
                 ),
             )
             job = await heartbeat.until(starting)

@@ -13,13 +13,15 @@ from mcp_adapter.answers import ToolAnswer
 from mcp_adapter.calls import Calls
 from mcp_adapter.tool_arguments import ToolArguments
 from sandbox_ops.errors import NextStep
-from sandbox_ops.models import Job, JobState, Project
+from sandbox_ops.models import Job, Project
 from sandbox_ops.text import formatting, marks
 from sandbox_ops.workflows import report_lines
 from sandbox_ops.workflows.report_lines import Lines
 
 if TYPE_CHECKING:
-    from sandbox_ops.sandbox import Sandbox
+    from sandbox_ops.machine.sandbox import Sandbox
+
+_FIRST_LINES_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,7 @@ def _sync(context: WorkflowContext, arguments: workflow.RemoteSync) -> ToolAnswe
 
 
 def _train(context: WorkflowContext, arguments: workflow.RemoteTrain) -> ToolAnswer:
-    from sandbox_ops.machine.first_lines import first_lines
+    from sandbox_ops.workflows import first_second
     from sandbox_ops.workflows.sync import sync
     from sandbox_ops.workflows.train_each import train_each
 
@@ -93,9 +95,10 @@ def _train(context: WorkflowContext, arguments: workflow.RemoteTrain) -> ToolAns
     lines = [*report_lines.train_each(report), *lines]
     if len(jobs) == 1:
         context.report_progress(f"{jobs[0]}: first lines")
-        job, output = first_lines(context.sandbox, jobs[0])
-        lines += [formatting.job_line(job), *output]
-        failed = failed or job.state is JobState.FAILED
+        seen = first_second.look(context.sandbox, report.started[0], _FIRST_LINES_S)
+        lines += [formatting.job_line(seen.job), *seen.first_lines]
+        lines += first_second.advice(seen.job)
+        failed = failed or not seen.ok
     wait = NextStep("wait", {"job": ",".join(jobs)})
     return context.answer(iter(lines), wait, is_error=failed)
 

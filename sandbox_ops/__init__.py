@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from sandbox_ops.machine import files, gpus, jobs, transfer
+    from sandbox_ops.machine.sandbox import Sandbox
     from sandbox_ops.models import (
         CommandResult,
         EndKind,
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     )
     from sandbox_ops.models.cancellation import CancelToken
     from sandbox_ops.models.options import CommandOptions, JobOptions
-    from sandbox_ops.sandbox import Sandbox
     from sandbox_ops.workflows.doctor import DoctorReport, doctor
     from sandbox_ops.workflows.fetch import FetchReport, fetch
     from sandbox_ops.workflows.monitor import MonitorReport, monitor
@@ -106,7 +106,7 @@ __all__ = [
 
 _WORKFLOWS = ("doctor", "fetch", "monitor", "reset", "setup", "sync", "train")
 _HOMES = {
-    "Sandbox": "sandbox",
+    "Sandbox": "machine.sandbox",
     "Call": "engines.foreground",
     "CancelToken": "models.cancellation",
     "CommandOptions": "models.options",

@@ -44,12 +44,12 @@ class NextStep:
     @property
     def command(self) -> str:
         """The step as a command to type: `sandbox-ops sync --push`."""
-        return " ".join(("sandbox-ops", self.verb, *self._words()))
+        return " ".join(("sandbox-ops", self.verb, *self._arguments_as_typed()))
 
     def __str__(self) -> str:
         return f"{self.purpose}: {self.command}" if self.purpose else self.command
 
-    def _words(self) -> Iterator[str]:
+    def _arguments_as_typed(self) -> Iterator[str]:
         if job := self.arguments.get("job"):
             yield shlex.quote(str(job))
         for name, value in self.arguments.items():
@@ -180,7 +180,7 @@ class DeniedError(SandboxError):
 
 
 class CancelledError(SandboxError):
-    """Whoever asked for it gave it up; what was begun is stopped or finished."""
+    """The caller cancelled it; what was begun is stopped or finished."""
 
     kind = "cancelled"
     exit_code = 130

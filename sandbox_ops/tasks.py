@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sandbox_ops.cli import lean_invoke  # noqa: F401 - before Invoke, and what imports it
+
+# isort: split
 from invoke import Collection, Context
 
 from sandbox_ops.cli import next_steps, option_values, output
@@ -83,6 +86,7 @@ def train(  # noqa: PLR0913 - one for each option
 ) -> Answer:
     """Start the training in the background, once all is right for it."""
     from sandbox_ops.cli import following, terminal, views
+    from sandbox_ops.workflows import first_second
     from sandbox_ops.workflows.train import train as work
 
     settings = option_values.assignments(set_ or (), "--set")
@@ -103,6 +107,8 @@ def train(  # noqa: PLR0913 - one for each option
                 force=tuple(force or ()),
             )
         if not watch:
+            with terminal.busy("waiting for its first second", quiet=json):
+                report = first_second.look(machine.sandbox, report)
             return Answer.of(report, lambda: views.train(report))
         if not json:
             views.train(report)
@@ -311,3 +317,10 @@ ns = Collection(
     *(doctor, trust, allow, shell, demo),
     *(audit, allow_list, mcp_install, plugin_install, completion, agent),
 )
+
+
+def main() -> None:
+    """Run the verbs as the program `sandbox-ops`, and exit with their code."""
+    from sandbox_ops.cli import program
+
+    program.main(ns)

@@ -64,7 +64,7 @@ def _huge_log(world: World, _client: Client) -> None:
         log.write(b"\n" + _BLOCK + f"final accuracy {ACCURACY}\n".encode())
 
 
-def _bad_day(world: World, client: Client, step_s: float) -> None:
+def _prepare_bad_day(world: World, client: Client, step_s: float) -> None:
     _clone(world, client)
     file = world.remote_clone / BIG_FILE
     file.parent.mkdir()
@@ -78,38 +78,65 @@ def scenarios(step_s: float = 10.0) -> dict[str, Scenario]:
     Args:
         step_s: How long the step of the bad day takes; the rest of it in proportion.
     """
-    once = "python3 step.py once {step_s:g} 3"
+    return {**_without_fault(), "bad-day": _bad_day(step_s), **_with_a_fault()}
+
+
+_ONCE = "python3 step.py once {step_s:g} 3"
+
+
+def _without_fault() -> dict[str, Scenario]:
     return {
         "quick": Scenario(
             title="a step that must run once, no fault",
-            task=f"In the project there, run `{once}`. Answer `exit_code`.",
+            task=f"In the project there, run `{_ONCE}`. Answer `exit_code`.",
             facts=_step_facts(3),
             prepare=_clone,
             step_s=0.5,
         ),
         "good-day": _GOOD_DAY,
-        "bad-day": Scenario(
-            title="a link that is cut again and again",
-            task="In the project there, run `python3 step.py once {step_s:g} 3`. It must run"
-            " exactly once. Answer its `exit_code`. A colleague runs `python3 step.py"
-            " colleague ...` there: wait for its end and answer `colleague_exit_code`."
-            f" Bring {BIG_FILE} of the project there home, into the clone here. The"
-            " link is bad today.",
-            facts=(
-                *_step_facts(3),
-                facts.ran("colleague"),
-                facts.finished("colleague", 7),
-                facts.learned("colleague_exit_code", "7"),
-                facts.home_alike(BIG_FILE),
-            ),
-            fault=faults.cut_every(step_s * _CUT_IN_STEP),
-            prepare=functools.partial(_bad_day, step_s=step_s),
-            step_s=step_s,
-            kind="container",
+        "takeover": Scenario(
+            title="a second agent takes over by id",
+            task=f"In the project there, start `{_ONCE}` in the background and leave; a second"
+            " agent, told only the id, waits for its end and answers `exit_code`.",
+            facts=_step_facts(3),
+            prepare=_clone,
         ),
+        "huge-log": Scenario(
+            title="the end of a log of 2 GB",
+            task="Answer `accuracy`: what the last line of {workspace}/old-run.log says.",
+            facts=(facts.learned("accuracy", ACCURACY),),
+            prepare=_huge_log,
+        ),
+    }
+
+
+def _bad_day(step_s: float) -> Scenario:
+    return Scenario(
+        title="a link that is cut again and again",
+        task="In the project there, run `python3 step.py once {step_s:g} 3`. It must run"
+        " exactly once. Answer its `exit_code`. A colleague runs `python3 step.py"
+        " colleague ...` there: wait for its end and answer `colleague_exit_code`."
+        f" Bring {BIG_FILE} of the project there home, into the clone here. The"
+        " link is bad today.",
+        facts=(
+            *_step_facts(3),
+            facts.ran("colleague"),
+            facts.finished("colleague", 7),
+            facts.learned("colleague_exit_code", "7"),
+            facts.home_alike(BIG_FILE),
+        ),
+        fault=faults.cut_every(step_s * _CUT_IN_STEP),
+        prepare=functools.partial(_prepare_bad_day, step_s=step_s),
+        step_s=step_s,
+        kind="container",
+    )
+
+
+def _with_a_fault() -> dict[str, Scenario]:
+    return {
         "link-cut": Scenario(
             title="the link is cut in mid command",
-            task=f"In the project there, run `{once}` in the foreground, as one does with"
+            task=f"In the project there, run `{_ONCE}` in the foreground, as one does with"
             " what is short. Answer `exit_code`.",
             facts=_step_facts(3),
             fault=faults.once_running("once", faults.cut),
@@ -118,7 +145,7 @@ def scenarios(step_s: float = 10.0) -> dict[str, Scenario]:
         ),
         "sshd-restarted": Scenario(
             title="sshd is restarted while a step runs in the background",
-            task=f"In the project there, start `{once}` in the background, then wait for"
+            task=f"In the project there, start `{_ONCE}` in the background, then wait for"
             " its end. Answer `exit_code`.",
             facts=_step_facts(3),
             fault=faults.once_running("once", faults.restart_sshd),
@@ -141,29 +168,16 @@ def scenarios(step_s: float = 10.0) -> dict[str, Scenario]:
         ),
         "client-killed": Scenario(
             title="the client's program is killed in mid command",
-            task=f"In the project there, run `{once}` in the foreground, as one does with"
+            task=f"In the project there, run `{_ONCE}` in the foreground, as one does with"
             " what is short. Answer `exit_code`.",
             facts=_step_facts(3),
             fault=faults.once_running("once", faults.kill_client),
             prepare=_clone,
             kind="container",
         ),
-        "takeover": Scenario(
-            title="a second agent takes over by id",
-            task=f"In the project there, start `{once}` in the background and leave; a second"
-            " agent, told only the id, waits for its end and answers `exit_code`.",
-            facts=_step_facts(3),
-            prepare=_clone,
-        ),
-        "huge-log": Scenario(
-            title="the end of a log of 2 GB",
-            task="Answer `accuracy`: what the last line of {workspace}/old-run.log says.",
-            facts=(facts.learned("accuracy", ACCURACY),),
-            prepare=_huge_log,
-        ),
         "disk-full": Scenario(
             title="the disk fills up while a step runs",
-            task=f"In the project there, start `{once}` in the background, then wait for"
+            task=f"In the project there, start `{_ONCE}` in the background, then wait for"
             " its end. Answer `exit_code`.",
             facts=_step_facts(3),
             fault=faults.once_running("once", faults.fill_disk),

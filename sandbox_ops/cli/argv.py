@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sandbox_ops.cli import near_verbs
 from sandbox_ops.errors import NextStep, UsageError
 
 _HELP = ("--help", "-h")
@@ -149,9 +150,10 @@ class _Reader:
         self.out += [verb.rest, shlex.join(rest)]
 
     def _bare(self, word: str) -> None:
-        near = _near(word, self.grammar.verbs)
         if not self.verb.name:
+            near = near_verbs.meant(word, self.grammar.verbs)
             raise UsageError(f"there is no verb `{word}`", near + self.help)
+        near = _near(word, self.grammar.verbs)
         if self.verb.rest and not self.verb.operand:
             raise self._command_without_dashes(word)
         is_taken = not self.verb.operand_repeats and self.verb.operand in self.taken

@@ -8,6 +8,7 @@ from sandbox_ops.cli import option_values, output
 from sandbox_ops.cli.face import Answer, verb
 from sandbox_ops.errors import UsageError
 
+_STEP = "script "  # what our own verbs do there, step by step
 _BROKEN = 1  # the exit code of a log that somebody changed
 
 
@@ -15,6 +16,7 @@ _BROKEN = 1  # the exit code of a log that somebody changed
     "reads",
     since="Only the last 90, 90s, 30m, 8h or 2d.",
     action="Only acts of this kind: run, start, stop, sync, ...",
+    all_="Also the steps that our own verbs take there: script ...",
     verify="Check that no line was changed or removed.",
 )
 def audit(
@@ -22,6 +24,7 @@ def audit(
     *,
     since: str = "",
     action: str = "",
+    all_: bool = False,
     verify: bool = False,
     sandbox: str = "",
     json: bool = False,  # noqa: ARG001 - as every verb has it
@@ -31,7 +34,7 @@ def audit(
     from sandbox_ops.guard import acts
     from sandbox_ops.guard import audit as audit_log
 
-    path = acts.log().path
+    path = acts.log_path()
     if verify:
         verdict = audit_log.verify(path)
         return Answer(
@@ -45,6 +48,7 @@ def audit(
         for entry in audit_log.entries(path)
         if (span_s is None or entry.at >= time.time() - span_s)
         and entry.action.startswith(action)
+        and (all_ or action or not entry.action.startswith(_STEP))
         and sandbox in {"", entry.sandbox}
     )
     return Answer(

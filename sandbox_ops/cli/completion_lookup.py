@@ -82,7 +82,7 @@ def _answer_and_end(pipe: int, sandbox: str) -> None:
 def _asked(name: str) -> Sequence[tuple[str, str]]:
     from sandbox_ops.config import discover
     from sandbox_ops.machine import jobs as nouns
-    from sandbox_ops.sandbox import Sandbox
+    from sandbox_ops.machine.sandbox import Sandbox
     from sandbox_ops.text import formatting
 
     config = discover.settings(Path.cwd(), os.environ).sandbox(name)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox_ops.cli import logtail, output
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say
 from sandbox_ops.errors import ConnectionLostError, NextStep, TimedOutError
-from sandbox_ops.models import CommandResult, EndKind, Job, JobState
+from sandbox_ops.models import CommandResult, EndKind, Job
 from sandbox_ops.text import formatting, remote_text
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sandbox_ops.cli.output import Stream
     from sandbox_ops.engines.foreground import Call
-    from sandbox_ops.sandbox import Sandbox
+    from sandbox_ops.machine.sandbox import Sandbox
     from sandbox_ops.text.redaction import RedactingStream
 
 _CANCEL_S = 45.0  # a dead link is noticed in 10 s, and reconnected for 15 s
@@ -324,6 +324,4 @@ def _interrupted_again() -> bool:
 
 
 def _code(job: Job) -> int:
-    if job.state is JobState.TIMED_OUT:
-        return 124
-    return 255 if job.exit_code is None else job.exit_code
+    return 255 if job.outcome_code is None else job.outcome_code

@@ -15,9 +15,9 @@ from sandbox_ops.text import formatting, paging
 if TYPE_CHECKING:
     from sandbox_ops.cli.output import Stream
     from sandbox_ops.machine.logs import Reading
+    from sandbox_ops.machine.sandbox import Sandbox
     from sandbox_ops.models import Job
     from sandbox_ops.remote.stream import Begin
-    from sandbox_ops.sandbox import Sandbox
 
 _LONGEST_LINE_BYTES = 1 << 20
 

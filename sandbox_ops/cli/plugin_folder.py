@@ -75,12 +75,7 @@ def install(host: str, into: str, *, dry_run: bool) -> Answer:
         RefusedError: Something that is not our plugin is in the way.
         ConfigError: It cannot be written.
     """
-    if host not in _HOSTS:
-        problem = f"no host is called {host!r}" if host else "name a host"
-        raise UsageError(
-            problem, f"--host {', '.join(_HOSTS)}; with --into DIR any folder."
-        )
-    known = _HOSTS[host]
+    known = _known_host(host)
     folder = Path(into).expanduser() if into else Path.home() / known.folder
     plugin = folder.absolute() / _NAME
     files = _files()
@@ -112,6 +107,15 @@ def install(host: str, into: str, *, dry_run: bool) -> Answer:
             f"{shown}: {plugin} ({len(files)} files)", *(f"then: {s}" for s in steps)
         ),
     )
+
+
+def _known_host(name: str) -> PluginHost:
+    if name not in _HOSTS:
+        problem = f"no host is called {name!r}" if name else "name a host"
+        raise UsageError(
+            problem, f"--host {', '.join(_HOSTS)}; with --into DIR any folder."
+        )
+    return _HOSTS[name]
 
 
 def _files() -> dict[str, str]:

@@ -16,8 +16,8 @@ from sandbox_ops.errors import RefusedError
 
 if TYPE_CHECKING:
     from sandbox_ops.config.discover import Settings
+    from sandbox_ops.machine.sandbox import Sandbox
     from sandbox_ops.models import Project, SandboxConfig
-    from sandbox_ops.sandbox import Sandbox
 
 _CLOSE_S = 0.5
 
@@ -65,7 +65,7 @@ def opened(context: Any, name: str) -> Iterator[Session]:  # noqa: ANN401 - Invo
     Raises:
         ConfigError: There is no such sandbox, or none at all.
     """
-    from sandbox_ops.sandbox import Sandbox
+    from sandbox_ops.machine.sandbox import Sandbox
 
     settings = settings_here()
     if name and name != _default(settings):
@@ -91,7 +91,7 @@ def opened_all(context: Any, name: str) -> Iterator[tuple["Sandbox", ...]]:  # n
         ConfigError: There is no such sandbox, or none at all.
         RefusedError: The user has not allowed it; of several, any of them.
     """
-    from sandbox_ops.sandbox import Sandbox
+    from sandbox_ops.machine.sandbox import Sandbox
 
     settings = settings_here()
     if not name and fabric_context.host_of(context):

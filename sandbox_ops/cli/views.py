@@ -68,11 +68,19 @@ def sync(report: "SyncReport") -> None:
 
 def train(report: "TrainReport") -> None:
     """The job that was started, and how to see it again."""
+    from sandbox_ops.workflows import first_second
+
     _warn(report.warnings)
     job = report.job
     tell(
         f"started {formatting.job_line(job)}",
         f"log: {job.log_path}",
+        *(f"{job.id} | {line}" for line in report.first_lines),
+    )
+    if advice := first_second.advice(job):
+        tell("it failed at once:", *map(str, map(next_steps.on_chosen_sandbox, advice)))
+        return
+    tell(
         f"follow it: {next_steps.command('logs', job=job.id, follow=True)}",
         f"all jobs: {next_steps.command('monitor', watch=True)}",
         f"end it: {next_steps.command('stop', job=job.id)}",
@@ -117,6 +125,10 @@ def stop(report: StopReport) -> None:
         tell("no living process of it was found")
     _list("ended", report.killed)
     _list("not ended", report.left)
+    for each in report.same_name:
+        tell(
+            f"{each} has that name too, and lives: {next_steps.command('stop', job=each)}"
+        )
 
 
 def reset(report: "ResetReport") -> None:
@@ -199,8 +211,8 @@ def agree_to_trust(shown: "ShownKey", *, ask: bool) -> None:
             ),
         )
     say(f"the host key of {shown.machine} is not known: {key}")
-    say("Compare it with the machine's own. Trust it? Write yes, or the fingerprint:")
-    if sys.stdin.readline().strip() not in {"yes", shown.fingerprint}:
+    say("Compare it with the machine's own. Trust it? (yes/no/the fingerprint)")
+    if not _confirmed(shown.fingerprint):
         raise RefusedError(
             f"the host key of {shown.machine} is not trusted; nothing was added",
             NextStep(
@@ -209,6 +221,16 @@ def agree_to_trust(shown: "ShownKey", *, ask: bool) -> None:
                 "Ask whoever runs the machine for its fingerprint, then",
             ),
         )
+
+
+def _confirmed(fingerprint: str) -> bool:
+    """Read an answer as ssh does: yes, no, or the fingerprint; anything else asks again."""
+    while answer := sys.stdin.readline():
+        word = answer.strip()
+        if word.lower() in {"yes", "no", ""} or word == fingerprint:
+            return word.lower() in {"yes", fingerprint.lower()}
+        say("Please write yes, no or the fingerprint in full:")
+    return False
 
 
 def trust(report: "TrustReport") -> None:

@@ -11,8 +11,8 @@ from sandbox_ops.models.events import Event, EventKind
 from sandbox_ops.text import formatting
 
 if TYPE_CHECKING:
+    from sandbox_ops.machine.sandbox import Sandbox
     from sandbox_ops.models.waiting import WaitReport
-    from sandbox_ops.sandbox import Sandbox
 
 
 def wait(
@@ -70,8 +70,13 @@ def events(
 
 
 def event_line(event: Event) -> str:
-    """An event in one line: `22:41:07 gpu1 remote-3 "night" ended: failed (...)`."""
-    at = datetime.fromtimestamp(event.at).astimezone().strftime("%H:%M:%S")
+    """An event in one line: `22:41:07 gpu1 remote-3 "night" ended: failed (...)`.
+
+    What did not happen today has its date, too.
+    """
+    when = datetime.fromtimestamp(event.at).astimezone()
+    today = when.date() == datetime.now().astimezone().date()
+    at = when.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S")
     name = f'"{formatting.one_line(event.name, 40)}"' if event.name else ""
     words = (at, event.sandbox, event.job or "", name, str(event.kind))
     head = " ".join(filter(None, words))

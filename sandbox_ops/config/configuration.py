@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox_ops.config.sources import SettingValue, near_match, shown
+from sandbox_ops.config.sources import Origin, SettingValue, near_match, shown
 from sandbox_ops.errors import ConfigError
 from sandbox_ops.models import Project, SandboxConfig, policy
 
@@ -109,7 +109,7 @@ class Config:
             raise self._unknown(wanted)
         return wanted, self.sandboxes[wanted]
 
-    def origins_of(self, name: str = "") -> Mapping[str, str]:
+    def origins_of(self, name: str = "") -> Mapping[str, Origin]:
         """Return where each setting of a sandbox is from, by its field.
 
         One that no configuration describes has none.
@@ -117,7 +117,7 @@ class Config:
         settings = self.sandboxes.get(
             name or default_name(self.default, self.sandboxes)
         )
-        return {field: each.where for field, each in (settings or {}).items()}
+        return {field: each.origin for field, each in (settings or {}).items()}
 
     def unconfirmed(self, name: str = "") -> Unconfirmed | None:
         """Return what of a sandbox's address only a project says; None: nothing."""

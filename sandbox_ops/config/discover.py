@@ -29,6 +29,7 @@ from sandbox_ops.errors import ConfigError, NextStep, RefusedError
 from sandbox_ops.guard import acts
 from sandbox_ops.guard.user_folders import home_of, state_folder
 from sandbox_ops.models import Project, SandboxConfig
+from sandbox_ops.text import remote_text
 
 _FILE = "sandbox.toml"
 _FILE_VARIABLE = "SANDBOX_OPS_CONFIG"
@@ -112,7 +113,8 @@ class Settings:
             what = (
                 f"{'forget ' * forget}{unconfirmed.address} for {unconfirmed.project}"
             )
-            with acts.act(self.config.sandbox(name), "allow", what):
+            sandbox = self.config.sandbox(name)
+            with acts.act(sandbox, "allow", what, mask=remote_text.masked):
                 change(state, unconfirmed.project, unconfirmed.address)
         return unconfirmed
 
@@ -179,12 +181,7 @@ def settings(cwd: Path, environ: Mapping[str, str]) -> Settings:
         environ, ssh_names=alone, folder=str(cwd), home=str(home)
     )
     ssh_layers = (*registered, *variables[:-1])
-    said = [layer.secrets for layer in (user_layer, *ssh_layers, *variables)]
-    secret_values.protect(
-        tuple(each["secrets"] for each in said if "secrets" in each),
-        tuple(each["secret_files"] for each in said if "secret_files" in each),
-        environ,
-    )
+    _protect_secrets((user_layer, *ssh_layers, *variables), environ)
     described = [str(own)] * bool(user_layer.sandboxes) + [str(file)] * (not alone)
     place = f"{file} describes none" if file else f"no {_FILE} in {cwd} or above it"
     return Settings(
@@ -199,6 +196,15 @@ def settings(cwd: Path, environ: Mapping[str, str]) -> Settings:
         file=file,
         cwd=cwd,
         environ=environ,
+    )
+
+
+def _protect_secrets(layers: tuple[Layer, ...], environ: Mapping[str, str]) -> None:
+    configured = [layer.secrets for layer in layers]
+    secret_values.protect(
+        tuple(each["secrets"] for each in configured if "secrets" in each),
+        tuple(each["secret_files"] for each in configured if "secret_files" in each),
+        environ,
     )
 
 

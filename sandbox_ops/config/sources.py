@@ -44,14 +44,26 @@ class Source:
 
     def place(self, path: KeyPath = ()) -> str:
         """Return `file:line` of a key, or the file alone; to begin a message with."""
-        line = _line(self.text, path) if path and self.text else 0
+        line = self.line(path)
         return f"{self.name}:{line}" if line else self.name
+
+    def line(self, path: KeyPath) -> int:
+        """Return the line where a key begins; 0 where that is not known."""
+        return _line(self.text, path) if path and self.text else 0
 
     def resolve(self, path: str) -> str:
         """Return a path of this source as an absolute one."""
         if path == "~" or path.startswith("~/"):
             path = f"{self.home}{path[1:]}"
         return posixpath.join(self.folder, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a setting is from: a file and the line (0: not known), or a variable."""
+
+    source: str
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +86,13 @@ class SettingValue:
         if self.source.name == ENVIRONMENT:
             return f"{ENVIRONMENT} {self.key}"
         return f"{self.source.place(self.path)}: `{self.key}`"
+
+    @property
+    def origin(self) -> Origin:
+        """The same as a value."""
+        if self.source.name == ENVIRONMENT:
+            return Origin(f"{ENVIRONMENT} {self.key}")
+        return Origin(self.source.name, self.source.line(self.path))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

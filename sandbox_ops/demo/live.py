@@ -11,8 +11,8 @@ from rich.text import Text
 
 from sandbox_ops.demo.screen import Screen, spark
 from sandbox_ops.errors import ProtocolError, TimedOutError
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, Project
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.text import formatting
 from sandbox_ops.workflows.monitor import JobView, MonitorReport, monitor
 

@@ -7,8 +7,8 @@ from typing import Any, NoReturn, Protocol
 
 from sandbox_ops.demo.screen import Screen
 from sandbox_ops.errors import SandboxError
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
-from sandbox_ops.sandbox import Sandbox
 
 
 class WentWrongError(SandboxError):

@@ -22,7 +22,7 @@ from sandbox_ops.demo.screen import Screen
 from sandbox_ops.demo.stage import Stage, WentWrongError
 from sandbox_ops.errors import RefusedError
 from sandbox_ops.machine import pause
-from sandbox_ops.sandbox import Sandbox
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.text import formatting
 
 _NOT_FOR_THE_DEMO = ("SANDBOX_OPS_", "SSH_", "GIT_")

@@ -9,6 +9,8 @@ FOREGROUND_CAP_BYTES = 256 << 20
 _FIRST_BYTES = 1 << 16
 _FOREGROUND_GRACE_S = 1
 _BACKGROUND_GRACE_S = 10
+EARLY_END_S = 0.1
+"""So long a start waits for its command to end; what lasts longer is polled for."""
 
 
 def keep_bytes(options: CommandOptions) -> int:
@@ -71,6 +73,7 @@ def job_request(
         timeout_s=options.get("timeout_s"),
         grace_s=_BACKGROUND_GRACE_S,
         cap_bytes=options.get("log_max_bytes", 0),
+        wait_s=EARLY_END_S if options.get("see_early_end") else 0,
         unique_name=options.get("unique_name", False),
         gpus=tuple(options.get("gpus", ())),
         project_path=options.get("project_path", ""),

@@ -9,14 +9,17 @@ import contextvars
 import logging
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from sandbox_ops.errors import RefusedError
 from sandbox_ops.guard import audit
 from sandbox_ops.guard.audit import AuditLog, Who
 from sandbox_ops.guard.user_folders import state_folder
 from sandbox_ops.models import SandboxConfig, policy
-from sandbox_ops.text import remote_text
+
+Mask = Callable[[str], str]
+"""Takes secrets out of a text: of what is noted, the caller knows which there are."""
 
 _SESSION = secrets.token_hex(4)
 _process = Who(session=_SESSION)
@@ -48,10 +51,9 @@ def asked_by(client: str, session: str = "") -> Iterator[None]:
         _asker.reset(token)
 
 
-def log() -> AuditLog:
-    """Return the user's audit log, for who asks now."""
-    path = state_folder(os.environ) / audit.FILE
-    return AuditLog(path, _asker.get() or _process, remote_text.masked)
+def log_path() -> Path:
+    """Return where the user's audit log is, or would be."""
+    return state_folder(os.environ) / audit.FILE
 
 
 def check(config: SandboxConfig, action: str) -> None:
@@ -68,13 +70,13 @@ def only_reads(action: str) -> bool:
     return policy.ACTIONS[action].changes is policy.Changes.NOTHING
 
 
-def begin(config: SandboxConfig, action: str, text: str) -> "Act | None":
+def begin(config: SandboxConfig, action: str, text: str, *, mask: Mask) -> "Act | None":
     """Note that something is about to be done; None where it changes nothing.
 
     Raises:
         RefusedError: It destroys something, and cannot be noted.
     """
-    return None if only_reads(action) else Act(config, action, text)
+    return None if only_reads(action) else Act(config, action, text, mask=mask)
 
 
 class Act:
@@ -84,6 +86,7 @@ class Act:
         config: The machine.
         action: As `policy.ACTIONS` has it.
         text: What was asked.
+        mask: Takes secrets out of what is noted.
         destroys: That it may destroy something, where the table cannot know.
 
     Raises:
@@ -91,9 +94,15 @@ class Act:
     """
 
     def __init__(
-        self, config: SandboxConfig, action: str, text: str, *, destroys: bool = False
+        self,
+        config: SandboxConfig,
+        action: str,
+        text: str,
+        *,
+        mask: Mask,
+        destroys: bool = False,
     ) -> None:
-        self._log = log()
+        self._log = AuditLog(log_path(), _asker.get() or _process, mask)
         self._action, self._config = action, config
         self._id = ""
         try:
@@ -123,7 +132,12 @@ class Act:
 
 @contextlib.contextmanager
 def act(
-    config: SandboxConfig, action: str, text: str = "", *, destroys: bool = False
+    config: SandboxConfig,
+    action: str,
+    text: str = "",
+    *,
+    mask: Mask,
+    destroys: bool = False,
 ) -> Iterator[list[str]]:
     """Check and note what is done within.
 
@@ -131,6 +145,7 @@ def act(
         config: The machine.
         action: As `policy.ACTIONS` has it.
         text: What was asked.
+        mask: Takes secrets out of what is noted.
         destroys: That it may destroy something, where the table cannot know.
 
     Yields:
@@ -141,20 +156,25 @@ def act(
         RefusedError: It destroys something, and cannot be noted.
     """
     check(config, action)
-    with noted(config, action, text, destroys=destroys) as outcome:
+    with noted(config, action, text, mask=mask, destroys=destroys) as outcome:
         yield outcome
 
 
 @contextlib.contextmanager
 def noted(
-    config: SandboxConfig, action: str, text: str = "", *, destroys: bool = False
+    config: SandboxConfig,
+    action: str,
+    text: str = "",
+    *,
+    mask: Mask,
+    destroys: bool = False,
 ) -> Iterator[list[str]]:
     """Note what is done within, where it can change something; see `act`."""
     outcome: list[str] = []
     if only_reads(action):
         yield outcome
         return
-    own = Act(config, action, text, destroys=destroys)
+    own = Act(config, action, text, mask=mask, destroys=destroys)
     try:
         yield outcome
     except BaseException as error:

@@ -148,44 +148,6 @@ class AuditLog:
         with contextlib.suppress(RefusedError):
             self._write("outcome", act, action, "", sandbox, host, outcome)
 
-    @contextlib.contextmanager
-    def noted(
-        self, action: str, text: str, *, sandbox: str = "", host: str = "", must: bool
-    ) -> Iterator[list[str]]:
-        """Note an act before and after it is done.
-
-        Args:
-            action: What kind.
-            text: What is asked.
-            sandbox: Which machine.
-            host: Its host.
-            must: It destroys something: what cannot be noted is not done.
-
-        Yields:
-            A list; its last word is noted as the outcome.
-
-        Raises:
-            RefusedError: It must be noted, and cannot be.
-        """
-        act = ""
-        try:
-            act = self.begin(action, text, sandbox=sandbox, host=host)
-        except RefusedError:
-            if must:
-                raise
-        outcome: list[str] = []
-        try:
-            yield outcome
-        except BaseException as error:
-            kind = getattr(error, "kind", type(error).__name__)
-            self._ended(act, action, f"error {kind}", sandbox, host)
-            raise
-        self._ended(act, action, outcome[-1] if outcome else "done", sandbox, host)
-
-    def _ended(self, act: str, action: str, outcome: str, name: str, host: str) -> None:
-        if act:
-            self.end(act, action, outcome, sandbox=name, host=host)
-
     def _write(
         self,
         event: str,

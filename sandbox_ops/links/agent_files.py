@@ -70,10 +70,10 @@ def place(
         idle_s: It ends when so long nobody used it.
     """
     lasting = {k: v for k, v in environ.items() if k not in _OF_THE_TERMINAL}
-    told = json.dumps([identity, lasting, module, idle_s], sort_keys=True)
+    facts = json.dumps([identity, lasting, module, idle_s], sort_keys=True)
     return AgentPlace(
         folder=runtime_folder(environ),
-        name=hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:16],
+        name=hashlib.sha256(facts.encode("utf-8", "surrogateescape")).hexdigest()[:16],
         # -P: not what happens to lie in the working directory
         program=(sys.executable, "-P", "-m", module),
         message=json.dumps({"identity": identity, "idle_s": idle_s}),
@@ -125,8 +125,8 @@ def reach(path: Path) -> socket.socket | None:
 
 
 def _check_socket(path: Path) -> None:
-    found = path.lstat()
-    if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.getuid():
+    facts = path.lstat()
+    if not stat.S_ISSOCK(facts.st_mode) or facts.st_uid != os.getuid():
         raise UnusableError(f"{path} is not a socket of ours")
 
 
@@ -191,11 +191,11 @@ def _start(where: AgentPlace) -> None:
 
 def _check_folder(folder: Path) -> None:
     try:
-        found = folder.lstat()
+        facts = folder.lstat()
     except OSError as error:
         raise UnusableError(f"{folder}: {error}") from error
-    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
-    if not ours or found.st_mode & 0o077:
+    ours = stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid()
+    if not ours or facts.st_mode & 0o077:
         raise UnusableError(f"{folder} is not a folder that is ours alone (0700)")
 
 
@@ -207,8 +207,10 @@ def check_peer(sock: socket.socket) -> None:
     """
     if not hasattr(socket, "SO_PEERCRED"):  # elsewhere the folder's mode says it
         return
-    told = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    _, uid, _ = struct.unpack("3i", told)
+    credentials = sock.getsockopt(
+        socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
+    )
+    _, uid, _ = struct.unpack("3i", credentials)
     if uid != os.getuid():
         raise UnusableError(f"the other end belongs to user {uid}")
 

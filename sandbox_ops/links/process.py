@@ -2,7 +2,7 @@
 
 `["sh", "-c"]` is this computer; `["ssh", "-T", "HOST"]`, `["docker", "exec", "-i",
 "NAME", "sh", "-c"]` and their like are others. The command line comes last. There is no
-connection beside the processes: each link is one, and is told by its own end.
+connection beside the processes: each link is one process, and ends with it.
 """
 
 import contextlib

@@ -147,11 +147,11 @@ class SharedLink:
             else:
                 self._take_end(json.loads(content))
 
-    def _take_end(self, told: dict[str, object]) -> None:
-        self._end = LinkEnd(told["end"])
-        self._complaint = str(told["complaint"])
+    def _take_end(self, end: dict[str, object]) -> None:
+        self._end = LinkEnd(end["end"])
+        self._complaint = str(end["complaint"])
         if self._end is LinkEnd.DIED:
-            heard_at = told.get("heard_at")
+            heard_at = end.get("heard_at")
             self._died(heard_at if isinstance(heard_at, float) else None)
 
     def end(self) -> LinkEnd:
@@ -234,9 +234,9 @@ class SharedLinks:
             for warning in _texts(answer[1].get("warnings")):
                 _LOG.warning("%s", warning)
             if failure := answer[1].get("failure"):
-                told = unpacked(failure)
-                self._failed = (time.monotonic(), told)
-                raise told
+                failed = unpacked(failure)
+                self._failed = (time.monotonic(), failed)
+                raise failed
         self._connected = True
 
     def _ask(
@@ -317,13 +317,13 @@ def packed(error: SandboxError) -> dict[str, object]:
 
 def unpacked(failure: object) -> SandboxError:
     """Return the error of a message: of the same class where that is one of `errors`."""
-    told = failure if isinstance(failure, dict) else {"message": str(failure)}
+    fields = failure if isinstance(failure, dict) else {"message": str(failure)}
     kind: type[SandboxError] = ConnectError
-    found = getattr(errors, str(told.get("class")), None)
-    if isinstance(found, type) and issubclass(found, SandboxError):
-        kind = found
-    hints = told.get("hints") or ()
+    named_class = getattr(errors, str(fields.get("class")), None)
+    if isinstance(named_class, type) and issubclass(named_class, SandboxError):
+        kind = named_class
+    hints = fields.get("hints") or ()
     return kind(
-        str(told.get("message")),
+        str(fields.get("message")),
         *(NextStep(**hint) if isinstance(hint, dict) else str(hint) for hint in hints),
     )

@@ -13,7 +13,7 @@ from sandbox_ops.models.options import CommandOptions
 
 if TYPE_CHECKING:
     from sandbox_ops.engines.foreground import Call
-    from sandbox_ops.sandbox import Sandbox
+    from sandbox_ops.machine.sandbox import Sandbox
 
 _LAST_LINE_S = 1.0
 _MOST_LAST_LINES = 8

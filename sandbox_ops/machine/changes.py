@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from sandbox_ops.errors import ProtocolError, SandboxError
 from sandbox_ops.machine import readings
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, LogDigest, job_ids
 from sandbox_ops.remote import job_replies
 from sandbox_ops.remote.frames import Segment
 from sandbox_ops.remote.job_replies import JobReply
-from sandbox_ops.sandbox import Sandbox
 
 _DIGEST_BYTES = 8192
 

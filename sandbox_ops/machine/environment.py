@@ -10,11 +10,11 @@ import shlex
 from dataclasses import dataclass
 
 from sandbox_ops.errors import NextStep, RefusedError
+from sandbox_ops.machine import own_scripts
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.remote import script_replies
-from sandbox_ops.sandbox import Sandbox
 
-_LOOK_S = 60
 _VERIFY_S = 600  # the first import of torch reads gigabytes
 _PLAN_FORMAT = 1  # raise it when the commands below change: environments are renewed
 _VENV = "[ -d .venv ] || python3 -m venv .venv"
@@ -89,7 +89,7 @@ def look(
     digest = hashlib.sha256(
         json.dumps([_PLAN_FORMAT, project.setup, project.verify]).encode()
     ).hexdigest()
-    reply = _ask(
+    reply = own_scripts.ask(
         sandbox,
         *("env_look", path, digest, "yes" if record else "no"),
         *named_files(project.setup),
@@ -126,7 +126,7 @@ def named_files(commands: tuple[str, ...]) -> tuple[str, ...]:
 
 def torch(sandbox: Sandbox, path: str) -> TorchCheck:
     """Let the project's torch compute something on the GPU."""
-    reply = _ask(
+    reply = own_scripts.ask(
         sandbox,
         *("env_verify", path),
         doing=f"check torch in {path}",
@@ -150,7 +150,7 @@ def link_log(sandbox: Sandbox, path: str, name: str = "", log: str = "") -> bool
         RefusedError: If a file of the project has that name.
     """
     link = (name, log) if name else ()
-    reply = _ask(sandbox, "log_link", path, *link, doing=f"make {path}/logs")
+    reply = own_scripts.ask(sandbox, "log_link", path, *link, doing=f"make {path}/logs")
     return reply.get("changed") == "yes"
 
 
@@ -185,14 +185,3 @@ def _words(command: str) -> list[str]:
         return shlex.split(command)
     except ValueError:  # bash will say what is wrong with it
         return []
-
-
-def _ask(
-    sandbox: Sandbox,
-    script: str,
-    *arguments: str,
-    doing: str,
-    timeout_s: float = _LOOK_S,
-) -> script_replies.Reply:
-    result = sandbox.script(script, *arguments, timeout_s=timeout_s, description=doing)
-    return script_replies.of(result, f"{doing} on {sandbox.config.label}")

@@ -8,10 +8,10 @@ import weakref
 
 from sandbox_ops.errors import NextStep, ProtocolError, RefusedError, UsageError
 from sandbox_ops.machine.places import Places
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import FileFacts, FileSlice
 from sandbox_ops.remote.frames import Segment
 from sandbox_ops.remote.job_states import number
-from sandbox_ops.sandbox import Sandbox
 
 DEFAULT_LINES = 2000
 MOST_BYTES = 1 << 20

@@ -1,20 +1,22 @@
 """What a job that was just started says first: whoever started it asks that next."""
 
 from sandbox_ops.machine import log_reading, waiting
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.machine.waiting import WaitFor
 from sandbox_ops.models import Job
-from sandbox_ops.sandbox import Sandbox
 
 _WAIT_S = 2.0
 _LINES = 8
 
 
-def first_lines(sandbox: Sandbox, job_id: str) -> tuple[Job, tuple[str, ...]]:
-    """Wait two seconds, or to the job's end or its first warning; return what it wrote.
+def first_lines(
+    sandbox: Sandbox, job_id: str, wait_s: float = _WAIT_S
+) -> tuple[Job, tuple[str, ...]]:
+    """Wait a little, or to the job's end or its first warning; return what it wrote.
 
     Raises:
         SandboxError: The machine cannot be asked any more.
     """
-    waiting.wait(sandbox, [job_id], WaitFor(timeout_s=_WAIT_S))
+    waiting.wait(sandbox, [job_id], WaitFor(timeout_s=wait_s))
     reading = log_reading.read(sandbox, job_id, lines=_LINES)
     return reading.job, tuple(reading.page.text.splitlines())

@@ -2,8 +2,8 @@
 
 from sandbox_ops.errors import NotFoundError
 from sandbox_ops.machine import readings
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Gpu
-from sandbox_ops.sandbox import Sandbox
 
 
 def query(sandbox: Sandbox) -> tuple[Gpu, ...]:

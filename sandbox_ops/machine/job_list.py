@@ -5,9 +5,9 @@ import heapq
 from collections.abc import Iterable
 
 from sandbox_ops.machine import readings
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, MachineStatus, job_ids
 from sandbox_ops.remote import job_replies, scripts
-from sandbox_ops.sandbox import Sandbox
 
 
 def recent(
@@ -35,13 +35,11 @@ def running_first(jobs: Iterable[Job], most_commands: int = 5) -> tuple[Job, ...
         most_commands: How many commands that ended may be among them; of our own
             recorded steps there is none.
     """
-    own = scripts.names()
-    shown = [job for job in jobs if not _is_step(job, own)]
+    shown = [job for job in jobs if _lives(job) or not is_own_step(job)]
     by_number = sorted(shown, key=lambda job: job_ids.number(job.id), reverse=True)
 
     def place(job: Job) -> tuple[bool, bool]:
-        lives = not job.state.ended or job.survivors > 0
-        return not lives, job_ids.is_command(job.id)
+        return not _lives(job), job_ids.is_command(job.id)
 
     in_order = sorted(by_number, key=place)
     dead_commands = [job for job in in_order if place(job) == (True, True)]
@@ -49,9 +47,22 @@ def running_first(jobs: Iterable[Job], most_commands: int = 5) -> tuple[Job, ...
     return tuple(job for job in in_order if job.id not in left_out)
 
 
-def _is_step(job: Job, own: frozenset[str]) -> bool:
-    lives = not job.state.ended or job.survivors > 0
-    return job.foreground and not lives and job.command.partition(" ")[0] in own
+def living_named(sandbox: Sandbox, name: str) -> tuple[Job, ...]:
+    """Return the jobs of a name that have not ended, newest first."""
+    return tuple(
+        job
+        for job in recent(sandbox)
+        if job.name == name and not job.foreground and not job.state.ended
+    )
+
+
+def _lives(job: Job) -> bool:
+    return not job.state.ended or job.survivors > 0
+
+
+def is_own_step(job: Job) -> bool:
+    """Whether it is a recorded step of ours, not a command of somebody's."""
+    return job.foreground and job.command.partition(" ")[0] in scripts.names()
 
 
 def newest_first(jobs: Iterable[Job], limit: int) -> tuple[Job, ...]:

@@ -13,15 +13,15 @@ from sandbox_ops.errors import (
     SandboxError,
     TimedOutError,
 )
-from sandbox_ops.machine.job_list import recent, status
+from sandbox_ops.machine.job_list import living_named, recent, status
 from sandbox_ops.machine.pause import until
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, JobOutput, StopReport, job_ids
 from sandbox_ops.models.options import Listener
 from sandbox_ops.remote.follower import Watch
 from sandbox_ops.remote.job_query import JobQuery
 from sandbox_ops.remote.job_replies import JobReply
 from sandbox_ops.remote.stream import Range
-from sandbox_ops.sandbox import Sandbox
 
 __all__ = [
     "get",
@@ -164,15 +164,26 @@ def wait(
 def stop(sandbox: Sandbox, job: str, *, grace_s: float = 10) -> StopReport:
     """End a job's whole tree: TERM, the grace, KILL; sweep what an ended one left.
 
+    A name stands for the newest of it that lives, else for the newest of it.
+
     Raises:
         NotFoundError: There is no such job.
         TimedOutError: The machine has not finished stopping it in time.
         ConnectionLostError: Nobody could look whether it was stopped.
         DeniedError: The machine's mode does not allow it.
     """
-    wire = job_ids.reference(job).wire
+    meant, *others = to_stop(sandbox, job)
+    wire = job_ids.reference(meant).wire
     with sandbox.acting("stop", job):
-        return _stop(sandbox, job, wire, grace_s)
+        report = _stop(sandbox, job, wire, grace_s)
+    return dataclasses.replace(report, same_name=tuple(others))
+
+
+def to_stop(sandbox: Sandbox, job: str) -> tuple[str, ...]:
+    """Return what a stop of a job ends, as it is asked for; then others of its name that live."""
+    reference = job_ids.reference(job)
+    living = living_named(sandbox, job) if reference.is_name else ()
+    return tuple(each.id for each in living) or (job,)
 
 
 def _stop(sandbox: Sandbox, job: str, wire: str, grace_s: float) -> StopReport:

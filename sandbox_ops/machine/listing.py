@@ -5,9 +5,9 @@ import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 
 from sandbox_ops.errors import ProtocolError
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import CommandResult, RemoteFile
 from sandbox_ops.remote import script_replies
-from sandbox_ops.sandbox import Sandbox
 
 _LISTING_BYTES = 64 << 20
 _SHOWN_NAMES = 20
@@ -133,7 +133,7 @@ def checksums(sandbox: Sandbox, sizes: Mapping[str, int]) -> dict[str, str]:
 
 def _answer(result: CommandResult, doing: str) -> bytes:
     if not result.ok:
-        script_replies.of(result, doing)  # raises
+        script_replies.parse_result(result, doing)  # raises
     return result.stdout.head + result.stdout.tail
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from sandbox_ops.errors import UsageError
 from sandbox_ops.machine import logs
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, JobOutput
 from sandbox_ops.remote.stream import Begin
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.text import formatting, log_cursor, log_pages, paging
 from sandbox_ops.text.log_cursor import Cursor
 from sandbox_ops.text.log_pages import Page

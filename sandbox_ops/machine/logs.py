@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sandbox_ops.machine import jobs
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, JobOutput
 from sandbox_ops.models.options import Listener
 from sandbox_ops.remote.follower import Watch
 from sandbox_ops.remote.stream import END_BYTES, KNOWN_BYTES, Begin
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.text import clean, paging
 from sandbox_ops.text.paging import InTime, LastLines, Place
 

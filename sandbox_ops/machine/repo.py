@@ -4,19 +4,25 @@ What may be done with a clone is decided by its callers, from a `Tree`. (Over 25
 eight scripts of ten to thirty lines each, on one value.)
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sandbox_ops.errors import ConfigError, NextStep, NotFoundError, RefusedError
 from sandbox_ops.git import explanations, porcelain
 from sandbox_ops.git.runner import GIT_ENV
+from sandbox_ops.machine import own_scripts
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.remote import script_replies
-from sandbox_ops.sandbox import Sandbox
 
 _LOOK_S = 120
 _NETWORK_S = 3600
 _MAX_PATCH_BYTES = 8 << 20
+
+_ask = functools.partial(
+    own_scripts.ask, timeout_s=_LOOK_S, explain=explanations.explain
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,22 +266,3 @@ def patch(sandbox: Sandbox, path: str) -> bytes | None:
     if not result.ok or result.stdout.omitted_bytes:
         return None
     return result.stdout.head + result.stdout.tail
-
-
-def _ask(
-    sandbox: Sandbox,
-    script: str,
-    *arguments: str,
-    doing: str,
-    timeout_s: float = _LOOK_S,
-) -> script_replies.Reply:
-    """Run one of our scripts there and return what it says."""
-    result = sandbox.script(
-        script, *arguments, env=GIT_ENV, timeout_s=timeout_s, description=doing
-    )
-    return script_replies.of(
-        result,
-        f"{doing} on {sandbox.config.label}",
-        explanations.explain,
-        sandbox.config.workspace,
-    )

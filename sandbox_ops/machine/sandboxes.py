@@ -17,8 +17,8 @@ from sandbox_ops.errors import SandboxError
 
 if TYPE_CHECKING:
     from sandbox_ops.config.discover import Settings
+    from sandbox_ops.machine.sandbox import Sandbox
     from sandbox_ops.models import Project
-    from sandbox_ops.sandbox import Sandbox
 
 log = logging.getLogger(__name__)
 _ONE = 1
@@ -100,7 +100,7 @@ class Sandboxes:
         config = self._read().sandbox(name or self._only)
         with self._lock:
             if config.name not in self._open:
-                from sandbox_ops.sandbox import Sandbox
+                from sandbox_ops.machine.sandbox import Sandbox
 
                 self._open[config.name] = Sandbox(config, started_by=self._started_by)
             return self._open[config.name]

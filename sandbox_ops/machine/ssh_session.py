@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sandbox_ops.sandbox import Sandbox
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.ssh import session_setup
 
 _LOOK_S = 30

@@ -23,9 +23,9 @@ from sandbox_ops.errors import (
 )
 from sandbox_ops.links import Link, LinkEnd, LinkError, SessionLimitError
 from sandbox_ops.machine import resuming
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import RemoteFile
 from sandbox_ops.remote import machine_errors, scripts
-from sandbox_ops.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from io import BufferedRandom
@@ -271,7 +271,8 @@ def upload(
 ) -> RemoteFile:
     """Bring one file there; `remote` appears whole or not at all.
 
-    A `.part` file beside it keeps what has come; the next call goes on from there.
+    A `.part` file beside it keeps what has come: a link that is lost is opened again and it
+    goes on from there, and so does the next call.
 
     Args:
         sandbox: Where it goes.
@@ -283,8 +284,9 @@ def upload(
         NotFoundError: There is no such local file.
         RefusedError: `remote` is a directory, or the disk there is full.
         DeniedError: We may not write there.
-        ConnectionLostError: The link died; call again to go on.
+        ConnectionLostError: The link died and did not come back; call again to go on.
         CancelledError: It was cancelled; call again to go on.
+        ProtocolError: What came is not what was sent: the file here changed meanwhile.
     """
     if not local.is_file():
         raise NotFoundError(f"no such file here: {local}")
@@ -298,27 +300,54 @@ def _upload(
     remote: str,
     on_progress: Callable[[int, int], None] | None,
 ) -> RemoteFile:
-    size, digest = local.stat().st_size, sha256(local)
+    wanted = RemoteFile(
+        path=remote, size_bytes=local.stat().st_size, mtime=local.stat().st_mtime,
+        sha256=sha256(local),
+    )  # fmt: skip
+    arrived = [0]  # so much was there, as the machine said
+
+    def through_losses() -> None:
+        resuming.through_losses(
+            lambda: _send(sandbox, local, wanted, arrived, on_progress),
+            lambda: arrived[0],
+        )
+
+    try:
+        through_losses()
+    except ProtocolError:
+        if not arrived[0]:
+            raise
+        through_losses()  # it was appended to a part of something else, now removed
+    return wanted
+
+
+def _send(
+    sandbox: Sandbox,
+    local: Path,
+    wanted: RemoteFile,
+    arrived: list[int],
+    on_progress: Callable[[int, int], None] | None,
+) -> None:
+    """Send what is not there yet."""
     mark = secrets.token_hex(16)
-    sent = 0
+    size, sent = wanted.size_bytes, arrived[0]
+    words = (mark, str(size), wanted.sha256, wanted.path)
     try:
         with _session(sandbox) as link:
-            link.send(scripts.streamed("file_take", mark, str(size), digest, remote))
+            link.send(scripts.streamed("file_take", *words))
             answer = _after_mark(link, mark)
             answer = _line(link, answer)
             have, _, answer = answer.partition(b"\n")
+            arrived[0] = sent = int(have)
             with suppress(LinkError):  # it may refuse before it has read all
-                for sent in _send_rest(link, local, int(have)):
+                for sent in _send_rest(link, local, arrived[0]):
                     sandbox.cancel_token.check()
                     if on_progress is not None:
                         on_progress(sent, size)
             answer = _line(link, answer)
     except (LinkError, TimeoutError) as error:
-        raise _lost(remote, sent, size) from error
+        raise _lost(wanted.path, sent, size) from error
     _refuse(answer)
-    return RemoteFile(
-        path=remote, size_bytes=size, mtime=local.stat().st_mtime, sha256=digest
-    )
 
 
 def _send_rest(link: Link, local: Path, have: int) -> Iterator[int]:

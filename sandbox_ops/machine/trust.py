@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from sandbox_ops.errors import ConnectError, HostKeyError, RefusedError
-from sandbox_ops.sandbox import Sandbox
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.ssh import known_hosts
 from sandbox_ops.ssh.connection import SandboxConnection
 from sandbox_ops.ssh.host_key_check import Trust

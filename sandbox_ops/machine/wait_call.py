@@ -21,6 +21,7 @@ from sandbox_ops.errors import (
 from sandbox_ops.machine import logs
 from sandbox_ops.machine.job_watch import JobWatch
 from sandbox_ops.machine.log_watch import TAIL_BYTES, LogWatch, WaitFor, warning_key
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.machine.timers import Timer, Timers
 from sandbox_ops.models import CommandResult, EndKind, Job
 from sandbox_ops.models.job_ids import JobReference
@@ -28,7 +29,6 @@ from sandbox_ops.models.waiting import WaitEvent, WaitReport
 from sandbox_ops.remote.job_query import JobQuery
 from sandbox_ops.remote.job_replies import JobReply
 from sandbox_ops.remote.stream import Begin, Range
-from sandbox_ops.sandbox import Sandbox
 
 _SEARCH_BYTES = 32 << 20  # of the logs of all jobs together, before the wait
 _CRASH_S = 5.0  # so long a program takes to end after its traceback

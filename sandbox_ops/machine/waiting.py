@@ -12,10 +12,10 @@ from concurrent import futures
 from sandbox_ops.errors import NextStep, NotFoundError, UsageError
 from sandbox_ops.machine import jobs, logs
 from sandbox_ops.machine.log_watch import WaitFor
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.machine.wait_call import Wait
 from sandbox_ops.models import Job, job_ids
 from sandbox_ops.models.waiting import WaitReport
-from sandbox_ops.sandbox import Sandbox
 
 Heartbeat = Callable[[tuple[Job, ...]], None]
 """Gets the jobs as they were last told."""

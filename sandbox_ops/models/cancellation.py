@@ -1,4 +1,4 @@
-"""Giving up work that is under way: a token that whoever asked for it keeps. No I/O."""
+"""Cancelling work that is under way: a token that the caller keeps. No I/O."""
 
 import contextlib
 import threading

@@ -69,12 +69,13 @@ class CommandResult:
 
     @property
     def exit_code(self) -> int:
-        """Its own code, 128+n for a signal, 124 timed out, 255 connection lost."""
+        """As `Job.outcome_code`; 124 timed out, 255 connection lost."""
         if self.end is EndKind.TIMED_OUT:
             return 124
-        if self.end is EndKind.CONNECTION_LOST or self.job.exit_code is None:
+        code = self.job.outcome_code
+        if self.end is EndKind.CONNECTION_LOST or code is None:
             return 255
-        return self.job.exit_code
+        return code
 
     @property
     def tree_dead(self) -> bool | None:

@@ -20,7 +20,8 @@ class Event:
     """One thing that happened.
 
     Attributes:
-        at: When it was noticed, in seconds since 1970 by our own clock.
+        at: In seconds since 1970: when a job started or ended, by the machine's clock;
+            of anything else when it was noticed, by ours.
         job: Its id; None where it is about the machine; so are the three that follow.
         state: Of the job, as it was when that was noticed.
         message: In words: how it ended, what looks wrong, why it cannot be reached.

@@ -3,6 +3,7 @@
 Background jobs are `remote-N`, commands (what somebody waits for, and our own recorded
 steps) are `cmd-N`; both are counted apart, and no id is given twice in a home. Wherever
 a job is asked for, its id, its number, its name or `last` will do: a `JobReference`.
+`last` is the newest background job, never a command: a command must be named by its id.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from sandbox_ops.errors import UsageError
 JOB_PREFIX = "remote"
 COMMAND_PREFIX = "cmd"
 LAST = "last"
+_BY_NAME = "name="
 
 _ID = re.compile(rf"({JOB_PREFIX}|{COMMAND_PREFIX})-[1-9][0-9]{{0,8}}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
@@ -52,6 +54,11 @@ class JobReference:
         """The id, where it was given or follows from a number; None where it is looked up."""
         return self.wire if is_id(self.wire) else None
 
+    @property
+    def is_name(self) -> bool:
+        """Whether it is a job's name: there may be several."""
+        return self.wire.startswith(_BY_NAME)
+
     def __str__(self) -> str:
         return self.text
 
@@ -72,7 +79,7 @@ def reference(text: str) -> JobReference:
         return JobReference(stripped, f"{JOB_PREFIX}-{stripped}")
     if is_id(stripped) or stripped == LAST:
         return JobReference(stripped, stripped)
-    return JobReference(text, f"name={name_key(text)}")
+    return JobReference(text, f"{_BY_NAME}{name_key(text)}")
 
 
 def check_name(name: str) -> None:

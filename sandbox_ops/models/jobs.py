@@ -38,6 +38,8 @@ _TERMINAL = frozenset(
         JobState.LOST,
     }
 )
+_TIMED_OUT = 124
+_KILLED = 137
 _SHELLS_MEAN = {126: ": not executable", 127: ": command not found"}
 
 
@@ -99,6 +101,19 @@ class Job:
             return f"{self.state} (exit code {self.exit_code}{why})"
         return str(self.state)
 
+    @property
+    def outcome_code(self) -> int | None:
+        """What a program that waited for it ends with; None while it is not known.
+
+        Its own code, 128+n for a signal; 124 where its deadline ended it; 137, as a shell
+        says of what was killed, where it was lost: nobody was left to note a code.
+        """
+        if self.state is JobState.TIMED_OUT:
+            return _TIMED_OUT
+        if self.exit_code is None and self.state.ended:
+            return _KILLED
+        return self.exit_code
+
     def as_json(self) -> dict[str, Any]:
         """The job as every `--json` shows it."""
         return {
@@ -153,11 +168,13 @@ class StopReport:
         job: The job afterwards.
         killed: One line a process that was ended: `PID NAME`.
         left: One line a process that could not be ended or inspected, and why.
+        same_name: Other jobs of that name which live on: a name stands for the newest.
     """
 
     job: Job
     killed: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    same_name: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The report as `stop --json` shows it."""
@@ -165,4 +182,5 @@ class StopReport:
             "job": self.job.as_json(),
             "killed": list(self.killed),
             "left": list(self.left),
+            "same_name": list(self.same_name),
         }

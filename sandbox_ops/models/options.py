@@ -37,10 +37,12 @@ class JobOptions(TypedDict, total=False):
         env: Added to the login environment; never in an argument list.
         timeout_s: The job's own deadline; it ends as `timed-out`.
         unique_name: Refuse if a job of that name has not ended.
-        gpus: Claimed for this job, and told it as CUDA_VISIBLE_DEVICES.
+        gpus: Claimed for this job, which sees them as CUDA_VISIBLE_DEVICES.
         project_path: The tree that it uses.
         files: Put into the job's folder before it starts.
         log_max_bytes: What the log may hold; 0: no limit.
+        see_early_end: Answer a tenth of a second later, with its end if it ends by then:
+            a program that is not there is told at once.
         token: The same token is the same job, however often it is sent.
     """
 
@@ -54,6 +56,7 @@ class JobOptions(TypedDict, total=False):
     project_path: str
     files: Mapping[str, str] | None
     log_max_bytes: int
+    see_early_end: bool
     token: str
 
 

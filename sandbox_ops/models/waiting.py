@@ -4,11 +4,11 @@ import enum
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox_ops.models.jobs import Job, JobState
+from sandbox_ops.models.jobs import Job
 
 _NOT_WELL = 1
 _TIMED_OUT = 124
-_UNKNOWN = 255
+_UNKNOWN = 255  # as of a lost connection
 
 
 class WaitEvent(enum.StrEnum):
@@ -38,15 +38,15 @@ class WaitReport:
 
     @property
     def exit_code(self) -> int:
-        """The job's own (124 timed out, 255 unknown); a match 0, a warning 1, time over 124."""
+        """As `Job.outcome_code`; a match 0, a warning 1, time over 124."""
         if self.event is WaitEvent.MATCH:
             return 0
         if self.event is WaitEvent.WARNING:
             return _NOT_WELL
-        timed_out = self.job.state is JobState.TIMED_OUT
-        if self.event is WaitEvent.TIMEOUT or timed_out:
+        if self.event is WaitEvent.TIMEOUT:
             return _TIMED_OUT
-        return _UNKNOWN if self.job.exit_code is None else self.job.exit_code
+        code = self.job.outcome_code
+        return _UNKNOWN if code is None else code
 
     def as_json(self) -> dict[str, Any]:
         """The report as `wait --json` shows it."""

@@ -118,9 +118,7 @@ def _job(
         state, reason = JobState.UNKNOWN, record.problem
     if "removed" in fields:
         reason = "its folder was removed"
-    ended = phase == "ended"
-    code = number(fields, "code") if ended else None
-    code = code if code is not None and 0 <= code <= _MOST_CODE else None
+    code = _exit_code(fields) if phase == "ended" else None
     signalled = code in _SIGNALS and fields.get("sure") == "0"
     return Job(
         id=job_id,
@@ -146,6 +144,11 @@ def _job(
         project_path=record.project_path,
         started_by=record.started_by,
     )
+
+
+def _exit_code(fields: dict[str, str]) -> int | None:
+    code = number(fields, "code")
+    return code if code is not None and 0 <= code <= _MOST_CODE else None
 
 
 def _stopping(job: Job, segment: Segment, reports: dict[str, Any]) -> Job:

@@ -80,7 +80,7 @@ def failed(stderr: str) -> SandboxError:
     return RefusedError("\n".join(lines[-8:]))
 
 
-def of(
+def parse_result(
     result: CommandResult,
     doing: str,
     explain: Callable[[str], SandboxError] = failed,

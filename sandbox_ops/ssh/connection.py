@@ -45,6 +45,7 @@ class _Link:
 
     route: Route
     keyring: Keyring
+    session_timeout_s: float
     lock: threading.RLock = field(default_factory=threading.RLock)
     files: threading.RLock = field(default_factory=threading.RLock)
     failed: tuple[float, Exception] | None = None
@@ -62,6 +63,8 @@ class SandboxConnection(UserVerbs, WorkerLinks):
         config: Which machine; see `SandboxConfig`.
         via: The connection to jump from, where there is a ProxyJump.
         is_hop: Whether this one is a jump host on the way to `config`'s machine.
+        session_timeout_s: How long a user's task waits for a session where the server
+            allows no more now (MaxSessions).
 
     Raises:
         ConfigError: ssh_config cannot be read.
@@ -73,6 +76,7 @@ class SandboxConnection(UserVerbs, WorkerLinks):
         via: Hop | None = None,
         *,
         is_hop: bool = False,
+        session_timeout_s: float = 30.0,
     ) -> None:
         resolved = resolve(config)
         own = Config(
@@ -95,7 +99,7 @@ class SandboxConnection(UserVerbs, WorkerLinks):
         route = Route(config, resolved, keys, _connect_hop)
         if via is not None:
             route.start_from(via)
-        self._set(_link=_Link(route, Keyring(resolved)))
+        self._set(_link=_Link(route, Keyring(resolved), session_timeout_s))
         self.client.set_missing_host_key_policy(host_keys.CheckedPolicy(keys.check))
 
     def open(

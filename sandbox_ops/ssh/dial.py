@@ -13,7 +13,7 @@ import termios
 import threading
 from typing import Any
 
-from sandbox_ops.errors import ConnectError
+from sandbox_ops.errors import ConnectError, NextStep
 from sandbox_ops.ssh.budget import Budget
 from sandbox_ops.ssh.failures import NETWORK_HINT
 
@@ -159,7 +159,9 @@ def _unknown_name(host: str, family: str, error: OSError) -> ConnectError:
         )
     return ConnectError(
         f"cannot look up {host}: DNS knows no such name",
-        "Check `host` in sandbox.toml, or the HostName of the alias in ssh_config.",
+        "Correct it where it is named: SSH_HOST, `host` of the sandbox in config.toml or "
+        "sandbox.toml, or HostName in ssh_config.",
+        NextStep("doctor", purpose="`configuration` says which it was"),
     )
 
 

@@ -17,7 +17,6 @@ from sandbox_ops.errors import ConnectionLostError, RefusedError
 from sandbox_ops.ssh import channel, forwarding
 from sandbox_ops.ssh.sftp import QuietSftpClient
 
-_SESSION_S = 30.0
 _OPEN_S = 10.0
 
 
@@ -28,7 +27,7 @@ class UserVerbs(Connection):  # type: ignore[misc]
         """Return a new session; wait for one where the server allows no more now.
 
         Raises:
-            RefusedError: It allowed none for half a minute.
+            RefusedError: It allowed none within the session timeout (30 s).
             ConnectionLostError: The link died.
         """
         session = self._patiently(lambda: self.transport.open_session(timeout=_OPEN_S))
@@ -61,7 +60,7 @@ class UserVerbs(Connection):  # type: ignore[misc]
             yield
 
     def _patiently(self, ask: Callable[[], Any]) -> Any:  # noqa: ANN401
-        ends_at = time.monotonic() + _SESSION_S
+        ends_at = time.monotonic() + self._link.session_timeout_s
         pause_s = 0.02
         self.open()
         while True:
@@ -73,7 +72,7 @@ class UserVerbs(Connection):  # type: ignore[misc]
                 if time.monotonic() > ends_at:
                     raise RefusedError(
                         f"{self.host} has allowed no further session for "
-                        f"{_SESSION_S:.0f} s: {error}",
+                        f"{self._link.session_timeout_s:g} s: {error}",
                         "MaxSessions of its sshd_config may be 1 or 2. `Sandbox.run` "
                         "needs no session of its own.",
                     ) from error
@@ -125,7 +124,8 @@ class UserVerbs(Connection):  # type: ignore[misc]
 
     def another(self) -> Self:
         """Return a second connection to the same machine, not open yet."""
-        return type(self)(self._link.route.config)
+        link = self._link
+        return type(self)(link.route.config, session_timeout_s=link.session_timeout_s)
 
     def kill_marked(self, marker: str) -> None:
         """End every process there whose environment carries the marker."""

@@ -60,7 +60,7 @@ def explain(error: Exception, attempt: Attempt) -> Exception:
         return ConnectError(
             f"{attempt.where} is not an SSH server: it answered "
             f"{attempt.first_line.strip()[:80]!r}",
-            "Is the port right? `port` in sandbox.toml, SSH_PORT, or Port in ssh_config.",
+            "Is the port right? SSH_PORT, `port` of the sandbox, or Port in ssh_config.",
         )
     return _ended(error, attempt)
 

@@ -82,22 +82,15 @@ def check(
     entries = tuple(entries)
     named = [entry for entry in entries if known_hosts.names(entry, name)]
     bare = known_hosts.lookup_name(host, known_hosts.SSH_PORT, alias)
-    same = [
-        e
-        for e in entries
-        if e.blob == blob and (e in named or known_hosts.names(e, bare))
-    ]
+
+    def of_host(entry: Entry) -> bool:
+        return known_hosts.names(entry, name) or known_hosts.names(entry, bare)
+
+    same = [entry for entry in entries if entry.blob == blob and of_host(entry)]
     trust, line = _decide(named, same, key_type)
     changed = line if trust is Trust.CHANGED else None
-    authority = next(
-        (
-            f"{entry.file}:{entry.line}"
-            for entry in entries
-            if entry.marker == AUTHORITY
-            and (known_hosts.names(entry, name) or known_hosts.names(entry, bare))
-        ),
-        "",
-    )
+    authorities = (e for e in entries if e.marker == AUTHORITY and of_host(e))
+    authority = next((f"{e.file}:{e.line}" for e in authorities), "")
     return Verdict(
         trust=trust,
         name=name,

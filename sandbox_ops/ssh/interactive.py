@@ -12,6 +12,7 @@ from sandbox_ops.errors import NextStep, NotFoundError
 from sandbox_ops.guard import acts
 from sandbox_ops.models import SandboxConfig
 from sandbox_ops.ssh import openssh_config
+from sandbox_ops.text import remote_text
 
 
 def command(config: SandboxConfig, folder: str = "") -> tuple[str, ...]:
@@ -43,7 +44,7 @@ def enter(config: SandboxConfig, folder: str = "") -> int:
             "Install OpenSSH's client.",
             NextStep("run", {"command": "COMMAND"}, "Or run single commands"),
         )
-    with acts.act(config, "shell", folder) as outcome:
+    with acts.act(config, "shell", folder, mask=remote_text.masked) as outcome:
         code = subprocess.run(command(config, folder), check=False).returncode
         outcome.append(f"exit {code}")
     return code

@@ -212,6 +212,13 @@ def _refused(
             f"Name the right one for Host {resolved.alias} in ssh_config: "
             "IdentityFile FILE, and IdentitiesOnly yes.",
         )
+    if not tried.keys:
+        return AuthenticationError(
+            reason,
+            f"Name a key that is there: IdentityFile for Host {resolved.alias} in "
+            "ssh_config, `identity_file` in your own config.toml, or SSH_KEY_PATH. Or "
+            "put one into the agent: ssh-add FILE",
+        )
     return AuthenticationError(
         reason,
         "Is your public key in its ~/.ssh/authorized_keys? Try: "

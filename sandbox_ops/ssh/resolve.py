@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from sandbox_ops.errors import ConfigError
+from sandbox_ops.errors import ConfigError, NextStep
 from sandbox_ops.models import SandboxConfig
 from sandbox_ops.ssh import config_fallback, openssh_config
 from sandbox_ops.ssh.resolved_host import ResolvedHost
@@ -40,7 +40,9 @@ def resolve(config: SandboxConfig) -> ResolvedHost:
         if not Path(config.identity_file).expanduser().is_file():
             raise ConfigError(
                 f"no such identity file: {config.identity_file}",
-                "Correct `identity_file` in sandbox.toml, or SSH_KEY_PATH.",
+                "Correct it where it is named: SSH_KEY_PATH, or `identity_file` of the "
+                "sandbox in your own config.toml.",
+                NextStep("doctor", purpose="`configuration` says which it was"),
             )
         more = (o.partition("=") for o in config.ssh_options)
         others = (value for name, _, value in more if name == "IdentityFile")

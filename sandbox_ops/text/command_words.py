@@ -24,44 +24,49 @@ _EVENT = 300
 # lines, ours has to be there too.
 _STATUS_LIKE = re.compile(
     rf"\W*(?:{marks.alike('exit code')}|{marks.alike('connection lost')}"
-    r"|internal error in|remote-\d+ started)",
+    r"|internal error in|remote-\d+ started|remote-\d+ has ended)",
     re.IGNORECASE,
 )
 
 
-def started(job: Job, timeout_s: float | None, words: StepWords) -> str:
+def started(job: Job, timeout_s: float | None, steps: StepWords) -> str:
     """Say how a job in the background is waited for, and ended."""
     deadline = (
         f"It is ended after {formatting.duration(timeout_s)}." if timeout_s else ""
     )
     tee = _tee(job.command)
+    if job.state.ended:
+        return marks.join(
+            f"{job.id} has ended already: {job.words}.",
+            f"Read it: {steps.of(NextStep('logs', {'job': job.id}))}",
+        )
     return marks.join(
         f"{job.id} started in the background.",
-        f"Wait for it: {words.of(NextStep('wait', {'job': job.id}))}",
-        f"End it: {words.of(NextStep('stop', {'job': job.id}))}",
+        f"Wait for it: {steps.of(NextStep('wait', {'job': job.id}))}",
+        f"End it: {steps.of(NextStep('stop', {'job': job.id}))}",
         f"Log: {job.log_path}" if job.log_path else "",
         deadline,
         marks.note(tee) if tee else "",
     )
 
 
-def ended(result: CommandResult, line: str, timeout_s: float, words: StepWords) -> str:
+def ended(result: CommandResult, line: str, timeout_s: float, steps: StepWords) -> str:
     """Say how a command ended, what it said, and what it left.
 
     Args:
         result: What came of it.
         line: The command, as it was given.
         timeout_s: The time it was allowed.
-        words: How the next steps are said.
+        steps: How the next steps are said.
     """
-    body = stream_words.shown(result, words, _BODY)
+    body = stream_words.shown(result, steps, _BODY)
     if not result.ok:
         first = _first_line(result, timeout_s)
     elif not body or _STATUS_LIKE.match(body):
         first = "exit code 0" if body else "exit code 0, no output"
     else:
         first = ""
-    return marks.join(first, body, *map(marks.note, _notes(result, line, words)))
+    return marks.join(first, body, *map(marks.note, _notes(result, line, steps)))
 
 
 def _first_line(result: CommandResult, timeout_s: float) -> str:
@@ -85,11 +90,11 @@ def _first_line(result: CommandResult, timeout_s: float) -> str:
     return f"exit code {code} (signal {job.signal}{or_own}{memory}{stopped})"
 
 
-def _notes(result: CommandResult, line: str, words: StepWords) -> tuple[str, ...]:
+def _notes(result: CommandResult, line: str, steps: StepWords) -> tuple[str, ...]:
     job = result.job
     notes = []
     if result.end is EndKind.CONNECTION_LOST:
-        notes.append(_lost(job, words))
+        notes.append(_lost(job, steps))
     if result.end is EndKind.TIMED_OUT:
         notes.append("longer work: a larger timeout (ms) or run_in_background=true")
     if result.end is EndKind.EXITED and (tee := _tee(line)):
@@ -98,21 +103,21 @@ def _notes(result: CommandResult, line: str, words: StepWords) -> tuple[str, ...
         notes.append(
             "the next command has a new shell and forgets this: begin it with the same"
         )
-    return (*notes, *_job_notes(job, words))
+    return (*notes, *_job_notes(job, steps))
 
 
-def _lost(job: Job, words: StepWords) -> str:
+def _lost(job: Job, steps: StepWords) -> str:
     if not job.id:
         return f"{job.reason}; look before you run it again"
     why = f"{job.reason}; " if job.reason else ""
-    look = read_job(words, job.id)
+    look = read_job(steps, job.id)
     return f"{why}it may still be running, do not start it again; see: {look}"
 
 
-def _job_notes(job: Job, words: StepWords) -> tuple[str, ...]:
+def _job_notes(job: Job, steps: StepWords) -> tuple[str, ...]:
     """Say what a job left behind, and whether its output is whole."""
     notes = []
-    if alive := stop_job(words, job):
+    if alive := stop_job(steps, job):
         notes.append(alive)
     if job.log_incomplete:
         notes.append(
@@ -132,7 +137,7 @@ def output(
     page: Page,
     cursor: str,
     *,
-    words: StepWords,
+    steps: StepWords,
     event: str = "",
     again: bool = False,
     stderr: str = "",
@@ -143,21 +148,21 @@ def output(
         job: The job, as it was when its log was read.
         page: What is shown of it.
         cursor: Where the next page begins.
-        words: How the next steps are said.
+        steps: How the next steps are said.
         event: What ended a wait for it, in a line.
-        again: Whether it was told before what the job is.
+        again: Whether an answer before this one described the job.
         stderr: The end of it, for a command that has it apart.
     """
     where = "" if again or not job.log_path else f"; log: {job.log_path}"
-    end_it = words.of(NextStep("stop", {"job": job.id}))
+    end_it = steps.of(NextStep("stop", {"job": job.id}))
     return marks.join(
         state_line(job),
         event,
         "" if again else _command_line(job),
-        page.words + where,
+        page.summary + where,
         f"cursor: {cursor}",
         "" if job.state.ended else f"end it: {end_it}",
-        *map(marks.note, _job_notes(job, words)),
+        *map(marks.note, _job_notes(job, steps)),
         f"---\n{page.text}" if page.text else "",
         marks.note("stderr") if stderr else "",
         stderr,
@@ -182,12 +187,12 @@ def _command_line(job: Job) -> str:
 
 def state_line(job: Job) -> str:
     """Say where a job is in its life: `remote-3: failed (exit code 1), 12 s`."""
-    words = job.words
+    state = job.words
     if job.state is JobState.SUCCEEDED:
-        words = f"{words} (exit code 0)"
+        state = f"{state} (exit code 0)"
     elif job.signal and job.exit_code is not None:
-        words = f"{words} (exit code {job.exit_code})"
+        state = f"{state} (exit code {job.exit_code})"
     tee = " (of tee)" if job.exit_code is not None and ends_in_tee(job.command) else ""
     known = job.elapsed_s is not None
     elapsed = f", {formatting.duration(job.elapsed_s)}" if known else ""
-    return f"{job.id}: {words}{tee}{elapsed}"
+    return f"{job.id}: {state}{tee}{elapsed}"

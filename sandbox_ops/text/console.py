@@ -1,4 +1,4 @@
-"""A Rich console that nothing unsafe passes, whoever draws on it and whatever is drawn."""
+"""A Rich console that passes only safe text, whatever is drawn on it."""
 
 from collections.abc import Iterable
 

@@ -17,7 +17,7 @@ _FRAMES = re.compile(r"\s|\.\.\.|[-|+ ]{3,}")
 def warnings(text: str) -> tuple[LogWarning, ...]:
     """Return a warning for the last traceback, and one for exhausted GPU memory.
 
-    A launcher's own traceback, which says only that a process of it failed, is told
+    A launcher's own traceback, which says only that a process of it failed, is reported
     only where there is no other.
     """
     objections = []

@@ -16,7 +16,7 @@ def lines(
     piece: FileSlice,
     *,
     from_end: bool,
-    words: StepWords,
+    steps: StepWords,
     limit: int | None = None,
 ) -> str:
     """Return the lines with their numbers, after what part of the file they are.
@@ -25,7 +25,7 @@ def lines(
         piece: What was read.
         from_end: Whether the last lines were asked for, so that they stay where not
             all fit.
-        words: How the next steps are said.
+        steps: How the next steps are said.
         limit: How many lines were asked for; the step that reads on asks so, too.
     """
     numbered = [
@@ -40,8 +40,8 @@ def lines(
     dropped = len(numbered) - len(kept)
     first = piece.first_line + (dropped if from_end else 0)
     at_end = piece.at_end and (from_end or not dropped)
-    after = "" if at_end else _after(piece, first + len(kept), limit, words)
-    before = _before(piece, first, len(kept), words) if from_end or first < 0 else ""
+    after = "" if at_end else _after(piece, first + len(kept), limit, steps)
+    before = _before(piece, first, len(kept), steps) if from_end or first < 0 else ""
     what = _what(piece, first, len(kept))
     return marks.join(what, after, before, "\n".join(kept))
 
@@ -62,18 +62,18 @@ def _what(piece: FileSlice, first: int, count: int) -> str:
     return f"{path}: lines {first} to {last}{total}{counted} ({size})"
 
 
-def _after(piece: FileSlice, line: int, limit: int | None, words: StepWords) -> str:
+def _after(piece: FileSlice, line: int, limit: int | None, steps: StepWords) -> str:
     if line in {0, piece.first_line}:  # there is none, or nothing was read
         return ""
     more = {"limit": limit} if limit else {}
-    return f"next: {words.read_file(piece.path, offset=line, **more)}"
+    return f"next: {steps.read_file(piece.path, offset=line, **more)}"
 
 
-def _before(piece: FileSlice, first: int, count: int, words: StepWords) -> str:
+def _before(piece: FileSlice, first: int, count: int, steps: StepWords) -> str:
     limit = count if first < 0 else min(count, first - 1)
     if not limit:
         return ""
-    call = words.read_file(piece.path, offset=first - limit, limit=limit)
+    call = steps.read_file(piece.path, offset=first - limit, limit=limit)
     return f"before: {call}"
 
 

@@ -5,6 +5,7 @@ machine (names, commands) is expected to be cleaned already; `None` is said as `
 """
 
 import math
+import re
 from typing import Any
 
 from sandbox_ops.errors import NextStep, SandboxError
@@ -17,6 +18,9 @@ _SPANS = (
     (60, "min", 1, "s"),
 )
 _TENTHS_S = 9.95  # below that a tenth of a second is news
+_PREAMBLE = re.compile(
+    r"\A\s*(?:cd\s+(?:'[^']*'|\"[^\"]*\"|[^\s;&|'\"]+)\s*(?:&&|;|\n)\s*)+(?=\S)"
+)
 _KIB = 1024
 _THREE_DIGITS = 1000  # so that it is never `1023.0 KiB`
 
@@ -74,9 +78,13 @@ def short(commit: str) -> str:
 
 
 def job_summary(job: Job) -> str:
-    """What a job does: its description where it is a step of ours, else its command."""
+    """What a job does: its description where it is a step of ours, else its command.
+
+    Of a command without the folder that it goes to first: lists are narrow, and that says
+    the least.
+    """
     ours = job.foreground and job.description
-    return job.description if ours else job.command
+    return job.description if ours else _PREAMBLE.sub("… ", job.command, count=1)
 
 
 def job_line(job: Job) -> str:

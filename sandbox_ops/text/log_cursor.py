@@ -1,6 +1,6 @@
 """A place in a job's log, as an opaque word that the caller keeps.
 
-The server remembers nothing: whoever holds the word reads on from there, after a restart
+The server remembers nothing: the holder of a cursor reads on from there, after a restart
 too, and no reader can steal another's output.
 """
 
@@ -28,7 +28,7 @@ class Cursor:
     Attributes:
         sandbox: The name of the machine.
         place: Where in the log, and what tells that it is still that log.
-        warned: The warnings that were told, by their keys; a wait tells others.
+        warned: The warnings that were reported, by their keys; a wait reports others.
     """
 
     sandbox: str
@@ -37,7 +37,7 @@ class Cursor:
     warned: tuple[str, ...] = ()
 
     def after(self, warned: Sequence[str]) -> "Cursor":
-        """Return the same place, with more warnings told."""
+        """Return the same place, with more warnings reported."""
         return dataclasses.replace(self, warned=(*self.warned, *warned))
 
     def encode(self) -> str:
@@ -49,8 +49,8 @@ class Cursor:
             self.place.digest,
         )
         warned = (key[:_LONGEST_KEY] for key in self.warned[-_MOST_WARNED:])
-        told = ",".join(quote(key, safe=" ") for key in warned)
-        fields = (_VERSION, self.job_id, *map(str, numbers), told, self.sandbox)
+        warning_keys = ",".join(quote(key, safe=" ") for key in warned)
+        fields = (_VERSION, self.job_id, *map(str, numbers), warning_keys, self.sandbox)
         raw = "/".join(fields).encode()
         return base64.urlsafe_b64encode(raw + _check(raw)).decode().rstrip("=")
 
@@ -87,8 +87,8 @@ def _decoded(word: str) -> Cursor:
             stripped + "=" * (-len(stripped) % 4), altchars=b"-_", validate=True
         )
         fields, check = raw[:-2], raw[-2:]
-        version, job_id, *numbers, told, name = fields.decode().split("/", 7)
-        warned = tuple(map(unquote, told.split(","))) if told else ()
+        version, job_id, *numbers, warning_keys, name = fields.decode().split("/", 7)
+        warned = tuple(map(unquote, warning_keys.split(","))) if warning_keys else ()
         offset, inode, known_bytes, digest = map(int, numbers)
     except (ValueError, binascii.Error):
         raise _not_ours(word) from None

@@ -28,12 +28,12 @@ class Page:
     """A part of a log as text.
 
     Attributes:
-        words: Which part of the log it is, or what of it was searched.
+        summary: Which part of the log it is, or what of it was searched.
         next_offset: Where the next page begins, in bytes.
     """
 
     text: str
-    words: str
+    summary: str
     next_offset: int
 
 
@@ -49,8 +49,8 @@ def tail(piece: JobOutput, lines: int | None = None) -> Page:
         page = _last_lines(page, lines)
     ended = piece.job.state.ended
     nothing = "no output" if ended else "no output yet"
-    words = _tail_words(page) if page.n_bytes else nothing
-    return _laid_out(page, words)
+    summary = _tail_summary(page) if page.n_bytes else nothing
+    return _laid_out(page, summary)
 
 
 def _last_lines(page: paging.Page, lines: int) -> paging.Page:
@@ -66,14 +66,14 @@ def following(piece: JobOutput) -> Page:
     """Return what comes next in a log, as much as fits."""
     page = paging.following(piece, limit=LIMIT, show=marks.remote)
     if page.restarted and page.offset:
-        words = f"part was dropped, it was too much; {_tail_words(page)}"
+        summary = f"part was dropped, it was too much; {_tail_summary(page)}"
     elif page.restarted:
-        words = f"{_ANOTHER_LOG}; from its beginning"
+        summary = f"{_ANOTHER_LOG}; from its beginning"
     elif page.n_bytes:
-        words = f"{formatting.size(page.n_bytes)} of new output"
+        summary = f"{formatting.size(page.n_bytes)} of new output"
     else:
-        words = "nothing new"
-    return _laid_out(page, words)
+        summary = "nothing new"
+    return _laid_out(page, summary)
 
 
 def matching(
@@ -88,7 +88,7 @@ def matching(
 
     Args:
         piece: What is searched.
-        pattern: RE2's; was found to be one already.
+        pattern: RE2's; was matches to be one already.
         forward: Whether the first matches are wanted where not all fit, and the next
             page goes on behind them; else the last.
         lines: At most so many.
@@ -109,32 +109,32 @@ def matching(
     elif forward:
         where = f"the {formatting.size(page.n_bytes)} after the cursor"
     else:
-        where = _tail_words(page)
+        where = _tail_summary(page)
     redrawn = "; the last line is being redrawn" if page.redrawn else ""
-    found = _found_words(page.found, forward=forward)
-    return _laid_out(page, f"{found} in {where}{redrawn}")
+    matches = _found_summary(page.found, forward=forward)
+    return _laid_out(page, f"{matches} in {where}{redrawn}")
 
 
 def _line(data: bytes | str) -> str:
     return marks.cut(marks.remote(data), _LINE_LIMIT)
 
 
-def _laid_out(page: paging.Page, words: str) -> Page:
+def _laid_out(page: paging.Page, summary: str) -> Page:
     if page.more:
         left = formatting.size(page.size_bytes - page.next_offset)
-        words += f"; {left} more is there: go on from the cursor"
-    return Page(text=page.text, words=words, next_offset=page.next_offset)
+        summary += f"; {left} more is there: go on from the cursor"
+    return Page(text=page.text, summary=summary, next_offset=page.next_offset)
 
 
-def _tail_words(page: paging.Page) -> str:
+def _tail_summary(page: paging.Page) -> str:
     if not page.offset:
         return f"all {formatting.size(page.size_bytes)} of output"
     last = formatting.size(page.size_bytes - page.offset)
     return f"the last {last} of {formatting.size(page.size_bytes)} of output"
 
 
-def _found_words(found: Found, *, forward: bool) -> str:
-    words = f"{found.matched:,} of {found.searched:,} lines match"
+def _found_summary(found: Found, *, forward: bool) -> str:
+    summary = f"{found.matched:,} of {found.searched:,} lines match"
     if found.shown == found.matched:
-        return words
-    return f"{words}, the {'first' if forward else 'last'} {found.shown:,} are shown,"
+        return summary
+    return f"{summary}, the {'first' if forward else 'last'} {found.shown:,} are shown,"

@@ -1,6 +1,6 @@
-"""What a log says that somebody should be told of: its kind, whose it is, and the words. Pure.
+"""A warning in a log: its kind, what it is about, and its text. Pure.
 
-Kind and subject tell one warning from another: the same is told once, however its figures
+Two warnings of one kind and subject are the same: it is reported once, however its figures
 change.
 """
 

@@ -2,7 +2,7 @@
 
 Our own lines begin with `[sandbox-ops:`; a line of the machine that begins so, or with
 characters that look so, gets a backslash in front. That costs no token where nobody
-cheats, and cannot be forged, whoever forgets what: until the exit, `shown`, a note of
+cheats, and cannot be forged, even where a caller forgets something: until the exit, `shown`, a note of
 ours carries a secret of this process, and there every line without it is the machine's.
 """
 

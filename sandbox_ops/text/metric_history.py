@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from sandbox_ops.text.log_warnings import LogWarning
 
@@ -55,14 +56,14 @@ _LOSS, _OTHER_LOSS, _ERROR, _SCORE, _PART_OF_LOSS, _OTHER, _RATE, _FIGURE = rang
 def _rank(name: str) -> int:
     """Return how much a metric matters: the less, the more."""
     plain = name.lower()
-    words = set(_WORD.findall(plain))
+    name_parts = set(_WORD.findall(plain))
     if _LEARNING_RATE.fullmatch(plain):
         return _RATE
     if _SPEED.fullmatch(plain):
         return _FIGURE
-    if words == {"loss"}:
+    if name_parts == {"loss"}:
         return _LOSS
-    if "loss" in words:
+    if "loss" in name_parts:
         return _OTHER_LOSS if _WHOLE_LOSS.fullmatch(plain) else _PART_OF_LOSS
     if _ERRORS.search(plain):
         return _ERROR
@@ -72,6 +73,20 @@ def _rank(name: str) -> int:
 def is_loss(name: str) -> bool:
     """Whether a metric gets worse as it grows: a loss or an error."""
     return _rank(name) in {_LOSS, _OTHER_LOSS, _ERROR, _PART_OF_LOSS}
+
+
+Goal = Literal["least", "most"]
+_LESS_IS_BETTER = frozenset({"fid"})
+
+
+def goal(name: str) -> Goal | None:
+    """Return whether the least or the most of a metric is its best; None if not known."""
+    if is_loss(name):
+        return "least"
+    if _rank(name) != _SCORE:
+        return None
+    is_distance = _LESS_IS_BETTER & set(_WORD.findall(name.lower()))
+    return "least" if is_distance else "most"
 
 
 class History:

@@ -167,14 +167,14 @@ def matching(
     whole_lines = piece.data[skipped : len(piece.data) - begun]
     redrawn = _redrawn(piece.data[len(piece.data) - begun :])
     searched = clean.collapse(remote_text.safe(whole_lines + redrawn.state))
-    found = clean.matching(searched.encode(), pattern, in_time=in_time)
-    wanted = found.lines
+    matches = clean.matching(searched.encode(), pattern, in_time=in_time)
+    wanted = matches.lines
     if most is not None:
         wanted = wanted[:most] if forward else wanted[-most:]
     lines = _that_fit(wanted, limit, show, forward=forward)
-    cut = forward and len(lines) < len(found.lines)
+    cut = forward and len(lines) < len(matches.lines)
     if cut:
-        stands_for = _after_lines(whole_lines, found.numbers[len(lines) - 1] + 1)
+        stands_for = _after_lines(whole_lines, matches.numbers[len(lines) - 1] + 1)
     else:
         stands_for = len(whole_lines) + redrawn.passed_bytes
     end = piece.offset + skipped + stands_for
@@ -186,7 +186,7 @@ def matching(
         more=cut or not _reaches_end(piece),
         restarted=piece.restarted,
         found=Found(
-            matched=len(found.lines), shown=len(lines), searched=found.searched
+            matched=len(matches.lines), shown=len(lines), searched=matches.searched
         ),
         redrawn=bool(redrawn.state) and not cut,
     )
@@ -281,6 +281,20 @@ def filtered(
     if pattern:
         return clean.matching(text.encode(), pattern, in_time=in_time).lines
     return tuple(text.removesuffix("\n").split("\n")) if text else ()
+
+
+def last_written(data: bytes, count: int) -> tuple[str, ...]:
+    """Return the last lines of some bytes that are not blank, ready to show.
+
+    The line that is being written is one of them, a progress bar in its last state.
+    """
+    kept: list[str] = []
+    for line in reversed(data[: len(data) - clean.unfinished(data)].split(b"\n")):
+        if len(kept) == count:
+            break
+        if (text := shown(line)).strip():
+            kept.append(text)
+    return tuple(reversed(kept))
 
 
 def _reaches_end(piece: JobOutput) -> bool:

@@ -26,8 +26,8 @@ _UNITS = {"gens": "generation", "epochs": EPOCH, "episodes": "episode"} | {
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What one line says: steps, and the epoch that it says or that was said last."""
+class LineCounts:
+    """The counts in one line: steps, and the epoch in it or in a line before."""
 
     step: Count | None = None
     outer: Count | None = None
@@ -59,7 +59,7 @@ class Context:
     """
 
     elapsed_s: float | None = None
-    beginning: Sequence[Said] = ()
+    beginning: Sequence[LineCounts] = ()
     resumed: bool = False
     totals: dict[str, int] = field(default_factory=dict)
 
@@ -79,7 +79,7 @@ def says_resumed(*texts: str) -> bool:
     return any(_RESUMED.search(text) for text in texts)
 
 
-def position(counts: Sequence[Said], context: Context) -> Position | None:
+def position(counts: Sequence[LineCounts], context: Context) -> Position | None:
     """Return how far the training is; None where nothing says it."""
     steps = [each for each in counts if each.step]
     outer = next((each.outer for each in reversed(counts) if each.outer), None)
@@ -152,7 +152,7 @@ def _with_total(last: Count, counts: Iterable[Count], context: Context) -> Count
     return replace(last, total=total) if total and last.step <= total else last
 
 
-def _begins_again(chosen: Count, counts: Sequence[Said]) -> bool:
+def _begins_again(chosen: Count, counts: Sequence[LineCounts]) -> bool:
     """Whether the steps are counted from the start in each epoch: the format or the log says so."""
     if chosen.in_epoch:
         return True

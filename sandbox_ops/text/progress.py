@@ -5,22 +5,21 @@ library is in `docs/reference/log-formats.md`.
 """
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox_ops.text import (
     crashes,
-    log_formats,
+    log_entries,
     log_numbers,
     log_patterns,
     metric_history,
     metrics_file,
     position,
 )
-from sandbox_ops.text import metrics as metric_lines
 from sandbox_ops.text.log_formats import Count
 from sandbox_ops.text.log_warnings import LogWarning
-from sandbox_ops.text.position import Said
+from sandbox_ops.text.position import LineCounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +108,11 @@ def read(
     """
     if source.head:
         tail = f"{_from_line_start(source.notable)}\n{_from_line_start(tail)}"
-    said, history = _lines(tail)
+    counts, history = _lines(tail)
     beginning, baseline = _lines(source.head)
     declared, own_names = _declared(history, tail, source)
     where = position.position(
-        declared or said,
+        declared or counts,
         position.Context(
             elapsed_s=elapsed_s,
             beginning=beginning,
@@ -147,44 +146,23 @@ def _from_line_start(tail: str) -> str:
     return tail[end:] if tail[end:].strip() else tail
 
 
-def _lines(text: str) -> tuple[list[Said], metric_history.History]:
+def _lines(text: str) -> tuple[list[LineCounts], metric_history.History]:
     """Return the counts and the metrics that the lines of a log say."""
-    said: list[Said] = []
+    counts: list[LineCounts] = []
     history = metric_history.History()
-    columns: tuple[str, ...] = ()
     outer: Count | None = None
-    for line in log_numbers.lines(text):
-        if entry := metrics_file.entry_of(line):
-            step, epoch, metrics = entry.step, entry.epoch, entry.metrics
-        else:
-            step, epoch = log_formats.step_count(line), log_formats.outer_count(line)
-            before, after = (
-                log_formats.around_bar(line) if step and step.bar else (line, "")
-            )
-            if epoch and step and step.bar:
-                counts_from_0 = epoch.total is None or step.format == "lightning"
-                epoch = replace(epoch, from_zero=counts_from_0)
-            if names := metric_lines.column_names(before):
-                columns = names
-                continue
-            if metrics := metric_lines.in_columns(columns, before):
-                step = step if step and step.bar else None
-                epoch = log_formats.row_count(columns, before)
-            else:
-                metrics = metric_lines.in_line(
-                    f"{before}: {after}" if after else before,
-                    is_training=bool(step or epoch),
-                )
-        history.add(metrics)
-        if step or epoch:
-            outer = epoch or outer
-            said.append(Said(step, outer, same_line=epoch is not None))
-    return said, history
+    for entry in log_entries.entries(text):
+        history.add(entry.metrics)
+        if entry.step or entry.epoch:
+            outer = entry.epoch or outer
+            same_line = entry.epoch is not None
+            counts.append(LineCounts(entry.step, outer, same_line=same_line))
+    return counts, history
 
 
 def _declared(
     history: metric_history.History, tail: str, source: Source
-) -> tuple[list[Said], list[str]]:
+) -> tuple[list[LineCounts], list[str]]:
     """Return what is said on purpose: by the file of metrics, by the project's patterns.
 
     Its metrics are added to the history.
@@ -193,13 +171,13 @@ def _declared(
         How far the training is, and the names of the metrics that come first.
     """
     names: list[str] = []
-    from_file: list[Said] = []
+    from_file: list[LineCounts] = []
     for entry in metrics_file.entries(source.metrics_file):
         history.add(entry.metrics)
         if entry.step or entry.epoch:
-            from_file.append(Said(entry.step, entry.epoch, same_line=True))
+            from_file.append(LineCounts(entry.step, entry.epoch, same_line=True))
     for metrics in log_patterns.read_metrics(source.metric_patterns, tail):
         history.add(metrics)
         names += [name for name in metrics if name not in names]
     own = log_patterns.read_counts(source.progress_patterns, tail)
-    return [Said(count) for count in own] or from_file, names
+    return [LineCounts(count) for count in own] or from_file, names

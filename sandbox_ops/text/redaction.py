@@ -124,7 +124,7 @@ class RedactingStream:
         self._open = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Return what can be told now."""
+        """Return what can be shown now."""
         data = self._open + data
         end = len(data) - self._redactor.open_bytes(data)
         begin, key_end = _last_private_key(data)

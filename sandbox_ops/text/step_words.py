@@ -1,4 +1,4 @@
-"""How a face says what to do next: each has its own way, a command or a call. Pure."""
+"""How a face writes a next step: as a command line, or as a tool call. Pure."""
 
 from typing import Protocol
 
@@ -8,7 +8,7 @@ from sandbox_ops.text import formatting
 
 
 class StepWords(Protocol):
-    """What says a step of the library in the words of a face."""
+    """Writes a next step as a face has it: a command line, or a tool call."""
 
     def of(self, step: NextStep) -> str:
         """Return how a step is taken."""
@@ -19,13 +19,13 @@ class StepWords(Protocol):
         ...
 
 
-def read_job(words: StepWords, job_id: str) -> str:
+def read_job(steps: StepWords, job_id: str) -> str:
     """Return how a job is read."""
-    return words.of(NextStep("logs", {"job": job_id}))
+    return steps.of(NextStep("logs", {"job": job_id}))
 
 
-def stop_job(words: StepWords, job: Job) -> str:
+def stop_job(steps: StepWords, job: Job) -> str:
     """Return what a job left running and what ends it; "" if nothing."""
     alive = formatting.survivors_words(job)
-    stop = words.of(NextStep("stop", {"job": job.id}))
+    stop = steps.of(NextStep("stop", {"job": job.id}))
     return f"{alive}; end: {stop}" if alive else ""

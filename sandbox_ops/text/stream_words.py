@@ -9,12 +9,12 @@ _NUMBERS = 4_000
 """How much is shown of numbers that are too many: nobody reads them, all cost a lot."""
 
 
-def shown(result: CommandResult, words: StepWords, limit: int) -> str:
+def shown(result: CommandResult, steps: StepWords, limit: int) -> str:
     """Return stdout, then stderr, which get half the room each where both are long.
 
     Args:
         result: Of the command.
-        words: How it is said what reads the rest.
+        steps: How it is stdout what reads the rest.
         limit: How many characters there may be.
     """
     folder = result.job.log_path.rpartition("/")[0]
@@ -23,10 +23,10 @@ def shown(result: CommandResult, words: StepWords, limit: int) -> str:
         limit = _NUMBERS
     half = limit // 2
     room = max(half, limit - len(err))
-    said = out.shown(room, result.job.log_path, words)
-    complained = err.shown(max(half, limit - len(out)), result.job.stderr_path, words)
-    border = marks.note("stderr") if said and complained else ""
-    return marks.join(said, border, complained)
+    stdout = out.shown(room, result.job.log_path, steps)
+    stderr = err.shown(max(half, limit - len(out)), result.job.stderr_path, steps)
+    border = marks.note("stderr") if stdout and stderr else ""
+    return marks.join(stdout, border, stderr)
 
 
 class _Stream:
@@ -44,8 +44,8 @@ class _Stream:
         script = f"{folder}/command: line " if folder else ""
 
         def text_of(data: bytes) -> str:
-            said = marks.remote(data)
-            return said.replace(script, "line ") if script else said
+            text = marks.remote(data)
+            return text.replace(script, "line ") if script else text
 
         if self._whole:
             self._head, self._tail = text_of(output.head + output.tail), ""
@@ -61,7 +61,7 @@ class _Stream:
         signs = "".join((self._head[:_SAMPLE] + self._tail[-_SAMPLE:]).split())
         return sum(map(str.isdigit, signs)) > len(signs) * 0.6
 
-    def shown(self, room: int, path: str, words: StepWords) -> str:
+    def shown(self, room: int, path: str, steps: StepWords) -> str:
         """Return it, or its two ends and between them how the rest is read."""
         if self._whole and len(self) <= room:
             return self._head
@@ -75,7 +75,7 @@ class _Stream:
             )
             lost = self._size_bytes - len(head.encode()) - len(tail.encode())
         # A line of the text is a line of the file: nothing above adds or removes one.
-        more = words.read_file(path, offset=head.count("\n") + 1) if path else ""
+        more = steps.read_file(path, offset=head.count("\n") + 1) if path else ""
         gap = f"{formatting.size(lost)} left out here" + (
             f"; read on: {more}" if more else ""
         )

@@ -4,8 +4,8 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
-from sandbox_ops.sandbox import Sandbox
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -5,17 +5,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sandbox_ops.errors import ConnectError, NextStep, SandboxError
-from sandbox_ops.machine import environment, jobs, repo, ssh_session
+from sandbox_ops.config.sources import Origin
+from sandbox_ops.errors import ConfigError, ConnectError, NextStep, SandboxError
+from sandbox_ops.machine import environment, jobs, own_scripts, repo, ssh_session
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.machine.ssh_session import SessionFacts
 from sandbox_ops.models import MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
-from sandbox_ops.remote import script_replies
 from sandbox_ops.remote.script_replies import Reply
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import preflight
 
-_LOOK_S = 60
 _SKEW_S = 10
 
 
@@ -50,7 +49,7 @@ class DoctorReport:
 def doctor(
     sandbox: Sandbox,
     project: Project | None = None,
-    origins: Mapping[str, str] | None = None,
+    origins: Mapping[str, Origin] | None = None,
     *,
     cancel: CancelToken | None = None,
 ) -> DoctorReport:
@@ -72,8 +71,8 @@ def doctor(
         middle = (begin + time.time()) / 2
         session = ssh_session.look(sandbox)
         status = jobs.status(sandbox, path=sandbox.config.workspace, tails=0)
-    except ConnectError as error:
-        fix = error.hint or f"Try it by hand: ssh {sandbox.config.host} true"
+    except (ConnectError, ConfigError) as error:
+        fix = _cure(error) or f"Try it by hand: ssh {sandbox.config.host} true"
         failed = _check("connection", "fail", error.message, fix)
         return DoctorReport(
             sandbox=sandbox.config.name, checks=(*configuration(origins or {}), failed)
@@ -95,11 +94,23 @@ def doctor(
     return DoctorReport(sandbox=sandbox.config.name, checks=tuple(checks))
 
 
-def configuration(origins: Mapping[str, str]) -> tuple[Check, ...]:
-    """Return where the settings of the sandbox are from. Pure."""
+def _cure(error: SandboxError) -> str:
+    """Return the hints of an error, but for the one to ask us: somebody just did."""
+    steps = (hint for hint in error.hints if getattr(hint, "verb", "") != "doctor")
+    return "\n".join(map(str, steps))
+
+
+def configuration(origins: Mapping[str, Origin]) -> tuple[Check, ...]:
+    """Return where the settings of the sandbox are from: each source once. Pure."""
     if not origins:
         return ()
-    detail = "; ".join(f"{field} from {where}" for field, where in origins.items())
+    fields: dict[str, list[str]] = {}
+    for field, origin in origins.items():
+        line = f" (line {origin.line})" if origin.line else ""
+        fields.setdefault(origin.source, []).append(f"{field}{line}")
+    detail = "; ".join(
+        f"{', '.join(each)} from {where}" for where, each in fields.items()
+    )
     return (_check("configuration", "ok", detail),)
 
 
@@ -209,13 +220,8 @@ def leftovers(status: MachineStatus) -> Check:
 
 
 def _look(sandbox: Sandbox) -> Reply:
-    result = sandbox.script(
-        "doctor_look",
-        sandbox.config.workspace,
-        timeout_s=_LOOK_S,
-        description="doctor: look at the machine",
-    )
-    return script_replies.of(result, f"look at {sandbox.config.label}")
+    workspace = sandbox.config.workspace
+    return own_scripts.ask(sandbox, "doctor_look", workspace, doing="look around")
 
 
 def _project(sandbox: Sandbox, project: Project | None) -> Iterable[Check]:

@@ -168,10 +168,12 @@ def _of_job(
             jobs={**memory.jobs, number: old},
             pending=_without(memory.pending, number),
         )
-        yield memory, _event(sandbox, job, at, EventKind.STARTED, _command(job))
+        began = at if job.started_at is None else job.started_at
+        yield memory, _event(sandbox, job, began, EventKind.STARTED, _command(job))
     if job.state.ended:
         memory = replace(memory, jobs=_without(memory.jobs, number))
-        yield memory, _event(sandbox, job, at, EventKind.ENDED, _ending(change))
+        ended = _ended_at(job, at)
+        yield memory, _event(sandbox, job, ended, EventKind.ENDED, _ending(change))
         return
     now, findings = _looked_at(old, change, at)
     memory = replace(memory, jobs={**memory.jobs, number: now})
@@ -209,6 +211,12 @@ def _event(sandbox: str, job: Job, at: float, kind: EventKind, message: str) -> 
         at=at, kind=kind, sandbox=sandbox, job=job.id, name=job.name,
         state=str(job.state), exit_code=job.exit_code, message=message,
     )  # fmt: skip
+
+
+def _ended_at(job: Job, noticed_at: float) -> float:
+    if job.started_at is None or job.elapsed_s is None:
+        return noticed_at
+    return round(job.started_at + job.elapsed_s, 3)
 
 
 def _command(job: Job) -> str:

@@ -14,10 +14,10 @@ from dataclasses import replace
 
 from sandbox_ops.errors import SandboxError
 from sandbox_ops.machine import changes, jobs
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import job_ids
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.events import Event
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import event_cursor, event_memory
 from sandbox_ops.workflows.event_memory import SandboxMemory, Step
 

@@ -16,9 +16,9 @@ from sandbox_ops.errors import (
     UsageError,
 )
 from sandbox_ops.machine import jobs, listing, repo, transfer
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.models.cancellation import CancelToken
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import fetch_candidates, fetch_places
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.fetch_candidates import FetchedFile

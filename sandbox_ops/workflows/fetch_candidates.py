@@ -11,9 +11,9 @@ from pathlib import Path
 from sandbox_ops.errors import ConfigError, NotFoundError, ProtocolError
 from sandbox_ops.git import local
 from sandbox_ops.machine import listing
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, Project, RemoteFile
 from sandbox_ops.remote.script_replies import listed
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import fetch_paths
 from sandbox_ops.workflows.fetch_paths import NamedPath
 from sandbox_ops.workflows.outputs import is_declared, left_out, patterns

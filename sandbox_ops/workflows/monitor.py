@@ -6,6 +6,7 @@ from typing import Any
 
 from sandbox_ops.errors import ConnectError, NextStep
 from sandbox_ops.machine import jobs
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import (
     Disk,
     ForeignProcess,
@@ -17,7 +18,7 @@ from sandbox_ops.models import (
     Project,
 )
 from sandbox_ops.models.cancellation import CancelToken
-from sandbox_ops.sandbox import Sandbox
+from sandbox_ops.text import paging
 from sandbox_ops.text.progress import Progress
 from sandbox_ops.workflows import job_progress, preflight
 
@@ -170,12 +171,10 @@ def _number(job: Job) -> int:
 
 def _view(job: Job, status: MachineStatus, project: Project | None) -> JobView:
     digest = status.digests.get(job.id, LogDigest())
-    tail = job_progress.text(digest.tail)
-    lines = [line for line in tail.replace("\r", "\n").split("\n") if line.strip()]
     return JobView(
         job=job,
         progress=job_progress.read(job, digest, project),
-        last_lines=tuple(lines[-_LAST_LINES:]),
+        last_lines=paging.last_written(digest.tail, _LAST_LINES),
     )
 
 

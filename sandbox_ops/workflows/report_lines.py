@@ -169,6 +169,8 @@ def stop(report: StopReport) -> Lines:
     if not report.killed and not report.left:
         yield "no living process of it was found"
     yield from _listed("not ended", report.left)
+    for each in report.same_name:
+        yield NextStep("stop", {"job": each}, f"{each} has that name too, and lives")
 
 
 def _warnings(warnings: Iterable[str | NextStep]) -> Lines:

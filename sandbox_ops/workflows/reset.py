@@ -7,9 +7,9 @@ from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.git import explanations
 from sandbox_ops.machine import jobs, repo
 from sandbox_ops.machine.repo import Tree
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import outputs, preflight
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.sync_refusals import refuse_other, remove_lock
@@ -112,13 +112,12 @@ def reset(
     edits = outputs.edits_without(tree.edits, keep)
     to_stop = preflight.jobs_using(status.jobs, tree.path)
     to_stop += preflight.leftovers(status.jobs, tree.path)
+    untracked = outputs.without(tree.untracked, keep)
+    warnings: tuple[str, ...] = ()
     if dry_run:
         tip = repo.access(sandbox, "origin", branch, tree.path)
-        would_lose = (
-            tree.edits or tree.unpushed or outputs.without(tree.untracked, keep)
-        )
-        backup = NOT_MADE_YET if would_lose or tree.operation else None
-        warnings: tuple[str, ...] = ()
+        would_lose = tree.edits or tree.unpushed or untracked or tree.operation
+        backup = NOT_MADE_YET if would_lose else None
     else:
         tip = repo.fetch(sandbox, tree.path, branch)
         warnings = _stop(sandbox, to_stop)
@@ -132,7 +131,7 @@ def reset(
         commit_after=tip,
         dry_run=dry_run,
         dirty=edits,
-        untracked=outputs.without(tree.untracked, keep),
+        untracked=untracked,
         unpushed=tree.unpushed,
         foreign=foreign(status),
         warnings=warnings,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from sandbox_ops.machine.job_list import is_own_step
 from sandbox_ops.models import JobState
 from sandbox_ops.text import formatting
 
@@ -23,6 +24,8 @@ METRICS = 4
 
 _TALKING = 3  # so many live jobs show the end of their log
 _LAST_LINES = 3
+_FAILED_SHOWN = 3  # so many that failed show how their log ends
+_FAILED = frozenset({JobState.FAILED, JobState.LOST})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +81,7 @@ def job_row(job: "Job", progress: "Progress | None" = None) -> JobRow:
         short_state=_short_state(job),
         has_ended=job.state.ended,
         elapsed_s=job.elapsed_s,
-        activity=formatting.job_summary(job),
+        activity=_activity(job),
     )
     if progress is None:
         return row
@@ -94,6 +97,11 @@ def job_row(job: "Job", progress: "Progress | None" = None) -> JobRow:
     )
 
 
+def _activity(job: "Job") -> str:
+    summary = formatting.job_summary(job)
+    return f"(step of sandbox-ops) {summary}" if is_own_step(job) else summary
+
+
 def _short_state(job: "Job") -> str:
     why = job.reason or job.signal
     if job.state is JobState.FAILED and not why:
@@ -107,7 +115,7 @@ class MonitorRows:
 
     Attributes:
         headline: The machine in one line.
-        last_lines: What live jobs wrote last, each with the job's id in front.
+        last_lines: What live jobs wrote last, and those that failed; each with the job's id in front.
         gpus: A line each.
         foreign: What runs there and is not ours, a line each.
         next_steps: What can be done about the warnings.
@@ -157,7 +165,15 @@ def _last_lines(views: tuple["JobView", ...]) -> Iterator[str]:
     live = [view for view in views if not view.job.state.ended]
     for view in live[:_TALKING]:
         for line in view.last_lines[-_LAST_LINES:]:
-            yield f"{view.job.id} | {formatting.one_line(line, 300)}"
+            yield _line_of(view, line)
+    failed = [view for view in views if view.job.state in _FAILED]
+    for view in failed[:_FAILED_SHOWN]:
+        for line in view.last_lines[-1:]:
+            yield _line_of(view, line)
+
+
+def _line_of(view: "JobView", line: str) -> str:
+    return f"{view.job.id} | {formatting.one_line(line, 300)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

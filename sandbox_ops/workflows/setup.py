@@ -8,9 +8,9 @@ from typing import Any
 from sandbox_ops.machine import environment, repo
 from sandbox_ops.machine.environment import TorchCheck
 from sandbox_ops.machine.repo import Tree
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import CommandResult, EndKind, Project
 from sandbox_ops.models.cancellation import CancelToken
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import outputs
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.sync_refusals import refuse_other

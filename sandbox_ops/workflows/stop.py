@@ -1,10 +1,10 @@
 """stop: end a job; one that somebody else started only when that is confirmed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sandbox_ops.machine import jobs
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, StopReport
-from sandbox_ops.sandbox import Sandbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +29,9 @@ def stop(
         NotFoundError: There is no such job.
         SandboxError: As `jobs.stop` has it.
     """
-    found = jobs.get(sandbox, job)
+    meant, *others = jobs.to_stop(sandbox, job)
+    found = jobs.get(sandbox, meant)
     lives = not found.state.ended or found.survivors > 0
     if lives and not confirm and found.started_by != sandbox.started_by:
         return WouldStop(job=found, processes=jobs.processes(sandbox, found))
-    return jobs.stop(sandbox, found.id)
+    return replace(jobs.stop(sandbox, found.id), same_name=tuple(others))

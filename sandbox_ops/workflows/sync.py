@@ -8,10 +8,10 @@ from sandbox_ops.git import explanations, local
 from sandbox_ops.git.local import LocalTree, Upstream
 from sandbox_ops.machine import jobs, repo
 from sandbox_ops.machine.repo import Tree
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.remote.script_replies import listed
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import outputs, preflight, sync_refusals
 from sandbox_ops.workflows.acting import acts_as
 

@@ -8,10 +8,10 @@ from typing import Any
 from sandbox_ops.errors import NextStep, SandboxError, UsageError
 from sandbox_ops.git import local
 from sandbox_ops.machine import environment, jobs, repo
-from sandbox_ops.models import Job, MachineStatus, Project
+from sandbox_ops.machine.sandbox import Sandbox
+from sandbox_ops.models import Job, JobState, MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.objections import FORCE_NAMES
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import outputs, record, template, train_objections
 from sandbox_ops.workflows.acting import acts_as
 
@@ -25,17 +25,19 @@ class TrainReport:
     Attributes:
         sandbox: The name of the machine.
         commit: Of the code that it runs.
+        first_lines: What it wrote first, where somebody waited for that.
     """
 
     sandbox: str = ""
     job: Job
     commit: str = ""
     warnings: tuple[str, ...] = ()
+    first_lines: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Always: whatever is wrong is an error."""
-        return True
+        """Whether it did not fail at once."""
+        return self.job.state is not JobState.FAILED
 
     def as_json(self) -> dict[str, Any]:
         """The report as `train --json` shows it."""
@@ -44,6 +46,7 @@ class TrainReport:
             "job": self.job.as_json(),
             "commit": self.commit,
             "warnings": list(self.warnings),
+            "first_lines": list(self.first_lines),
         }
 
 

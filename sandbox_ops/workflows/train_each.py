@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox_ops.errors import SandboxError, UsageError
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows.train import TrainReport, train
 
 MOST = 64

@@ -13,7 +13,7 @@ from mcp_server import COMMAND
 
 from mcp_adapter import catalog, http_server, workflow_catalog
 from mcp_adapter.tools import Tools
-from sandbox_ops.loopback import serving
+from sandbox_ops.guard import http_serving
 from sandbox_ops.machine.sandboxes import Sandboxes
 
 from .conftest import HERE, output
@@ -51,7 +51,7 @@ APPLICABLE = {
 @pytest.fixture
 def url(folder: Path) -> Iterator[str]:
     """The server over HTTP, without the token: the suite cannot send one."""
-    listening = serving.bound("127.0.0.1", 0)
+    listening = http_serving.bound("127.0.0.1", 0)
     tools = Tools(Sandboxes(folder, {}), catalog.TOOLSETS)
     app = http_server.protocol(tools, listening)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None))

@@ -14,7 +14,7 @@ from sshd import SshServer
 from sandbox_ops import Sandbox
 from sandbox_ops.errors import DeniedError, NotFoundError, SandboxError
 from sandbox_ops.guard import audit
-from sandbox_ops.guard.acts import log
+from sandbox_ops.guard.acts import log_path
 from sandbox_ops.machine import files, jobs, listing, transfer, trust
 from sandbox_ops.models import Project
 from sandbox_ops.models.policy import ACTIONS, DENY_READ, MODES, Changes, allows
@@ -354,7 +354,7 @@ def test_a_pattern_of_the_users_own_replaces_the_defaults(
 def acts_of(name: str) -> list[tuple[str, str]]:
     return [
         (entry.action, entry.outcome)
-        for entry in audit.entries(log().path)
+        for entry in audit.entries(log_path())
         if entry.sandbox == name
     ]
 
@@ -378,8 +378,8 @@ def test_what_changes_something_is_noted_and_what_reads_is_not(
     ends = {action: outcome for action, outcome in noted if outcome}
     assert ends["run"].endswith("exited 3")
     assert ends["start"] == job.id
-    assert "canary-value" not in log().path.read_text()
-    assert audit.verify(log().path).ok
+    assert "canary-value" not in log_path().read_text()
+    assert audit.verify(log_path()).ok
 
 
 @guard(

@@ -171,7 +171,7 @@ def test_a_demo_without_its_libraries_names_the_one_command_that_installs_them(
     script = (
         "import sys\n"
         "sys.modules['asyncssh'] = None\n"
-        "from sandbox_ops.program import main\n"
+        "from sandbox_ops.tasks import main\n"
         "sys.argv = ['sandbox-ops', 'demo']\n"
         "main()\n"
     )

@@ -138,7 +138,7 @@ def test_a_changed_log_is_told(folder: Path) -> None:
         cli("run", "--", "true", cwd=folder)
     whole = cli("audit", "--verify", cwd=folder)
     assert (whole.returncode, "4 lines, whole" in whole.stdout) == (0, True)
-    path = acts.log().path
+    path = acts.log_path()
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join([lines[0].replace("true", "evil"), *lines[1:]]))
     assert cli("audit", "--verify", cwd=folder).returncode == 1
@@ -172,5 +172,5 @@ def test_rules_for_a_host_name_only_verbs_that_read(folder: Path, host: str) -> 
 
 def test_entries_are_private(folder: Path) -> None:
     cli("run", "--", "true", cwd=folder)
-    assert acts.log().path.stat().st_mode & 0o077 == 0
-    assert audit.verify(acts.log().path).ok
+    assert acts.log_path().stat().st_mode & 0o077 == 0
+    assert audit.verify(acts.log_path()).ok

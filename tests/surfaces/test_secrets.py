@@ -129,7 +129,7 @@ def tool(canaries: Canaries, name: str, **arguments: object) -> str:
 
 def audit_log(canaries: Canaries) -> str:
     piped(canaries, "run", "--", f": {' '.join(canaries.values)}")
-    return acts.log().path.read_text()
+    return acts.log_path().read_text()
 
 
 def log_file(canaries: Canaries) -> str:
@@ -249,7 +249,7 @@ def test_values_for_a_job_are_in_no_argument_list_record_or_log(
                 capture_output=True, text=True, check=False,
             )  # fmt: skip
             assert kept.stdout == ""
-            assert value not in acts.log().path.read_text()
+            assert value not in acts.log_path().read_text()
     finally:
         running.terminate()
         running.communicate(timeout=30)

@@ -16,7 +16,7 @@ from sandbox_ops.errors import UsageError
 _FOLDER = Path(__file__).parent  # importlib.resources takes 3 ms of every start
 _LIBRARY = (
     "common", "ids", "boot", "worker", "start", "supervise", "restore", "watch", "limit",
-    "stop", "look", "machine", "digest", "changes", "opened", "read", "prune", "main",
+    "stop", "look", "machine", "digest", "changes", "runs", "opened", "read", "prune", "main",
 )  # fmt: skip
 
 _FILLER = "#\n" * 7
@@ -52,6 +52,7 @@ def _code(name: str) -> list[str]:
     return [line for line in lines if line and not line.lstrip().startswith("#")]
 
 
+@functools.cache
 @functools.cache
 def names() -> frozenset[str]:
     """Return what our recorded commands are called: `NAME.sh`."""

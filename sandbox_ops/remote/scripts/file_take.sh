@@ -34,6 +34,10 @@ cd -P -- "./$name.part" 2>/dev/null || {
 # shellcheck disable=SC3067 # the shells that we know have it
 [ "$PWD" = "$place" ] && [ -O . ] && [ -z "$(find . -prune \( -perm -020 -o -perm -002 \))" ] ||
   start_refused denied "$place is not a folder of ours alone: remove it"
+# a copy: whoever began it, and lost the link, may still write what was on its way
+if [ -f data ] && cp data data.new; then
+  mv -f data.new data
+fi 2>/dev/null
 have=$(stat -c %s data 2>/dev/null) || have=0
 [ "$have" -le "$size" ] || { rm -f data && have=0; }
 printf '\n%s\n%s\n' "$mark" "$have"

@@ -588,6 +588,13 @@ def test_a_file_is_sent_with_its_checksum_by_any_shell_with_or_without_openssl(
             assert sent == b"\nmark\n" + data[have:] + f"{digest}\n".encode()
 
 
+def part_of(remote: Path) -> Path:
+    """Return what has come of an upload, in its folder, which is made."""
+    folder = remote.with_name(f"{remote.name}.part")
+    folder.mkdir(mode=0o700)
+    return folder / "data"
+
+
 def test_an_upload_is_whole_resumed_and_atomic(
     shared_sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -596,9 +603,7 @@ def test_an_upload_is_whole_resumed_and_atomic(
     local.write_bytes(data)
     remote = tmp_path / "new dir" / "it's $(there)\n"
     remote.parent.mkdir()
-    part = remote.with_name(remote.name + ".part")
-    part.mkdir(mode=0o700)
-    (part / "data").write_bytes(data[:2_000_000])
+    part_of(remote).write_bytes(data[:2_000_000])
     seen: list[int] = []
     sent = transfer.upload(
         shared_sandbox,
@@ -609,50 +614,102 @@ def test_an_upload_is_whole_resumed_and_atomic(
     assert remote.read_bytes() == data
     assert seen[0] > 2_000_000
     assert sent.sha256 == hashlib.sha256(data).hexdigest()
-    part.mkdir(mode=0o700)
-    (part / "data").write_bytes(b"x" * 3_000_000)
-    with pytest.raises(ProtocolError, match="checksum"):
-        transfer.upload(shared_sandbox, local, str(remote))
+    remote.unlink()
+    part_of(remote).write_bytes(b"x" * 1_000_000)
+    transfer.upload(shared_sandbox, local, str(remote))  # a part of something else
     assert remote.read_bytes() == data
-    transfer.upload(shared_sandbox, local, str(remote))
     with pytest.raises(RefusedError, match="is a directory"):
         transfer.upload(shared_sandbox, local, str(tmp_path))
     with pytest.raises(NotFoundError, match="no such file here"):
         transfer.upload(shared_sandbox, tmp_path / "nothing", str(remote))
 
 
-def test_an_upload_that_was_cut_off_leaves_what_was_there_and_goes_on(
+def test_an_upload_goes_on_by_itself_where_a_lost_link_ended_it(
     make_sshd: Callable[..., SshServer], tmp_path: Path
 ) -> None:
     server = make_sshd()
-    data = os.urandom(8_000_000)
+    data = os.urandom(30_000_000)
     local, remote = tmp_path / "local", tmp_path / "remote"
     local.write_bytes(data)
     remote.write_bytes(b"the old one")
-    seen: list[int] = []
+    cut_at: list[int] = []
+    after: list[int] = []
 
-    def cut(done: int, size: int) -> None:
-        seen.append(done)
-        if done > size / 2 and len(seen) < 1000:
-            seen.extend([0] * 1000)
+    def cut(done: int, _: int) -> None:
+        assert remote.read_bytes() == b"the old one"
+        if cut_at:
+            after.append(done)
+        elif done > 15_000_000:
+            cut_at.append(done)
             for pid in server.session_pids():
                 os.kill(pid, signal.SIGKILL)
 
     with Sandbox(server.config()) as sandbox:
-        with pytest.raises(ConnectionLostError, match="Do it again"):
-            transfer.upload(sandbox, local, str(remote), on_progress=cut)
-        assert remote.read_bytes() == b"the old one"
+        transfer.upload(sandbox, local, str(remote), on_progress=cut)
+    assert min(after) > 5_000_000, "it began again"
+    assert remote.read_bytes() == data
+    assert not list(tmp_path.glob("remote.part*"))
+
+
+def test_an_upload_to_a_machine_that_is_gone_ends_and_can_go_on_later(
+    make_sshd: Callable[..., SshServer], tmp_path: Path
+) -> None:
+    server = make_sshd()
+    data = os.urandom(30_000_000)
+    local, remote = tmp_path / "local", tmp_path / "remote"
+    local.write_bytes(data)
+    off: list[int] = []
+
+    def switch_off(done: int, _: int) -> None:
+        if done > 15_000_000 and not off:
+            off.append(done)
+            server.stop()
+
+    with Sandbox(server.config()) as sandbox:
+        with pytest.raises(ConnectionLostError, match="goes on where it stopped"):
+            transfer.upload(sandbox, local, str(remote), on_progress=switch_off)
         part = remote.with_name("remote.part") / "data"
         begun = part.stat().st_size
         assert 0 < begun < len(data)
         assert data.startswith(part.read_bytes())
-        first: list[int] = []
+        assert not remote.exists()
+        server.start()
+        resumed: list[int] = []
         transfer.upload(
-            sandbox, local, str(remote), on_progress=lambda done, _: first.append(done)
+            sandbox,
+            local,
+            str(remote),
+            on_progress=lambda done, _: resumed.append(done),
         )
+    assert resumed[0] > begun
     assert remote.read_bytes() == data
-    assert first[0] > begun
-    assert not remote.with_name("remote.part").exists()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_a_lost_link_still_delivers_does_not_spoil_the_upload_that_goes_on(
+    shell: tuple[str, ...], tmp_path: Path
+) -> None:
+    data = os.urandom(100_000)
+    digest, path = hashlib.sha256(data).hexdigest(), tmp_path / "file"
+    text = scripts.script("file_take", "mark", "100000", digest, str(path))
+    # the one that lost its link has it open, and writes when the next has begun
+    with part_of(path).open("ab") as late:
+        late.write(data[:40_000])
+        late.flush()
+        with subprocess.Popen(
+            [*shell, "-c", text], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as taking:
+            assert taking.stdin is not None
+            assert taking.stdout is not None
+            assert taking.stdout.readline() == b"\n"
+            assert taking.stdout.readline() == b"mark\n"
+            assert taking.stdout.readline() == b"40000\n"
+            late.write(data[40_000:50_000])
+            late.flush()
+            taking.stdin.write(data[40_000:])
+            taking.stdin.close()
+            assert taking.stdout.read() == b"ok\n"
+    assert path.read_bytes() == data
 
 
 def test_files_arrive_whole_although_a_start_up_file_prints(

@@ -86,6 +86,20 @@ def test_stop_by_name_stops_the_newest_of_that_name(sandbox: Sandbox) -> None:
     jobs.stop(sandbox, older.id, grace_s=0)
 
 
+def test_stop_by_name_takes_one_that_lives_and_names_the_others_that_do(
+    sandbox: Sandbox,
+) -> None:
+    oldest = sandbox.start("sleep 7721", name="twin")
+    older = sandbox.start("sleep 7722", name="twin")
+    ended = sandbox.start("true", name="twin")
+    jobs.wait(sandbox, ended.id, timeout_s=20)
+    report = jobs.stop(sandbox, "twin", grace_s=0)
+    assert (report.job.id, report.same_name) == (older.id, (oldest.id,))
+    assert jobs.stop(sandbox, "twin", grace_s=0).job.id == oldest.id
+    swept = jobs.stop(sandbox, "twin", grace_s=0)  # none lives: the newest of all
+    assert (swept.job.id, swept.same_name) == (ended.id, ())
+
+
 @pytest.mark.parametrize(
     "verb", [jobs.get, jobs.output, jobs.stop, jobs.pin, jobs.wait]
 )

@@ -277,4 +277,4 @@ def test_a_wait_tells_of_a_machine_that_restarts(tmp_path: Path) -> None:
         server.start(busy=True)
         report = call.future.result(50)
         assert (report.event, report.job.state) == (WaitEvent.ENDED, JobState.LOST)
-        assert (report.job.reason, report.exit_code) == ("reboot", 255)
+        assert (report.job.reason, report.exit_code) == ("reboot", 137)

@@ -19,6 +19,7 @@ from waiting import wait_until
 
 from sandbox_ops import Sandbox
 from sandbox_ops.errors import ConnectionLostError, RefusedError
+from sandbox_ops.ssh.connection import SandboxConnection
 
 Make = Callable[..., SshServer]
 
@@ -61,11 +62,11 @@ def test_a_timeout_leaves_no_process_where_one_session_is_all_there_is(
 
 
 def test_a_session_that_is_never_free_is_refused_with_the_reason(
-    make_sshd: Make, monkeypatch: pytest.MonkeyPatch
+    make_sshd: Make,
 ) -> None:
-    monkeypatch.setattr("sandbox_ops.ssh.fabric_verbs._SESSION_S", 2.0)  # not 30
-    server = make_sshd(max_sessions=1)
-    with Sandbox(server.config()) as sandbox:
+    config = make_sshd(max_sessions=1).config()
+    impatient = SandboxConnection(config, session_timeout_s=2)
+    with Sandbox(config, links=impatient) as sandbox:
         assert sandbox.run("true").ok  # whose session stays
         with pytest.raises(RefusedError, match="no further session") as caught:
             sandbox.connection.run("true", hide=True)

@@ -8,6 +8,7 @@ from machines import fake_gpus, set_up
 from sshd import SshServer
 
 from sandbox_ops import Sandbox
+from sandbox_ops.config.sources import Origin
 from sandbox_ops.remote.script_replies import Reply
 from sandbox_ops.workflows.doctor import (
     Check,
@@ -67,8 +68,26 @@ def test_where_there_is_no_python_a_machine_may_be_good_all_the_same() -> None:
 
 
 def test_where_each_setting_is_from_is_said() -> None:
-    (check,) = configuration({"host": "sandbox.toml:2: `sandboxes.a.host`"})
-    assert check.detail == "host from sandbox.toml:2: `sandboxes.a.host`"
+    variable = Origin("environment variable SSH_HOST")
+    user, port = Origin("config.toml", 2), Origin("config.toml", 3)
+    (check,) = configuration({"host": variable, "user": user, "port": port})
+    assert check.detail == (
+        "host from environment variable SSH_HOST;"
+        " user (line 2), port (line 3) from config.toml"
+    )
+
+
+def test_a_key_that_is_not_there_is_told_with_where_it_is_named(
+    make_sshd: MakeSshd,
+) -> None:
+    origins = {"identity_file": Origin("environment variable SSH_KEY_PATH")}
+    with Sandbox(make_sshd().config(identity_file="/no/such")) as sandbox:
+        report = doctor(sandbox, None, origins)
+    check = by_name(report)["connection"]
+    assert (check.result, report.ok) == ("fail", False)
+    assert check.detail == "no such identity file: /no/such"
+    assert "SSH_KEY_PATH" in check.fix
+    assert "sandbox-ops doctor" not in check.fix
 
 
 def test_without_a_project_the_machine_alone_is_checked(sandbox: Sandbox) -> None:

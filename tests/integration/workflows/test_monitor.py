@@ -8,16 +8,16 @@ import records
 from waiting import wait_until
 
 from sandbox_ops.machine import jobs
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.remote.worker import Reply
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows import monitor
 from sandbox_ops.workflows.monitor import JobView
 
 BARS = "for i in $(seq 1 4000); do printf '\\r%s%%|###  | %s/5000 [00:10<00:14, 41.3it/s]' 9 $i; done"
 
 
-Verb = Literal["look", "read", "bytes", "stat", "pin"]
+Verb = Literal["look", "read", "bytes", "stat", "pin", "label"]
 
 
 class Counting(Sandbox):

@@ -43,6 +43,37 @@ def test_a_job_is_found_by_id_number_name_and_last(
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        ("logs", "last", "--json"),
+        ("wait", "last", "--json"),
+        ("stop", "last", "--json"),
+        ("pin", "last", "--json"),
+        ("events", "last", "--json"),
+    ],
+)
+def test_last_is_the_newest_job_and_never_a_command_for_every_verb(
+    place: Path, shared_sandbox: Sandbox, words: tuple[str, ...]
+) -> None:
+    job = shared_sandbox.start("echo it")
+    jobs.wait(shared_sandbox, job.id, timeout_s=20)
+    shared_sandbox.run("echo a command, which is newer")
+    told = json.loads(cli(*words, cwd=place).stdout.splitlines()[0])
+    named = told["job"] if isinstance(told["job"], str) else told["job"]["id"]
+    assert named == job.id
+
+
+def test_steps_of_our_own_are_marked_where_all_commands_are_listed(
+    place: Path, shared_sandbox: Sandbox
+) -> None:
+    shared_sandbox.run("true", description="a command of mine")
+    shared_sandbox.script("doctor_look", "/", description="look at the machine")
+    listed = cli("jobs", "--all", cwd=place).stdout
+    assert "(step of sandbox-ops) look at the machine" in listed
+    assert "sandbox-ops) a command of mine" not in listed
+
+
+@pytest.mark.parametrize(
     ("command", "words"),
     [
         ("exit 126", "failed (exit code 126: not executable)"),

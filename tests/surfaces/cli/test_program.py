@@ -61,9 +61,19 @@ def test_the_help_of_a_verb_shows_what_may_follow_it(
     after, before = cli(verb, "-h", cwd=tmp_path), cli("--help", verb, cwd=tmp_path)
     assert after.returncode == 0
     assert after.stdout.startswith(f"{usage}\n")
-    assert "--sandbox=STRING" in after.stdout
+    assert "--sandbox=NAME" in after.stdout
     assert "--json" in after.stdout
     assert before.stdout == after.stdout
+
+
+def test_the_help_of_an_option_shows_what_it_takes_though_it_may_be_repeated(
+    tmp_path: Path,
+) -> None:
+    shown = cli("train", "--help", cwd=tmp_path).stdout
+    for option in ("--set=NAME=VALUE", "--env=NAME", "--force=NAME", "--gpus=N"):
+        assert option in shown
+    assert "STRING" not in shown
+    assert "--grace=SECONDS" in cli("stop", "--help", cwd=tmp_path).stdout
 
 
 def test_help_has_a_line_for_every_option(tmp_path: Path) -> None:
@@ -83,6 +93,24 @@ def test_an_unknown_verb_gets_a_near_one_and_exit_2(tmp_path: Path) -> None:
         "error: there is no verb `trian`\n"
         "hint: did you mean `train`? every verb: sandbox-ops --list\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("status", "monitor` or `jobs"), ("ps", "jobs"), ("kill", "stop JOB"),
+        ("cancel", "stop JOB"), ("tail", "logs JOB --follow"),
+        ("attach", "logs JOB --follow"), ("exec", "run -- COMMAND"), ("scp", "fetch"),
+        ("cp", "fetch"), ("download", "fetch"), ("upload", "sync --push"),
+        ("ls", "jobs`; for files `run -- ls"), ("ssh", "shell"),
+    ],
+)  # fmt: skip
+def test_a_verb_of_another_program_is_answered_with_ours(
+    tmp_path: Path, word: str, meant: str
+) -> None:
+    done = cli(word, "remote-1", cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"hint: did you mean `{meant}`? every verb" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -143,7 +171,7 @@ def test_what_needs_no_machine_loads_no_heavy_library(
 ) -> None:
     script = (
         "import sys, json\n"
-        "from sandbox_ops.program import main\n"
+        "from sandbox_ops.tasks import main\n"
         f"sys.argv = ['sandbox-ops', *{words}]\n"
         "try:\n    main()\n"
         "finally:\n"
@@ -163,7 +191,7 @@ def test_what_needs_no_machine_loads_no_heavy_library(
 def test_the_list_of_the_verbs_loads_none_of_their_work(tmp_path: Path) -> None:
     script = (
         "import sys\n"
-        "from sandbox_ops.program import main\n"
+        "from sandbox_ops.tasks import main\n"
         "sys.argv = ['sandbox-ops', '--list']\n"
         "try:\n    main()\n"
         "finally:\n"
@@ -216,14 +244,13 @@ def test_a_bug_of_ours_is_internal_with_a_traceback(tmp_path: Path) -> None:
     script = (
         "import sys\n"
         "from sandbox_ops.cli.face import verb\n"
-        "from sandbox_ops import program\n"
         "from invoke import Collection\n"
+        "from sandbox_ops.cli import program\n"
         "def broken(context, *, sandbox='', json=False):\n"
         "    'Break.'\n"
         "    raise ValueError('a bug')\n"
-        "program.ns = Collection(verb('reads')(broken))\n"
         "sys.argv = ['sandbox-ops', 'broken', '--json']\n"
-        "program.main()\n"
+        "program.main(Collection(verb('reads')(broken)))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],

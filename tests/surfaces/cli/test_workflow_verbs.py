@@ -14,6 +14,7 @@ from command_line import PROGRAM, cli
 from gitproject import GitProject, make_git_project
 from processes import Child
 from sshd import SshServer
+from terminals import Terminal
 
 TRAINING = """
 import pathlib, sys
@@ -104,6 +105,37 @@ def test_a_training_is_started_with_the_words_after_two_dashes(clone: Path) -> N
     assert job["command"] == """sh -c 'echo '"'"'a  b'"'"''"""
     followed = cli("logs", "-f", job["id"], cwd=clone)
     assert followed.stdout == "a  b\n"
+
+
+def test_a_training_whose_program_is_not_there_is_told_at_once(clone: Path) -> None:
+    done = cli("train", "--", "no-such-python", "train.py", cwd=clone)
+    assert done.returncode == 1
+    assert "failed (exit code 127: command not found)" in done.stdout
+    assert "no-such-python: command not found" in done.stdout
+    assert "no such program in its PATH" in done.stdout
+    assert "sandbox-ops setup" in done.stdout
+    fine = cli("train", "--", "sh", "-c", "echo begun; sleep 60", cwd=clone)
+    assert fine.returncode == 0
+    assert "| begun" in fine.stdout
+    assert cli("stop", "last", "--grace", "1", cwd=clone).returncode == 0
+
+
+def test_monitor_shows_how_the_log_of_a_failed_job_ends(clone: Path) -> None:
+    words = ("train", "--watch", "--command", "echo the reason; exit 3")
+    job = answer(*words, cwd=clone, code=3)["job"]
+    assert f"{job['id']} | the reason" in cli("monitor", cwd=clone).stdout
+
+
+def test_the_steps_of_a_verb_are_in_the_audit_log_and_shown_on_request(
+    clone: Path,
+) -> None:
+    assert cli("sync", cwd=clone).returncode == 0
+    brief, whole = cli("audit", cwd=clone).stdout, cli("audit", "--all", cwd=clone)
+    assert " sync " in brief
+    assert "script repo_fetch" not in brief
+    assert "script repo_fetch" in whole.stdout
+    of_kind = cli("audit", "--action", "script", cwd=clone).stdout
+    assert "script repo_fetch" in of_kind
 
 
 def test_ctrl_c_in_a_watched_training_lets_it_go_on(clone: Path) -> None:
@@ -226,6 +258,30 @@ def test_an_unknown_host_key_is_trusted_by_its_fingerprint_only(
     trusted = cli(*command[1:], "--json", cwd=tmp_path)
     assert json.loads(trusted.stdout)["added"] == [command[5]]
     assert cli("run", "--", "echo", "in", cwd=tmp_path).stdout == "in\n"
+
+
+@pytest.mark.parametrize(
+    ("answers", "is_trusted"),
+    [("y\nYes\n", True), ("nope\nno\n", False), ("\n", False)],
+)
+def test_trust_takes_what_ssh_takes_for_an_answer_and_asks_again_at_anything_else(
+    make_sshd: Callable[..., SshServer],
+    tmp_path: Path,
+    answers: str,
+    is_trusted: bool,
+) -> None:
+    server = make_sshd()
+    server.write_toml(tmp_path)
+    server.known_hosts.write_text("")
+    with Terminal(PROGRAM, "trust", cwd=tmp_path) as terminal:
+        terminal.shows("Trust it? (yes/no/the fingerprint)")
+        first, *more = answers.splitlines()
+        terminal.types(f"{first}\n")
+        for each in more:
+            terminal.shows("Please write yes, no or the fingerprint in full")
+            terminal.types(f"{each}\n")
+        assert terminal.end() == (0 if is_trusted else 75)
+    assert bool(server.known_hosts.read_text()) is is_trusted
 
 
 def test_monitor_on_a_terminal_goes_on_until_ctrl_c(clone: Path) -> None:

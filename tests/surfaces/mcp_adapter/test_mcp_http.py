@@ -21,7 +21,7 @@ from mcp_server import COMMAND, ERAS, text
 from sshd import SshServer
 from waiting import wait_until
 
-from sandbox_ops.loopback import bearer_token
+from sandbox_ops.guard import bearer_token
 
 
 @pytest.fixture(scope="module")

@@ -216,5 +216,5 @@ def test_a_log_file_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
 
 
 def test_the_library_does_not_know_the_protocol() -> None:
-    code = "import sys, sandbox_ops.sandbox, sandbox_ops.machine.jobs; assert 'mcp' not in sys.modules"
+    code = "import sys, sandbox_ops.machine.sandbox, sandbox_ops.machine.jobs; assert 'mcp' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

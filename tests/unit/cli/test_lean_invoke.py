@@ -18,7 +18,7 @@ def _in_a_process_of_its_own(code: str) -> str:
 
 def test_the_command_line_is_imported_without_asyncio_yaml_or_paramiko() -> None:
     shown = _in_a_process_of_its_own(
-        "import json, sys, sandbox_ops.program\n"
+        "import json, sys, sandbox_ops.tasks\n"
         f"print(json.dumps([name for name in {_HEAVY!r} if name in sys.modules]))"
     )
     assert json.loads(shown) == []
@@ -26,7 +26,7 @@ def test_the_command_line_is_imported_without_asyncio_yaml_or_paramiko() -> None
 
 def test_what_invoke_does_with_them_still_works() -> None:
     shown = _in_a_process_of_its_own(
-        "import sandbox_ops.program, invoke, unittest.mock\n"
+        "import sandbox_ops.tasks, invoke, unittest.mock\n"
         "from invoke.util import yaml\n"
         "context = invoke.MockContext(run={'true': True})\n"
         "assert isinstance(unittest.mock.Mock(), unittest.mock.Mock)\n"
@@ -37,7 +37,7 @@ def test_what_invoke_does_with_them_still_works() -> None:
 
 def test_an_invoke_that_is_there_already_is_left_alone() -> None:
     shown = _in_a_process_of_its_own(
-        "import invoke.context as before, unittest.mock, sandbox_ops.program\n"
+        "import invoke.context as before, unittest.mock, sandbox_ops.tasks\n"
         "print(before.Mock is unittest.mock.Mock)"
     )
     assert shown == "True\n"

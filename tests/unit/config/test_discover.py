@@ -8,6 +8,7 @@ import pytest
 
 from sandbox_ops.config import discover
 from sandbox_ops.config.discover import Settings
+from sandbox_ops.config.sources import Origin
 from sandbox_ops.errors import ConfigError, RefusedError
 from sandbox_ops.models import SandboxConfig
 
@@ -210,10 +211,10 @@ def test_the_users_file_and_the_projects_are_one_configuration(
         ssh_config=f"{home}/conf",
     )
     assert result.config.origins_of() == {
-        "host": f"{own}:2: `sandboxes.gpu1.host`",
-        "identity_file": f"{own}:3: `sandboxes.gpu1.identity_file`",
-        "ssh_config": f"{own}:4: `sandboxes.gpu1.ssh_config`",
-        "workspace": f"{clone}/sandbox.toml:2: `sandboxes.gpu1.workspace`",
+        "host": Origin(str(own), 2),
+        "identity_file": Origin(str(own), 3),
+        "ssh_config": Origin(str(own), 4),
+        "workspace": Origin(f"{clone}/sandbox.toml", 2),
     }
 
 

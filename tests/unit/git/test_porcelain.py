@@ -118,7 +118,7 @@ def test_any_reply_is_read_or_refused(text: str) -> None:
 def test_a_refusal_has_its_kind_items_and_hint() -> None:
     text = "noise\nitem=a\nitem=b\nhint_code=install-git\nerror=denied two files:\n"
     with pytest.raises(DeniedError) as caught:
-        script_replies.of(ended(text, exit_code=75), "sync x on gpu1")
+        script_replies.parse_result(ended(text, exit_code=75), "sync x on gpu1")
     assert (
         caught.value.message
         == "cannot sync x on gpu1: the machine says: two files:\n  a\n  b"
@@ -130,16 +130,18 @@ def test_a_failure_without_a_reason_is_reported_in_its_own_words() -> None:
     with pytest.raises(
         RefusedError, match="cannot look: the machine says: sh: cut: not found"
     ):
-        script_replies.of(ended(stderr="sh: cut: not found\n", exit_code=127), "look")
+        script_replies.parse_result(
+            ended(stderr="sh: cut: not found\n", exit_code=127), "look"
+        )
     with pytest.raises(RefusedError, match="it printed nothing"):
-        script_replies.of(ended("error=nonsense\n", exit_code=1), "look")
+        script_replies.parse_result(ended("error=nonsense\n", exit_code=1), "look")
 
 
 def test_a_lost_connection_and_a_deadline_are_not_answers() -> None:
     with pytest.raises(ConnectionLostError, match="remote-7 may still run"):
-        script_replies.of(ended(end=EndKind.CONNECTION_LOST), "look")
+        script_replies.parse_result(ended(end=EndKind.CONNECTION_LOST), "look")
     with pytest.raises(TimedOutError):
-        script_replies.of(ended(end=EndKind.TIMED_OUT), "look")
+        script_replies.parse_result(ended(end=EndKind.TIMED_OUT), "look")
 
 
 def test_long_lists_are_cut() -> None:

@@ -13,8 +13,11 @@ import pytest
 from mounts import Mounts, private_mounts
 
 from sandbox_ops.errors import NotFoundError, RefusedError
-from sandbox_ops.guard import audit
+from sandbox_ops.guard import acts, audit
 from sandbox_ops.guard.audit import AuditLog, Who
+from sandbox_ops.models import SandboxConfig
+
+MACHINE = SandboxConfig(name="gpu1", host="h")
 
 
 @pytest.fixture
@@ -31,13 +34,12 @@ def log(tmp_path: Path) -> AuditLog:
 def write_many(path: Path, count: int) -> None:
     own = AuditLog(path)
     for number in range(count):
-        with own.noted("run", f"{os.getpid()} {number}", must=True):
-            pass
+        own.end(own.begin("run", f"{os.getpid()} {number}"), "run", "done")
 
 
 def test_an_act_leaves_its_intent_and_its_outcome(log: AuditLog) -> None:
-    with log.noted("run", "ls", sandbox="gpu1", host="h", must=False) as outcome:
-        outcome.append("exit 0")
+    act = log.begin("run", "ls", sandbox="gpu1", host="h")
+    log.end(act, "run", "exit 0", sandbox="gpu1", host="h")
     intent, done = audit.entries(log.path)
     assert (intent.event, intent.action, intent.summary) == ("intent", "run", "ls")
     assert (intent.sandbox, intent.host, intent.face) == ("gpu1", "h", "cli")
@@ -45,10 +47,14 @@ def test_an_act_leaves_its_intent_and_its_outcome(log: AuditLog) -> None:
     assert audit.verify(log.path).ok
 
 
-def test_what_fails_is_noted_with_its_kind(log: AuditLog) -> None:
-    with pytest.raises(RefusedError), log.noted("reset", "x", must=True):
+def test_what_fails_is_noted_with_its_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with pytest.raises(RefusedError), acts.act(MACHINE, "reset", "x", mask=str):
         raise RefusedError("no")
-    assert [entry.outcome for entry in audit.entries(log.path)] == ["", "error refused"]
+    noted = audit.entries(acts.log_path())
+    assert [entry.outcome for entry in noted] == ["", "error refused"]
 
 
 def test_only_its_owner_can_read_it(log: AuditLog) -> None:
@@ -107,31 +113,31 @@ def test_the_chain_goes_on_over_a_rotation(log: AuditLog) -> None:
 
 
 def test_where_nothing_can_be_noted_nothing_is_destroyed(
-    mounts: Mounts, tmp_path: Path
+    mounts: Mounts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "state"
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
     mounts.tmpfs(folder, "size=64k")
-    own = AuditLog(folder / "audit.jsonl")
-    mounts.do(lambda: own.begin("run", "ls"))
+    path = acts.log_path()
+    mounts.do(lambda: AuditLog(path).begin("run", "ls"))
     mounts.fill(folder)
-    before = mounts.do(own.path.read_bytes)
+    before = mounts.do(path.read_bytes)
     done: list[str] = []
 
-    def act(*, must: bool) -> None:
-        with own.noted("reset", "x" * 4000, must=must):
-            done.append(f"must={must}")
+    def act(action: str) -> None:
+        with acts.act(MACHINE, action, "x" * 4000, mask=str):
+            done.append(action)
 
-    def act_often() -> None:
+    def reset_often() -> None:
         for _ in range(100):
-            act(must=True)
+            act("reset")
 
     with pytest.raises(RefusedError, match=r"audit log .* cannot be written: No space"):
-        mounts.do(act_often)
-    assert all(word == "must=True" for word in done)
-    count = len(done)
-    mounts.do(lambda: act(must=False))  # what destroys nothing is done all the same
-    assert len(done) == count + 1
-    after = mounts.do(own.path.read_bytes)
+        mounts.do(reset_often)
+    assert set(done) <= {"reset"}
+    mounts.do(lambda: act("run"))  # what destroys nothing is done all the same
+    assert done[-1] == "run"
+    after = mounts.do(path.read_bytes)
     assert after.startswith(before)
     assert all(json.loads(line) for line in after.splitlines())
 
@@ -140,8 +146,8 @@ def test_a_process_that_is_killed_leaves_an_open_intent(log: AuditLog) -> None:
     code = (
         "import os, signal, sys, pathlib\n"
         "from sandbox_ops.guard.audit import AuditLog\n"
-        "with AuditLog(pathlib.Path(sys.argv[1])).noted('stop', 'remote-1', must=True):\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "AuditLog(pathlib.Path(sys.argv[1])).begin('stop', 'remote-1')\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     subprocess.run([sys.executable, "-c", code, log.path], check=False, timeout=30)
     log.end(log.begin("run", "ls"), "run", "exit 0")

@@ -86,7 +86,7 @@ def test_only_a_training_that_reports_stalls(
         (WaitEvent.ENDED, JobState.FAILED, 3, 3),
         (WaitEvent.ENDED, JobState.STOPPED, 143, 143),
         (WaitEvent.ENDED, JobState.TIMED_OUT, 143, 124),
-        (WaitEvent.ENDED, JobState.LOST, None, 255),
+        (WaitEvent.ENDED, JobState.LOST, None, 137),
         (WaitEvent.MATCH, JobState.RUNNING, None, 0),
         (WaitEvent.WARNING, JobState.RUNNING, None, 1),
         (WaitEvent.TIMEOUT, JobState.RUNNING, None, 124),

@@ -372,11 +372,11 @@ def test_a_running_job_is_told_with_its_command_who_began_it_and_what_ends_it() 
         command="python train.py",
         started_by="me@laptop",
     )
-    page = Page(text="loss 1", words="all 6 B of output", next_offset=6)
-    shown = command_words.output(job, page, "xyz", words=Calls())
+    page = Page(text="loss 1", summary="all 6 B of output", next_offset=6)
+    shown = command_words.output(job, page, "xyz", steps=Calls())
     assert "command: python train.py (started by me@laptop)\n" in shown
     assert 'end it: remote_bash_stop(bash_id="remote-7")\n' in shown
-    later = command_words.output(job, page, "xyz", words=Calls(), again=True)
+    later = command_words.output(job, page, "xyz", steps=Calls(), again=True)
     assert "command:" not in later
     assert "log:" not in later
     assert 'end it: remote_bash_stop(bash_id="remote-7")\n' in later

@@ -8,8 +8,8 @@ import pytest
 from mcp_adapter.calls import TOOL_CALLS, Calls
 from mcp_adapter.workflows import WorkflowContext
 from sandbox_ops.errors import NextStep, UsageError
+from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project, SandboxConfig
-from sandbox_ops.sandbox import Sandbox
 from sandbox_ops.workflows.fetch_into import allowed_folder
 from sandbox_ops.workflows.report_lines import Lines
 

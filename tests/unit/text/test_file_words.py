@@ -8,7 +8,7 @@ from sandbox_ops.text.command_words import LIMIT
 
 
 def lines(found: FileSlice, *, from_end: bool, limit: int | None = None) -> str:
-    return file_words.lines(found, from_end=from_end, words=Calls(), limit=limit)
+    return file_words.lines(found, from_end=from_end, steps=Calls(), limit=limit)
 
 
 def piece(first: int, count: int, **changes: object) -> FileSlice:

@@ -83,6 +83,24 @@ def test_a_job_is_one_line() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("command", "summary"),
+    [
+        ("cd /workspace/repo && python train.py", "… python train.py"),
+        ("cd '/w s/r'; cd x &&\npython train.py", "… python train.py"),
+        ("cd /workspace/repo", "cd /workspace/repo"),
+        ("cd $(mktemp -d) && make", "cd $(mktemp -d) && make"),
+        ("cdrecord -x && y", "cdrecord -x && y"),
+        ("cd /w || exit; make", "cd /w || exit; make"),
+    ],
+)
+def test_a_list_shows_what_a_command_does_not_the_folder_it_goes_to_first(
+    command: str, summary: str
+) -> None:
+    job = Job(id="remote-3", state=JobState.RUNNING, command=command)
+    assert formatting.job_summary(job) == summary
+
+
 def test_a_step_of_ours_is_known_by_its_description() -> None:
     step = Job(
         id="remote-4",

@@ -35,12 +35,12 @@ def following(log: bytes, offset: int, job: Job = RUNNING) -> log_pages.Page:
 def test_a_short_log_is_shown_whole() -> None:
     page = tail(b"one\ntwo\n")
     assert page == log_pages.Page(
-        text="one\ntwo\n", words="all 8 B of output", next_offset=8
+        text="one\ntwo\n", summary="all 8 B of output", next_offset=8
     )
 
 
 def test_an_empty_log_is_reported_as_such() -> None:
-    assert tail(b"").words == "no output yet"
+    assert tail(b"").summary == "no output yet"
 
 
 def test_a_long_log_is_shown_from_a_line_near_its_end() -> None:
@@ -50,7 +50,7 @@ def test_a_long_log_is_shown_from_a_line_near_its_end() -> None:
     assert page.text.endswith("line 0099999\n")
     assert page.text.startswith("line 00")
     assert page.next_offset == len(log)
-    assert page.words == "the last 2.9 KiB of 1.2 MiB of output"
+    assert page.summary == "the last 2.9 KiB of 1.2 MiB of output"
 
 
 def test_a_progress_bar_is_shown_in_its_last_state() -> None:
@@ -65,10 +65,10 @@ def test_a_giant_progress_bar_is_shown_although_its_line_began_long_ago() -> Non
 
 def test_what_is_new_is_shown_once() -> None:
     assert following(b"one\ntwo\n", 4) == log_pages.Page(
-        text="two\n", words="4 B of new output", next_offset=8
+        text="two\n", summary="4 B of new output", next_offset=8
     )
     assert following(b"one\ntwo\n", 8) == log_pages.Page(
-        text="", words="nothing new", next_offset=8
+        text="", summary="nothing new", next_offset=8
     )
 
 
@@ -77,7 +77,7 @@ def test_more_than_fits_is_left_to_the_next_page_and_reported() -> None:
     page = following(log, 0)
     assert len(page.text) <= log_pages.LIMIT
     assert page.text.endswith("\n")
-    new, more = page.words.split("; ")
+    new, more = page.summary.split("; ")
     assert new == "27.3 KiB of new output"
     assert more == "99.6 KiB more is there: go on from the cursor"
 
@@ -85,7 +85,7 @@ def test_more_than_fits_is_left_to_the_next_page_and_reported() -> None:
 def test_half_a_character_waits_for_its_other_half_while_the_job_lives() -> None:
     page = following("naïv".encode()[:3], 0)
     assert (page.text, page.next_offset) == ("na", 2)
-    assert page.words == "2 B of new output"
+    assert page.summary == "2 B of new output"
     assert following("naïv".encode()[:3], 0, ENDED).text == "na\\xc3"
 
 
@@ -97,7 +97,7 @@ def test_an_open_terminal_sequence_waits_too() -> None:
 
 def test_a_rotated_log_is_reported() -> None:
     page = log_pages.following(cut(b"anew\n", 0, 100, restarted=True))
-    assert page.words == "the log is not the one the cursor knew; from its beginning"
+    assert page.summary == "the log is not the one the cursor knew; from its beginning"
     assert page.text == "anew\n"
 
 
@@ -152,12 +152,12 @@ def test_only_matching_lines_are_shown_and_what_was_searched_is_reported() -> No
     log = b"step 1 loss 2\nwarning\nstep 2 loss 1\n"
     assert matching(log, r"loss \d") == log_pages.Page(
         text="step 1 loss 2\nstep 2 loss 1",
-        words="2 of 3 lines match in all 36 B of output",
+        summary="2 of 3 lines match in all 36 B of output",
         next_offset=36,
     )
     page = matching(log, "loss", since=14)
     assert page.text == "step 2 loss 1"
-    assert page.words == "1 of 2 lines match in the 22 B after the cursor"
+    assert page.summary == "1 of 2 lines match in the 22 B after the cursor"
 
 
 def test_colours_and_bars_do_not_hide_a_match() -> None:
@@ -176,13 +176,13 @@ def test_more_matches_than_fit_are_the_last_or_with_a_cursor_the_first() -> None
     last = matching(log, "loss")
     assert last.text.endswith("loss 0019999")
     assert last.next_offset == len(log)
-    assert last.words.startswith("20,000 of 20,000 lines match, the last 2,153 are")
+    assert last.summary.startswith("20,000 of 20,000 lines match, the last 2,153 are")
     first = matching(log, "loss", since=0)
     assert first.text.startswith("loss 0000000")
     shown = first.text.count("\n") + 1
     assert first.next_offset == shown * 13
-    assert f"the first {shown:,} are shown, in" in first.words
-    assert "more is there: go on from the cursor" in first.words
+    assert f"the first {shown:,} are shown, in" in first.summary
+    assert "more is there: go on from the cursor" in first.summary
     assert len(first.text) <= log_pages.LIMIT
     again = matching(log, "loss", since=first.next_offset)
     assert again.text.startswith(f"loss {shown:07d}")
@@ -192,15 +192,15 @@ def test_only_the_last_part_of_a_huge_log_is_searched_without_a_cursor() -> None
     log = b"needle\n" + b"hay and more of it\n" * 500_000
     page = matching(log, "needle")
     assert page.text == ""
-    assert page.words.endswith("in the last 8.0 MiB of 9.1 MiB of output")
-    assert page.words.startswith("0 of ")
+    assert page.summary.endswith("in the last 8.0 MiB of 9.1 MiB of output")
+    assert page.summary.startswith("0 of ")
 
 
 @pytest.mark.parametrize("job", [RUNNING, ENDED])
 def test_an_ended_job_has_no_line_left_to_wait_for(job: Job) -> None:
     page = matching(b"a\nb", "b", since=0, job=job)
     assert page.next_offset == (3 if job is ENDED else 2)
-    assert "more is there" not in page.words
+    assert "more is there" not in page.summary
 
 
 @pytest.mark.parametrize("since", [None, 0])
@@ -210,7 +210,7 @@ def test_a_bar_that_only_redraws_its_line_is_seen_as_it_is_now(
     log = b"begun\n" + b"".join(b"\r%3d%% loss=%d" % (n, 100 - n) for n in range(100))
     page = matching(log, "loss", since=since)
     assert page.text == " 99% loss=1"
-    assert page.words.endswith("the last line is being redrawn")
+    assert page.summary.endswith("the last line is being redrawn")
     assert matching(log, "loss=5", since=since).text == ""
     grown = log + b"\r100% loss=0\n"
     assert matching(grown, "loss", since=page.next_offset).text == "100% loss=0"
@@ -228,6 +228,6 @@ def test_half_a_state_of_a_bar_is_searched_again_when_it_is_whole() -> None:
 def test_a_filter_says_that_the_log_is_another_one() -> None:
     piece = cut(b"loss 1\n", 0, 100, restarted=True)
     page = log_pages.matching(piece, "loss", forward=True)
-    assert page.words == (
+    assert page.summary == (
         "1 of 1 lines match in its beginning: the log is not the one the cursor knew"
     )

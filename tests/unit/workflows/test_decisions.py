@@ -308,6 +308,15 @@ def test_a_job_is_shown_with_its_progress_and_warnings() -> None:
     assert report.warnings == ("remote-2: loss is nan", "remote-1 is lost (reboot)")
 
 
+def test_the_last_lines_show_a_redrawn_progress_bar_once_as_it_is_now() -> None:
+    tail = b"".join(f"\r{n}%|##  |".encode() for n in range(100))
+    status = MachineStatus(
+        jobs=(job(1),), digests={"remote-1": LogDigest(tail=b"epoch 1\n\n" + tail)}
+    )
+    (view,) = monitor.report("gpu1", status).jobs
+    assert view.last_lines == ("epoch 1", "99%|##  |")
+
+
 def test_ended_foreground_commands_are_not_shown() -> None:
     ended = {"state": JobState.SUCCEEDED}
     jobs = (

@@ -81,6 +81,14 @@ def test_an_end_says_how_and_why() -> None:
     assert (last.state, last.exit_code, last.name) == ("failed", 1, "t")
 
 
+def test_history_has_the_time_at_which_it_happened() -> None:
+    ended = change(1, JobState.FAILED)
+    ended = replace(ended, job=replace(ended.job, started_at=50.0))
+    steps = event_memory.news("gpu1", SandboxMemory(), looked(ended), 1000)
+    times = [(event.kind, event.at) for _, event in steps if event]
+    assert times == [(EventKind.STARTED, 50.0), (EventKind.ENDED, 57.0)]
+
+
 def test_a_warning_is_reported_once_however_its_figures_change() -> None:
     _, memory = told(SandboxMemory(), looked(change(1)))
     grown = looked(change(1, log=LOG + b"step 2 loss 1e7\n"))

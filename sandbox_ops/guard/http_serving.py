@@ -1,4 +1,9 @@
-"""A socket on loopback, an application behind a token, and the process that serves it."""
+"""A socket on loopback, an application behind a token, and the process that serves it.
+
+A shell on somebody's machine behind a port is what every web page one opens would like
+to talk to. So: loopback addresses only, a token before anything is read, and little that
+a connection can hold before it has shown one. Needs uvicorn, which comes with `mcp`.
+"""
 
 import asyncio
 import hmac
@@ -101,7 +106,7 @@ def serve(app: Application, listening: socket.socket) -> NoReturn:
     """
     import uvicorn
 
-    from sandbox_ops.loopback.connections import BoundedProtocol
+    from sandbox_ops.guard.http_connections import BoundedProtocol
 
     class Server(uvicorn.Server):
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002

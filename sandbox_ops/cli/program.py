@@ -23,10 +23,9 @@ from invoke import (
     Program,
 )
 
-from sandbox_ops.cli import face, interrupts, output, shared_connection
+from sandbox_ops.cli import face, interrupts, option_help, output, shared_connection
 from sandbox_ops.cli.argv import Grammar, Options, rewrite, wants_json
 from sandbox_ops.errors import UsageError
-from sandbox_ops.tasks import ns
 
 _NAME = "sandbox-ops"
 _NO_AGENT = "no-agent"
@@ -46,11 +45,9 @@ _CORE = {
 _INVOKES_OWN = {"complete", "print-completion-script"}  # asked for by its parser alone
 
 
-def main() -> None:
-    """Run the verbs of the command line, and exit with their code."""
-    program = SandboxProgram(
-        name=_NAME, binary=_NAME, binary_names=[_NAME], namespace=ns
-    )
+def main(verbs: Collection) -> None:
+    """Run a verb as the command line asks for it, and exit with its code."""
+    program = SandboxProgram(verbs)
     if sys.argv[1:3] == ["--complete", "--"]:  # a shell asks, before threads are begun
         sys.exit(program.complete(sys.argv[3:]))
     interrupts.reach_main_thread()
@@ -58,7 +55,17 @@ def main() -> None:
 
 
 class SandboxProgram(Program):
-    """Invoke's program over one fixed collection of tasks."""
+    """Invoke's program over one fixed collection of tasks.
+
+    Args:
+        verbs: The tasks.
+    """
+
+    def __init__(self, verbs: Collection) -> None:
+        super().__init__(
+            name=_NAME, binary=_NAME, binary_names=[_NAME], namespace=verbs
+        )
+        self._verbs = verbs
 
     def run(self, argv: list[str] | None = None, exit: bool = True) -> None:  # noqa: A002 - Invoke's names
         """Do what the words say; exit with the code of the table, if `exit`."""
@@ -87,8 +94,8 @@ class SandboxProgram(Program):
         from sandbox_ops.cli import completion
 
         output.accept_any_text()
-        grammar = grammar_of(_NAME, self.initial_context, ns)
-        helps = {name: task.__doc__ or "" for name, task in ns.tasks.items()}
+        grammar = grammar_of(_NAME, self.initial_context, self._verbs)
+        helps = {name: task.__doc__ or "" for name, task in self._verbs.tasks.items()}
         for candidate in completion.candidates(arguments, grammar, helps):
             output.write(f"{candidate}\n")
         return 0
@@ -137,7 +144,7 @@ class SandboxProgram(Program):
             UsageError: They make no sense.
         """
         super().normalize_argv(argv)
-        grammar = grammar_of(_NAME, self.initial_context, ns)
+        grammar = grammar_of(_NAME, self.initial_context, self._verbs)
         self.argv = [*self.argv[:1], *rewrite(self.argv[1:], grammar)]
 
     def list_tasks(self) -> None:
@@ -172,12 +179,12 @@ class SandboxProgram(Program):
 
     def print_task_help(self, name: str) -> None:
         """Print what may follow a verb."""
-        task = ns[name]
+        task = self._verbs[name]
         operand = f" {task.operand}" if getattr(task, "operand", "") else ""
         rest = " [-- COMMAND...]" if getattr(task, "rest", "") else ""
         output.write(f"Usage: {_NAME} {name}{operand} [--options]{rest}\n\n")
         output.write(f"{inspect.getdoc(task)}\n\nOptions:\n\n")
-        self.print_columns(self.parser.contexts[name].help_tuples())
+        self.print_columns(option_help.tuples(self.parser.contexts[name]))
 
 
 def grammar_of(program: str, core: ParserContext, collection: Collection) -> Grammar:

@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Literal, Self, Unpack, cast
 
 from sandbox_ops.engines import Engine, foreground
 from sandbox_ops.engines.foreground import Call
-from sandbox_ops.engines.options import command_request, job_request, keep_bytes
+from sandbox_ops.engines.options import (
+    EARLY_END_S,
+    command_request,
+    job_request,
+    keep_bytes,
+)
 from sandbox_ops.engines.stack import Stack
 from sandbox_ops.errors import CancelledError, ConfigError
 from sandbox_ops.guard import acts
@@ -26,13 +31,12 @@ from sandbox_ops.remote import job_replies, scripts, this_user
 from sandbox_ops.remote.follower import Watch
 from sandbox_ops.remote.pool import ANSWER_TIMEOUT_S
 from sandbox_ops.remote.worker import Hello, Reply
+from sandbox_ops.text import remote_text
 
 if TYPE_CHECKING:
     from sandbox_ops.ssh.connection import SandboxConnection
 
 _READING = frozenset({"read", "bytes", "stat"})
-_WAIT_S = 0.1
-"""So long a start waits for its command to end; what lasts longer is polled for."""
 
 
 class Sandbox:
@@ -128,7 +132,9 @@ class Sandbox:
             RefusedError: It destroys something, and the audit log cannot be written.
         """
         self._check(action)
-        with acts.noted(self.config, action, text, destroys=destroys):
+        with acts.noted(
+            self.config, action, text, mask=remote_text.masked, destroys=destroys
+        ):
             yield self._view("" if acts.only_reads(action) else action)
 
     def _view(self, action: str = "") -> "Sandbox":
@@ -206,9 +212,10 @@ class Sandbox:
             interpreter=interpreter,
             started_by=stack.started_by,
             shown=shown,
-            wait_s=0 if stack.workers.crowded and not stack.was_brief else _WAIT_S,
+            wait_s=0 if stack.workers.crowded and not stack.was_brief else EARLY_END_S,
         )
-        noted = acts.begin(self.config, action, shown or command)
+        mask = remote_text.masked
+        noted = acts.begin(self.config, action, shown or command, mask=mask)
 
         def started(job: Job) -> None:
             stack.was_brief = job.state.ended
@@ -242,14 +249,15 @@ class Sandbox:
         self.cancel_token.check()
         self._check("start")
         request = job_request(command, options, started_by=self.started_by)
-        with acts.noted(self.config, "start", command) as outcome:
+        mask = remote_text.masked
+        with acts.noted(self.config, "start", command, mask=mask) as outcome:
             job = self.engine.start(request).result().job
             outcome.append(job.id)
         return job
 
     def request(
         self,
-        verb: Literal["look", "read", "bytes", "stat", "pin"],
+        verb: Literal["look", "read", "bytes", "stat", "pin", "label"],
         *arguments: str,
         answer_s: float = ANSWER_TIMEOUT_S,
     ) -> Reply:
@@ -259,8 +267,8 @@ class Sandbox:
             SandboxError: As the machine answered, or as the link failed.
             DeniedError: The machine's mode, or what may be read there, forbids it.
         """
-        if verb == "pin":
-            self._check("pin")
+        if verb in {"pin", "label"}:
+            self._check(verb)
         elif verb in _READING:
             arguments = (*arguments, *self.readable)
         reply = self._stack.workers.submit(verb, arguments, answer_s=answer_s).result()

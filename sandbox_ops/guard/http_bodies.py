@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import MutableMapping
 from typing import Any
 
-from sandbox_ops.loopback.serving import Receive
+from sandbox_ops.guard.http_serving import Receive
 
 _TIMEOUT_S = 30.0
 
