@@ -202,7 +202,9 @@ def grammar_of(program: str, core: ParserContext, collection: Collection) -> Gra
             rest=getattr(task, "rest", ""),
         )
         repeats = "..." in shown
-        verbs[options.name] = dataclasses.replace(options, operand_repeats=repeats)
+        verbs[options.name] = dataclasses.replace(
+            options, operand_repeats=repeats, reads=getattr(task, "only_reads", False)
+        )
     return Grammar(program=program, core=_options(core), verbs=verbs)
 
 
