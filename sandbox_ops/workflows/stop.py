@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from sandbox_ops.guard import acts
 from sandbox_ops.machine import jobs
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, StopReport
@@ -26,9 +27,11 @@ def stop(
         confirm: Also where another session started it.
 
     Raises:
+        DeniedError: The machine's mode does not allow it.
         NotFoundError: There is no such job.
         SandboxError: As `jobs.stop` has it.
     """
+    acts.check(sandbox.config, "stop")  # before it is looked for
     meant, *others = jobs.to_stop(sandbox, job)
     found = jobs.get(sandbox, meant)
     lives = not found.state.ended or found.survivors > 0
