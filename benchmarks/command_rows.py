@@ -21,6 +21,8 @@ from measure import (
 from references import ASYNCSSH, FABRIC, RAW, SSH
 from sshd import SshServer, start_sshd
 
+from sandbox_ops.machine import log_reading
+
 RTT_S = 0.05
 _LOOK = "look"
 _THREADS = 8
@@ -44,6 +46,25 @@ def warm(bench: Bench) -> Iterator[Row]:
     look = {OURS: medians.pop(_LOOK), RAW: medians[RAW]}
     yield compared('`Sandbox.run("true")`, on record', medians, {SSH: 1.0})
     yield compared('`Sandbox.request("look")`', look, {RAW: 1.3})
+
+
+def reading_jobs(bench: Bench) -> Iterator[Row]:
+    """Say what `remote_bash_output` asks of the machine, of a job and of a command."""
+    with (
+        opened(bench.server) as sandbox,
+        references.multiplexed(bench.server) as ssh,
+    ):
+        job = sandbox.start("echo it").id
+        command = sandbox.run("echo it; echo of it >&2").job.id
+        contenders: Contenders = {
+            job: lambda: log_reading.read(sandbox, job),
+            command: lambda: log_reading.read(sandbox, command),
+            SSH: lambda: ssh.run("true"),
+        }
+        medians = interleaved(contenders, bench.rounds)
+    for name, what in ((job, "a job"), (command, "a command, both streams")):
+        shown = {OURS: medians[name], SSH: medians[SSH]}
+        yield compared(f"`remote_bash_output` of {what}", shown, {SSH: 0.5})
 
 
 def cold(bench: Bench) -> Iterator[Row]:

@@ -21,6 +21,7 @@ import file_rows  # noqa: E402
 import guard_rows  # noqa: E402
 import output_rows  # noqa: E402
 import promise_rows  # noqa: E402
+import run_rows  # noqa: E402
 import start_rows  # noqa: E402
 from bench import Bench  # noqa: E402
 from measure import Row, table  # noqa: E402
@@ -28,6 +29,7 @@ from sshd import start_sshd  # noqa: E402
 
 GROUPS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "warm": command_rows.warm,
+    "reading-jobs": command_rows.reading_jobs,
     "cold": command_rows.cold,
     "far": command_rows.far,
     "threads": command_rows.threads,
@@ -43,6 +45,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "mcp": start_rows.mcp,
     "promises": promise_rows.promises,
     "guards": guard_rows.guards,
+    "runs": run_rows.runs,
 }
 
 

@@ -91,7 +91,7 @@ def _add_http_options(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         nargs="?",
         const="127.0.0.1",
-        help="serve HTTP on this computer instead, for who has the token",
+        help="serve HTTP on this computer instead, to clients with the token",
     )
     parser.add_argument(
         "--port", type=int, default=8931, help="of --http; 0 takes any that is free"
@@ -111,13 +111,13 @@ def _add_http_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _toolsets(words: str) -> tuple[Toolset, ...]:
-    asked = {word.strip() for word in words.split(",") if word.strip()}
+def _toolsets(text: str) -> tuple[Toolset, ...]:
+    asked = {word.strip() for word in text.split(",") if word.strip()}
     unknown = sorted(asked.difference(TOOLSETS))
     if unknown or not asked:
         known = ", ".join(TOOLSETS)
         raise argparse.ArgumentTypeError(
-            f"there is no toolset {(unknown or [words])[0]!r}; there are: {known}"
+            f"there is no toolset {(unknown or [text])[0]!r}; there are: {known}"
         )
     return tuple(name for name in TOOLSETS if name in asked)
 

@@ -27,11 +27,7 @@ _ADVICE: tuple[tuple[frozenset[str], str, str | NextStep], ...] = (
         "since",
         "Without `since` it gives the end of the output; `limit` says how many lines.",
     ),
-    (
-        frozenset({"tail", "last"}),
-        "limit",
-        "`limit` alone gives the last lines.",
-    ),
+    (frozenset({"tail", "last"}), "limit", "`limit` alone gives the last lines."),
     (
         frozenset({"wait", "block"}),
         "run_in_background",

@@ -26,6 +26,7 @@ class ToolCall:
 
 
 _ON_PURPOSE = {"confirm": True}
+_JOB = {"job": "bash_id"}
 TOOL_CALLS: Mapping[str, tuple[ToolCall, ...]] = {
     "run": (ToolCall("remote_bash", {"command": "command"}),),
     "logs": (
@@ -34,19 +35,19 @@ TOOL_CALLS: Mapping[str, tuple[ToolCall, ...]] = {
             {"job": "bash_id", "filter": "filter", "follow": "", "lines": "limit"},
         ),
     ),
-    "wait": (ToolCall("remote_bash_output", {"job": "bash_id"}, {"wait": 600_000}),),
+    "wait": (ToolCall("remote_bash_output", _JOB, {"wait": 600_000}),),
     "setup": (ToolCall("remote_setup"),),
     "sync": (ToolCall("remote_sync", {"push": "push"}),),
     "train": (
         ToolCall(
             "remote_train",
-            {name: name for name in ("command", "name", "gpus", "force")}
+            {n: n for n in ("command", "name", "gpus", "force", "failed", "again")}
             | {"set": "settings"},
             lists=frozenset({"force"}),
         ),
     ),
-    "monitor": (ToolCall("remote_monitor", {"watch": ""}),),
-    "jobs": (ToolCall("remote_bash_output", {"all": "", "limit": "limit"}),),
+    "monitor": (ToolCall("remote_monitor", {"watch": ""} | _JOB),),
+    "jobs": (ToolCall("remote_bash_output", {"all": "", "limit": "limit"} | _JOB),),
     "reset": (
         ToolCall("remote_reset", {"dry_run": ""}),
         ToolCall("remote_reset", {}, _ON_PURPOSE),
@@ -57,7 +58,8 @@ TOOL_CALLS: Mapping[str, tuple[ToolCall, ...]] = {
             {"job": "bash_id"} | {name: name for name in ("path", "into", "dry_run")},
         ),
     ),
-    "stop": (ToolCall("remote_bash_stop", {"job": "bash_id"}),),
+    "put": (ToolCall("remote_put", {name: name for name in ("path", "dest")}),),
+    "stop": (ToolCall("remote_bash_stop", _JOB),),
 }  # fmt: skip
 """For each verb that a tool does, its call. Of two, the first is the dry run's."""
 
@@ -99,7 +101,7 @@ class Calls:
         """Return what went wrong, then each hint on a line, with steps as calls.
 
         What went wrong may quote a machine: no line of it but the first, which begins
-        with our own words, begins as a hint does.
+        with our own replacements, begins as a hint does.
         """
         hints = (
             self.step(hint) if isinstance(hint, NextStep) else hint
@@ -120,14 +122,14 @@ class Calls:
         for choice in choices:
             if choice.tool not in self.tools or arguments.keys() - choice.options:
                 continue
-            words = {
+            named_values = {
                 argument: _value(value, as_list=argument in choice.lists)
                 for name, value in arguments.items()
                 if (argument := choice.options[name])
             }
             sandbox = step.arguments.get("sandbox")
             more = {"sandbox": sandbox} if sandbox else {}
-            return self.named(choice.tool, **words, **choice.fixed, **more)
+            return self.named(choice.tool, **named_values, **choice.fixed, **more)
         return None
 
     def _command(self, step: NextStep) -> str:
@@ -144,11 +146,11 @@ class Calls:
         """Return the call of a tool."""
         if self.sandbox:
             arguments.setdefault("sandbox", self.sandbox)
-        words = (
+        shown_values = (
             f"{name}={json.dumps(value, ensure_ascii=False)}"
             for name, value in arguments.items()
         )
-        return f"{tool}({', '.join(words)})"
+        return f"{tool}({', '.join(shown_values)})"
 
 
 _NO_SANDBOX = frozenset({"mcp-install", "demo", "completion"})

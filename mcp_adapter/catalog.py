@@ -117,7 +117,7 @@ class RemoteBashStop(ToolArguments):
     title = "End a job"
     words = (
         "End a job with every process it started; what survives is named. One of"
-        " another session needs confirm=true: without it you are told whose it is."
+        " another session needs confirm=true: without it the answer says whose it is."
     )
     destructive = True
 
@@ -142,7 +142,7 @@ class RemoteFetch(ToolArguments):
     into: Text = Field(
         "", description="Local folder; absent: outputs in their place, else fetched/"
     )
-    bash_id: JobReference = Field("", description="Also this job's log and record")
+    bash_id: JobReference = Field("", description="What this job wrote, and its log")
     dry_run: Truth = Field(False, description="Only list them")
 
 

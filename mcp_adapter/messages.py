@@ -57,8 +57,8 @@ def read(raw: bytes) -> JSONRPCMessage | Refusal:
     return message
 
 
-def _error(code: int, words: str, request_id: int | str | None = None) -> Refusal:
-    error = ErrorData(code=code, message=words)
+def _error(code: int, text: str, request_id: int | str | None = None) -> Refusal:
+    error = ErrorData(code=code, message=text)
     return Refusal(jsonrpc="2.0", id=request_id, error=error)
 
 

@@ -40,8 +40,8 @@ def specs() -> Mapping[str, Mapping[str, Any]]:
 def instructions(place: Place, *, has_workflows: bool) -> str:
     """Return what a model reads about the server as a whole.
 
-    A line that begins with `[cli]` is for who has the command line, one with `[no cli]` for
-    who has not.
+    A line that begins with `[cli]` is for agents that have the command line, one with `[no cli]` for
+    those that have not.
     """
     text = _file(f"instructions/{'workflow' if has_workflows else 'remote'}.md")
     other, own = ("[no cli] ", "[cli] ") if place.has_command_line else ("[cli] ", "[no cli] ")  # fmt: skip

@@ -89,8 +89,8 @@ def _client(context: Context) -> str:
     known = context.session.client_params
     if known is None:
         return ""
-    words = f"{known.client_info.name} {known.client_info.version}"
-    return remote_text.safe_line(words)[:_CLIENT_CHARACTERS]
+    client = f"{known.client_info.name} {known.client_info.version}"
+    return remote_text.safe_line(client)[:_CLIENT_CHARACTERS]
 
 
 async def _list_prompts(

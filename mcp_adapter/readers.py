@@ -29,10 +29,14 @@ def job_output(
 ) -> ToolAnswer:
     """Answer `remote_bash_output`; after a wait, with what ended it."""
     from sandbox_ops.machine import log_reading
+    from sandbox_ops.workflows import group_jobs
 
     names = asked.names
     if not names:
         return _jobs(sandbox, asked, calls)
+    if report is None and (listed := group_jobs.named(sandbox, names)):
+        shown = (marks.remote(str(line)) for line in report_lines.group_jobs(listed))
+        return ToolAnswer(marks.join(*shown))
     if len(names) > 1 and report is None:
         raise UsageError("only `wait` takes several jobs: it answers of the first")
     held = log_reading.cursors(sandbox, names, asked.since)
@@ -45,11 +49,11 @@ def job_output(
     reading = log_reading.read(
         sandbox, names[0], pattern=asked.filter, since=since, lines=limit
     )
-    told = (report.warning_key,) if report and report.warning_key else ()
+    warning_keys = (report.warning_key,) if report and report.warning_key else ()
     text = command_words.output(
         reading.job,
         reading.page,
-        reading.cursor.after(told).encode(),
+        reading.cursor.after(warning_keys).encode(),
         steps=calls,
         event=command_words.event(report) if report else "",
         again=since is not None,
@@ -83,11 +87,11 @@ def _jobs(
             NextStep("jobs", purpose="See which jobs there are"),
         )
     limit = asked.limit or _JOBS
-    found = job_list.recent(sandbox, limit, include_commands=True)
-    lines = report_lines.jobs(job_list.running_first(found), time.time())
+    listed = job_list.recent(sandbox, limit, include_commands=True)
+    lines = report_lines.jobs(job_list.running_first(listed), time.time())
     shown = (marks.remote(str(line)) for line in lines)
     more = f"next: {calls.of(NextStep('jobs', {'limit': limit * 5}))}"
-    return ToolAnswer(marks.join(*shown, more if len(found) >= limit else ""))
+    return ToolAnswer(marks.join(*shown, more if len(listed) >= limit else ""))
 
 
 def file_lines(
@@ -111,12 +115,11 @@ def stop(sandbox: "Sandbox", asked: catalog.RemoteBashStop, calls: Calls) -> Too
 
     report = work(sandbox, asked.bash_id, confirm=asked.confirm)
     if isinstance(report, WouldStop):
-        lines = report_lines.would_stop(report.job, report.processes)
+        lines = report_lines.would_stop(report.job, report.processes, report.group)
         is_error = False
-        step = calls.named("remote_bash_stop", bash_id=report.job.id, confirm=True)
+        step = calls.named("remote_bash_stop", bash_id=report.asked, confirm=True)
     else:
-        lines = report_lines.stop(report)
-        is_error = bool(report.left) or not report.job.state.ended
+        lines, is_error = report_lines.stop(report), not report.ok
         step = calls.of(NextStep("logs", {"job": report.job.id}))
     shown = (marks.remote(str(line)) for line in lines)
     return ToolAnswer(marks.join(*shown, f"next: {step}"), is_error=is_error)

@@ -95,8 +95,8 @@ class ToolArguments(BaseModel):
         del schema["title"]
         for field in schema.get("properties", {}).values():
             if "description" in field:
-                words = field["description"]
-                field["description"] = words.replace("{project}", project)
+                template = field["description"]
+                field["description"] = template.replace("{project}", project)
         return schema
 
     @classmethod
@@ -148,14 +148,14 @@ def _with_choice(
 # -- the types ------------------------------------------------------------------
 
 
-def _Must(words: str) -> WrapValidator:  # noqa: N802 - reads as the type it makes
+def _Must(rule: str) -> WrapValidator:  # noqa: N802 - reads as the type it makes
     """Say what a value must be, whatever is wrong with it."""
 
     def check(value: object, handler: ValidatorFunctionWrapHandler) -> object:
         try:
             return handler(value)
         except (ValidationError, ValueError):
-            raise PydanticCustomError("must", "{words}", {"words": words}) from None
+            raise PydanticCustomError("must", "{rule}", {"rule": rule}) from None
 
     return WrapValidator(check)
 

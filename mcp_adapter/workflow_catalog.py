@@ -7,7 +7,9 @@ from pydantic import Field
 
 from mcp_adapter.tool_arguments import (
     Choices,
+    JobReference,
     Number,
+    Paths,
     Settings,
     Text,
     ToolArguments,
@@ -53,12 +55,19 @@ class RemoteTrain(ToolArguments):
     name: Text = Field("", description="Of the job")
     settings: Settings | None = Field(
         None,
-        description='Fills {holes} of the command: {"steps": 500000}. Lists: one job'
-        " for each combination",
+        description='Fills {holes} of the command: {"steps": 500000}. Lists: a sweep,'
+        " one job for each combination, all asked for by `name`; what is done is skipped",
     )
+    failed: Truth = Field(False, description="Of a sweep: also run failed cells again")
+    again: Truth = Field(False, description="Of a sweep: also run done cells again")
+    then: Text = Field("", description="Of a sweep: run this there when all have ended")
+    dry_run: Truth = Field(False, description="Only show what would start")
     sync: Truth = Field(False, description="First push and sync")
     gpus: Number | None = Field(None, description="How many; absent: one if any")
     timeout: Number | None = Field(None, description="End it after these milliseconds")
+    queue: Truth = Field(False, description="Wait for a GPU, instead of a refusal")
+    after: Paths = Field((), description="Wait for the success of these jobs")
+    retries: Number | None = Field(None, description="Attempts more where it fails")
     force: Choices(FORCE_NAMES) | None = Field(  # type: ignore[valid-type]
         None, description="Refusals to override; ask the user"
     )
@@ -74,6 +83,8 @@ class RemoteMonitor(ToolArguments):
     )
     reads_only = True
 
+    bash_id: JobReference = Field("", description="Only this job, or this sweep")
+
 
 class RemoteReset(ToolArguments):
     tool_name = "remote_reset"
@@ -88,10 +99,25 @@ class RemoteReset(ToolArguments):
     confirm: Truth = Field(False, description="Without it nothing is done, only told")
 
 
+class RemotePut(ToolArguments):
+    tool_name = "remote_put"
+    action = "put"
+    title = "Send files to the sandbox"
+    words = (
+        "Send a dataset, a file or folder of the local clone, to the machine: resumable,"
+        " checksummed. Never replaces a file that differs. Code goes by remote_sync."
+    )
+
+    path: Text = Field(description="In the local clone")
+    dest: Text = Field("", description="There; absent: the same path in the project")
+    dry_run: Truth = Field(False, description="Only list them")
+
+
 TOOLS = (
     RemoteSetup,
     RemoteSync,
     RemoteTrain,
     RemoteMonitor,
     RemoteReset,
+    RemotePut,
 )

@@ -14,14 +14,12 @@ from mcp_adapter.calls import Calls
 from mcp_adapter.tool_arguments import ToolArguments
 from sandbox_ops.errors import NextStep
 from sandbox_ops.models import Job, Project
-from sandbox_ops.text import formatting, marks
+from sandbox_ops.text import marks
 from sandbox_ops.workflows import report_lines
 from sandbox_ops.workflows.report_lines import Lines
 
 if TYPE_CHECKING:
     from sandbox_ops.machine.sandbox import Sandbox
-
-_FIRST_LINES_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,42 +70,23 @@ def _sync(context: WorkflowContext, arguments: workflow.RemoteSync) -> ToolAnswe
 
 
 def _train(context: WorkflowContext, arguments: workflow.RemoteTrain) -> ToolAnswer:
-    from sandbox_ops.workflows import first_second
-    from sandbox_ops.workflows.sync import sync
-    from sandbox_ops.workflows.train_each import train_each
+    from sandbox_ops.workflows import train_call
 
-    lines: list[str | NextStep] = []
-    if arguments.sync:
-        context.report_progress("sync")
-        synced = sync(context.sandbox, context.project, push=True)
-        lines += report_lines.sync(synced)
-    report = train_each(
+    answer = train_call.start(
         context.sandbox,
         context.project,
-        arguments.settings or {},
-        command=arguments.command,
-        name=arguments.name,
+        report_progress=context.report_progress,
         time_s=catalog.seconds(arguments.timeout),
-        gpus=arguments.gpus,
-        force=arguments.force or (),
+        **arguments.model_dump(exclude={"timeout", "sandbox"}),
     )
-    jobs, failed = [each.job.id for each in report.started], bool(report.error)
-    lines = [*report_lines.train_each(report), *lines]
-    if len(jobs) == 1:
-        context.report_progress(f"{jobs[0]}: first lines")
-        seen = first_second.look(context.sandbox, report.started[0], _FIRST_LINES_S)
-        lines += [formatting.job_line(seen.job), *seen.first_lines]
-        lines += first_second.advice(seen.job)
-        failed = failed or not seen.ok
-    wait = NextStep("wait", {"job": ",".join(jobs)})
-    return context.answer(iter(lines), wait, is_error=failed)
+    return context.answer(answer.lines, answer.next_step, is_error=answer.is_error)
 
 
-def _monitor(context: WorkflowContext, _arguments: ToolArguments) -> ToolAnswer:
+def _monitor(context: WorkflowContext, arguments: workflow.RemoteMonitor) -> ToolAnswer:
     from sandbox_ops.workflows.monitor import monitor
 
     project = context.project if context.project.name else None
-    report = monitor(context.sandbox, project)
+    report = monitor(context.sandbox, project, job=arguments.bash_id)
     lines = report_lines.monitor(report)
     if not report.reachable:
         return context.answer(lines, is_error=True)
@@ -127,10 +106,6 @@ def _fetch(context: WorkflowContext, arguments: catalog.RemoteFetch) -> ToolAnsw
     from sandbox_ops.workflows.fetch import fetch
     from sandbox_ops.workflows.fetch_into import allowed_folder
 
-    def progress(path: str, done_bytes: int, size_bytes: int) -> None:
-        done, size = formatting.size(done_bytes), formatting.size(size_bytes)
-        context.report_progress(f"{path}: {done} of {size}")
-
     report = fetch(
         context.sandbox,
         context.project,
@@ -138,12 +113,28 @@ def _fetch(context: WorkflowContext, arguments: catalog.RemoteFetch) -> ToolAnsw
         job=arguments.bash_id,
         into=allowed_folder(arguments.into, context.project, context.sandbox.config),
         dry_run=arguments.dry_run,
-        on_progress=progress,
+        on_progress=lambda now: context.report_progress(now.words),
     )
     values = ([*arguments.path], arguments.bash_id, arguments.into)
     asked = {k: v for k, v in zip(("path", "job", "into"), values, strict=True) if v}
     next_step = NextStep("fetch", asked) if report.dry_run else None
     return context.answer(report_lines.fetch(report), next_step)
+
+
+def _put(context: WorkflowContext, arguments: workflow.RemotePut) -> ToolAnswer:
+    from sandbox_ops.workflows.put_from import put_from_clone
+
+    report = put_from_clone(
+        context.sandbox,
+        context.project,
+        arguments.path,
+        arguments.dest,
+        dry_run=arguments.dry_run,
+        on_progress=lambda now: context.report_progress(now.words),
+    )
+    asked = {"path": arguments.path, "dest": arguments.dest}
+    next_step = NextStep("put", asked) if report.dry_run else None
+    return context.answer(report_lines.put(report), next_step)
 
 
 def _read(job: Job) -> NextStep:
@@ -157,4 +148,5 @@ HANDLERS: dict[str, Callable[[WorkflowContext, Any], ToolAnswer]] = {
     workflow.RemoteMonitor.tool_name: _monitor,
     workflow.RemoteReset.tool_name: _reset,
     catalog.RemoteFetch.tool_name: _fetch,
+    workflow.RemotePut.tool_name: _put,
 }

@@ -43,10 +43,18 @@ if TYPE_CHECKING:
     )
     from sandbox_ops.models.cancellation import CancelToken
     from sandbox_ops.models.options import CommandOptions, JobOptions
+    from sandbox_ops.models.runs import Run
     from sandbox_ops.workflows.doctor import DoctorReport, doctor
+    from sandbox_ops.workflows.export import ExportReport, export
     from sandbox_ops.workflows.fetch import FetchReport, fetch
+    from sandbox_ops.workflows.label_run import LabelReport, label_run
     from sandbox_ops.workflows.monitor import MonitorReport, monitor
+    from sandbox_ops.workflows.plot import PlotReport, plot
+    from sandbox_ops.workflows.rerun import RerunReport, rerun
     from sandbox_ops.workflows.reset import ResetReport, reset
+    from sandbox_ops.workflows.run_diff import DiffReport, diff
+    from sandbox_ops.workflows.run_query import RunQuery, query
+    from sandbox_ops.workflows.runs import RunReport, RunsReport, runs, show
     from sandbox_ops.workflows.setup import SetupReport, setup
     from sandbox_ops.workflows.sync import SyncReport, sync
     from sandbox_ops.workflows.train import TrainReport, train
@@ -64,8 +72,10 @@ __all__ = [
     "ConnectError",
     "ConnectionLostError",
     "DeniedError",
+    "DiffReport",
     "DoctorReport",
     "EndKind",
+    "ExportReport",
     "FetchReport",
     "FileSlice",
     "HostKeyError",
@@ -73,13 +83,21 @@ __all__ = [
     "JobOptions",
     "JobOutput",
     "JobState",
+    "LabelReport",
     "MonitorReport",
     "NextStep",
     "NotFoundError",
+    "PlotReport",
     "Project",
     "ProtocolError",
+    "PutReport",
     "RefusedError",
+    "RerunReport",
     "ResetReport",
+    "Run",
+    "RunQuery",
+    "RunReport",
+    "RunsReport",
     "Sandbox",
     "SandboxConfig",
     "SandboxError",
@@ -90,27 +108,48 @@ __all__ = [
     "TrainReport",
     "UsageError",
     "__version__",
+    "diff",
     "discover",
     "doctor",
+    "export",
     "fetch",
     "files",
     "gpus",
     "jobs",
+    "label_run",
     "monitor",
+    "plot",
+    "put",
+    "query",
+    "rerun",
     "reset",
+    "runs",
     "setup",
+    "show",
     "sync",
     "train",
     "transfer",
 ]
 
-_WORKFLOWS = ("doctor", "fetch", "monitor", "reset", "setup", "sync", "train")
+_WORKFLOWS = (
+    *("doctor", "export", "fetch", "monitor", "plot", "put", "rerun", "reset", "runs"),
+    *("setup", "sync", "train"),
+)
 _HOMES = {
     "Sandbox": "machine.sandbox",
     "Call": "engines.foreground",
     "CancelToken": "models.cancellation",
     "CommandOptions": "models.options",
     "JobOptions": "models.options",
+    "Run": "models.runs",
+    "RunQuery": "workflows.run_query",
+    "RunReport": "workflows.runs",
+    "DiffReport": "workflows.run_diff",
+    "LabelReport": "workflows.label_run",
+    "diff": "workflows.run_diff",
+    "label_run": "workflows.label_run",
+    "query": "workflows.run_query",
+    "show": "workflows.runs",
     **{name: f"workflows.{name}" for name in _WORKFLOWS},
     **{f"{name.title()}Report": f"workflows.{name}" for name in _WORKFLOWS},
     **{

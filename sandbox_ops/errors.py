@@ -50,10 +50,12 @@ class NextStep:
         return f"{self.purpose}: {self.command}" if self.purpose else self.command
 
     def _arguments_as_typed(self) -> Iterator[str]:
-        if job := self.arguments.get("job"):
-            yield shlex.quote(str(job))
+        for named in ("job", "run"):
+            value = self.arguments.get(named) or ()
+            for each in value if isinstance(value, (tuple, list)) else (value,):
+                yield shlex.quote(str(each))
         for name, value in self.arguments.items():
-            if name not in {"job", "command"}:
+            if name not in {"job", "run", "command"}:
                 yield from _option(f"--{name.strip('_').replace('_', '-')}", value)
         if command := self.arguments.get("command"):
             yield f"-- {command}"

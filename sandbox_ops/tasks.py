@@ -8,29 +8,52 @@ line as they are (`logs remote-1`, `run -- nvidia-smi`); under plain `inv` they 
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox_ops.cli import lean_invoke  # noqa: F401 - before Invoke, and what imports it
 
 # isort: split
 from invoke import Collection, Context
 
-from sandbox_ops.cli import next_steps, option_values, output
-from sandbox_ops.cli.agent_tasks import agent
+from sandbox_ops.cli import next_steps, option_values, output, queue_options
+from sandbox_ops.cli.agent_tasks import agent, kept_connections
 from sandbox_ops.cli.audit_tasks import allow_list, audit
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
+from sandbox_ops.cli.fleet import on_several
 from sandbox_ops.cli.install_tasks import mcp_install, plugin_install
-from sandbox_ops.cli.job_tasks import jobs, logs, pin, run, stop
+from sandbox_ops.cli.job_tasks import (
+    jobs,
+    logs,
+    move,
+    pin,
+    run,
+    stop,
+)
+from sandbox_ops.cli.machine_tasks import login, logout, sandboxes, shell
+from sandbox_ops.cli.run_tasks import (
+    diff,
+    export,
+    note,
+    plot,
+    rerun,
+    runs,
+    show,
+    tag,
+    untag,
+)
 from sandbox_ops.cli.session import opened
+from sandbox_ops.cli.transfer_tasks import fetch, put
 from sandbox_ops.cli.waking_tasks import events, wait
-from sandbox_ops.errors import ConnectError, UsageError
+from sandbox_ops.errors import ConnectError, NextStep, UsageError
 
 if TYPE_CHECKING:
     from sandbox_ops.workflows.monitor import MonitorReport
 
 
 @verb("changes")
+@on_several
 def setup(context: Context, *, sandbox: str = "", json: bool = False) -> Answer:
     """Clone the project there, install its environment, check both."""
     from sandbox_ops.cli import views
@@ -43,6 +66,7 @@ def setup(context: Context, *, sandbox: str = "", json: bool = False) -> Answer:
 
 
 @verb("changes", push="Push the local branch first, if it needs that.")
+@on_several
 def sync(
     context: Context, *, push: bool = False, sandbox: str = "", json: bool = False
 ) -> Answer:
@@ -57,17 +81,32 @@ def sync(
 
 @verb(
     "changes",
-    repeated=("set_", "force", "env"),
+    repeated=("set_", "force", "env", "after"),
     rest="--command",
     command="What to run, as a shell line; without it what sandbox.toml says.",
-    name="A name for the job.",
-    set_="NAME=VALUE for a {NAME} in the configured command; may be repeated.",
+    name="A name for the job, or for the sweep.",
+    set_="NAME=VALUE for a {NAME} in the command; may be repeated. Of a list (1e-3,1e-4)"
+    " or a range (1..5) each value is a job: a sweep.",
     time="End it after 90, 90s, 30m, 8h, 2d or 1:30:00.",
     gpus="How many GPUs it takes.",
     env="Give it this variable of yours, by its name; may be repeated.",
     env_file="Give it the variables of this file: NAME=VALUE lines.",
+    no_env="Without what `setup` made there, and the project's variables.",
     force="Go on in spite of a refusal, by the name that it gave; may be repeated.",
     watch="Follow its log, and end with its exit code.",
+    again="Of a sweep: start also the cells that are done.",
+    failed="Of a sweep: start also the cells that ended without success.",
+    dry_run="Only show the jobs that would be started, and those that would be skipped.",
+    then="Of a sweep: run this shell line on the machine when all its jobs have ended.",
+    queue="Wait in the machine's queue where it cannot start now.",
+    share="So many jobs may have its GPU at once.",
+    min_free_mem="Wait until so much memory of its GPU is free: 20G, 512M.",
+    slots="So many jobs of the queue may run at once; as many as cores without it.",
+    after="Wait for the success of this job, JOB:any for its end; may be repeated.",
+    priority="Higher ones come first in the queue, -999 to 999.",
+    retries="So many attempts more where it fails.",
+    on="After which ends: exit, exit=75, signal, oom, lost; all of them without it.",
+    resume_from="Checkpoints, such as 'ckpt/*.pt': the newest is {resume} in a retry.",
 )
 def train(  # noqa: PLR0913 - one for each option
     context: Context,
@@ -80,31 +119,73 @@ def train(  # noqa: PLR0913 - one for each option
     force: Sequence[str] | None = None,
     env: Sequence[str] | None = None,
     env_file: str = "",
+    no_env: bool = False,
     watch: bool = False,
+    again: bool = False,
+    failed: bool = False,
+    dry_run: bool = False,
+    then: str = "",
+    queue: bool = False,
+    share: str = "",
+    min_free_mem: str = "",
+    slots: str = "",
+    after: Sequence[str] | None = None,
+    priority: str = "",
+    retries: str = "",
+    on: str = "",
+    resume_from: str = "",
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
-    """Start the training in the background, once all is right for it."""
-    from sandbox_ops.cli import following, terminal, views
+    """Start the training in the background, once all is right for it; or a sweep of it."""
+    from sandbox_ops.cli import following, setting_values, sweep_views, terminal, views
     from sandbox_ops.workflows import first_second
+    from sandbox_ops.workflows.sweep import sweep
     from sandbox_ops.workflows.train import train as work
 
-    settings = option_values.assignments(set_ or (), "--set")
+    settings = setting_values.read(option_values.assignments(set_ or (), "--set"))
+    is_sweep = setting_values.is_sweep(settings) or again or failed or bool(then)
+    if watch and (is_sweep or dry_run):
+        raise UsageError(
+            "--watch follows one job",
+            NextStep("monitor", {"job": name or "t1", "watch": True}, "Watch a sweep"),
+        )
     time_s = option_values.seconds(time, "--time")
     values = option_values.environment(env or (), env_file, os.environ)
     n_gpus = option_values.gpu_count(gpus)
+    options: dict[str, Any] = {
+        "command": command,
+        "name": name,
+        "env": values,
+        "no_env": no_env,
+        "time_s": time_s,
+        "gpus": n_gpus,
+        "force": tuple(force or ()),
+        "queue": queue_options.read(
+            queue=queue, share=share, min_free_mem=min_free_mem, slots=slots,
+            after=after or (), priority=priority, retries=retries, on=on,
+            resume_from=resume_from,
+        ),
+    }  # fmt: skip
     with opened(context, sandbox) as machine:
         with terminal.busy("looking before the start", quiet=json):
+            if is_sweep or dry_run:
+                swept = sweep(
+                    machine.sandbox,
+                    machine.project,
+                    setting_values.lists(settings),
+                    again=again,
+                    failed=failed,
+                    dry_run=dry_run,
+                    then=then,
+                    **options,
+                )
+                return sweep_views.answer(swept)
             report = work(
                 machine.sandbox,
                 machine.project,
-                command=command,
-                name=name,
-                settings=settings,
-                env=values,
-                time_s=time_s,
-                gpus=n_gpus,
-                force=tuple(force or ()),
+                settings={key: each.values[0] for key, each in settings.items()},
+                **options,
             )
         if not watch:
             with terminal.busy("waiting for its first second", quiet=json):
@@ -119,12 +200,18 @@ def train(  # noqa: PLR0913 - one for each option
 
 @verb(
     "reads",
+    operand="[JOB]",
+    job="Only this job, or the jobs of this group.",
+    metric="What makes a run the best of its group: loss, max:accuracy, min:error.",
     watch="Look again and again, until q or Ctrl-C.",
     interval="Seconds between two looks.",
 )
+@on_several
 def monitor(
     context: Context,
     *,
+    job: str = "",
+    metric: str = "",
     watch: bool = False,
     interval: float = 5.0,
     sandbox: str = "",
@@ -141,13 +228,13 @@ def monitor(
     with opened(context, sandbox) as machine:
 
         def look() -> "MonitorReport":
-            return work(machine.sandbox, machine.known_project)
+            return work(machine.sandbox, machine.known_project, job=job, metric=metric)
 
         if watch:
             ended_by_key = watching.watch(
                 look, machine=machine.sandbox.config.label, interval_s=interval
             )
-            again = next_steps.command("monitor", watch=True)
+            again = next_steps.command("monitor", job=job, watch=True)
             say(f"jobs go on; see them again: {again}")
             return Answer(value={}, exit_code=0 if ended_by_key else INTERRUPTED)
         report = look()
@@ -155,11 +242,13 @@ def monitor(
     return Answer(
         value=report.as_json(),
         show=lambda: dashboard.monitor(report, label),
+        rows=dashboard.rows(report, label),
         exit_code=0 if report.reachable else ConnectError.exit_code,
     )
 
 
 @verb("changes", dry_run="Only show what would be done.")
+@on_several
 def reset(
     context: Context, *, dry_run: bool = False, sandbox: str = "", json: bool = False
 ) -> Answer:
@@ -172,51 +261,8 @@ def reset(
     return Answer.of(report, lambda: views.reset(report))
 
 
-@verb(
-    "changes",
-    operand="[JOB|PATH]",
-    repeated=["path"],
-    job="Also the log and run record of this job; with a slash in it, a path there.",
-    path="This file or folder there instead, * as in a shell; may come often.",
-    into="A local folder; without it the same paths in the local clone.",
-    dry_run="Only list the files and their sizes.",
-    overwrite="Replace local files that differ.",
-)
-def fetch(
-    context: Context,
-    *,
-    job: str = "",
-    path: Sequence[str] | None = None,
-    into: str = "",
-    dry_run: bool = False,
-    overwrite: bool = False,
-    sandbox: str = "",
-    json: bool = False,
-) -> Answer:
-    """Bring the declared outputs, or what is named, home, each checksum checked."""
-    from sandbox_ops.cli import terminal, views
-    from sandbox_ops.workflows.fetch import fetch as work
-
-    paths = [*(path or ()), *([job] if "/" in job else ())]
-
-    with (
-        opened(context, sandbox) as machine,
-        terminal.transfers(quiet=json) as progress,
-    ):
-        report = work(
-            machine.sandbox,
-            machine.project,
-            paths=paths,
-            job="" if paths else job,
-            into=into,
-            dry_run=dry_run,
-            overwrite=overwrite,
-            on_progress=progress,
-        )
-    return Answer.of(report, lambda: views.fetch(report))
-
-
 @verb("reads")
+@on_several
 def doctor(context: Context, *, sandbox: str = "", json: bool = False) -> Answer:
     """Check everything that a training needs, and say how to fix it."""
     from sandbox_ops.cli import terminal, views
@@ -225,6 +271,7 @@ def doctor(context: Context, *, sandbox: str = "", json: bool = False) -> Answer
     with opened(context, sandbox) as machine, terminal.busy("checking", quiet=json):
         origins = machine.settings.config.origins_of(machine.sandbox.config.name)
         report = work(machine.sandbox, machine.known_project, origins)
+    report = replace(report, checks=(*report.checks, kept_connections()))
     return Answer.of(report, lambda: views.doctor(report))
 
 
@@ -277,16 +324,6 @@ def allow(
     return Answer(value=value, show=lambda: views.allow(value))
 
 
-@verb("changes")
-def shell(context: Context, *, sandbox: str = "") -> Answer:
-    """Open a terminal on the machine, in the project's folder."""
-    from sandbox_ops.ssh import interactive
-
-    with opened(context, sandbox) as machine:
-        code = interactive.enter(machine.sandbox.config, machine.folder(""))
-    return Answer(value={}, exit_code=code)
-
-
 @verb(
     "changes", keep="A folder to play in that stays; without it nothing is left behind."
 )
@@ -320,9 +357,10 @@ def completion(context: Context, *, shell: str = "") -> Answer:  # noqa: ARG001 
 
 
 ns = Collection(
-    *(setup, sync, train, monitor, reset, fetch),
-    *(jobs, logs, wait, events, stop, pin, run),
-    *(doctor, trust, allow, shell, demo),
+    *(setup, sync, train, monitor, reset, fetch, put),
+    *(jobs, logs, wait, events, stop, move, pin, run),
+    *(runs, show, diff, plot, rerun, note, tag, untag, export),
+    *(sandboxes, doctor, trust, allow, shell, login, logout, demo),
     *(audit, allow_list, mcp_install, plugin_install, completion, agent),
 )
 

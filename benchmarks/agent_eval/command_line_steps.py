@@ -8,7 +8,8 @@ from agent_eval.tool_steps import COMMIT_FIX
 from agent_eval.world import World
 
 _TRAIN = "sandbox-ops train --name {name}{force} -- {command}"
-_LOST = 255
+_LINK_LOST = 255
+_JOB_LOST = 137
 _KILLED = -9
 
 
@@ -50,7 +51,7 @@ def bad_day(world: World, client: Client) -> None:
 
 def foreground(world: World, client: Client) -> None:
     _, code = client.shell(f"sandbox-ops run -- {_step(world)}", expect=(3,))
-    if code in (_LOST, _KILLED):  # it goes on there, on record
+    if code in (_LINK_LOST, _KILLED):  # it goes on there, on record
         answer, _ = client.shell("sandbox-ops jobs")
         client.learn("job", r"\b((?:cmd|remote)-\d+)\b", answer)
         _, code = client.shell(
@@ -83,7 +84,7 @@ def takeover(world: World, client: Client) -> None:
 def reboot(world: World, client: Client) -> None:
     train = "sandbox-ops train --name first --set lr=0.1"
     client.shell(train)
-    answer, code = client.shell("sandbox-ops wait first", expect=(0, _LOST))
+    answer, code = client.shell("sandbox-ops wait first", expect=(0, _JOB_LOST))
     world.answer("first_end", "lost" if "lost" in answer else "finished")
     if code:
         client.shell(train.replace("first", "second"))

@@ -203,6 +203,7 @@ def _environment(place: Layout) -> dict[str, str]:
         "XDG_CONFIG_HOME": str(place.client / "config"),
         "XDG_STATE_HOME": str(place.client / "state"),
         "XDG_RUNTIME_DIR": str(place.client / "run"),
+        "SANDBOX_OPS_AGENT_IDLE_S": "10",  # as for everybody, but that it ends sooner
         "PATH": os.pathsep.join([*programs, os.environ["PATH"]]),
     }
 

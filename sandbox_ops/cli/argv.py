@@ -129,7 +129,7 @@ class _Reader:
 
     @property
     def help(self) -> str:
-        """Where the right usage of the verb is told."""
+        """Where the usage of the verb is documented."""
         if self.verb.name:
             return f"see: {self.grammar.program} {self.verb.name} --help"
         return f"every verb: {self.grammar.program} --list"

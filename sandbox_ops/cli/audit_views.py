@@ -19,12 +19,12 @@ _AUDIT_COLUMNS = (
 )
 
 
-def entries(found: Sequence[Entry]) -> None:
+def entries(logged: Sequence[Entry]) -> None:
     """Acts, a row each: an intent without its outcome is still at it, or was killed."""
-    if not found:
+    if not logged:
         tell("nothing is noted")
         return
-    outcomes = {each.id: each.outcome for each in found if each.event == "outcome"}
+    outcomes = {each.id: each.outcome for each in logged if each.event == "outcome"}
     draw(
         table(
             _AUDIT_COLUMNS,
@@ -37,7 +37,7 @@ def entries(found: Sequence[Entry]) -> None:
                     outcomes.get(each.id, "no outcome"),
                     formatting.one_line(each.summary, 1000),
                 )
-                for each in found
+                for each in logged
                 if each.event == "intent"
             ),
         )

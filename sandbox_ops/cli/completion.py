@@ -51,7 +51,9 @@ def candidates(
     if "--" in typed[:-1]:
         return []  # a command for the machine, whose programs are not known here
     cursor = locate(typed, grammar)
-    matches = _values(cursor) if cursor.option else _words(cursor, grammar, helps)
+    matches = (
+        _values(cursor) if cursor.option else _options_and_verbs(cursor, grammar, helps)
+    )
     return [
         line if line == FILES else cursor.before + line
         for line in matches
@@ -89,7 +91,9 @@ def locate(typed: Sequence[str], grammar: Grammar) -> Cursor:
     return Cursor(verb, option, last, "", frozenset(taken), sandbox)
 
 
-def _words(cursor: Cursor, grammar: Grammar, helps: Mapping[str, str]) -> Iterator[str]:
+def _options_and_verbs(
+    cursor: Cursor, grammar: Grammar, helps: Mapping[str, str]
+) -> Iterator[str]:
     """Options after a dash, else verbs where none stands yet."""
     if cursor.typed.startswith("-"):
         yield from sorted({*cursor.verb.values, *cursor.verb.switches} - cursor.taken)
@@ -122,6 +126,12 @@ def _force_names(_: Cursor) -> Iterable[str]:
     return FORCE_NAMES
 
 
+def _states(_: Cursor) -> Iterable[str]:
+    from sandbox_ops.models import JobState
+
+    return map(str, JobState)
+
+
 def _hosts(_: Cursor) -> Iterable[str]:
     from sandbox_ops.cli.mcp_hosts import HOSTS
 
@@ -144,11 +154,15 @@ def _jobs(cursor: Cursor) -> Iterable[str]:
 _FILLED_BY: Mapping[str, Callable[[Cursor], Iterable[str]]] = {
     "--force": _force_names,
     "--host": _hosts,
+    "--format": _one_of("csv", "json", "mlflow"),
     "--into": _paths,
     "--job": _jobs,
     "--keep": _paths,
+    "--out": _paths,
+    "--run": _jobs,
     "--sandbox": _sandboxes,
     "--scope": _one_of("project", "user"),
     "--shell": _one_of(*SHELLS),
+    "--state": _states,
     "--toolsets": _one_of("remote", "remote,workflow"),
 }

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sandbox_ops.cli import next_steps
+from sandbox_ops.cli.face import Rows
 from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import cell, draw, table
 from sandbox_ops.text import formatting
-from sandbox_ops.workflows.rows import JobRow, MonitorRows, monitor_rows
+from sandbox_ops.workflows.rows import GroupRow, JobRow, MonitorRows, monitor_rows
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -26,6 +27,14 @@ COLUMNS = (
     Column(name="COMMAND", least=10, optional=True),
 )
 
+GROUP_COLUMNS = (
+    Column(name="GROUP", least=8, most=24, wraps=True),
+    Column(name="CELLS"),
+    Column(name="STATES", least=16, wraps=True),
+    Column(name="ETA"),
+    Column(name="BEST", least=12, wraps=True),
+)
+
 
 def monitor(report: "MonitorReport", machine: str) -> None:
     """The whole machine at one look, printed; what is wrong stands at the end."""
@@ -33,6 +42,22 @@ def monitor(report: "MonitorReport", machine: str) -> None:
 
     facts = monitor_rows(report, machine)
     draw(Group(cell(facts.headline), *_machine(facts), *_warnings(facts)))
+
+
+def rows(report: "MonitorReport", machine: str) -> Rows:
+    """The jobs of a machine, to stand beside those of others, and what else to know."""
+    facts = monitor_rows(report, machine)
+    notes = (
+        facts.headline.removeprefix(f"{machine}: "),
+        *facts.gpus,
+        *facts.last_lines,
+        *(f"not ours: {line}" for line in facts.foreign),
+        *(f"warning: {line}" for line in facts.warnings),
+        *(str(next_steps.on_chosen_sandbox(step)) for step in facts.next_steps),
+    )
+    return Rows(
+        columns=COLUMNS, rows=tuple(map(row, facts.jobs)), none="no jobs", notes=notes
+    )
 
 
 def view(report: "MonitorReport", machine: str) -> "RenderableType":
@@ -46,6 +71,8 @@ def view(report: "MonitorReport", machine: str) -> "RenderableType":
 def _machine(facts: MonitorRows) -> "Iterator[RenderableType]":
     for line in facts.gpus:
         yield cell(line)
+    if facts.groups:
+        yield table(GROUP_COLUMNS, map(group_row, facts.groups))
     if facts.jobs:
         yield table(COLUMNS, map(row, facts.jobs))
     elif facts.reachable:
@@ -88,3 +115,8 @@ def done(job: JobRow) -> str:
     if job.percent is not None:
         return f"{job.percent}%"
     return "" if job.step is None else str(job.step)
+
+
+def group_row(facts: GroupRow) -> tuple[str, ...]:
+    """The cells of a group, under `GROUP_COLUMNS`."""
+    return facts.name, facts.cells, facts.states, facts.remaining, facts.best

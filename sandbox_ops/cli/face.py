@@ -11,13 +11,16 @@ import inspect
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from invoke import Argument, Exit
 from invoke.tasks import Task
 
 from sandbox_ops.cli import next_steps, output
 from sandbox_ops.errors import NextStep, SandboxError, UsageError
+
+if TYPE_CHECKING:
+    from sandbox_ops.cli.layout import Column
 
 INTERRUPTED = 130
 _READER_GONE = 141  # 128 + SIGPIPE, as a shell would show it
@@ -31,6 +34,21 @@ def _nothing() -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Rows that can stand in one table with those of other machines.
+
+    Attributes:
+        none: What is said where there are none.
+        notes: Lines below the table.
+    """
+
+    columns: Sequence["Column"]
+    rows: Sequence[Sequence[object]]
+    none: str = "nothing"
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a task has to say at its end.
 
@@ -38,16 +56,21 @@ class Answer:
         value: The object that `--json` prints; None where it printed lines already.
         show: Prints the same for people; does nothing where all was shown already.
         exit_code: Of the whole program.
+        rows: The same as rows of a table, for those of several machines in one.
     """
 
     value: Mapping[str, Any] | None
     show: Callable[[], None] = _nothing
     exit_code: int = 0
+    rows: "Rows | None" = None
 
     @classmethod
-    def of(cls, report: "Report", show: Callable[[], None]) -> "Answer":
+    def of(
+        cls, report: "Report", show: Callable[[], None], rows: "Rows | None" = None
+    ) -> "Answer":
         """What a workflow reports; its exit code is 1 where not all is well."""
-        return cls(value=report.as_json(), show=show, exit_code=0 if report.ok else 1)
+        code = 0 if report.ok else 1
+        return cls(value=report.as_json(), show=show, exit_code=code, rows=rows)
 
 
 class Report(Protocol):
@@ -105,6 +128,7 @@ class Verb(Task[Any]):
 
 
 _COMMON = {
+    "on": "On these sandboxes at once: names or groups with commas between, or all.",
     "sandbox": "Which sandbox of sandbox.toml; the default one without it.",
     "json": "Print one JSON object on stdout, and everything else on stderr.",
 }
@@ -160,7 +184,7 @@ def _answering(body: Body, effect: Effect) -> Callable[..., Answer]:
                 output.write_json(answer.value)
         except Exit:
             raise
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - told, not hidden
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - reported, not hidden
             raise failure(error, as_json=as_json) from None
         if answer.exit_code:
             raise Exit(code=answer.exit_code)
@@ -186,7 +210,7 @@ def _rehearsed(body: Body) -> Literal[True]:
     raise UsageError(
         f"`{name}` has no dry run, and --dry was given; nothing was done",
         "leave out --dry. With it go the verbs that only look, and those that have "
-        "--dry-run: reset, fetch, mcp-install",
+        "--dry-run: reset, fetch, put, mcp-install",
     )
 
 
@@ -223,6 +247,11 @@ def _our_bug(error: BaseException) -> SandboxError:
         f"{type(error).__name__}: {error}",
         "this is a bug of sandbox-ops: report it with the traceback above",
     )
+
+
+def failure_facts(error: SandboxError) -> dict[str, Any]:
+    """An error of one machine of several, for programs."""
+    return _as_json(error.kind, error)
 
 
 def _as_json(kind: str, error: SandboxError) -> dict[str, Any]:

@@ -29,7 +29,7 @@ _CANCEL_S = 45.0  # a dead link is noticed in 10 s, and reconnected for 15 s
 _LOOK_UP_S = 0.5  # a wait without a bound may miss Ctrl-C: see interrupts.py
 _NO_COMMAND = 127
 _SECOND_S = 2.0
-_HABIT_S = 0.4  # who always hits Ctrl-C twice does not mean to end a week's training
+_HABIT_S = 0.4  # a habitual second Ctrl-C is not meant to end a week's training
 
 
 class _Output:
@@ -141,6 +141,7 @@ def command(
     cwd: str,
     timeout_s: float | None,
     env: "Mapping[str, str]",
+    environment: str = "",
     quiet: bool,
     raw: bool = False,
 ) -> Answer:
@@ -154,6 +155,7 @@ def command(
         cwd: Where there.
         timeout_s: Its deadline.
         env: Its variables beside those of the login.
+        environment: The project's that it uses; see `CommandOptions`.
         quiet: Show nothing as it comes.
         raw: Its bytes are exact on a terminal too, escape sequences and all.
     """
@@ -163,11 +165,13 @@ def command(
         cwd=cwd,
         timeout_s=timeout_s,
         env=env,
+        environment=environment,
         on_output=None if quiet else passing,
     )
     interrupted = False
     try:
-        passing.wait(call.future)
+        with sandbox.cancel_token.on_cancel(call.cancel):
+            passing.wait(call.future)
     except KeyboardInterrupt:
         interrupted = True
         say("stopping it; Ctrl-C again exits without waiting")
@@ -180,7 +184,7 @@ def command(
         say(f"{_UNVERIFIED}: {_look(result.job.id)}")
     return Answer(
         value=result.as_json(),
-        show=lambda: _how_it_ended(result, line),
+        show=lambda: _how_it_ended(result, line, output_too=quiet),
         exit_code=INTERRUPTED if interrupted else result.exit_code,
     )
 
@@ -205,7 +209,10 @@ def _look(job_id: str) -> NextStep:
     return NextStep("jobs", purpose="Look for it")
 
 
-def _how_it_ended(result: CommandResult, line: str) -> None:
+def _how_it_ended(result: CommandResult, line: str, *, output_too: bool) -> None:
+    if output_too:
+        output.write(result.stdout.text)
+        output.write(result.stderr.text, "stderr")
     for ending in formatting.end_lines(result):
         say(ending)
     if result.exit_code == _NO_COMMAND and line.startswith("'") and line.endswith("'"):
@@ -256,7 +263,7 @@ def _follow(
 
     Args:
         sandbox: Where it is.
-        job: As it was last told.
+        job: As it was last known.
         feeds: What prints each stream; none: nothing is shown.
         tail: What is shown first, and where to go on.
 

@@ -8,7 +8,7 @@ HOSTS = (
     "claude", "codex", "cursor", "vscode", "gemini", "opencode", "copilot", "windsurf",
     "zed", "cline", "goose",
 )  # fmt: skip
-"""Said again here, because --list does not wait for what knows all about them."""
+"""Repeated here, because --list does not wait for what knows all about them."""
 
 
 @verb(

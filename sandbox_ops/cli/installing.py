@@ -23,7 +23,7 @@ class Change:
     """What a registration would make of a file.
 
     Attributes:
-        entry: What the host is told of the server.
+        entry: How the host is configured to start the server.
         notes: What the person has to do or know.
     """
 

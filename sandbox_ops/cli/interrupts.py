@@ -2,7 +2,7 @@
 
 Python runs its handlers in the main thread only. Where the kernel gives SIGINT to
 another thread (it may, and on some kernels it often does), a main thread that waits for
-an answer would go on waiting. So whoever gets it, the main thread is nudged.
+an answer would go on waiting. So whichever thread gets it, the main thread is woken.
 """
 
 import os

@@ -7,6 +7,7 @@ from invoke import Context
 
 from sandbox_ops.cli import option_values
 from sandbox_ops.cli.face import Answer, verb
+from sandbox_ops.cli.fleet import on_several
 from sandbox_ops.cli.session import opened
 from sandbox_ops.errors import NextStep, NotFoundError, UsageError
 
@@ -15,26 +16,44 @@ _LEFT = 1  # the exit code of a stop that left the job, or a process of it
 
 @verb(
     "reads",
+    operand="[GROUP]",
+    job="Only the jobs of this group, with their counts, ETA and best metric.",
     limit="How many, newest first.",
     all_="Also the commands that somebody waited for, and our own recorded steps.",
+    metric="What makes a run the best of its group: loss, max:accuracy, min:error.",
 )
+@on_several
 def jobs(
     context: Context,
     *,
+    job: str = "",
     limit: int = 50,
     all_: bool = False,
+    metric: str = "",
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
-    """List the jobs of the machine, newest first."""
-    from sandbox_ops.cli import terminal, views
+    """List the jobs of the machine, newest first; or those of a group, in its order."""
+    from sandbox_ops.cli import sweep_views, terminal, views
     from sandbox_ops.machine import jobs as nouns
+    from sandbox_ops.workflows import waiting_times
+    from sandbox_ops.workflows.group_jobs import group_jobs
 
+    if job:
+        with opened(context, sandbox) as machine, terminal.busy("asking", quiet=json):
+            of_group = group_jobs(
+                machine.sandbox, machine.known_project, job, metric=metric
+            )
+        return Answer(
+            value=of_group.as_json(), show=lambda: sweep_views.group_jobs(of_group)
+        )
     with opened(context, sandbox) as machine, terminal.busy("asking", quiet=json):
         newest = nouns.recent(machine.sandbox, limit, include_commands=all_)
+        newest = tuple(waiting_times.look(machine.sandbox, newest))
     return Answer(
         value={"jobs": [job.as_json() for job in newest]},
         show=lambda: views.jobs(newest),
+        rows=views.job_rows(newest),
     )
 
 
@@ -83,9 +102,10 @@ def logs(
 @verb(
     "changes",
     operand="JOB",
-    job="The job: its id, its number, its name, or last.",
+    job="The job: its id, its number, its name, or last; or a group: all its jobs.",
     grace="Seconds between asking its processes to end and killing them.",
 )
+@on_several
 def stop(
     context: Context,
     *,
@@ -94,17 +114,27 @@ def stop(
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
-    """End a job with every process it started."""
-    from sandbox_ops.cli import terminal, views
+    """End a job with every process it started, or all jobs of a group."""
+    from sandbox_ops.cli import sweep_views, terminal, views
+    from sandbox_ops.machine import groups
     from sandbox_ops.machine import jobs as nouns
+    from sandbox_ops.workflows.stop import stop_group
 
     wanted = option_values.needed(job, "stop")
     with opened(context, sandbox) as machine, terminal.busy("stopping", quiet=json):
+        group = groups.named(machine.sandbox, wanted)
+        if group is not None:
+            of_group = stop_group(machine.sandbox, group, grace_s=grace)
+            return Answer(
+                value=of_group.as_json(),
+                show=lambda: sweep_views.stop(of_group),
+                exit_code=0 if of_group.ok else _LEFT,
+            )
         report = nouns.stop(machine.sandbox, wanted, grace_s=grace)
     return Answer(
         value=report.as_json(),
         show=lambda: views.stop(report),
-        exit_code=_LEFT if report.left or not report.job.state.ended else 0,
+        exit_code=0 if report.ok else _LEFT,
     )
 
 
@@ -138,6 +168,34 @@ def pin(
 
 @verb(
     "changes",
+    operand="JOB",
+    job="The job: its id, its number, its name, or last.",
+    to="first, last, or a number from 1.",
+)
+def move(
+    context: Context,
+    *,
+    job: str = "",
+    to: str = "first",
+    sandbox: str = "",
+    json: bool = False,
+) -> Answer:
+    """Give a waiting job another place in the queue."""
+    from sandbox_ops.cli import terminal
+    from sandbox_ops.machine import queue
+    from sandbox_ops.text import formatting
+
+    wanted = option_values.needed(job, "move")
+    with opened(context, sandbox) as machine, terminal.busy("asking", quiet=json):
+        moved = queue.move(machine.sandbox, wanted, to)
+    return Answer(
+        value={"job": moved.as_json()},
+        show=lambda: terminal.tell(formatting.job_line(moved)),
+    )
+
+
+@verb(
+    "changes",
     repeated=("env",),
     rest="--command",
     command="What to run, as a shell line.",
@@ -145,8 +203,10 @@ def pin(
     env_file="Give it the variables of this file: NAME=VALUE lines.",
     cwd="Where; without it the project there, or the home outside of one.",
     timeout="End it after 90, 90s, 30m, 8h, 2d or 1:30:00.",
+    no_env="Without what `setup` made there, and the project's variables.",
     raw="Its bytes as they are, on a terminal too: escape sequences take effect.",
 )
+@on_several
 def run(  # noqa: PLR0913 - one for each option
     context: Context,
     *,
@@ -155,6 +215,7 @@ def run(  # noqa: PLR0913 - one for each option
     timeout: str = "",
     env: Sequence[str] | None = None,
     env_file: str = "",
+    no_env: bool = False,
     raw: bool = False,
     sandbox: str = "",
     json: bool = False,
@@ -177,7 +238,7 @@ def run(  # noqa: PLR0913 - one for each option
                 command,
                 cwd=folder,
                 timeout_s=timeout_s,
-                env=values,
+                **({"env": values} if no_env else machine.environment(folder, values)),
                 quiet=json,
                 raw=raw,
             )

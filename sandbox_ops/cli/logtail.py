@@ -78,7 +78,7 @@ class Tail:
                 _print(tail.stream, tail.lines)
 
     def show_whole_lines(self) -> None:
-        """Print the lines that have ended: who follows the job gets the last one whole."""
+        """Print the lines that have ended: the last one follows when it is whole."""
         if self.raw:
             self.show()
             return

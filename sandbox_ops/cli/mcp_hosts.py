@@ -1,6 +1,6 @@
-"""How each agent host is told of our MCP server: files, keys, limits, words. Pure.
+"""How our MCP server is configured in each agent host: files, keys, limits, notes. Pure.
 
-What a host does not do for us is told: a host that cuts calls short, or strips the
+What a host does not do for us is said: a host that cuts calls short, or strips the
 environment, or wants to be asked before it starts a project's server. Where each format
 is from: docs/how-to/register-mcp.md.
 """
@@ -154,7 +154,11 @@ HOSTS: Mapping[str, Host] = {
         files={"user": ".config/zed/settings.json"},
         key="context_servers",
         timeout={"timeout": TIMEOUT_MS // 1000},
-        notes=("look for the server in Zed's agent settings", f"Zed {_NO_AGENT}"),
+        notes=(
+            "look for the server in Zed's agent settings",
+            "Zed lets a call take ten minutes at most: wait again where one was not enough",
+            f"Zed {_NO_AGENT}",
+        ),
     ),
     "cline": Host(
         title="Cline",
@@ -204,7 +208,7 @@ def entry(
     """Return what the host is to know of our server.
 
     Args:
-        host: Who.
+        host: Which host.
         scope: For the project, or for all of the user's.
         command: Program and arguments that start the server.
         environment: Variables that it needs, beside the agent's socket.

@@ -19,7 +19,7 @@ MEANT: Mapping[str, str] = {
     **dict.fromkeys(("exec", "cmd", "execute", "sh", "bash"), _TO_RUN),
     **dict.fromkeys(("download", "cp", "scp", "rsync", "get", "pull"), _TO_BRING),
     **dict.fromkeys(("upload", "push", "put", "deploy", "update"), _TO_SEND),
-    **dict.fromkeys(("ssh", "login", "connect"), "shell"),
+    **dict.fromkeys(("ssh", "connect"), "shell"),
     **dict.fromkeys(("start", "submit", "sbatch", "launch"), "train -- COMMAND"),
     **dict.fromkeys(("init", "clone", "install", "bootstrap"), "setup"),
     **dict.fromkeys(("check", "config", "ping", "test"), "doctor"),

@@ -20,6 +20,7 @@ _PLACEHOLDERS = {
     "keep": "DIR",
     "limit": "N",
     "lines": "N",
+    "on": "NAMES",
     "sandbox": "NAME",
     "set": "NAME=VALUE",
     "time": "SPAN",

@@ -1,5 +1,7 @@
 """Reads the values of options: spans of time and assignments. Pure."""
 
+import contextlib
+import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +10,7 @@ from sandbox_ops.errors import NextStep, UsageError
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _CLOCK = re.compile(r"(\d+):([0-5]\d):([0-5]\d)", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d{2}")
 _FOREVER_S = 1e9
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)", re.ASCII)
 
@@ -37,6 +40,26 @@ def seconds(text: str, option: str) -> float | None:
             "write it as 90, 90s, 30m, 8h, 2d or 1:30:00",
         )
     return total
+
+
+def since(text: str, now: float) -> float | None:
+    """A time before `now`: `90m`, `2d`, `2026-11-24`, `2026-11-24T18:30`; None for "".
+
+    Returns:
+        Seconds since 1970.
+
+    Raises:
+        UsageError: It is neither a span of time nor a date.
+    """
+    if not text:
+        return None
+    if _DATE.match(text):
+        with contextlib.suppress(ValueError):
+            return dt.datetime.fromisoformat(text).astimezone().timestamp()
+        raise UsageError(
+            f"--since takes a date, not `{text}`", "such as 2026-11-24T18:30"
+        )
+    return now - (seconds(text, "--since") or 0)
 
 
 def assignments(pairs: Sequence[str], option: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Stream = Literal["stdout", "stderr"]
-_UNBOUNDED = 10_000  # columns, in a pipe: whoever reads it wants every word
+_UNBOUNDED = 10_000  # columns, in a pipe: its reader wants every word
 
 
 def _stream(name: Stream) -> TextIO:
@@ -102,7 +102,7 @@ def console(name: Stream = "stdout") -> "Console":
 
 
 def reader_gone(*names: Stream) -> bool:
-    """Whether whoever read one of these has left (`... | head`); of none given, any."""
+    """Whether the reader of one of these streams has left (`... | head`); of none given, any."""
     poll = select.poll()
     for stream in map(_stream, names or ("stdout", "stderr")):
         with contextlib.suppress(OSError, ValueError):

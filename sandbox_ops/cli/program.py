@@ -7,6 +7,7 @@ and one place where whatever goes wrong gets its words and its exit code.
 import dataclasses
 import inspect
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -126,7 +127,7 @@ class SandboxProgram(Program):
         for arg in kept:
             if arg.name == "list":  # there are no collections below ours to name
                 arg.kind, arg.optional, arg.help = bool, False, "List the verbs."
-        own = "Connect anew, and keep no connection for the next command."
+        own = "Open a new connection, and keep none for the next command."
         return [*kept, Argument(name=_NO_AGENT, kind=bool, default=False, help=own)]
 
     def parse_core(self, argv: list[str] | None) -> None:
@@ -193,15 +194,16 @@ def grammar_of(program: str, core: ParserContext, collection: Collection) -> Gra
     for context in collection.to_contexts():
         task = collection[context.name]
         shown = getattr(task, "operand", "")
-        # JOB|PATH: the first takes either, and tells them apart itself
-        operand = shown.strip("[].").partition("|")[0].lower()
+        # JOB|PATH: the first takes either, and tells them apart itself; RUN TEXT...: it
+        # takes all of them; PATH [DEST]: both
+        operand = re.split(r"[| .]", shown.strip("[]"))[0].lower()
         options = _options(
             context,
             name=str(context.name),
             operand=f"--{operand}" if operand else "",
             rest=getattr(task, "rest", ""),
         )
-        repeats = "..." in shown
+        repeats = "..." in shown or " " in shown
         verbs[options.name] = dataclasses.replace(
             options, operand_repeats=repeats, reads=getattr(task, "only_reads", False)
         )

@@ -31,7 +31,7 @@ def write(file: Path, content: str) -> Path | None:
     Raises:
         ConfigError: It cannot be written. What was there is there.
     """
-    real = file.resolve()  # whoever links to a file elsewhere keeps the link
+    real = file.resolve()  # a link to a file elsewhere stays a link
     try:
         real.parent.mkdir(parents=True, exist_ok=True)
         backup = _backed_up(real) if real.exists() else None

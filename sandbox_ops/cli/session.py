@@ -4,9 +4,8 @@ import contextlib
 import dataclasses
 import os
 import posixpath
-import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +17,15 @@ if TYPE_CHECKING:
     from sandbox_ops.config.discover import Settings
     from sandbox_ops.machine.sandbox import Sandbox
     from sandbox_ops.models import Project, SandboxConfig
+    from sandbox_ops.models.cancellation import CancelToken
 
-_CLOSE_S = 0.5
+
+_cancel: "ContextVar[CancelToken | None]" = ContextVar("cancel", default=None)
+
+
+def cancelled_by(token: "CancelToken") -> None:
+    """Let a token cancel what is done on the sandboxes that are opened from now on."""
+    _cancel.set(token)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +51,18 @@ class Session:
             return cwd
         root = self.sandbox.project_path(self.project)
         return posixpath.join(root, cwd) if cwd else root
+
+    def environment(self, folder: str, env: "Mapping[str, str]") -> dict[str, Any]:
+        """Options of a command in a folder: in the project it uses what `setup` made there."""
+        from sandbox_ops.machine import environment
+
+        root = self.sandbox.project_path(self.project) if self.project.name else ""
+        if not root or not f"{folder}/".startswith(f"{root}/"):
+            return {"env": env}
+        return {
+            "env": environment.variables(self.project, env),
+            "environment": environment.use(self.project, root),
+        }
 
 
 def settings_here() -> "Settings":
@@ -78,7 +96,7 @@ def opened(context: Any, name: str) -> Iterator[Session]:  # noqa: ANN401 - Invo
     )
     kept = shared_connection.links(config, os.environ)
     with Sandbox(config, links=kept) as sandbox:
-        yield Session(sandbox=sandbox, settings=settings)
+        yield Session(sandbox=sandbox.cancelled_by(_cancel.get()), settings=settings)
 
 
 @contextlib.contextmanager
@@ -92,6 +110,7 @@ def opened_all(context: Any, name: str) -> Iterator[tuple["Sandbox", ...]]:  # n
         RefusedError: The user has not allowed it; of several, any of them.
     """
     from sandbox_ops.machine.sandbox import Sandbox
+    from sandbox_ops.machine.sandboxes import close_all
 
     settings = settings_here()
     if not name and fabric_context.host_of(context):
@@ -99,16 +118,14 @@ def opened_all(context: Any, name: str) -> Iterator[tuple["Sandbox", ...]]:  # n
     else:
         names = [name] if name or not settings.sandbox_names else settings.sandbox_names
         configs = list(_allowed(settings, names))
-    sandboxes = tuple(map(Sandbox, configs))
+    sandboxes = tuple(
+        Sandbox(config, links=shared_connection.links(config, os.environ))
+        for config in configs
+    )
     try:
         yield sandboxes
     finally:
-        closing = [threading.Thread(target=s.close, daemon=True) for s in sandboxes]
-        for thread in closing:
-            thread.start()
-        until = time.monotonic() + _CLOSE_S
-        for thread in closing:
-            thread.join(max(0.0, until - time.monotonic()))
+        close_all(sandboxes)
 
 
 def _allowed(settings: "Settings", names: Sequence[str]) -> Iterator["SandboxConfig"]:

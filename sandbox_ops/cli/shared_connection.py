@@ -1,12 +1,13 @@
 """Whether a command uses the connection that an agent process keeps, and which it is.
 
-None is used unless SANDBOX_OPS_AGENT_IDLE_S says for how long it is kept, for a process that
-stays behind is the user's to ask for; `--no-agent` says no for one command.
+One is kept for ten minutes; SANDBOX_OPS_AGENT_IDLE_S says for how long, and 0 for not at
+all, as `--no-agent` does for one command. Nothing stays behind in CI.
 """
 
 import dataclasses
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from sandbox_ops.models import SandboxConfig
 
 VARIABLE = "SANDBOX_OPS_AGENT_IDLE_S"
+IDLE_S = 600.0
 _MODULE = "sandbox_ops.ssh.connection_agent"
 _PACKAGE = Path(__file__).parents[1]
-_OF_VERSION = ("__init__.py", "links/shared.py", "ssh/connection_agent.py")
+_OF_VERSION = ("", "config", "links", "models", "remote", "ssh")
+"""Folders whose files are what the process runs."""
 
 
 def links(config: "SandboxConfig", environ: Mapping[str, str]) -> "Links | None":
@@ -28,14 +31,21 @@ def links(config: "SandboxConfig", environ: Mapping[str, str]) -> "Links | None"
     Raises:
         ConfigError: The variable is no number of seconds.
     """
+    from sandbox_ops.models.settings import FABRIC
+
     idle_s = _idle_s(environ)
-    if not idle_s:
+    if not idle_s or config.link != FABRIC:  # ssh keeps its own, others need none
         return None
     from sandbox_ops.links import agent_files
     from sandbox_ops.links.shared import SharedLinks
 
     machine = dataclasses.replace(config, workspace="/workspace")
-    identity = {"machine": dataclasses.asdict(machine), "version": _version()}
+    identity = {
+        "machine": dataclasses.asdict(machine),
+        "version": [sys.executable, str(_PACKAGE), max(_changed())],
+        # a login that asks a person for something is kept only for who asked for that
+        "keeps_all": bool(environ.get(VARIABLE, "").strip()),
+    }
     place = agent_files.place(environ, identity, _MODULE, idle_s)
     return SharedLinks(place, config.host, lambda: _direct(config))
 
@@ -46,16 +56,21 @@ def _direct(config: "SandboxConfig") -> "Links":
     return SandboxConnection(config)
 
 
-def _version() -> list[object]:
-    """Return what differs between two installations; the version's name takes 8 ms."""
-    changed = [(_PACKAGE / name).stat().st_mtime_ns for name in _OF_VERSION]
-    return [sys.executable, str(_PACKAGE), *changed]
+def _changed() -> Iterator[int]:
+    """Yield when each file that matters was changed; the version's name takes 8 ms."""
+    for name in _OF_VERSION:
+        with os.scandir(_PACKAGE / name) as entries:
+            yield from (
+                entry.stat().st_mtime_ns
+                for entry in entries
+                if entry.name[-3:] == ".py"
+            )
 
 
 def _idle_s(environ: Mapping[str, str]) -> float:
     text = environ.get(VARIABLE, "").strip()
     if not text:
-        return 0
+        return 0 if environ.get("CI") else IDLE_S
     try:
         idle_s = float(text)
     except ValueError:

@@ -5,7 +5,7 @@ the machine said is made safe by `output`, and is never read as markup.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sandbox_ops.cli import output
@@ -14,9 +14,10 @@ from sandbox_ops.text import remote_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.progress import TaskID
     from rich.table import Table
     from rich.text import Text
+
+    from sandbox_ops.models.transfers import OnTransfer, TransferProgress
 
 _STYLES = {
     "ok": "green",
@@ -105,8 +106,8 @@ def busy(doing: str, *, quiet: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def transfers(*, quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
-    """A bar for each file: give what it yields the path, the bytes done, and of how many."""
+def transfers(*, quiet: bool) -> Iterator["OnTransfer | None"]:
+    """One bar for all files, with rate and time left; give what it yields each piece."""
     if quiet or not output.is_terminal("stderr"):
         yield None
         return
@@ -115,21 +116,26 @@ def transfers(*, quiet: bool) -> Iterator[Callable[[str, int, int], None] | None
         DownloadColumn,
         Progress,
         TextColumn,
+        TimeRemainingColumn,
         TransferSpeedColumn,
     )
 
-    bars: dict[str, TaskID] = {}
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(binary_units=True),
         TransferSpeedColumn(),
+        TimeRemainingColumn(),
     )
     with Progress(*columns, console=output.console("stderr")) as progress:
+        bar = progress.add_task("", total=None)
 
-        def advance(path: str, done: int, total: int) -> None:
-            if path not in bars:
-                bars[path] = progress.add_task(remote_text.safe_line(path), total=total)
-            progress.update(bars[path], completed=done)
+        def advance(now: "TransferProgress") -> None:
+            progress.update(
+                bar,
+                description=remote_text.safe_line(now.path),
+                total=now.total_bytes,
+                completed=now.total_done_bytes,
+            )
 
         yield advance

@@ -1,15 +1,18 @@
-"""What people read at the end of each verb: a report, drawn."""
+"""What people read at the end of each verb: a report, drawn.
+
+(A little over 250 lines: one short function a report.)
+"""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sandbox_ops.cli import dashboard, next_steps
-from sandbox_ops.cli.face import say
+from sandbox_ops.cli.face import Rows, say
 from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import draw, table, tell
 from sandbox_ops.errors import NextStep, RefusedError
-from sandbox_ops.models import Job, StopReport
+from sandbox_ops.models import Job, JobState, StopReport
 from sandbox_ops.text import formatting
 from sandbox_ops.workflows import rows
 
@@ -18,18 +21,31 @@ if TYPE_CHECKING:
     from sandbox_ops.machine.trust import ShownKey, TrustReport
     from sandbox_ops.workflows.doctor import DoctorReport
     from sandbox_ops.workflows.fetch import FetchReport
+    from sandbox_ops.workflows.push_results import PushReport
+    from sandbox_ops.workflows.put import PutReport
     from sandbox_ops.workflows.reset import ResetReport
+    from sandbox_ops.workflows.sandboxes import SandboxesReport
     from sandbox_ops.workflows.setup import SetupReport, Step
     from sandbox_ops.workflows.sync import SyncReport
     from sandbox_ops.workflows.train import TrainReport
 
 _SHOWN = 20
+_FIRST_LINES = 3
+_SHOWN_FILES = 200
 JOB_COLUMNS = (
     Column(name="ID"),
     Column(name="NAME", least=16, most=24, wraps=True),
     Column(name="STATE", least=12, most=24, wraps=True),
     Column(name="TIME"),
     Column(name="COMMAND", least=10, optional=True),
+)
+_SANDBOX_COLUMNS = (
+    Column(name="SANDBOX"),
+    Column(name="HOST", least=12, wraps=True),
+    Column(name="STATE"),
+    Column(name="GPUS"),
+    Column(name="LOAD"),
+    Column(name="JOBS"),
 )
 _CHECK_COLUMNS = (
     Column(name="CHECK"),
@@ -50,6 +66,7 @@ def step(done: "Step") -> None:
 def setup(report: "SetupReport") -> None:
     """How a setup ended; its steps were shown as they ended."""
     facts = rows.setup_rows(report)
+    tell(*(f"not checked: {line}" for line in facts.not_checked))
     next_step = f"; next: {next_steps.command('train')}" if facts.ok else ""
     tell(f"{facts.headline}{next_step}")
 
@@ -74,9 +91,11 @@ def train(report: "TrainReport") -> None:
     _warn(report.warnings)
     job = report.job
     tell(
-        f"started {formatting.job_line(job)}",
+        formatting.job_line(job)
+        if job.state is JobState.QUEUED
+        else f"started {formatting.job_line(job)}",
         f"log: {job.log_path}",
-        *(f"{job.id} | {line}" for line in report.first_lines),
+        *(f"{job.id} | {line}" for line in report.first_lines[-_FIRST_LINES:]),
     )
     if advice := first_second.advice(job):
         tell("it failed at once:", *map(str, map(next_steps.on_chosen_sandbox, advice)))
@@ -94,6 +113,36 @@ def jobs(newest: Sequence[Job]) -> None:
         tell(f"no jobs yet; start one: {next_steps.command('train')}")
         return
     draw(table(JOB_COLUMNS, map(job_row, newest)))
+
+
+def sandboxes(report: "SandboxesReport") -> None:
+    """The machines, a row each; why one does not answer stands below."""
+    rows = []
+    for each in report.sandboxes:
+        status = each.status
+        gpus = len(status.gpus) if status and status.gpus is not None else None
+        load = status.load_1min if status else None
+        rows.append(
+            (
+                each.config.name,
+                each.config.host,
+                "ok" if each.reachable else "unreachable",
+                "" if gpus is None else gpus,
+                "" if load is None else f"{load:.1f}",
+                "" if each.live is None else each.live,
+            )
+        )
+    draw(table(_SANDBOX_COLUMNS, rows))
+    for each in report.sandboxes:
+        if each.error:
+            tell(f"{each.config.name}: {each.error.message}")
+
+
+def job_rows(newest: Sequence[Job]) -> Rows:
+    """The same, to stand beside those of other machines."""
+    return Rows(
+        columns=JOB_COLUMNS, rows=tuple(map(job_row, newest)), none="no jobs yet"
+    )
 
 
 def job_row(job: Job) -> tuple[str, ...]:
@@ -156,19 +205,45 @@ def reset(report: "ResetReport") -> None:
 
 def fetch(report: "FetchReport") -> None:
     """The files that came home, or would."""
+    _files(report, "would come" if report.dry_run else "came")
+
+
+def put(report: "PutReport") -> None:
+    """The files that went to the machine, or would."""
+    _files(report, "would go" if report.dry_run else "went")
+
+
+def push_results(report: "PushReport") -> None:
+    """What of a run's results is on a branch now, or would be."""
+    rows = ((file.path, formatting.size(file.size_bytes)) for file in report.files)
+    columns = (Column(name="FILE", least=20, wraps=True), Column(name="SIZE"))
+    draw(table(columns, rows))
+    if report.dry_run:
+        tell(f"would go to the branch {report.branch}")
+    elif report.pushed:
+        tell(f"pushed {report.branch} at {formatting.short(report.commit)}")
+    else:
+        tell(f"{report.branch} has them already, at {formatting.short(report.commit)}")
+    _warn(report.warnings)
+
+
+def _files(report: "FetchReport | PutReport", did: str) -> None:
     new = [file for file in report.files if not file.kept]
-    files = ((file.path, formatting.size(file.size_bytes)) for file in new)
+    shown = new if len(new) <= _SHOWN_FILES else new[:_SHOWN]
+    files = ((file.path, formatting.size(file.size_bytes)) for file in shown)
     if new:
         draw(
             table(
                 (Column(name="FILE", least=20, wraps=True), Column(name="SIZE")), files
             )
         )
+    if len(shown) < len(new):
+        tell(f"  ... and {len(new) - len(shown)} more")
     total = formatting.size(sum(file.size_bytes for file in new))
-    did = "would come" if report.dry_run else "came"
     tell(f"{formatting.count(len(new), 'file')}, {total}, {did} to {report.into}")
     if kept := len(report.files) - len(new):
-        tell(f"{formatting.count(kept, 'file')} of the same content here already")
+        there = formatting.count(kept, "file")
+        tell(f"{there} of the same content already where they belong")
     _warn(report.warnings)
 
 
@@ -219,7 +294,7 @@ def agree_to_trust(shown: "ShownKey", *, ask: bool) -> None:
             NextStep(
                 "trust",
                 {"sandbox": shown.sandbox},
-                "Ask whoever runs the machine for its fingerprint, then",
+                "Ask the machine's administrator for its fingerprint, then",
             ),
         )
 

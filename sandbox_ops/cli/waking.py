@@ -22,12 +22,18 @@ def wait(
     pattern: str,
     timeout_s: float | None,
     warnings: bool,
+    for_all: bool | None,
     quiet: bool,
 ) -> Answer:
-    """Wait for the first thing that happens to one of the jobs."""
+    """Wait for the first thing that happens to one of the jobs, or for all their ends."""
     from sandbox_ops.machine import waiting
 
-    wanted = waiting.WaitFor(pattern=pattern, timeout_s=timeout_s, warnings=warnings)
+    wanted = waiting.WaitFor(
+        pattern=pattern,
+        timeout_s=timeout_s,
+        warnings=warnings and not for_all,
+        for_all=for_all,
+    )
     with terminal.busy("waiting", quiet=quiet):
         report = waiting.wait(sandbox, references, wanted)
     return Answer(
@@ -51,10 +57,11 @@ def events(
     as_json: bool,
 ) -> Answer:
     """Print events as they come, until there are no more, or nobody reads them."""
-    from sandbox_ops.machine import jobs
+    from sandbox_ops.machine import groups, jobs
     from sandbox_ops.workflows import events as telling
 
-    only = [jobs.get(sandboxes[0], each).id for each in references]
+    named = groups.expand(sandboxes[0], references) if references else ()
+    only = [jobs.get(sandboxes[0], each).id for each in named]
     unreachable: set[str] = set()
     for event in telling.events(
         sandboxes, since=since, follow=follow, only=only, on_idle=_check_reader
@@ -78,8 +85,8 @@ def event_line(event: Event) -> str:
     today = when.date() == datetime.now().astimezone().date()
     at = when.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S")
     name = f'"{formatting.one_line(event.name, 40)}"' if event.name else ""
-    words = (at, event.sandbox, event.job or "", name, str(event.kind))
-    head = " ".join(filter(None, words))
+    columns = (at, event.sandbox, event.job or "", name, str(event.kind))
+    head = " ".join(filter(None, columns))
     message = formatting.one_line(event.message, 1000)
     return f"{head}: {message}" if message else head
 

@@ -1,4 +1,4 @@
-"""The verbs that wake whoever waits, as Invoke tasks."""
+"""The verbs that wait, as Invoke tasks: `wait` and `events`."""
 
 from collections.abc import Sequence
 
@@ -7,30 +7,42 @@ from invoke import Context
 from sandbox_ops.cli import option_values
 from sandbox_ops.cli.face import Answer, verb
 from sandbox_ops.cli.session import opened, opened_all
+from sandbox_ops.errors import UsageError
 
 
 @verb(
     "reads",
     operand="JOB...",
     repeated=("job",),
-    job="A job: its id, its number, its name (the newest of it), or last; several.",
+    job="A job: its id, its number, its name (the newest of it), or last; several. Or a"
+    " group: until all its jobs have ended.",
+    any_="Of a group: until the first of its jobs ends, or looks wrong.",
+    all_="Of several jobs: until all have ended.",
     for_="Also a line that matches this pattern (RE2); one written before counts.",
     timeout="Wait for 90, 90s, 30m, 8h, 2d or 1:30:00; then end with 124.",
     ignore_warnings="Wait on whatever looks wrong: NaN, a traceback, a stall.",
 )
-def wait(
+def wait(  # noqa: PLR0913 - one for each option
     context: Context,
     *,
     job: Sequence[str] | None = None,
     for_: str = "",
     timeout: str = "",
+    any_: bool = False,
+    all_: bool = False,
     ignore_warnings: bool = False,
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
-    """Wait until a job ends, says a line or looks wrong; end with the job's exit code."""
+    """Wait until a job ends, says a line or looks wrong; end with the job's exit code.
+
+    Of a group, until all its jobs have ended: with 0 where all succeeded, else with the
+    exit code of the first that did not.
+    """
     from sandbox_ops.cli import waking
 
+    if any_ and all_:
+        raise UsageError("--any is one job's end, --all is all", "leave out one")
     option_values.needed(job[0] if job else "", "wait")
     timeout_s = option_values.seconds(timeout, "--timeout")
     with opened(context, sandbox) as machine:
@@ -40,6 +52,7 @@ def wait(
             pattern=for_,
             timeout_s=timeout_s,
             warnings=not ignore_warnings,
+            for_all=True if all_ else False if any_ else None,
             quiet=json,
         )
 
@@ -49,7 +62,7 @@ def wait(
     operand="[JOB...]",
     repeated=("job",),
     shorts={"follow": "f"},
-    job="Only this job: its id, its number, its name, or last; several.",
+    job="Only this job: its id, its number, its name, or last; several. Or a group.",
     follow="Go on, for ever; a machine that cannot be reached is asked again.",
     since="The cursor of an event: what comes after it.",
 )

@@ -1,12 +1,18 @@
 """What is configured, asked by a sandbox's name, and what is said where nothing is. Pure."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox_ops.config.fleet import Fleet
 from sandbox_ops.config.sources import Origin, SettingValue, near_match, shown
 from sandbox_ops.errors import ConfigError
 from sandbox_ops.models import Project, SandboxConfig, policy
+from sandbox_ops.models import settings as model_settings
+
+ALL = "all"
+"""What `--on` calls every sandbox that is not avoided."""
 
 _ADDRESS = ("host", "user", "port")
 
@@ -53,6 +59,7 @@ class Config:
         known_addresses: The machines that the user's own words name.
         policies: What the user's own words say may be done and read, by sandbox and by
             host: no other name for a machine gets around it.
+        fleet: Groups of sandboxes, and which are preferred or left out.
     """
 
     source: str
@@ -63,6 +70,7 @@ class Config:
     project_settings: Mapping[str, SettingValue]
     known_addresses: frozenset[str] = frozenset()
     policies: tuple[MachinePolicy, ...] = ()
+    fleet: Fleet = dataclasses.field(default_factory=Fleet)
 
     @property
     def project(self) -> Project:
@@ -76,17 +84,22 @@ class Config:
             ConfigError: There is no such sandbox, no default, or nothing says its host.
         """
         name, settings = self.settings(name)
-        if "host" not in settings:
-            raise self._no_host(name, settings)
-        host = str(settings["host"].value)
-        fitting = [each for each in self.policies if each.fits(name, host)]
         values = _values(settings)
+        if values.get("link", model_settings.FABRIC) not in {
+            model_settings.FABRIC,
+            model_settings.OPENSSH,
+        }:
+            values.setdefault("host", name)
+        if "host" not in values:
+            raise self._no_host(name, settings)
+        host = str(values["host"])
+        fitting = [each for each in self.policies if each.fits(name, host)]
         for field in ("read_roots", "deny_read"):
-            said = [
+            set_values = [
                 each.settings[field].value for each in fitting if field in each.settings
             ]
-            if said:
-                values.setdefault(field, said[0])
+            if set_values:
+                values.setdefault(field, set_values[0])
         modes = [each.settings["mode"] for each in fitting if "mode" in each.settings]
         if modes:
             mode = policy.strictest(tuple(str(each.value) for each in modes))
@@ -108,6 +121,36 @@ class Config:
         if wanted not in self.sandboxes:
             raise self._unknown(wanted)
         return wanted, self.sandboxes[wanted]
+
+    def names(self, on: str) -> tuple[str, ...]:
+        """Return the sandboxes that `--on` means: names, groups, `all`, with commas between.
+
+        Raises:
+            ConfigError: One is neither a sandbox nor a group, or there is none.
+        """
+        names: dict[str, None] = {}
+        for word in filter(None, map(str.strip, on.split(","))):
+            if word == ALL:
+                names.update(dict.fromkeys(self.fleet.preferred(self.sandboxes)))
+            elif word in self.fleet.groups:
+                names.update(dict.fromkeys(self.fleet.groups[word]))
+            else:
+                names[word] = None
+        for name in names:
+            if name not in self.sandboxes:
+                raise self._unknown_of_fleet(name)
+        if not names:
+            raise self._none_at_all()
+        return tuple(names)
+
+    def _unknown_of_fleet(self, name: str) -> ConfigError:
+        known = {each: each for each in (*self.sandboxes, *self.fleet.groups, ALL)}
+        return ConfigError(
+            f"{shown(name)} is neither a sandbox nor a group: expected one of "
+            f"{', '.join(known)}",
+            near_match(name, known)
+            or f"Describe it in {self.user_file}, in a table [sandboxes.{name}].",
+        )
 
     def origins_of(self, name: str = "") -> Mapping[str, Origin]:
         """Return where each setting of a sandbox is from, by its field.

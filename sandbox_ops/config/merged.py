@@ -10,6 +10,7 @@ from sandbox_ops.config.configuration import (
     default_name,
     same_host,
 )
+from sandbox_ops.config.fleet import Fleet
 from sandbox_ops.config.sources import Layer, SettingValue
 from sandbox_ops.text import address
 
@@ -46,8 +47,10 @@ def combine(
     trusted = [_Merge.of(files, ssh_layers, variables, only_trusted=True)]
     merge = _Merge.of(files, ssh_layers, variables, only_trusted=False)
     project: _Settings = {}
+    fleet: _Settings = {}
     for layer in layers:
         project.update(layer.project)
+        fleet.update(layer.fleet)
     return Config(
         source=source,
         searched=searched,
@@ -61,6 +64,7 @@ def combine(
             for settings in each.sandboxes.values()
             if "host" in settings
         ),
+        fleet=Fleet.of(fleet),
         policies=tuple(_policies(files, variables, (merge, *trusted))),
     )
 
@@ -68,19 +72,21 @@ def combine(
 def _policies(
     files: Sequence[Layer], variables: Sequence[Layer], merges: Sequence["_Merge"]
 ) -> Iterable[MachinePolicy]:
-    """Yield what is said in each place: one does not take back what another says."""
+    """Yield the policy of each place: one place does not undo what another sets."""
     default = default_name(merges[0].default, merges[0].sandboxes)
     places = [each for layer in files for each in layer.sandboxes.items()]
     places += [(default, layer.machine) for layer in variables]
     for name, settings in places:
-        said = {field: settings[field] for field in _POLICY if field in settings}
+        policy_fields = {
+            field: settings[field] for field in _POLICY if field in settings
+        }
         hosts = frozenset(
             same_host(str(merge.sandboxes[name]["host"].value))
             for merge in merges
             if "host" in merge.sandboxes.get(name, {})
         )
-        if said:
-            yield MachinePolicy(name=name, hosts=hosts, settings=said)
+        if policy_fields:
+            yield MachinePolicy(name=name, hosts=hosts, settings=policy_fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,21 @@
-"""Every setting, once: its key in the files, its variable, what it may be, who may say it.
+"""Every setting, once: its key in the files, its variable, its values, who may set it.
 
 The readers beside it, their error texts and the reference page come from `KEYS`.
 (Over 250 lines: two hundred of them are that table.)
 """
 
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from sandbox_ops.config import value_checks
-from sandbox_ops.models import policy
+from sandbox_ops.models import policy, settings
 from sandbox_ops.text import address
 
 _NUMBER = re.compile(r"\s*[0-9]{1,9}\s*")
 
-Value = str | int | tuple[str, ...]
+Value = str | int | float | tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,8 @@ class Key:
         path: Its key in the file; NAME stands for the name of a sandbox.
         variable: The environment variable that says the same. For a sandbox's keys it
             speaks of the default sandbox.
-        kind: `str`, `int`, or `tuple` for a list of strings (in a variable: one a line).
+        kind: `str`, `int` (a port), `float` (an amount), `tuple` for a list of strings
+            (in a variable: one a line), `dict` for a table of them (NAME=VALUE a line).
         expects: What it may be, to go after "expected".
         example: A value as TOML writes it.
         check: Returns one string of the value, tidied; ValueError says what is wrong.
@@ -36,7 +38,13 @@ class Key:
 
     path: str
     variable: str
-    kind: type[str] | type[int] | type[tuple[str, ...]]
+    kind: (
+        type[str]
+        | type[int]
+        | type[float]
+        | type[tuple[str, ...]]
+        | type[dict[str, str]]
+    )
     expects: str
     example: str
     check: Callable[[str], str]
@@ -63,6 +71,12 @@ class Key:
         strings = isinstance(value, list) and all(isinstance(i, str) for i in value)
         if isinstance(value, list) and strings and self.kind is tuple:
             return tuple(self.check(item) for item in value)
+        if type(value) in (int, float) and self.kind is float:
+            return value_checks.amount(str(value))
+        if isinstance(value, dict) and self.kind is dict:
+            pairs = [(name, each) for name, each in value.items() if type(each) is str]
+            if len(pairs) == len(value):
+                return tuple(self.check(f"{name}={each}") for name, each in pairs)
         raise ValueError
 
     def from_text(self, text: str) -> Value:
@@ -73,10 +87,49 @@ class Key:
         """
         if self.kind is int:
             return value_checks.port(int(text) if _NUMBER.fullmatch(text) else 0)
-        if self.kind is tuple:
+        if self.kind is float:
+            return value_checks.amount(text)
+        if self.kind in (tuple, dict):
             lines = (line.strip() for line in text.splitlines())
             return tuple(self.check(line) for line in lines if line)
         return self.check(text.strip())
+
+
+class LinkKey(Key):
+    """`link`: one of three names, or a table with the words of a command."""
+
+    def from_toml(self, value: object) -> Value:
+        """Return a name, or the words of `{ command = [...] }`."""
+        if not isinstance(value, dict):
+            return super().from_toml(value)
+        command = value.get("command")
+        if set(value) != {"command"} or not isinstance(command, list):
+            raise ValueError
+        return value_checks.link_command(command)
+
+    def from_text(self, text: str) -> Value:
+        """Return a name, or the words of a command line."""
+        words = shlex.split(text)
+        return (
+            self.check(words[0])
+            if len(words) == 1
+            else value_checks.link_command(words)
+        )
+
+
+class GroupsKey(Key):
+    """`groups`: a table of lists of sandboxes; as a value one `NAME=one,two` a group."""
+
+    def from_toml(self, value: object) -> Value:
+        """Return the groups of a table."""
+        groups = value.items() if isinstance(value, dict) else [("", value)]
+        return tuple(self.check(f"{name}={_joined(of)}") for name, of in groups)
+
+
+def _joined(members: object) -> str:
+    if not isinstance(members, list) or not all(isinstance(m, str) for m in members):
+        raise ValueError
+    return ",".join(members)
 
 
 KEYS: tuple[Key, ...] = (
@@ -107,6 +160,36 @@ KEYS: tuple[Key, ...] = (
         example='["~/.config/training.env"]',
         check=value_checks.one_line,
         help="Files whose values are never shown.",
+        user_only=True,
+    ),
+    GroupsKey(
+        path="groups",
+        variable="SANDBOX_OPS_GROUPS",
+        kind=tuple,
+        expects='a table of lists of sandboxes: a100 = ["gpu1", "gpu2"]',
+        example='{ a100 = ["gpu1", "gpu2"] }',
+        check=value_checks.group,
+        help="Names for several sandboxes, for --on; in the variable NAME=one,two a line.",
+        user_only=True,
+    ),
+    Key(
+        path="order",
+        variable="SANDBOX_OPS_ORDER",
+        kind=tuple,
+        expects="a list of names of sandboxes",
+        example='["workstation", "gpu1"]',
+        check=value_checks.sandbox_name,
+        help="Which sandboxes `--on any` tries first.",
+        user_only=True,
+    ),
+    Key(
+        path="avoid",
+        variable="SANDBOX_OPS_AVOID",
+        kind=tuple,
+        expects="a list of names of sandboxes",
+        example='["gpu7"]',
+        check=value_checks.sandbox_name,
+        help="Which sandboxes `--on all` and `--on any` leave out.",
         user_only=True,
     ),
     Key(
@@ -169,6 +252,17 @@ KEYS: tuple[Key, ...] = (
         user_only=True,
         is_path=True,
     ),
+    LinkKey(
+        path="sandboxes.NAME.link",
+        variable="SANDBOX_OPS_LINK",
+        kind=str,
+        expects=f'{", ".join(settings.LINKS)}, or {{ command = ["WORD", ...] }}',
+        example='{ command = ["docker", "exec", "-i", "NAME", "sh"] }',
+        check=value_checks.link,
+        help="What carries our bytes there; fabric if not set. local is this computer,"
+        " and neither it nor a command needs a host.",
+        user_only=True,
+    ),
     Key(
         path="sandboxes.NAME.workspace",
         variable="SANDBOX_OPS_WORKSPACE",
@@ -208,6 +302,15 @@ KEYS: tuple[Key, ...] = (
         check=value_checks.path_pattern,
         help="What is not read; ssh keys, .env and the credentials of clouds if not set.",
         user_only=True,
+    ),
+    Key(
+        path="sandboxes.NAME.cost_per_hour",
+        variable="SANDBOX_OPS_COST_PER_HOUR",
+        kind=float,
+        expects="a price, in any currency",
+        example="2.49",
+        check=value_checks.one_line,
+        help="What an hour of the machine costs; `monitor` says what a job has cost.",
     ),
     Key(
         path="sandboxes.NAME.fetch_into",
@@ -256,6 +359,42 @@ KEYS: tuple[Key, ...] = (
         help="Commands that must succeed after setup; detected if not set.",
     ),
     Key(
+        path="project.setup_inputs",
+        variable="SANDBOX_OPS_SETUP_INPUTS",
+        kind=tuple,
+        expects="a list of paths below the project",
+        example='["Cargo.lock", "rust/**/*.rs", "csrc/"]',
+        check=value_checks.output,
+        help="Files, tracked by git, whose change makes `setup` install again.",
+    ),
+    Key(
+        path="project.env",
+        variable="SANDBOX_OPS_ENV",
+        kind=dict,
+        expects="a table of variables and their values, all in quotes",
+        example='{ OMP_NUM_THREADS = "8", HF_HOME = "/data/hf" }',
+        check=value_checks.assignment,
+        help="Variables of everything that runs in the project there.",
+    ),
+    Key(
+        path="project.path",
+        variable="SANDBOX_OPS_PATH",
+        kind=tuple,
+        expects="a list of folders there: absolute, below ~/, or below the project",
+        example='["~/.cargo/bin", "tools"]',
+        check=value_checks.program_folder,
+        help="Folders that come first in PATH of everything that runs in the project.",
+    ),
+    Key(
+        path="project.links",
+        variable="SANDBOX_OPS_LINKS",
+        kind=tuple,
+        expects="a list of paths below the project",
+        example='["data", ".venv"]',
+        check=value_checks.output,
+        help="What a run's own tree shares with the clone, as links; .venv if not set.",
+    ),
+    Key(
         path="project.outputs",
         variable="SANDBOX_OPS_OUTPUTS",
         kind=tuple,
@@ -272,6 +411,24 @@ KEYS: tuple[Key, ...] = (
         example='"uv run python train.py --num-steps {steps}"',
         check=value_checks.command,
         help="What `train` starts; {holes} are filled by --set.",
+    ),
+    Key(
+        path="project.train.tree",
+        variable="SANDBOX_OPS_TRAIN_TREE",
+        kind=str,
+        expects="clone or own",
+        example='"own"',
+        check=value_checks.tree,
+        help="Whether trainings run in the clone, or each in a tree of its own.",
+    ),
+    Key(
+        path="project.train.output_size_gb",
+        variable="SANDBOX_OPS_TRAIN_OUTPUT_SIZE_GB",
+        kind=float,
+        expects="a number of gigabytes",
+        example="40",
+        check=value_checks.one_line,
+        help="How much a training writes; what earlier ones wrote if not set.",
     ),
     Key(
         path="project.train.metrics",
@@ -291,9 +448,19 @@ KEYS: tuple[Key, ...] = (
         check=value_checks.progress_pattern,
         help="How far a training is, where `monitor` does not read it by itself.",
     ),
+    Key(
+        path="project.train.best",
+        variable="SANDBOX_OPS_TRAIN_BEST",
+        kind=str,
+        expects="the name of a metric, perhaps with min: or max: before it",
+        example='"max:accuracy"',
+        check=value_checks.best_metric,
+        help="Which run of a sweep is the best; the one of the lowest loss if not set.",
+    ),
 )
 
 SECRETS = ("secrets", "secret_files")
+FLEET = ("groups", "order", "avoid")
 BY_PATH: dict[str, Key] = {key.path: key for key in KEYS}
 
 # The names of the original guide. They make a sandbox where no file describes one.

@@ -1,4 +1,4 @@
-"""Who says a value and where: the provenance of every setting, and how it is told.
+"""Where each setting comes from, and how an error names that place.
 
 Two kinds of source differ in what they may say. The user's own (their config.toml, the
 environment, arguments) may say everything. A project (its sandbox.toml, its .mcp.json)
@@ -104,6 +104,7 @@ class Layer:
         machine: What it says of the default sandbox without naming it.
         sandboxes: What it says of sandboxes by name.
         secrets: What it says of what is never shown: `secrets` and `secret_files`.
+        fleet: What it says of several sandboxes: `groups`, `order` and `avoid`.
     """
 
     default: SettingValue | None = None
@@ -111,6 +112,7 @@ class Layer:
     sandboxes: Mapping[str, Mapping[str, SettingValue]] = field(default_factory=dict)
     project: Mapping[str, SettingValue] = field(default_factory=dict)
     secrets: Mapping[str, SettingValue] = field(default_factory=dict)
+    fleet: Mapping[str, SettingValue] = field(default_factory=dict)
 
 
 ENVIRONMENT = "environment variable"
@@ -156,7 +158,7 @@ def near_match(name: str, full_names: Mapping[str, str]) -> str:
 
 
 def _line(text: str, path: KeyPath) -> int:
-    """Return the line where a key of a TOML text begins; 0 where it cannot be told.
+    """Return the line where a key of a TOML text begins; 0 where it is not known.
 
     The text is parsed up to ever later lines: the key begins behind the last such part
     that is whole TOML and lacks it. Only asked for messages, so its time does not count.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sandbox_ops.config.schema import BY_PATH, SECRETS, Key
+from sandbox_ops.config.schema import BY_PATH, FLEET, SECRETS, Key
 from sandbox_ops.config.sources import (
     KeyPath,
     Layer,
@@ -43,6 +43,7 @@ def from_toml(source: Source, user_file: str = "") -> Layer:
     sandboxes: dict[str, dict[str, SettingValue]] = {}
     project: dict[str, SettingValue] = {}
     secrets: dict[str, SettingValue] = {}
+    fleet: dict[str, SettingValue] = {}
     for path, value in _leaves(tree, (), source):
         key = BY_PATH[_pattern(path)]
         setting = _setting(key, value, path, source, user_file)
@@ -52,11 +53,19 @@ def from_toml(source: Source, user_file: str = "") -> Layer:
             project[key.field] = setting
         elif key.path in SECRETS:
             secrets[key.field] = setting
+        elif key.path in FLEET:
+            fleet[key.field] = setting
         else:
             default = setting
     for name in tree.get("sandboxes", {}):  # an empty table has no leaves
         sandboxes.setdefault(name, {})
-    return Layer(default=default, sandboxes=sandboxes, project=project, secrets=secrets)
+    return Layer(
+        default=default,
+        sandboxes=sandboxes,
+        project=project,
+        secrets=secrets,
+        fleet=fleet,
+    )
 
 
 def _tree(source: Source) -> dict[str, Any]:

@@ -7,10 +7,10 @@ of the project.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sandbox_ops.errors import UsageError
-from sandbox_ops.models import policy
+from sandbox_ops.models import policy, settings
 from sandbox_ops.text import address
 
 
@@ -45,6 +45,48 @@ def known_hosts_path(value: str) -> str:
     return value
 
 
+_MOST = 1e9
+
+
+def amount(text: str) -> float:
+    """Check a price or a size; the refusal needs no words, for a number is expected."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError from None
+    if not 0 <= number <= _MOST:
+        raise ValueError
+    return number
+
+
+def tree(value: str) -> str:
+    """Check where trainings run; the refusal needs no words, for both are expected."""
+    if value not in {"clone", "own"}:
+        raise ValueError
+    return value
+
+
+def assignment(value: str) -> str:
+    """Check NAME=VALUE: a variable for commands there that is none of ours."""
+    name, _, text = value.partition("=")
+    if not (name.isascii() and name.isidentifier()):
+        raise ValueError(f"has {name!r}, which cannot name a variable")
+    if name.startswith("SANDBOX_"):
+        raise ValueError(f"sets {name}, and names with SANDBOX_ are ours")
+    if "\0" in text:
+        raise ValueError("has a NUL character")
+    return value
+
+
+def program_folder(value: str) -> str:
+    """Check a folder for PATH there: one line, and no colon, which would make it two."""
+    if ":" in one_line(value):
+        raise ValueError("has a colon, at which PATH is split")
+    if value.startswith("~") and not value.startswith("~/"):
+        raise ValueError("names another user's home")
+    return value
+
+
 def command(value: str) -> str:
     """Check a command for the sandbox: any text that a process can be given."""
     if not value.strip():
@@ -66,6 +108,17 @@ def progress_pattern(value: str) -> str:
     from sandbox_ops.text import log_patterns
 
     return _pattern(log_patterns.check_progress, value)
+
+
+def best_metric(value: str) -> str:
+    """Check which metric makes a run the best, and which way."""
+    from sandbox_ops.text import best_metric as metric
+
+    try:
+        metric.read(value)
+    except UsageError:
+        raise ValueError("is none") from None
+    return value
 
 
 def _pattern(check: Callable[[str], None], value: str) -> str:
@@ -156,4 +209,35 @@ def output(value: str) -> str:
         raise ValueError("is not a path below the project")
     if ".git" in (part.lower() for part in parts):
         raise ValueError("leads into .git")
+    return value
+
+
+def link(value: str) -> str:
+    """Check the name of a link; the refusal needs no words, for those are expected."""
+    if value not in settings.LINKS:
+        raise ValueError
+    return value
+
+
+def link_command(words: Sequence[object]) -> tuple[str, ...]:
+    """Check the words of a command that leads to a shell."""
+    if not words:
+        raise ValueError("is empty")
+    if not all(isinstance(word, str) for word in words):
+        raise ValueError
+    checked = tuple(one_line(str(word)) for word in words)
+    if checked[0].startswith("-"):
+        raise ValueError('begins with "-"')
+    return checked
+
+
+def group(value: str) -> str:
+    """Check `NAME=one,two`: a group of sandboxes."""
+    name, equals, members = value.partition("=")
+    if not equals or not members.strip(","):
+        raise ValueError("is no NAME=one,two")
+    if name in {"all", "any"}:
+        raise ValueError(f"is named {name}, which means other sandboxes already")
+    for each in (name, *members.split(",")):
+        sandbox_name(each)
     return value

@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from sandbox_ops.config.schema import KEYS, SECRETS, SSH_VARIABLES, VARIABLES, Key
+from sandbox_ops.config.schema import (
+    FLEET,
+    KEYS,
+    SECRETS,
+    SSH_VARIABLES,
+    VARIABLES,
+    Key,
+)
 from sandbox_ops.config.sources import (
     ENVIRONMENT,
     Layer,
@@ -57,6 +64,7 @@ def layer(
     machine: dict[str, SettingValue] = {}
     project: dict[str, SettingValue] = {}
     secrets: dict[str, SettingValue] = {}
+    fleet: dict[str, SettingValue] = {}
     default: SettingValue | None = None
     for name, key in keys.items():
         if name not in texts or not str(texts[name].value).strip():
@@ -66,11 +74,19 @@ def layer(
             default = setting
         elif key.path in SECRETS:
             secrets[key.field] = setting
+        elif key.path in FLEET:
+            fleet[key.field] = setting
         elif key.path.startswith("project."):
             project[key.field] = setting
         else:
             machine[key.field] = setting
-    return Layer(default=default, machine=machine, project=project, secrets=secrets)
+    return Layer(
+        default=default,
+        machine=machine,
+        project=project,
+        secrets=secrets,
+        fleet=fleet,
+    )
 
 
 def _checked(key: Key, text: SettingValue, user_file: str) -> SettingValue:

@@ -4,7 +4,7 @@ import json
 import time
 
 from sandbox_ops.demo import curve, live, scenery
-from sandbox_ops.demo.stage import Stage, WentWrongError, fail, must
+from sandbox_ops.demo.stage import DemoFailedError, Stage, fail, must
 from sandbox_ops.machine import jobs
 from sandbox_ops.models import Job, JobState
 from sandbox_ops.text import formatting
@@ -21,7 +21,7 @@ def up_to_the_training(stage: Stage, steps: int) -> Job:
     """Set up, bring the code there, start the training; return it.
 
     Raises:
-        WentWrongError: a report is not ok.
+        DemoFailedError: a report is not ok.
     """
     meet(stage)
     install(stage)
@@ -33,7 +33,7 @@ def from_the_training_on(stage: Stage, job_id: str) -> None:
     """Watch the training, bring its results home, clean up.
 
     Raises:
-        WentWrongError: a report is not ok, or the training failed.
+        DemoFailedError: a report is not ok, or the training failed.
     """
     watch(stage, job_id)
     bring_home(stage)
@@ -52,7 +52,7 @@ def meet(stage: Stage) -> None:
     )
     result = stage.sandbox.run("uname -sm")
     if not result.ok:
-        raise WentWrongError("`run` did not go well", result.stderr.text)
+        raise DemoFailedError("`run` did not go well", result.stderr.text)
     stage.screen.say(result.stdout.text.strip())
     stage.screen.facts(
         machine=f"{config.name}, which {config.ssh_config} knows",
@@ -125,7 +125,7 @@ def watch(stage: Stage, job_id: str) -> None:
     ended = live.follow(stage.screen, stage.sandbox, stage.project, job_id)
     if ended.state is not JobState.SUCCEEDED:
         log = jobs.output(stage.sandbox, job_id).data.decode("utf-8", "replace")
-        raise WentWrongError(f"the training {ended.words}", log)
+        raise DemoFailedError(f"the training {ended.words}", log)
     stage.screen.good(formatting.job_line(ended))
 
 

@@ -3,7 +3,7 @@
     python -m sandbox_ops.demo.ssh_server FOLDER
 
 It makes throw-away keys in FOLDER, takes a free port, prints one line `ready PORT` and
-serves whoever has the user key, as the current user with HOME in FOLDER. It lives as
+serves clients with the user key, as the current user with HOME in FOLDER. It lives as
 long as its standard input is open, so that it cannot outlive the process that started
 it; SIGTERM and SIGINT end it too. At its end every process that was started through it
 ends, detached ones as well. Until then they belong to no connection, as on any machine.

@@ -11,7 +11,7 @@ from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 
 
-class WentWrongError(SandboxError):
+class DemoFailedError(SandboxError):
     """A scene did not end as it should; the hint holds the whole report."""
 
 
@@ -40,7 +40,7 @@ def must(verb: str, report: Report) -> None:
     """Go on only if a report is ok.
 
     Raises:
-        WentWrongError: it is not.
+        DemoFailedError: it is not.
     """
     if not report.ok:
         fail(verb, report)
@@ -50,7 +50,7 @@ def fail(verb: str, report: Report) -> NoReturn:
     """End the story with a report.
 
     Raises:
-        WentWrongError: always.
+        DemoFailedError: always.
     """
     report_json = json.dumps(report.as_json(), indent=2)
-    raise WentWrongError(f"`{verb}` did not end as it should", report_json)
+    raise DemoFailedError(f"`{verb}` did not end as it should", report_json)

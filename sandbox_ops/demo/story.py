@@ -1,4 +1,4 @@
-"""The demo: from an empty machine to a trained model at home, told scene by scene.
+"""The demo: from an empty machine to a trained model at home, scene by scene.
 
 It does what a user does, with the functions that the command line calls: settings are
 discovered from the user's own file and the project's, workflows do the work, their reports are
@@ -19,7 +19,7 @@ from sandbox_ops.config import discover
 from sandbox_ops.demo import leftovers, scenery, scenes
 from sandbox_ops.demo.embedded import embedded_sandbox
 from sandbox_ops.demo.screen import Screen
-from sandbox_ops.demo.stage import Stage, WentWrongError
+from sandbox_ops.demo.stage import DemoFailedError, Stage
 from sandbox_ops.errors import RefusedError
 from sandbox_ops.machine import pause
 from sandbox_ops.machine.sandbox import Sandbox
@@ -50,7 +50,7 @@ def tell(keep: Path | None = None, *, steps: int = 900) -> int:
     with _ending_on_signals(), _own_environment(), _folder(keep) as root:
         try:
             _play(screen, root, steps)
-        except WentWrongError as error:
+        except DemoFailedError as error:
             screen.failure(error.message, error.hint)
             return error.exit_code
     screen.closing(
@@ -74,7 +74,7 @@ def _play(screen: Screen, root: Path, steps: int) -> None:
         with Sandbox(settings.sandbox()) as sandbox:
             stage = Stage(screen, sandbox, settings.project, clone)
             job = scenes.up_to_the_training(stage, steps)
-        # The connection is closed. Somebody else, who knows the id at most, comes.
+        # The connection is closed; a new one knows only the id.
         with Sandbox(settings.sandbox()) as sandbox:
             stage = Stage(screen, sandbox, settings.project, clone)
             scenes.from_the_training_on(stage, job.id)
@@ -82,7 +82,7 @@ def _play(screen: Screen, root: Path, steps: int) -> None:
         if pause.until(lambda: not leftovers.find(machine) or None, timeout_s=_QUIET_S):
             screen.good("disconnected; not one process is left on the machine")
             return
-        raise WentWrongError(
+        raise DemoFailedError(
             "processes are left on the machine",
             "\n".join(leftovers.find(machine).values()),
         )

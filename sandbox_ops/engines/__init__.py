@@ -1,7 +1,7 @@
 """Who starts, finds and ends a job's processes.
 
 An `Engine` answers only these three. All else that is known of a job is files in its
-folder, whoever runs it: record, log, state and exit code. `supervisor` is the one there
+folder, with every engine: record, log, state and exit code. `supervisor` is the one there
 is; a batch system's would submit, ask its queue, and cancel.
 """
 
@@ -37,6 +37,14 @@ class Engine(Protocol):
 
         Errors: `RefusedError` (a claim is taken, no record can be written),
         `NotFoundError` (`cwd`).
+        """
+
+    def start_all(
+        self, requests: Sequence[StartRequest]
+    ) -> "Future[tuple[JobReply | SandboxError, ...]]":
+        """Start jobs in their order, in one round trip; see `start`.
+
+        The first error is the last answer: what comes after it was not tried.
         """
 
     def status(

@@ -64,7 +64,7 @@ def submit(
         keep_bytes: At most so much of each stream is kept.
         on_output: Gets every piece.
         started: Gets the job as its start answered.
-        ended: Gets the outcome, resolved, before whoever waits for it does.
+        ended: Gets the outcome, resolved, before the caller that waits for it does.
     """
 
     def stop(job_id: str) -> None:
@@ -128,5 +128,5 @@ def _copy(done: "Future[CommandResult]", to: "Future[CommandResult]") -> None:
             to.set_exception(error)
         else:
             to.set_result(done.result())
-    except InvalidStateError:  # who waited gave up
+    except InvalidStateError:  # the caller gave up waiting
         return

@@ -1,5 +1,6 @@
 """From a caller's options to what an engine starts."""
 
+from sandbox_ops.models.groups import CellKey
 from sandbox_ops.models.options import CommandOptions, JobOptions, check_options
 from sandbox_ops.remote.start_request import StartRequest, new_token
 from sandbox_ops.remote.stream import PIECE_BYTES
@@ -36,7 +37,7 @@ def command_request(
     check_options(options, CommandOptions, "run")
     first_bytes = min(_FIRST_BYTES, max(1, keep_bytes(options) // 2))
     if options.get("on_output") is not None:
-        first_bytes = PIECE_BYTES  # who listens gets all of it, the sooner the better
+        first_bytes = PIECE_BYTES  # a listener gets all of it, the sooner the better
     return StartRequest(
         command=command,
         shown=shown,
@@ -44,6 +45,7 @@ def command_request(
         description=options.get("description", ""),
         cwd=options.get("cwd", ""),
         env=options.get("env") or {},
+        environment=options.get("environment", ""),
         interpreter=interpreter,
         started_by=started_by,
         timeout_s=options.get("timeout_s"),
@@ -55,9 +57,13 @@ def command_request(
 
 
 def job_request(
-    command: str, options: JobOptions, *, started_by: str = ""
+    command: str,
+    options: JobOptions,
+    *,
+    started_by: str = "",
+    cell: CellKey | None = None,
 ) -> StartRequest:
-    """Return the start of a background job.
+    """Return the start of a background job; `cell` is its place in a group.
 
     Raises:
         TypeError: There is no such option.
@@ -78,6 +84,11 @@ def job_request(
         gpus=tuple(options.get("gpus", ())),
         project_path=options.get("project_path", ""),
         started_by=started_by,
+        environment=options.get("environment", ""),
         files=options.get("files") or {},
+        commit=options.get("commit", ""),
+        writes=tuple(options.get("writes", ())),
         token=options.get("token") or new_token(),
+        cell=cell,
+        queue=options.get("queue"),
     )

@@ -51,6 +51,13 @@ class Stack:
                 self._direct = self.links.another()
             return self._direct
 
+    def direct_links_by(self, open_links: Callable[[], Links]) -> Links:
+        """The same machine by other means, made on first use and closed with the rest."""
+        with self._lock:
+            if self._direct is None:
+                self._direct = open_links()
+            return self._direct
+
     @property
     def workers(self) -> Workers:
         """The resident shells."""
@@ -61,7 +68,7 @@ class Stack:
 
     @property
     def engine(self) -> Engine:
-        """Who starts, finds and ends jobs."""
+        """Starts, finds and ends jobs."""
         with self._lock:
             if self._engine is None:
                 self._engine = Supervisor(self.workers)
@@ -69,7 +76,7 @@ class Stack:
 
     @property
     def follower(self) -> Follower:
-        """Who polls for all that somebody waits for."""
+        """Polls for every job that a caller waits for."""
         with self._lock:
             if self._follower is None:
                 self._follower = Follower(self.engine.status)

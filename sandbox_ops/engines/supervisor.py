@@ -6,7 +6,7 @@ from typing import TypeVar, cast
 
 from sandbox_ops.engines import StopAccepted
 from sandbox_ops.errors import NotFoundError, ProtocolError, SandboxError
-from sandbox_ops.remote import job_replies
+from sandbox_ops.remote import job_replies, scripts
 from sandbox_ops.remote.job_query import JobQuery
 from sandbox_ops.remote.job_replies import JobReply
 from sandbox_ops.remote.pool import Workers
@@ -35,6 +35,28 @@ class Supervisor:
             raise ProtocolError("the machine did not say which job it started")
 
         return self._ask("start", request.words(), started)
+
+    def start_all(
+        self, requests: Sequence[StartRequest]
+    ) -> "Future[tuple[JobReply | SandboxError, ...]]":
+        """Start jobs in their order, in one round trip, up to the first error."""
+        arguments = [scripts.words(*request.words()) for request in requests]
+
+        def started(reply: Reply) -> tuple[JobReply | SandboxError, ...]:
+            parts = _split(reply)
+            answers = tuple(map(self._started, parts))
+            cut_short = len(answers) < len(requests)
+            if cut_short and not (answers and isinstance(answers[-1], SandboxError)):
+                raise ProtocolError("the machine did not say which jobs it started")
+            return answers
+
+        return self._ask("start_all", arguments, started, each=True)
+
+    def _started(self, part: Reply) -> JobReply | SandboxError:
+        error = job_replies.error(part)
+        if error is not None:
+            return error
+        return self._answer(JobQuery(job="that start"), part)
 
     def status(
         self, queries: Sequence[JobQuery]
@@ -79,16 +101,22 @@ class Supervisor:
         return hello.base
 
     def _ask(
-        self, verb: str, arguments: Sequence[str], read: Callable[[Reply], T]
+        self,
+        verb: str,
+        arguments: Sequence[str],
+        read: Callable[[Reply], T],
+        *,
+        each: bool = False,
     ) -> "Future[T]":
+        """Ask; with `each` an error in the answer is that of one of its jobs."""
         answer: Future[T] = Future()
 
         def take(asked: "Future[Reply]") -> None:
             try:
                 reply = asked.result()
-                error: Exception | None = job_replies.error(reply)
+                error: Exception | None = None if each else job_replies.error(reply)
                 value = read(reply) if error is None else None
-            except Exception as problem:  # noqa: BLE001  # belongs to who asked
+            except Exception as problem:  # noqa: BLE001  # for the caller
                 error = problem
             if error is not None:
                 answer.set_exception(error)
@@ -100,12 +128,12 @@ class Supervisor:
 
 
 def _split(reply: Reply) -> list[Reply]:
-    """Split the answer to a poll at its jobs: one may be asked for twice."""
+    """Split an answer at its jobs: one may be asked for twice."""
     parts: list[Reply] = []
     part: Reply = []
     for segment in reply:
         part.append(segment)
-        if segment.what in {"job", "missing"}:
+        if segment.what in {"job", "missing", "error"}:
             parts.append(part)
             part = []
     return parts

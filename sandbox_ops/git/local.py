@@ -4,6 +4,7 @@ Git is called by `runner` alone, and works in a clone only after `clone_config` 
 that nothing of the clone would run here.
 """
 
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from sandbox_ops.models import Project
 _LOOK_S = 60
 _NETWORK_S = 600
 _SHOWN = 100
+_HASH = re.compile(r"[0-9a-f]{7,64}")
 # For a remote that is a path: its hooks would run on this computer.
 _RECEIVE_HERE = "git -c core.hooksPath=/dev/null receive-pack"
 
@@ -94,6 +96,15 @@ def _ignored(root: str) -> str:
     return "untracked" if (Path(root) / ".gitmodules").exists() else "dirty"
 
 
+def identity(root: str) -> tuple[str, str]:
+    """Return the name and the address that commits made here carry; "" where none is set."""
+    clone_config.check(root)
+    keys = ("user.name", "user.email")
+    answers = (_run(root, "config", "--get", key).stdout for key in keys)
+    name, email = (answer.decode("utf-8", "replace").strip() for answer in answers)
+    return name, email
+
+
 def tracked(root: str) -> frozenset[str]:
     """Return the paths that git tracks in the clone at `root`.
 
@@ -103,6 +114,27 @@ def tracked(root: str) -> frozenset[str]:
     clone_config.check(root)
     names = _git(root, "ls-files", "-z").split("\0")
     return frozenset(name for name in names if name)
+
+
+def common_folder(root: str) -> Path:
+    """Return the git folder that all work trees of a clone share.
+
+    Raises:
+        SandboxError: It is no clone, or git refuses.
+    """
+    path = _git(root, "rev-parse", "--git-common-dir").rstrip("\n")
+    return (Path(root) / path).resolve()
+
+
+def commits_between(root: str, old: str, new: str) -> tuple[str, ...] | None:
+    """Return the commits that `new` has and `old` has not, as `abc1234 subject`.
+
+    Returns:
+        Newest first, at most a hundred; None where one of the two is not in the clone.
+    """
+    if not all(_HASH.fullmatch(each) and _commit(root, each) for each in (old, new)):
+        return None
+    return _log(root, new, "--not", old)
 
 
 def compare(tree: LocalTree, project: Project) -> Upstream:

@@ -1,4 +1,4 @@
-"""The body of a request, bounded in time and size, for who looks at it before its app."""
+"""The body of a request, bounded in time and size, for code that looks at it before the application."""
 
 import asyncio
 from collections.abc import MutableMapping

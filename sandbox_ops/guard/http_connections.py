@@ -1,6 +1,6 @@
 """Connections that have not shown a complete request yet: few, and not for long.
 
-Whoever can reach the port may open connections; only the token opens more than that.
+Any program that can reach the port may open connections; only the token allows more.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ MOST_WAITING = 64
 
 
 class BoundedProtocol(H11Protocol):
-    """HTTP/1.1 with a deadline for the first headers and a cap on who owes them.
+    """HTTP/1.1 with a deadline for the first headers and a cap on the connections that still owe them.
 
     At the cap the oldest gives way, so that a client with the token always gets in.
     """

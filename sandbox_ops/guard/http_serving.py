@@ -72,7 +72,7 @@ def url(listening: socket.socket, path: str) -> str:
 
 
 def guarded(app: Application, token: str) -> Application:
-    """Return an application that answers 401 to who does not send the token."""
+    """Return an application that answers 401 to a client that does not send the token."""
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan" or _has_token(scope, token):

@@ -14,7 +14,6 @@ import stat
 import struct
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +22,15 @@ from sandbox_ops.links import LinkError
 
 _SUFFIX = ".sock"
 _OF_THE_TERMINAL = frozenset({
-    "COLUMNS", "LINES", "OLDPWD", "PWD", "SHLVL", "TERM_SESSION_ID", "TMUX_PANE",
-    "WINDOWID", "_",
+    "COLUMNS", "GPG_TTY", "ITERM_SESSION_ID", "KITTY_WINDOW_ID", "LINES", "OLDPWD",
+    "PWD", "SHLVL", "SSH_TTY", "TERM_SESSION_ID", "TMUX_PANE", "WEZTERM_PANE",
+    "WINDOWID", "ZELLIJ_PANE_ID", "_",
 })  # fmt: skip
 """Variables that differ from one terminal to the next, and decide nothing of ours."""
+
+
+_MOST = 8
+"""So many processes may keep connections at once; the next connects directly."""
 
 
 class UnusableError(Exception):
@@ -85,7 +89,8 @@ def runtime_folder(environ: Mapping[str, str]) -> Path:
     base = environ.get("XDG_RUNTIME_DIR", "")
     if base.startswith("/") and Path(base).is_dir():
         return Path(base) / "sandbox-ops"
-    return Path(tempfile.gettempdir()) / f"sandbox-ops-{os.getuid()}"
+    # where `tempfile` would look first; its import takes each command 4 ms
+    return Path(environ.get("TMPDIR") or "/tmp") / f"sandbox-ops-{os.getuid()}"  # noqa: S108 - see `_check_folder`
 
 
 def sockets(folder: Path) -> Sequence[Path]:
@@ -96,17 +101,17 @@ def sockets(folder: Path) -> Sequence[Path]:
     """
     if not os.path.lexists(folder):
         return ()
-    _check_folder(folder)
+    check_folder(folder)
     return sorted(folder.glob(f"*{_SUFFIX}"))
 
 
 def reach(path: Path) -> socket.socket | None:
-    """Return a connection to who listens there; None where nobody does.
+    """Return a connection to the process that listens there; None where none does.
 
     Raises:
-        UnusableError: The folder, or who listens, is not ours.
+        UnusableError: The folder, or the process that listens, is not ours.
     """
-    _check_folder(path.parent)
+    check_folder(path.parent)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _check_socket(path)
@@ -145,6 +150,7 @@ def reach_or_start(where: AgentPlace) -> socket.socket:
         with locked(where.folder):
             sock = reach(where.socket)
             if sock is None:
+                _refuse_many(where.folder)
                 _start(where)
                 sock = reach(where.socket)
     except OSError as error:
@@ -157,13 +163,30 @@ def reach_or_start(where: AgentPlace) -> socket.socket:
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock: sockets are made and removed under it."""
-    _check_folder(folder)
+    check_folder(folder)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
+
+
+def _refuse_many(folder: Path) -> None:
+    """Take away what processes left that were killed; see that not too many live."""
+    n_live = 0
+    for path in folder.glob(f"*{_SUFFIX}"):
+        sock = reach(path)
+        if sock is None:
+            path.unlink(missing_ok=True)
+        else:
+            sock.close()
+            n_live += 1
+    if n_live >= _MOST:
+        raise UnusableError(
+            f"{n_live} processes keep connections already; end them: "
+            "sandbox-ops agent --stop"
+        )
 
 
 def _start(where: AgentPlace) -> None:
@@ -189,7 +212,12 @@ def _start(where: AgentPlace) -> None:
     process.returncode = 0  # it outlives us: nobody is to wait for it
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
+    """See that a folder is ours alone.
+
+    Raises:
+        UnusableError: It is not, or is not there.
+    """
     try:
         facts = folder.lstat()
     except OSError as error:

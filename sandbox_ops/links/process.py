@@ -1,12 +1,13 @@
 """Links that are processes here: an argument list that leads to a shell.
 
 `["sh", "-c"]` is this computer; `["ssh", "-T", "HOST"]`, `["docker", "exec", "-i",
-"NAME", "sh", "-c"]` and their like are others. The command line comes last. There is no
+"NAME", "sh"]` and their like are others. The command line comes last. There is no
 connection beside the processes: each link is one process, and ends with it.
 """
 
 import contextlib
 import os
+import posixpath
 import select
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from sandbox_ops.errors import ConnectError
 from sandbox_ops.links import CHUNK_BYTES, LinkEnd, LinkError
 
+_SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "zsh"})
 _SEND_S = 30.0
 _COMPLAINT_BYTES = 4096
 _END_S = 1.0
@@ -127,6 +129,16 @@ class ProcessLink:
         self._err.close()
 
 
+def leading_to_a_shell(words: Sequence[str]) -> tuple[str, ...]:
+    """Return the words to which a command line is added as the last word. Pure.
+
+    A command that ends in a shell (`docker exec -i NAME sh`) gets it as that shell's
+    `-c`; any other as its own last word, as ssh(1) takes it.
+    """
+    name = posixpath.basename(words[-1])
+    return (*words, "-c") if name in _SHELLS else tuple(words)
+
+
 def _wait(reading: Sequence[int], writing: Sequence[int], timeout_s: float) -> set[int]:
     """Return which of the descriptors are ready, or have ended."""
     poll = select.poll()
@@ -194,5 +206,5 @@ class ProcessLinks:
         return ProcessLinks(self._arguments, self.description, self._env)
 
     def close(self) -> None:
-        """Take note of it. Each link is closed by who opened it."""
+        """Take note of it. Each link is closed by the caller that opened it."""
         self._closed = True

@@ -57,7 +57,7 @@ class Heartbeat:
     ) -> T:
         """Return what comes of the work, with a heartbeat until then.
 
-        Who cancels this wait does not cancel the work.
+        To cancel this wait does not cancel the work.
 
         Args:
             work: Under way elsewhere.

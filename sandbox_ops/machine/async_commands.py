@@ -58,7 +58,7 @@ class AsyncCommands:
 
     Args:
         threads: Where what blocks for a round trip is done.
-        under_way: Who waits for what goes on.
+        under_way: The waits that are going on.
     """
 
     def __init__(self, threads: Threads, under_way: UnderWay) -> None:

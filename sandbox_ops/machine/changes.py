@@ -1,7 +1,7 @@
 """What is new of a machine's background jobs since somebody looked: one question."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sandbox_ops.errors import ProtocolError, SandboxError
@@ -49,7 +49,12 @@ class Changes:
     missing: frozenset[int]
 
 
-def look(sandbox: Sandbox, seen: int, known: Mapping[int, int | None]) -> Changes:
+def look(
+    sandbox: Sandbox,
+    seen: int,
+    known: Mapping[int, int | None],
+    queued: Collection[int] = (),
+) -> Changes:
     """Return the jobs that are newer, and those that are known, as they are now.
 
     Args:
@@ -57,6 +62,7 @@ def look(sandbox: Sandbox, seen: int, known: Mapping[int, int | None]) -> Change
         seen: The highest number of a job that is not new.
         known: Numbers of jobs to ask for, with how much each had written; None: its
             digest is wanted in any case.
+        queued: Which of them waited in the queue: of those that still do nothing is said.
 
     Raises:
         ConnectError: The machine cannot be reached.
@@ -64,12 +70,16 @@ def look(sandbox: Sandbox, seen: int, known: Mapping[int, int | None]) -> Change
         ProtocolError: It answered what cannot be read.
     """
     asked = (
-        f"{job_ids.JOB_PREFIX}-{number}:{'-' if size is None else size}"
+        f"{job_ids.JOB_PREFIX}-{number}:{'q' if number in queued else _known(size)}"
         for number, size in sorted(known.items())
     )
-    words = " ".join((str(seen), str(_DIGEST_BYTES), *asked))
-    segments = sandbox.request("look", "changes", words)
+    query = " ".join((str(seen), str(_DIGEST_BYTES), *asked))
+    segments = sandbox.request("look", "changes", query)
     return read(segments, sandbox.base)
+
+
+def _known(size_bytes: int | None) -> str:
+    return "-" if size_bytes is None else str(size_bytes)
 
 
 def read(segments: Sequence[Segment], base: str) -> Changes:
@@ -94,23 +104,23 @@ def read(segments: Sequence[Segment], base: str) -> Changes:
                 written_bytes=written.get(job_id, 0),
                 digest=digests.get(job_id),
             )
-            for job_id, reply in _replies(segments, base).items()
+            for job_id, reply in replies(segments, base).items()
         },
         missing=frozenset(map(job_ids.number, job_replies.missing(segments))),
     )
 
 
-def _replies(segments: Sequence[Segment], base: str) -> dict[str, JobReply]:
+def replies(segments: Sequence[Segment], base: str) -> dict[str, JobReply]:
     """Return the jobs whose records can be read; one that a newer version wrote is left out."""
-    replies: dict[str, JobReply] = {}
+    readable: dict[str, JobReply] = {}
     part: list[Segment] = []
     for segment in segments:
         part.append(segment)
         if segment.what in {"job", "missing"}:
             with contextlib.suppress(SandboxError):
-                replies.update(job_replies.jobs(part, base))
+                readable.update(job_replies.jobs(part, base))
             part = []
-    return replies
+    return readable
 
 
 def _number(word: str) -> int:

@@ -7,6 +7,7 @@ was written down after the last good setup, there is nothing to do.
 import hashlib
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sandbox_ops.errors import NextStep, RefusedError
@@ -86,12 +87,14 @@ def look(
     Raises:
         RefusedError: If uv is needed and not there.
     """
-    digest = hashlib.sha256(
-        json.dumps([_PLAN_FORMAT, project.setup, project.verify]).encode()
-    ).hexdigest()
+    plan = [_PLAN_FORMAT, project.setup, project.verify]
+    if project.env or project.path:
+        plan += [project.env, project.path]
+    digest = hashlib.sha256(json.dumps(plan).encode()).hexdigest()
     reply = own_scripts.ask(
         sandbox,
         *("env_look", path, digest, "yes" if record else "no"),
+        "\n".join(pattern.rstrip("/") for pattern in project.setup_inputs),
         *named_files(project.setup),
         doing=f"look at the environment of {path}",
     )
@@ -120,8 +123,25 @@ def environment(
 
 def named_files(commands: tuple[str, ...]) -> tuple[str, ...]:
     """Return the words of the commands that may be files of the project. Pure."""
-    names = {word for command in commands for word in _words(command)}
+    names = {word for command in commands for word in _split(command)}
     return tuple(sorted(w for w in names if not w.startswith(("-", "/", "~"))))
+
+
+def use(project: Project, path: str) -> str:
+    """Return what lets a command use what `setup` made; see `CommandOptions.environment`.
+
+    Args:
+        project: What is configured.
+        path: The tree that it runs in, absolute.
+    """
+    folders = (folder.removeprefix("./") for folder in project.path)
+    return "".join(f"{line}\n" for line in (path, *folders))
+
+
+def variables(project: Project, env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the project's variables, with those that are given for one command over them."""
+    pairs = (each.partition("=") for each in project.env)
+    return {name: value for name, _, value in pairs} | dict(env or {})
 
 
 def torch(sandbox: Sandbox, path: str) -> TorchCheck:
@@ -140,8 +160,15 @@ def torch(sandbox: Sandbox, path: str) -> TorchCheck:
     )
 
 
-def link_log(sandbox: Sandbox, path: str, name: str = "", log: str = "") -> bool:
-    """Make the logs folder, and in it a link `NAME.log` to a log if one is named.
+def link_logs(
+    sandbox: Sandbox, path: str, links: Mapping[str, str] | None = None
+) -> bool:
+    """Make the logs folder, and in it a link `NAME.log` to each log.
+
+    Args:
+        sandbox: The machine.
+        path: Of the tree.
+        links: The path of each log by the name of its link.
 
     Returns:
         Whether something was not there yet.
@@ -149,8 +176,10 @@ def link_log(sandbox: Sandbox, path: str, name: str = "", log: str = "") -> bool
     Raises:
         RefusedError: If a file of the project has that name.
     """
-    link = (name, log) if name else ()
-    reply = own_scripts.ask(sandbox, "log_link", path, *link, doing=f"make {path}/logs")
+    words = [word for link in (links or {}).items() for word in link]
+    reply = own_scripts.ask(
+        sandbox, "log_link", path, *words, doing=f"make {path}/logs"
+    )
     return reply.get("changed") == "yes"
 
 
@@ -164,6 +193,8 @@ def _detected(reply: script_replies.Reply, machine: str) -> tuple[str, ...]:
                 INSTALL_UV,
             )
         return ("uv sync --locked",)
+    if reply.get("conda_file") == "yes" and reply.get("conda"):
+        return (_conda(reply.get("conda")),)
     if reply.get("requirements") == "yes":
         what = "-r requirements.txt"
     elif reply.get("builds") == "yes":
@@ -180,7 +211,18 @@ def _detected(reply: script_replies.Reply, machine: str) -> tuple[str, ...]:
     return (_VENV, f".venv/bin/python -m pip install --no-input {what}")
 
 
-def _words(command: str) -> list[str]:
+def _conda(program: str) -> str:
+    """Return what makes `.conda/` what environment.yml says; what it lacks is removed."""
+    create = f"{shlex.quote(program)} env update --quiet --prune"
+    if program.endswith("/micromamba"):
+        create = (
+            f"{shlex.quote(program)} $([ -d .conda ] && echo update --prune || "
+            "echo create) --yes --quiet"
+        )
+    return f"{create} --prefix ./.conda --file environment.yml"
+
+
+def _split(command: str) -> list[str]:
     try:
         return shlex.split(command)
     except ValueError:  # bash will say what is wrong with it

@@ -89,13 +89,13 @@ def _next_page(
         return None
     mark = place.mark
     before = mark.count(b"\n")
-    found = _ask(sandbox, path, first, before + count, place.mark_at, len(mark))
-    same = found.fields.get("inode") == place.inode
-    if not (same and found.data.startswith(mark)):
+    segment = _ask(sandbox, path, first, before + count, place.mark_at, len(mark))
+    same = segment.fields.get("inode") == place.inode
+    if not (same and segment.data.startswith(mark)):
         return None
-    words = [word for word in found.words if not word.startswith("at=")]
+    rest = [word for word in segment.words if not word.startswith("at=")]
     at = f"at={place.mark_at + len(mark)}"
-    return Segment(found.data[len(mark) :], found.what, (*words, at))
+    return Segment(segment.data[len(mark) :], segment.what, (*rest, at))
 
 
 def _ask(

@@ -1,4 +1,4 @@
-"""What a job that was just started says first: whoever started it asks that next."""
+"""The first lines of a job that was just started, which is asked for next anyway."""
 
 from sandbox_ops.machine import log_reading, waiting
 from sandbox_ops.machine.sandbox import Sandbox

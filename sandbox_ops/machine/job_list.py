@@ -28,7 +28,7 @@ def recent(
 
 
 def running_first(jobs: Iterable[Job], most_commands: int = 5) -> tuple[Job, ...]:
-    """Sort for who looks for one: what lives, then the newest; jobs before commands.
+    """Sort for a reader: those that live, then the newest; jobs before commands.
 
     Args:
         jobs: Some or all.
@@ -74,7 +74,7 @@ def newest_first(jobs: Iterable[Job], limit: int) -> tuple[Job, ...]:
     merged = heapq.merge(
         (job for job in by_number if not job_ids.is_command(job.id)),
         (job for job in by_number if job_ids.is_command(job.id)),
-        key=lambda job: -(job.started_at or 0),
+        key=lambda job: -(job.queued_at or job.started_at or 0),
     )
     return tuple(
         job

@@ -15,11 +15,12 @@ class JobWatch(Watch):
     """Follows one job: all that it writes where lines are searched, else its end.
 
     Args:
-        job: As it was last told.
+        job: As it was last known.
         log: What is known of its log; it is followed from there on.
         matched: Gets a line that matches, and the job.
         warn: Looks whether something is wrong; returns whether it may end at any moment.
         searches: Whether lines are searched.
+        reads_end: Whether the end of the log is read, where they are not.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class JobWatch(Watch):
         warn: Callable[[Job], bool],
         *,
         searches: bool,
+        reads_end: bool = True,
     ) -> None:
         def listen(stream: str, data: bytes) -> None:
             if stream == "stdout" and (line := log.take(data, time.monotonic())):
@@ -45,11 +47,14 @@ class JobWatch(Watch):
         self._log = log
         self._warn = warn
         self._searches = searches
+        self._reads_end = reads_end
 
     def query(self, at_most: int) -> JobQuery:
         """Return what to ask next."""
         if self._searches:
             return super().query(at_most)
+        if not self._reads_end:
+            return JobQuery(job=self.job.id)
         return JobQuery(job=self.job.id, log=(-TAIL_BYTES, TAIL_BYTES))
 
     def take(self, reply: JobReply) -> None:

@@ -12,7 +12,9 @@ from sandbox_ops.errors import (
     NotFoundError,
     SandboxError,
     TimedOutError,
+    UsageError,
 )
+from sandbox_ops.machine import groups
 from sandbox_ops.machine.job_list import living_named, recent, status
 from sandbox_ops.machine.pause import until
 from sandbox_ops.machine.sandbox import Sandbox
@@ -24,6 +26,7 @@ from sandbox_ops.remote.job_replies import JobReply
 from sandbox_ops.remote.stream import Range
 
 __all__ = [
+    "ends",
     "get",
     "output",
     "pin",
@@ -82,6 +85,24 @@ def stderr(
     return _piece(sandbox, job, "stderr", offset, max_bytes, None)
 
 
+def ends(
+    sandbox: Sandbox, job: str, *, log_bytes: int, stderr_bytes: int
+) -> tuple[JobOutput, JobOutput]:
+    """Return the end of a job's log, and of its stderr where it has one, in one round trip.
+
+    Raises:
+        NotFoundError: No such job, or one of them is gone.
+    """
+    reply = _status(
+        sandbox,
+        job,
+        log=(-log_bytes, log_bytes),
+        stderr=(-stderr_bytes, stderr_bytes),
+        with_sizes=True,
+    )
+    return _output(reply, "log"), _output(reply, "stderr")
+
+
 def _piece(
     sandbox: Sandbox,
     job: str,
@@ -98,24 +119,27 @@ def _piece(
         stderr=asked if stream == "stderr" else (0, 0),
         with_sizes=True,
     )
+    found = _output(reply, stream)
+    if inode is None or (found.inode == inode and offset <= found.size_bytes):
+        return found
+    if found.offset > 0:
+        found = _piece(sandbox, reply.job.id, stream, 0, max_bytes, None)
+    return dataclasses.replace(found, restarted=True)
+
+
+def _output(reply: JobReply, stream: str) -> JobOutput:
     piece = reply.ranges.get(stream, Range(b"", 0))
     if piece.gone:
         raise NotFoundError(
             f"the {stream} of {reply.job.id} is gone: {reply.job.log_path}",
             "Something removed it on the machine; the job's record is still there.",
         )
-    size = piece.size_bytes or 0
-    restarted = inode is not None and (piece.inode != inode or offset > size)
-    if restarted and piece.offset > 0:
-        again = _piece(sandbox, reply.job.id, stream, 0, max_bytes, None)
-        return dataclasses.replace(again, restarted=True)
     return JobOutput(
         job=reply.job,
         data=piece.data,
         offset=piece.offset,
-        size_bytes=size,
+        size_bytes=piece.size_bytes or 0,
         inode=piece.inode or 0,
-        restarted=restarted,
     )
 
 
@@ -172,9 +196,9 @@ def stop(sandbox: Sandbox, job: str, *, grace_s: float = 10) -> StopReport:
         ConnectionLostError: Nobody could look whether it was stopped.
         DeniedError: The machine's mode does not allow it.
     """
-    meant, *others = to_stop(sandbox, job)
-    wire = job_ids.reference(meant).wire
     with sandbox.acting("stop", job):
+        meant, *others = to_stop(sandbox, job)
+        wire = job_ids.reference(meant).wire
         report = _stop(sandbox, job, wire, grace_s)
     return dataclasses.replace(report, same_name=tuple(others))
 
@@ -260,7 +284,10 @@ def _status(
     return answer
 
 
-def _unknown(sandbox: Sandbox, job: str) -> NotFoundError:
+def _unknown(sandbox: Sandbox, job: str) -> NotFoundError | UsageError:
+    group = groups.named(sandbox, job)
+    if group is not None:
+        return groups.not_one_job(group)
     known = [
         f"{each.id} ({each.name})" if each.name else each.id
         for each in recent(sandbox, 10, include_commands=job_ids.is_command(job))[:10]

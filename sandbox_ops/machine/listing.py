@@ -14,11 +14,17 @@ _SHOWN_NAMES = 20
 
 
 def files(
-    sandbox: Sandbox, root: str, patterns: Sequence[str]
+    sandbox: Sandbox, root: str, patterns: Sequence[str], *, since: str = ""
 ) -> tuple[RemoteFile, ...]:
     """Return the files that the patterns name below `root`, directories whole.
 
     What the user denies to be read is left out in a directory.
+
+    Args:
+        sandbox: Where they are.
+        root: A folder, absolute.
+        patterns: Relative, with `*`, `?` and `[...]` as a shell has them.
+        since: A file there: those alone that changed after it did.
 
     Raises:
         NotFoundError: There is no such directory.
@@ -31,6 +37,7 @@ def files(
     result = sandbox.script(
         "files_list",
         root,
+        since,
         *sandbox.readable,
         *wanted,
         keep_bytes=_LISTING_BYTES,

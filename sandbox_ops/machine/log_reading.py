@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sandbox_ops.errors import UsageError
-from sandbox_ops.machine import logs
+from sandbox_ops.machine import jobs, logs
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, JobOutput
 from sandbox_ops.remote.stream import Begin
@@ -63,12 +63,20 @@ def read(
         raise UsageError("`limit` must be at least 1")
     logs.check_pattern(pattern)
     size = logs.FILTER_BYTES if pattern else log_pages.PAGE_BYTES
+    stderr = ""
     if since is not None:
         reading = logs.since(sandbox, since.job_id, since.place, size)
     elif pattern:
         reading = logs.end(sandbox, job, size)
     else:
-        reading = logs.end(sandbox, job, log_pages.TAIL_BYTES)
+        log, complaints = jobs.ends(
+            sandbox,
+            job,
+            log_bytes=log_pages.TAIL_BYTES,
+            stderr_bytes=_STDERR_BYTES,
+        )
+        reading = logs.Reading(piece=log)
+        stderr = log_pages.tail(complaints).text if complaints.data else ""
     piece = reading.piece
     page = _page(piece, pattern, forward=since is not None, lines=lines)
     place = reading.place(page.next_offset)
@@ -78,8 +86,6 @@ def read(
         place=place,
         warned=since.warned if since else (),
     )
-    alone = since is None and not pattern
-    stderr = _stderr(sandbox, piece.job) if alone and piece.job.foreground else ""
     return LogReading(job=piece.job, page=page, cursor=cursor, stderr=stderr)
 
 
@@ -95,11 +101,6 @@ def _page(piece: JobOutput, pattern: str, *, forward: bool, lines: int | None) -
         rest = len(whole[-1]) if len(whole) > lines else 0
         piece = dataclasses.replace(piece, data=piece.data[: len(piece.data) - rest])
     return log_pages.following(piece)
-
-
-def _stderr(sandbox: Sandbox, job: Job) -> str:
-    reading = logs.end(sandbox, job.id, _STDERR_BYTES, "stderr")
-    return log_pages.tail(reading.piece).text
 
 
 def last_line(sandbox: Sandbox, job_id: str) -> str:
@@ -120,6 +121,6 @@ def cursors(sandbox: Sandbox, jobs: tuple[str, ...], since: str) -> tuple[Cursor
     Raises:
         UsageError: One is no cursor of ours, or of none of these jobs.
     """
-    words = [word for word in since.split(",") if word.strip()]
+    cursors = [word for word in since.split(",") if word.strip()]
     name = sandbox.config.name
-    return tuple(log_cursor.decode(word, sandbox=name, jobs=jobs) for word in words)
+    return tuple(log_cursor.decode(word, sandbox=name, jobs=jobs) for word in cursors)

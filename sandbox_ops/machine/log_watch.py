@@ -30,6 +30,8 @@ class WaitFor:
         known_warnings: Not these: `warning_key` of the reports of earlier waits.
         stall_s: A training that says nothing for so long has stalled; 0: never.
         timeout_s: How long to wait once the machine has answered; None: to the end.
+        for_all: Whether one job's end is not enough: all have to end. None: where a group
+            is waited for; what looks wrong with one of its jobs does not end that wait.
     """
 
     pattern: str = ""
@@ -38,6 +40,12 @@ class WaitFor:
     known_warnings: Collection[str] = ()
     stall_s: float = STALL_S
     timeout_s: float | None = None
+    for_all: bool | None = None
+
+    @property
+    def reads_logs(self) -> bool:
+        """Whether what the jobs write matters, not only their ends."""
+        return bool(self.pattern) or self.warnings or not self.for_all
 
 
 class LogWatch:

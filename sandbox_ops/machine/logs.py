@@ -125,7 +125,7 @@ def follow(
 
     Args:
         sandbox: Where it is.
-        job: As it was last told.
+        job: As it was last known.
         listener: Gets `("stdout"|"stderr", bytes)` as they come, in another thread;
             None: only the end matters.
         begin: Where to begin, by stream; without it at the beginning.

@@ -4,21 +4,22 @@ A run is a background job that `train` started, known by its run record. What is
 (labels: a note, tags) and what is left of records that were pruned comes along.
 """
 
+import contextlib
+import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox_ops.errors import ProtocolError, SandboxError
+from sandbox_ops.machine import changes, run_outputs
 from sandbox_ops.machine.sandbox import Sandbox
-from sandbox_ops.models import Job, job_ids
+from sandbox_ops.models import Job, JobState, job_ids
 from sandbox_ops.remote import job_replies
 from sandbox_ops.remote.frames import Segment
 
 PAGE = 4000
 """So many records one question asks for."""
-
-_OUTPUT_COLUMNS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,15 @@ def look(sandbox: Sandbox, place: Place, again: Iterable[int] = ()) -> RunPage:
     return page(segments, sandbox.base)
 
 
+def states(sandbox: Sandbox, numbers: Iterable[int]) -> dict[str, Job]:
+    """Return jobs as they are now, by id; one whose record is gone is not among them."""
+    wanted = " ".join(map(str, numbers))
+    if not wanted:
+        return {}
+    replies = changes.replies(sandbox.request("look", "states", wanted), sandbox.base)
+    return {job_id: reply.job for job_id, reply in replies.items()}
+
+
 def label(sandbox: Sandbox, job_id: str, line: str) -> None:
     """Add a line to what is said of runs there.
 
@@ -101,7 +111,7 @@ def page(segments: Sequence[Segment], base: str) -> RunPage:
     """Return what an answer says. Pure."""
     data = {segment.what: segment.data for segment in segments}
     store = next((s.fields for s in segments if s.what == "store"), {})
-    if "top" not in store:
+    if not {"top", "id"} <= store.keys():
         raise ProtocolError("the machine did not say which runs it has")
     lines = (data.get("pruned", b"") + b"\n" + data.get("records", b"")).split(b"\n")
     labels = data.get("labels", b"").decode("utf-8", "replace").split("\n")
@@ -148,7 +158,9 @@ def _record(
             Segment(b"", "job", (job_id, "life=gone", *state)),
         )
         job = job_replies.jobs(segments, base)[job_id].job
-    except (ValueError, KeyError, RecursionError, SandboxError):
+        if state[0] != "ended":  # whether it lives was not looked at
+            job = dataclasses.replace(job, state=JobState.UNKNOWN, reason="")
+    except (LookupError, ValueError, RecursionError, SandboxError):
         return None  # it is being written, is damaged, or is of a newer version
     if not isinstance(record, dict) or not isinstance(spec, dict):
         return None
@@ -160,12 +172,11 @@ def _record(
     )
 
 
-def _outputs(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of an outputs.tsv: SHA-256, size, time of change, path."""
-    for line in lines:
-        row = line.decode("utf-8", "replace").split("\t", _OUTPUT_COLUMNS - 1)
-        if len(row) == _OUTPUT_COLUMNS and row[1].isdecimal() and len(row[1]) < 20:  # noqa: PLR2004
-            yield {"path": row[3], "size_bytes": int(row[1]), "sha256": row[0]}
+def _outputs(lines: Sequence[bytes]) -> Iterator[dict[str, Any]]:
+    """Yield what a run wrote, as its outputs.tsv says; nothing of a damaged one."""
+    with contextlib.suppress(SandboxError):
+        for file in run_outputs.parse(b"\n".join(lines)).files:
+            yield file.as_json()
 
 
 def _number(word: str) -> int:

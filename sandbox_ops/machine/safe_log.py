@@ -23,9 +23,9 @@ def begin(path: Path | None, face: str) -> None:
     handlers[0].setLevel(logging.WARNING)
     if path is not None:
         handlers.append(_PrivateFile(path, encoding="utf-8"))
-    words = _SafeFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    formatter = _SafeFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     for handler in handlers:
-        handler.setFormatter(words)
+        handler.setFormatter(formatter)
     logging.basicConfig(level=logging.WARNING, handlers=handlers)
     logging.getLogger(face).setLevel(logging.INFO)
     logging.getLogger("sandbox_ops").setLevel(logging.INFO)

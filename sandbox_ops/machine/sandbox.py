@@ -24,9 +24,11 @@ from sandbox_ops.engines.stack import Stack
 from sandbox_ops.errors import CancelledError, ConfigError
 from sandbox_ops.guard import acts
 from sandbox_ops.links import Links
+from sandbox_ops.machine.chosen_links import links_of
 from sandbox_ops.models import CommandResult, Job, JobState, Project, SandboxConfig
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.options import CommandOptions, JobOptions
+from sandbox_ops.models.settings import OPENSSH
 from sandbox_ops.remote import job_replies, scripts, this_user
 from sandbox_ops.remote.follower import Watch
 from sandbox_ops.remote.pool import ANSWER_TIMEOUT_S
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from sandbox_ops.ssh.connection import SandboxConnection
 
 _READING = frozenset({"read", "bytes", "stat"})
+_ACTIONS = {"pin": "pin", "label": "label", "queue": "move"}
 
 
 class Sandbox:
@@ -61,9 +64,10 @@ class Sandbox:
     ) -> None:
         self.config = config
         self.cancel_token = CancelToken()
+        self._guard = ""
         self._action = ""  # what this view carries out; its steps are part of that
         self._stack = Stack(
-            lambda: links or _connection(config), started_by or this_user.name()
+            lambda: links or links_of(config), started_by or this_user.name()
         )
 
     @property
@@ -98,10 +102,13 @@ class Sandbox:
         """
         from sandbox_ops.ssh.connection import SandboxConnection
 
-        links = self._stack.direct_links
-        if not isinstance(links, SandboxConnection):
-            raise ConfigError(f"{links.description} is not reached by SSH")
-        return links
+        if self.config.link == OPENSSH:
+            own = self._stack.direct_links_by(lambda: SandboxConnection(self.config))
+        else:
+            own = self._stack.direct_links
+        if not isinstance(own, SandboxConnection):
+            raise ConfigError(f"{own.description} is not reached by SSH")
+        return own
 
     @property
     def engine(self) -> Engine:
@@ -114,6 +121,16 @@ class Sandbox:
             return self
         view = self._view()
         view.cancel_token = token
+        return view
+
+    def guarded_by(self, guard: str) -> "Sandbox":
+        """Return this machine for steps that a guard may refuse.
+
+        Args:
+            guard: Shell text that each script of ours begins with that changes something.
+        """
+        view = self._view()
+        view._guard = guard  # noqa: SLF001  # of our own class
         return view
 
     @contextlib.contextmanager
@@ -141,6 +158,7 @@ class Sandbox:
         view = Sandbox(self.config)
         view.cancel_token = self.cancel_token
         view._action = self._action or action  # of our own class
+        view._guard = self._guard
         view._stack = self._stack
         return view
 
@@ -183,6 +201,8 @@ class Sandbox:
         shown = f"{name}.sh {scripts.words(*arguments)}"
         options.setdefault("description", name.replace("_", " "))
         text = scripts.script(name, *arguments)
+        if self._guard and not acts.only_reads(f"script {name}"):
+            text = f"{self._guard}\n{text}"
         call = self._submit(f"script {name}", text, options, "sh", shown)
         return call.future.result()
 
@@ -257,7 +277,7 @@ class Sandbox:
 
     def request(
         self,
-        verb: Literal["look", "read", "bytes", "stat", "pin", "label"],
+        verb: Literal["look", "read", "bytes", "stat", "pin", "queue", "label"],
         *arguments: str,
         answer_s: float = ANSWER_TIMEOUT_S,
     ) -> Reply:
@@ -267,8 +287,8 @@ class Sandbox:
             SandboxError: As the machine answered, or as the link failed.
             DeniedError: The machine's mode, or what may be read there, forbids it.
         """
-        if verb in {"pin", "label"}:
-            self._check(verb)
+        if verb in _ACTIONS:
+            self._check(_ACTIONS[verb])
         elif verb in _READING:
             arguments = (*arguments, *self.readable)
         reply = self._stack.workers.submit(verb, arguments, answer_s=answer_s).result()
@@ -332,7 +352,7 @@ class Sandbox:
 
 
 def _note(noted: acts.Act | None, done: "Future[CommandResult]") -> None:
-    """Note how a command ended, before whoever waits for it hears of it."""
+    """Note how a command ended, before the caller that waits for it gets the result."""
     if noted is None:
         return
     error = done.exception()
@@ -341,9 +361,3 @@ def _note(noted: acts.Act | None, done: "Future[CommandResult]") -> None:
         return
     result = done.result()
     noted.end(f"{result.job.id} {result.end.value} {result.exit_code}".strip())
-
-
-def _connection(config: SandboxConfig) -> Links:
-    from sandbox_ops.ssh.connection import SandboxConnection
-
-    return SandboxConnection(config)

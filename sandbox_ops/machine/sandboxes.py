@@ -1,4 +1,4 @@
-"""The configured machines, for who works with them for long: each opened once.
+"""The configured machines, for a program that works with them for long: each opened once.
 
 A wrong configuration must not stop a server, which could not say why. So it is read on
 first use, again each time until it is right, and kept from then on.
@@ -7,7 +7,8 @@ first use, again each time until it is right, and kept from then on.
 import logging
 import re
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _ONE = 1
+_CLOSE_S = 0.5
 _PLAIN = re.compile(r"[\w./@:~+-]{1,120}", re.ASCII)
 
 
@@ -44,6 +46,16 @@ class Surroundings:
 def _plain(text: str) -> str:
     """Return what a project's file says, unless it could be read as a sentence."""
     return text if _PLAIN.fullmatch(text) else ""
+
+
+def close_all(sandboxes: Iterable["Sandbox"]) -> None:
+    """Close them at once; one whose machine does not answer is not waited for long."""
+    closing = [threading.Thread(target=s.close, daemon=True) for s in sandboxes]
+    for thread in closing:
+        thread.start()
+    until = time.monotonic() + _CLOSE_S
+    for thread in closing:
+        thread.join(max(0.0, until - time.monotonic()))
 
 
 class Sandboxes:
@@ -114,7 +126,7 @@ class Sandboxes:
         """Return where a caller works that names no machine. Does not connect.
 
         None where nobody can say: a configuration that is wrong, or that the user has
-        not allowed yet, is told by the first call.
+        not allowed yet, is reported by the first call.
         """
         try:
             settings = self._read()
@@ -146,15 +158,14 @@ class Sandboxes:
 
     @property
     def has_ssh_agent(self) -> bool:
-        """Whether we were told where the user's ssh agent is."""
+        """Whether the environment says where the user's ssh agent is."""
         where = self._environ.get("SSH_AUTH_SOCK", "")
         return bool(where) and not where.startswith("$")  # "$": not filled in by a host
 
     def close(self) -> None:
         """Close the connections; what runs on the machines goes on."""
         with self._lock:
-            for sandbox in self._open.values():
-                sandbox.close()
+            close_all(self._open.values())
             self._open.clear()
 
     def __enter__(self) -> Self:

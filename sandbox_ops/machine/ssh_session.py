@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sandbox_ops.machine.sandbox import Sandbox
+from sandbox_ops.models.settings import FABRIC
 from sandbox_ops.ssh import session_setup
 
 _LOOK_S = 30
@@ -27,13 +28,15 @@ class SessionFacts:
 
 
 def look(sandbox: Sandbox) -> SessionFacts | None:
-    """Return what became of the requests; None where ssh_config makes none.
+    """Return what became of the requests; None where ssh_config makes none of us.
 
     Only whether a variable is set is asked: its value may be a secret.
 
     Raises:
         ConnectError: The machine cannot be reached.
     """
+    if sandbox.config.link != FABRIC:
+        return None  # ssh itself sees to it, or there is none
     resolved = sandbox.ssh.route.resolved
     agent = session_setup.forwarded_agent(resolved)
     names = [n for n in session_setup.variables(resolved) if _is_name(n)]

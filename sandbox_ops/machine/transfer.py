@@ -1,7 +1,7 @@
-"""Bringing files home and there: resumable, checksummed, atomic.
+"""Bringing files home: resumable, checksummed, atomic.
 
-Bulk takes a session of its own; the workers stay free for short requests. (Over 250 lines:
-both directions share one session, its marks and its errors.)
+A hidden `.part` file beside each keeps what has come. The other way, `upload`, is
+here too for who moves files both ways.
 """
 
 import fcntl
@@ -9,32 +9,23 @@ import hashlib
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox_ops.errors import (
-    ConnectionLostError,
-    DeniedError,
-    NotFoundError,
-    ProtocolError,
-    RefusedError,
-)
-from sandbox_ops.links import Link, LinkEnd, LinkError, SessionLimitError
-from sandbox_ops.machine import resuming
+from sandbox_ops.errors import DeniedError, ProtocolError, RefusedError
+from sandbox_ops.links import Link, LinkEnd, LinkError
+from sandbox_ops.machine import resuming, transfer_session
+from sandbox_ops.machine.pace import UNLIMITED, Pace
 from sandbox_ops.machine.sandbox import Sandbox
-from sandbox_ops.models import RemoteFile
-from sandbox_ops.remote import machine_errors, scripts
+from sandbox_ops.machine.upload import OnBytes, upload
+from sandbox_ops.remote import scripts
 
 if TYPE_CHECKING:
     from io import BufferedRandom
 
-_CHUNK_BYTES = 1 << 18
-_STALL_S = 30.0
-_LONGEST_PREAMBLE_BYTES = 16 << 20
-_SLOWEST_SUM_BYTES_S = 20e6
-"""The last bytes of a resumed file come long before the checksum of all of it does."""
+__all__ = ["download", "part_of", "received_bytes", "sha256", "upload", "writing"]
 
 
 def download(
@@ -43,7 +34,10 @@ def download(
     local: Path,
     *,
     size_bytes: int,
-    on_progress: Callable[[int, int], None] | None = None,
+    sha256: str = "",
+    complete_since: float | None = None,
+    pace: Pace = UNLIMITED,
+    on_progress: OnBytes | None = None,
 ) -> str:
     """Bring one file home; `local` appears whole or not at all.
 
@@ -56,6 +50,10 @@ def download(
         remote: Its absolute path there.
         local: Where it goes; its directory is made.
         size_bytes: So much of it comes, as was listed; it may have grown since.
+        sha256: What it must be; "": whatever it is.
+        complete_since: When it was written last, as was listed: one that was written
+            since does not come. None: it may grow meanwhile.
+        pace: Limits the bytes a second.
         on_progress: Gets bytes so far and in all.
 
     Returns:
@@ -65,39 +63,27 @@ def download(
         ConnectionLostError: The link died and did not come back; call again to go on.
         CancelledError: It was cancelled; call again to go on.
         ProtocolError: It changed on the machine while it was sent.
+        RefusedError: It is not what `sha256` says: it was written again.
         RefusedError: The disk here is full, or another fetch brings the same file.
         DeniedError: We may not write there; or what may be read on the machine, or its
             mode, forbids it.
     """
     replaces = local.exists()
     with sandbox.acting("download", f"{remote} to {local}", destroys=replaces) as view:
-        return _download(view, remote, local, size_bytes, on_progress)
+        work = _Download(view, remote, local, size_bytes, pace, on_progress)
+        return work.do(sha256, complete_since)
 
 
-def _download(
-    sandbox: Sandbox,
-    remote: str,
-    local: Path,
-    size_bytes: int,
-    on_progress: Callable[[int, int], None] | None,
-) -> str:
-    part = part_of(local)
+@contextmanager
+def writing(local: Path) -> Iterator[None]:
+    """Say what is wrong where a file cannot be written here.
+
+    Raises:
+        RefusedError: The disk is full, or something is in the way.
+        DeniedError: We may not write there.
+    """
     try:
-        local.parent.mkdir(parents=True, exist_ok=True)
-        for _ in range(
-            2
-        ):  # a stale part ends in a wrong sum: once more, from the start
-            ours, theirs = resuming.through_losses(
-                lambda: _receive(sandbox, remote, part, size_bytes, on_progress),
-                lambda: received_bytes(local),
-            )
-            if not theirs:
-                raise ProtocolError(f"the machine cannot take the checksum of {remote}")
-            if ours == theirs:
-                part.chmod(0o666 & ~_umask())
-                part.replace(local)
-                return ours
-            part.unlink()
+        yield
     except OSError as error:
         if isinstance(error, (TimeoutError, ConnectionError)):
             raise
@@ -106,10 +92,111 @@ def _download(
             f"cannot write {local}: {error.strerror or error}",
             "Make room or choose another folder; what has come is kept and not sent again.",
         ) from error
-    raise ProtocolError(
-        f"{remote} changed while it was sent: the checksums of both ends differ",
-        "Is a job still writing it? Fetch again when it has ended.",
-    )
+
+
+class _Download:
+    """One file under way."""
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        remote: str,
+        local: Path,
+        size_bytes: int,
+        pace: Pace,
+        on_progress: OnBytes | None,
+    ) -> None:
+        self._sandbox, self._remote, self._local = sandbox, remote, local
+        self._part = part_of(local)
+        self._size_bytes, self._pace = size_bytes, pace
+        self._on_progress = on_progress
+
+    def do(self, sha256: str, complete_since: float | None) -> str:
+        with writing(self._local):
+            self._local.parent.mkdir(parents=True, exist_ok=True)
+            for _ in range(
+                2
+            ):  # a stale part ends in a wrong sum: again, from the start
+                ours, answer = resuming.through_losses(
+                    self._receive, lambda: received_bytes(self._local)
+                )
+                theirs, *now = answer.split() or ("",)
+                if not theirs:
+                    raise ProtocolError(
+                        f"the machine cannot take the checksum of {self._remote}"
+                    )
+                if complete_since is not None and not _unchanged(
+                    now, self._size_bytes, complete_since
+                ):
+                    raise self._changed("it is still written")
+                if ours == theirs and ours != (sha256 or ours):
+                    self._part.unlink()
+                    raise RefusedError(
+                        f"{self._remote} is not what the run's record says: its "
+                        f"checksum is {ours[:16]}..., recorded is {sha256[:16]}...",
+                        "It was written again after the run ended; its path still "
+                        "brings it.",
+                    )
+                if ours == theirs:
+                    self._part.chmod(0o666 & ~_umask())
+                    self._part.replace(self._local)
+                    return ours
+                self._part.unlink()
+        raise self._changed("the checksums of both ends differ")
+
+    def _changed(self, why: str) -> ProtocolError:
+        return ProtocolError(
+            f"{self._remote} changed while it was sent: {why}",
+            "Is a job still writing it? Fetch again when it has ended.",
+        )
+
+    def _receive(self) -> tuple[str, str]:
+        """Fetch what the part lacks; return its checksum here, and the answer there."""
+        mark, size_bytes, have = secrets.token_hex(16), self._size_bytes, 0
+        patience_s = transfer_session.checksum_patience_s(size_bytes)
+        try:
+            with (
+                _opened(self._part, size_bytes) as file,
+                transfer_session.opened(self._sandbox) as link,
+            ):
+                have = os.fstat(file.fileno()).st_size
+                words = (mark, str(have), str(size_bytes), self._remote)
+                link.send(
+                    scripts.streamed("file_send", *words, *self._sandbox.readable)
+                )
+                digest = hashlib.file_digest(file, "sha256")  # and so to its end
+                data = transfer_session.after_mark(link, mark)
+                while have < size_bytes:
+                    self._sandbox.cancel_token.check()
+                    data = data or self._bytes_of_file(link)
+                    piece, data = data[: size_bytes - have], data[size_bytes - have :]
+                    digest.update(piece)
+                    have += file.write(piece)
+                    if self._on_progress is not None:
+                        self._on_progress(have, size_bytes)
+                    self._pace.wait(len(piece))
+                answer = transfer_session.line(link, data, patience_s)
+        except (LinkError, TimeoutError) as error:
+            raise transfer_session.lost(self._remote, have, size_bytes) from error
+        return digest.hexdigest(), answer.decode(errors="replace")
+
+    def _bytes_of_file(self, link: Link) -> bytes:
+        """Return what comes next; there must be more."""
+        chunk_bytes = self._pace.chunk_bytes
+        if data := link.receive(transfer_session.STALL_S, chunk_bytes):
+            return data
+        if link.end() is LinkEnd.DIED:
+            raise LinkError("the connection ended")
+        self._part.unlink()  # what came last was not the file's
+        raise ProtocolError(
+            f"{self._remote} cannot be read to the length that was listed: it became "
+            f"shorter, or cannot be read at all; {link.complaint()}".rstrip("; "),
+            "Is a job still writing it? Fetch again when it has ended.",
+        )
+
+
+def _unchanged(now: list[str], size_bytes: int, mtime: float) -> bool:
+    return now == [str(size_bytes), str(int(mtime))]
 
 
 def part_of(local: Path) -> Path:
@@ -130,37 +217,6 @@ def _umask() -> int:
     mask = os.umask(0o077)  # there is no other way to read it
     os.umask(mask)
     return mask
-
-
-def _receive(
-    sandbox: Sandbox,
-    remote: str,
-    part: Path,
-    size_bytes: int,
-    on_progress: Callable[[int, int], None] | None,
-) -> tuple[str, str]:
-    """Fetch what `part` lacks; return the checksums of it here and of the file there."""
-    mark = secrets.token_hex(16)
-    have = 0
-    try:
-        with _opened(part, size_bytes) as file, _session(sandbox) as link:
-            have = os.fstat(file.fileno()).st_size
-            words = (mark, str(have), str(size_bytes), remote, *sandbox.readable)
-            link.send(scripts.streamed("file_send", *words))
-            digest = hashlib.file_digest(file, "sha256")  # and so to its end
-            data = _after_mark(link, mark)
-            while have < size_bytes:
-                sandbox.cancel_token.check()
-                data = data or _bytes_of_file(link, remote, part)
-                piece, data = data[: size_bytes - have], data[size_bytes - have :]
-                digest.update(piece)
-                have += file.write(piece)
-                if on_progress is not None:
-                    on_progress(have, size_bytes)
-            theirs = _line(link, data, _STALL_S + size_bytes / _SLOWEST_SUM_BYTES_S)
-    except (LinkError, TimeoutError) as error:
-        raise _lost(remote, have, size_bytes) from error
-    return digest.hexdigest(), theirs.decode(errors="replace").strip()
 
 
 @contextmanager
@@ -185,185 +241,6 @@ def _opened(part: Path, size_bytes: int) -> "Iterator[BufferedRandom]":
                 "Wait until it has ended.",
             ) from None
         yield file
-
-
-def _bytes_of_file(link: Link, remote: str, part: Path) -> bytes:
-    """Return what comes next; there must be more."""
-    if data := link.receive(_STALL_S, _CHUNK_BYTES):
-        return data
-    if link.end() is LinkEnd.DIED:
-        raise LinkError("the connection ended")
-    part.unlink()  # what came last was not the file's
-    raise ProtocolError(
-        f"{remote} cannot be read to the length that was listed: it became shorter, "
-        f"or cannot be read at all; {link.complaint()}".rstrip("; "),
-        "Is a job still writing it? Fetch again when it has ended.",
-    )
-
-
-@contextmanager
-def _session(sandbox: Sandbox) -> Iterator[Link]:
-    """Open a session; on a connection of its own, where the workers hold all of one."""
-    with ExitStack() as ends:
-        sandbox.cancel_token.check()
-        links = sandbox.links
-        links.connect()
-        try:
-            link = links.open_link(scripts.bootstrap("stream"))
-        except SessionLimitError:
-            spare = ends.enter_context(closing(links.another()))
-            spare.connect()
-            link = spare.open_link(scripts.bootstrap("stream"))
-        ends.callback(link.close)
-        yield link
-
-
-def _after_mark(link: Link, mark: str) -> bytes:
-    """Return what has come behind the mark: start-up files may print before it."""
-    seen = b""
-    line = f"\n{mark}\n".encode()
-    while line not in seen:
-        if f"\n{mark} denied\n".encode() in seen:
-            raise DeniedError(
-                "the file is not to be read", machine_errors.hint("policy")
-            )
-        _refuse_endless(seen)
-        piece = link.receive(_STALL_S, _CHUNK_BYTES)
-        if not piece and link.end() is LinkEnd.DIED:
-            raise LinkError("the session for a file ended before it began")
-        if not piece:
-            raise ProtocolError(
-                "the session for a file ended before it began: " + link.complaint()
-            )
-        seen += piece
-    return seen.split(line, 1)[1]
-
-
-def _line(link: Link, seen: bytes, patience_s: float = _STALL_S) -> bytes:
-    """Return what has come, at least a line of it."""
-    while b"\n" not in seen:
-        _refuse_endless(seen)
-        piece = link.receive(patience_s)
-        if not piece:
-            raise LinkError("the session for a file ended before it answered")
-        seen += piece
-    return seen
-
-
-def _refuse_endless(seen: bytes) -> None:
-    if len(seen) > _LONGEST_PREAMBLE_BYTES:
-        raise ProtocolError("the session for a file sends no end of something else")
-
-
-def _lost(remote: str, have: int, size_bytes: int) -> ConnectionLostError:
-    return ConnectionLostError(
-        f"the connection was lost at {have} of {size_bytes} bytes of {remote}",
-        "Do it again: it goes on where it stopped.",
-    )
-
-
-def upload(
-    sandbox: Sandbox,
-    local: Path,
-    remote: str,
-    *,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> RemoteFile:
-    """Bring one file there; `remote` appears whole or not at all.
-
-    A `.part` file beside it keeps what has come: a link that is lost is opened again and it
-    goes on from there, and so does the next call.
-
-    Args:
-        sandbox: Where it goes.
-        local: The file.
-        remote: Its absolute path there; its directory is made.
-        on_progress: Gets bytes so far and in all.
-
-    Raises:
-        NotFoundError: There is no such local file.
-        RefusedError: `remote` is a directory, or the disk there is full.
-        DeniedError: We may not write there.
-        ConnectionLostError: The link died and did not come back; call again to go on.
-        CancelledError: It was cancelled; call again to go on.
-        ProtocolError: What came is not what was sent: the file here changed meanwhile.
-    """
-    if not local.is_file():
-        raise NotFoundError(f"no such file here: {local}")
-    with sandbox.acting("upload", f"{local} to {remote}") as view:
-        return _upload(view, local, remote, on_progress)
-
-
-def _upload(
-    sandbox: Sandbox,
-    local: Path,
-    remote: str,
-    on_progress: Callable[[int, int], None] | None,
-) -> RemoteFile:
-    wanted = RemoteFile(
-        path=remote, size_bytes=local.stat().st_size, mtime=local.stat().st_mtime,
-        sha256=sha256(local),
-    )  # fmt: skip
-    arrived = [0]  # so much was there, as the machine said
-
-    def through_losses() -> None:
-        resuming.through_losses(
-            lambda: _send(sandbox, local, wanted, arrived, on_progress),
-            lambda: arrived[0],
-        )
-
-    try:
-        through_losses()
-    except ProtocolError:
-        if not arrived[0]:
-            raise
-        through_losses()  # it was appended to a part of something else, now removed
-    return wanted
-
-
-def _send(
-    sandbox: Sandbox,
-    local: Path,
-    wanted: RemoteFile,
-    arrived: list[int],
-    on_progress: Callable[[int, int], None] | None,
-) -> None:
-    """Send what is not there yet."""
-    mark = secrets.token_hex(16)
-    size, sent = wanted.size_bytes, arrived[0]
-    words = (mark, str(size), wanted.sha256, wanted.path)
-    try:
-        with _session(sandbox) as link:
-            link.send(scripts.streamed("file_take", *words))
-            answer = _after_mark(link, mark)
-            answer = _line(link, answer)
-            have, _, answer = answer.partition(b"\n")
-            arrived[0] = sent = int(have)
-            with suppress(LinkError):  # it may refuse before it has read all
-                for sent in _send_rest(link, local, arrived[0]):
-                    sandbox.cancel_token.check()
-                    if on_progress is not None:
-                        on_progress(sent, size)
-            answer = _line(link, answer)
-    except (LinkError, TimeoutError) as error:
-        raise _lost(wanted.path, sent, size) from error
-    _refuse(answer)
-
-
-def _send_rest(link: Link, local: Path, have: int) -> Iterator[int]:
-    with local.open("rb") as file:
-        file.seek(have)
-        while data := file.read(_CHUNK_BYTES):
-            link.send(data)
-            have += len(data)
-            yield have
-
-
-def _refuse(answer: bytes) -> None:
-    """Raise the error that a script answered with, if it did."""
-    if answer.startswith(b"error="):
-        kind, _, message = answer[6:].decode(errors="replace").strip().partition(" ")
-        raise machine_errors.machine_error(kind, message)
 
 
 def sha256(path: Path) -> str:

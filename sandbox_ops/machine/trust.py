@@ -171,7 +171,7 @@ def _with_fingerprint(
     raise HostKeyError(
         f"no host key of {shown.machine} has the fingerprint {fingerprint}; it shows "
         f"{listed}. Nothing was added.",
-        "Ask whoever runs the machine for its fingerprint again; do not connect.",
+        "Ask the machine's administrator for its fingerprint again; do not connect.",
     )
 
 

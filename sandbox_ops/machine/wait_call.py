@@ -25,7 +25,7 @@ from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.machine.timers import Timer, Timers
 from sandbox_ops.models import CommandResult, EndKind, Job
 from sandbox_ops.models.job_ids import JobReference
-from sandbox_ops.models.waiting import WaitEvent, WaitReport
+from sandbox_ops.models.waiting import WaitEvent, WaitReport, all_ended
 from sandbox_ops.remote.job_query import JobQuery
 from sandbox_ops.remote.job_replies import JobReply
 from sandbox_ops.remote.stream import Begin, Range
@@ -50,13 +50,14 @@ class Wait:
         self._lock = threading.Lock()
         self._logs: dict[str, LogWatch] = {}
         self._watches: dict[str, JobWatch] = {}
+        self._ends: dict[str, Job] = {}
         self._retry_s = _RETRY_S
         self._is_lost = False
         self._timer: Timer | None = None
 
     @property
     def jobs(self) -> tuple[Job, ...]:
-        """The jobs as they were last told; none until the machine answered."""
+        """The jobs as they were last known; none until the machine answered."""
         with self._lock:
             return tuple(watch.job for watch in self._watches.values())
 
@@ -68,6 +69,7 @@ class Wait:
         """Look at the jobs, then follow them."""
         searched = logs.FILTER_BYTES if self._wanted.pattern else TAIL_BYTES
         at_most = min(searched, _SEARCH_BYTES // len(references))
+        at_most *= self._wanted.reads_logs
         queries = [
             JobQuery(job=each.wire, log=(-at_most, at_most), with_record=True)
             if each.wire not in self._wanted.since
@@ -82,7 +84,7 @@ class Wait:
     def _guarded(self, step: Callable[..., None], *arguments: object) -> None:
         try:
             step(*arguments)
-        except Exception as error:  # noqa: BLE001 - belongs to who waits
+        except Exception as error:  # noqa: BLE001 - for the caller that waits
             self._fail(error)
 
     def _look(
@@ -118,7 +120,7 @@ class Wait:
         piece = reply.ranges.get("log", Range(b"", 0))
         if since is not None:
             log.begin = since
-            return  # the search begins there; its end is told after that
+            return  # the search begins there; its end is reported after that
         log.begin = Begin(piece.offset)
         data = piece.data
         if piece.offset:  # the first line is not whole
@@ -130,7 +132,7 @@ class Wait:
         if line is not None:
             self._report(WaitEvent.MATCH, job, line)
         elif job.state.ended:
-            self._report(WaitEvent.ENDED, job, log.last_words)
+            self._has_ended(job, log.last_words)
         else:
             self._warn(job)
 
@@ -141,7 +143,12 @@ class Wait:
             self._report(WaitEvent.MATCH, at, line)
 
         watch = JobWatch(
-            job, log, matched, self._warn, searches=bool(self._wanted.pattern)
+            job,
+            log,
+            matched,
+            self._warn,
+            searches=bool(self._wanted.pattern),
+            reads_end=self._wanted.reads_logs,
         )
         watch.future.add_done_callback(lambda done: self._ended(done, log))
         return watch
@@ -152,8 +159,9 @@ class Wait:
             if self.future.done():
                 return
             for job_id, watch in self._watches.items():
-                self._watches[job_id] = self._watch(watch.job)
-            watches = tuple(self._watches.values())
+                if job_id not in self._ends:
+                    self._watches[job_id] = self._watch(watch.job)
+            watches = [w for job, w in self._watches.items() if job not in self._ends]
         for watch in watches:
             self._sandbox.follow(watch)
 
@@ -168,7 +176,19 @@ class Wait:
         elif (line := log.finish()) is not None:
             self._report(WaitEvent.MATCH, result.job, line)
         else:
-            self._report(WaitEvent.ENDED, result.job, log.last_words)
+            self._has_ended(result.job, log.last_words)
+
+    def _has_ended(self, job: Job, last_words: str) -> None:
+        """Report the end of a job, where it is the last that is waited for."""
+        if not self._wanted.for_all:
+            self._report(WaitEvent.ENDED, job, last_words)
+            return
+        with self._lock:
+            self._ends[job.id] = job
+            if len(self._ends) < len(self._watches):
+                return
+            jobs = [self._ends[job_id] for job_id in self._watches]
+        self._settle(all_ended(jobs))
 
     def _warn(self, job: Job) -> bool:
         """Report what looks wrong; return whether that may end the program at once."""

@@ -8,9 +8,10 @@ the wait lasts; the jobs go on meanwhile.
 import time
 from collections.abc import Callable, Sequence
 from concurrent import futures
+from dataclasses import replace
 
 from sandbox_ops.errors import NextStep, NotFoundError, UsageError
-from sandbox_ops.machine import jobs, logs
+from sandbox_ops.machine import groups, jobs, logs
 from sandbox_ops.machine.log_watch import WaitFor
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.machine.wait_call import Wait
@@ -18,7 +19,7 @@ from sandbox_ops.models import Job, job_ids
 from sandbox_ops.models.waiting import WaitReport
 
 Heartbeat = Callable[[tuple[Job, ...]], None]
-"""Gets the jobs as they were last told."""
+"""Gets the jobs as they were last known."""
 
 __all__ = ["HEARTBEAT_S", "Heartbeat", "Wait", "WaitFor", "begin", "wait"]
 
@@ -40,8 +41,9 @@ def wait(
 
     Args:
         sandbox: Where they are.
-        references: Which ones; see `jobs.get`. One that has ended is told at once.
-        wanted: What ends the wait beside the end of a job.
+        references: Which ones; see `jobs.get`; a group is all its jobs. One that has
+            ended is reported at once.
+        wanted: What ends the wait beside the end of a job; of a group, of all its jobs.
         on_heartbeat: Called every 5 s.
 
     Raises:
@@ -76,12 +78,18 @@ def _outcome(waiting: Wait, on_heartbeat: Heartbeat | None) -> WaitReport:
 def begin(sandbox: Sandbox, references: Sequence[str], wanted: WaitFor = _ENDS) -> Wait:
     """Begin to wait, without waiting; see `wait`. Its future resolves to the report.
 
+    Where a group may be named, this asks the machine for its jobs first.
+
     Raises:
         UsageError: No job is named, or the pattern is bad; says where.
     """
     logs.check_pattern(wanted.pattern)
     if not references:
         raise UsageError("no job is named", NextStep("jobs", purpose="See them"))
+    named = groups.expand(sandbox, references)
+    has_group = any(each not in named for each in references)
+    if wanted.for_all is None and has_group:
+        wanted = replace(wanted, for_all=True, warnings=False)
     waiting = Wait(sandbox, wanted)
-    waiting.start([job_ids.reference(each) for each in references])
+    waiting.start([job_ids.reference(each) for each in named])
     return waiting

@@ -8,6 +8,7 @@ from typing import Any
 class EventKind(enum.StrEnum):
     """What happened."""
 
+    QUEUED = "queued"
     STARTED = "started"
     ENDED = "ended"
     WARNING = "warning"

@@ -4,6 +4,7 @@ Background jobs are `remote-N`, commands (what somebody waits for, and our own r
 steps) are `cmd-N`; both are counted apart, and no id is given twice in a home. Wherever
 a job is asked for, its id, its number, its name or `last` will do: a `JobReference`.
 `last` is the newest background job, never a command: a command must be named by its id.
+A group is asked for by its name (`t1`), one of its jobs by its cell (`t1/3`).
 """
 
 import hashlib
@@ -15,11 +16,14 @@ from sandbox_ops.errors import UsageError
 JOB_PREFIX = "remote"
 COMMAND_PREFIX = "cmd"
 LAST = "last"
+THEN = "then"
+"""The cell of the job that runs when all others of a group have ended."""
 _BY_NAME = "name="
 
 _ID = re.compile(rf"({JOB_PREFIX}|{COMMAND_PREFIX})-[1-9][0-9]{{0,8}}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_CELL = re.compile(rf"({_FILE_NAME.pattern})/([1-9][0-9]{{0,4}}|{THEN})")
 
 
 def is_id(text: str) -> bool:
@@ -43,11 +47,16 @@ class JobReference:
 
     Attributes:
         text: As it was given, for messages.
-        wire: As the machine resolves it: an id, `last`, or `name=KEY`.
+        wire: As the machine resolves it: an id, `last`, `name=KEY`, or `cell=KEY/CELL`.
     """
 
     text: str
     wire: str
+
+    @property
+    def may_be_group(self) -> bool:
+        """Whether it is a name, which may be a group's; the machine knows."""
+        return self.is_name and can_be_claimed(self.text)
 
     @property
     def job_id(self) -> str | None:
@@ -64,7 +73,7 @@ class JobReference:
 
 
 def reference(text: str) -> JobReference:
-    """Read what names a job: `remote-3`, `3`, `cmd-3`, `last`, or a job's name.
+    """Read what names a job: `remote-3`, `3`, `cmd-3`, `last`, `t1/3`, or a job's name.
 
     Raises:
         UsageError: It is empty.
@@ -79,6 +88,8 @@ def reference(text: str) -> JobReference:
         return JobReference(stripped, f"{JOB_PREFIX}-{stripped}")
     if is_id(stripped) or stripped == LAST:
         return JobReference(stripped, stripped)
+    if _CELL.fullmatch(stripped):
+        return JobReference(stripped, f"cell={stripped}")
     return JobReference(text, f"{_BY_NAME}{name_key(text)}")
 
 
@@ -86,7 +97,7 @@ def check_name(name: str) -> None:
     """Refuse a name by which its job could not be found.
 
     Raises:
-        UsageError: It is what an id, a number or `last` looks like.
+        UsageError: It is what an id, a number, `last` or a cell of a group looks like.
     """
     stripped = name.strip()
     if is_id(stripped) or stripped == LAST or _NUMBER.fullmatch(stripped):
@@ -94,6 +105,16 @@ def check_name(name: str) -> None:
             f"a job cannot be named {name!r}: that is how ids and numbers of jobs look",
             f"Put a word before it: job-{stripped}",
         )
+    if _CELL.fullmatch(stripped):
+        raise UsageError(
+            f"a job cannot be named {name!r}: that is how the cells of a sweep look",
+            f"Without the slash: {stripped.replace('/', '-')}",
+        )
+
+
+def is_cell(text: str) -> bool:
+    """Whether the text names one job of a group: `t1/3`."""
+    return _CELL.fullmatch(text.strip()) is not None
 
 
 def name_key(name: str) -> str:

@@ -63,6 +63,15 @@ class Job:
         foreground: Whether somebody waits, or waited, for it (`run`, `remote_bash`).
         gpus: Indices of the GPUs it claims.
         started_by: Who started it: `USER@HOST`, or `agent ID of USER@HOST`; "" if unknown.
+        group: The sweep that it belongs to; "" if to none.
+        cell: Its number in that sweep, from 1; 0: in none, or what runs after all others.
+        waits_for: Why it is queued, in words: `waits for a GPU: remote-3 has GPU 0`; "" if
+            it is not.
+        queued_at: When it was queued, in seconds since 1970; None where it never was.
+        attempt: Which attempt this is, or would be, from 1; 0 where it never was queued.
+        place: In the queue, from 1; 0 where that was not asked, or it does not wait.
+        waits_on: Ids of the jobs that have what it waits for, so far as is known.
+        writes: Declared output files, absolute, that it is known to write.
     """
 
     id: str
@@ -85,12 +94,20 @@ class Job:
     gpus: tuple[int, ...] = ()
     project_path: str = ""
     started_by: str = ""
+    group: str = ""
+    cell: int = 0
+    waits_for: str = ""
+    queued_at: float | None = None
+    attempt: int = 0
+    place: int = 0
+    waits_on: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
         """The state in words: `failed (exit code 3)`, `lost (reboot)`."""
-        if self.reason:
-            return f"{self.state} ({self.reason})"
+        if self.reason or self.waits_for:
+            return f"{self.state} ({self.reason or self.waits_for})"
         failed = self.state is JobState.FAILED
         if self.signal:
             certain = "" if self.signal_certain else f", or exit code {self.exit_code}"
@@ -130,6 +147,12 @@ class Job:
             "elapsed_s": self.elapsed_s,
             "log_path": self.log_path,
             "started_by": self.started_by,
+            "group": self.group,
+            "cell": self.cell or None,
+            "waits_for": self.waits_for,
+            "queued_at": self.queued_at,
+            "attempt": self.attempt,
+            "place": self.place,
         }
 
 
@@ -175,6 +198,11 @@ class StopReport:
     killed: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     same_name: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is over, and nothing of it is known to live."""
+        return not self.left and self.job.state.ended
 
     def as_json(self) -> dict[str, Any]:
         """The report as `stop --json` shows it."""

@@ -5,6 +5,7 @@ FORCE_NAMES = (
     "disk-low",
     "gpu-driver",
     "same-name",
+    "same-output",
     "stale-code",
     "unpushed",
 )

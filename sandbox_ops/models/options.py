@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypedDict
 
+from sandbox_ops.models.queue import QueueRequest
+
 Listener = Callable[[str, bytes], None]
 """Gets every piece of output as `("stdout"|"stderr", bytes)`."""
 
@@ -14,6 +16,7 @@ class CommandOptions(TypedDict, total=False):
         cwd: Absolute; the home where none is given.
         env: Added to the login environment; never in an argument list.
         timeout_s: The job's own deadline, held also with nobody connected.
+        environment: The project's environment that it uses, as `environment.use` has it.
         description: Kept with the record.
         keep_bytes: At most so much of each stream is kept, head and tail.
         on_output: Gets every piece as `("stdout"|"stderr", bytes)`.
@@ -22,6 +25,7 @@ class CommandOptions(TypedDict, total=False):
     cwd: str
     env: Mapping[str, str] | None
     timeout_s: float | None
+    environment: str
     description: str
     keep_bytes: int
     on_output: Listener | None
@@ -39,11 +43,15 @@ class JobOptions(TypedDict, total=False):
         unique_name: Refuse if a job of that name has not ended.
         gpus: Claimed for this job, which sees them as CUDA_VISIBLE_DEVICES.
         project_path: The tree that it uses.
+        environment: The project's environment that it uses, as `environment.use` has it.
         files: Put into the job's folder before it starts.
+        commit: Of the code that it runs.
+        writes: Files, absolute, that it alone may write while it has not ended.
         log_max_bytes: What the log may hold; 0: no limit.
         see_early_end: Answer a tenth of a second later, with its end if it ends by then:
             a program that is not there is told at once.
         token: The same token is the same job, however often it is sent.
+        queue: What it waits for in the machine's queue; without it, it starts at once.
     """
 
     name: str
@@ -54,10 +62,14 @@ class JobOptions(TypedDict, total=False):
     unique_name: bool
     gpus: Sequence[int]
     project_path: str
+    environment: str
     files: Mapping[str, str] | None
+    commit: str
+    writes: Sequence[str]
     log_max_bytes: int
     see_early_end: bool
     token: str
+    queue: QueueRequest | None
 
 
 def check_options(options: Mapping[str, object], known: type, verb: str) -> None:

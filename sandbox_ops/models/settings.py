@@ -30,10 +30,12 @@ class _Checked:
                 )
 
 
+FABRIC, OPENSSH, LOCAL = LINKS = ("fabric", "openssh", "local")
+
 _Types = tuple[typing.Any, ...]
 _TEXTS = tuple[str, ...]
 _WORDS: dict[typing.Any, str] = {
-    str: "text", int: "a whole number", _TEXTS: "a tuple of texts", type(None): "None",
+    str: "text", int: "a whole number", float: "a number", _TEXTS: "a tuple of texts", type(None): "None",
 }  # fmt: skip
 
 
@@ -69,8 +71,11 @@ class SandboxConfig(_Checked):
         mode_set_in: Where the mode is set, for messages.
         read_roots: Folders there below which files may be read; empty: all of them.
         deny_read: Patterns of paths there that are not read, as `case` of sh has them.
+        cost_per_hour: What an hour of it costs, in the user's own currency; None: unknown.
         fetch_into: Folders on this computer, beside the local clone, that an agent may
             fetch into.
+        link: What carries our bytes there: "fabric", "openssh", "local" (this computer),
+            or the words of a command that leads to a shell of it.
 
     Raises:
         ConfigError: A field of another type; names it.
@@ -90,6 +95,13 @@ class SandboxConfig(_Checked):
     read_roots: tuple[str, ...] = ()
     deny_read: tuple[str, ...] = policy.DENY_READ
     fetch_into: tuple[str, ...] = ()
+    cost_per_hour: float | None = None
+    link: str | tuple[str, ...] = FABRIC
+
+    @property
+    def by_ssh(self) -> bool:
+        """Whether it is an SSH host, whoever speaks SSH to it."""
+        return self.link in {FABRIC, OPENSSH}
 
     @property
     def label(self) -> str:
@@ -108,10 +120,17 @@ class Project(_Checked):
         branch: The branch that is synced.
         setup: Commands that install the environment; empty: detected.
         verify: Commands that must succeed afterwards; None: detected.
-        outputs: Paths below the project that `fetch` brings home.
+        outputs: Paths below the project that `fetch` brings home; may have holes.
+        setup_inputs: Patterns of tracked files that the environment depends on.
+        env: `NAME=VALUE` for everything that runs in the project there.
+        path: Folders that come first in PATH there.
+        links: Paths below the project that a run's own tree shares with the clone.
         train_command: Template for `train`, with `{steps}`-like holes; "" if none.
+        train_tree: "own": each training runs in a tree of its own; else in the clone.
+        train_output_size_gb: How much a training writes; None: as earlier ones.
         train_metrics: The user's own patterns for metrics in a log (RE2, named groups).
         train_progress: The same for how far it is (`step`, `total`, ...).
+        train_best: Which metric makes a run the best of a sweep; "" for the lowest loss.
 
     Raises:
         ConfigError: A field of another type; names it.
@@ -124,6 +143,13 @@ class Project(_Checked):
     setup: tuple[str, ...] = ()
     verify: tuple[str, ...] | None = None
     outputs: tuple[str, ...] = ()
+    setup_inputs: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    path: tuple[str, ...] = ()
+    links: tuple[str, ...] = (".venv",)
     train_command: str = ""
+    train_tree: str = ""
+    train_output_size_gb: float | None = None
     train_metrics: tuple[str, ...] = ()
     train_progress: tuple[str, ...] = ()
+    train_best: str = ""

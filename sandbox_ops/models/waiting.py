@@ -1,10 +1,12 @@
 """What a wait for jobs came to. Frozen values, no I/O."""
 
 import enum
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox_ops.models.jobs import Job
+from sandbox_ops.models.jobs import Job, JobState
 
 _NOT_WELL = 1
 _TIMED_OUT = 124
@@ -29,12 +31,15 @@ class WaitReport:
         line: The line that matched, the warning, or of an ended job what it warned of
             last, else its last line.
         warning_key: Of a warning: give it to the next wait as known, to hear of others.
+        jobs: Where all were waited for and have ended: all of them. Then `job` is the first
+            that did not succeed, if one did not.
     """
 
     event: WaitEvent
     job: Job
     line: str = ""
     warning_key: str = ""
+    jobs: tuple[Job, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -50,8 +55,24 @@ class WaitReport:
 
     def as_json(self) -> dict[str, Any]:
         """The report as `wait --json` shows it."""
-        return {
+        shown = {
             "event": str(self.event),
             "job": self.job.as_json(),
             "line": self.line,
         }
+        if not self.jobs:
+            return shown
+        return shown | {"jobs": [job.as_json() for job in self.jobs]}
+
+
+def all_ended(jobs: Sequence[Job]) -> WaitReport:
+    """Return the report of a wait for all of some jobs, which have ended. Pure."""
+    states = Counter(str(job.state) for job in jobs)
+    bad = [job for job in jobs if job.state is not JobState.SUCCEEDED]
+    counts = ", ".join(f"{number} {state}" for state, number in states.items())
+    return WaitReport(
+        event=WaitEvent.ENDED,
+        job=(*bad, *jobs)[0],
+        line=f"{len(jobs)} ended: {counts}",
+        jobs=tuple(jobs),
+    )

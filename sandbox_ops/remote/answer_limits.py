@@ -14,6 +14,7 @@ START_UP_BYTES = 16 << 20
 _ROOM_BYTES = 4 << 20
 _LOOK_BYTES = 64 << 20
 _QUERY_WORDS = 6
+_STARTED_BYTES = 64 << 10
 
 
 def limit_bytes(verb: str, arguments: Sequence[str]) -> int:
@@ -34,6 +35,8 @@ def limit_bytes(verb: str, arguments: Sequence[str]) -> int:
         )
     if verb == "start":
         return _ROOM_BYTES + 2 * PIECE_BYTES
+    if verb == "start_all":
+        return _ROOM_BYTES + len(arguments) * _STARTED_BYTES
     return _LOOK_BYTES if verb == "look" else _ROOM_BYTES
 
 

@@ -32,7 +32,7 @@ class Watch:
     """One job that somebody waits for.
 
     Args:
-        job: As it was last told.
+        job: As it was last known.
         keep_bytes: How much of each stream to keep.
         listener: Gets `("stdout"|"stderr", piece)` as they grow.
         begin: Where to begin, for `stdout` and `stderr`; without it at the beginning.
@@ -100,7 +100,7 @@ class Watch:
         """How long to wait before it is worth asking again.
 
         At most a second where somebody listens. Else the end of what took long may be
-        told late, by a fiftieth of its time and 5 s: an hour's wait is 800 questions.
+        reported late, by a fiftieth of its time and 5 s: an hour's wait is 800 questions.
         """
         age = time.monotonic() - self.followed_at
         behind = any(stream.behind for stream in self._streams.values())
@@ -137,7 +137,8 @@ def with_record(job: Job, before: Job) -> Job:
         job, command=before.command, description=before.description,
         name=before.name, cwd=before.cwd, stderr_path=before.stderr_path,
         foreground=before.foreground, project_path=before.project_path,
-        started_by=before.started_by,
+        started_by=before.started_by, group=before.group, cell=before.cell,
+        writes=before.writes,
     )  # fmt: skip
 
 

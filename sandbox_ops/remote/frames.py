@@ -23,7 +23,7 @@ class Segment:
 
 
 class OversizeError(Exception):
-    """More came than was asked for: whatever sends it, our worker it is not."""
+    """More came than was asked for: the sender is not our worker."""
 
 
 class Frames:

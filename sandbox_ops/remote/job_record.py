@@ -12,7 +12,15 @@ from sandbox_ops.errors import ProtocolError
 
 RECORD_FORMAT = 1
 _MOST_GPUS = 1024
-_TEXTS = ("name", "command", "description", "cwd", "project_path", "started_by")
+_TEXTS = (
+    "name",
+    "command",
+    "description",
+    "cwd",
+    "project_path",
+    "started_by",
+    "group",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +39,9 @@ class JobRecord:
     started_by: str = ""
     foreground: bool = False
     gpus: tuple[int, ...] = field(default=())
+    group: str = ""
+    cell: int = 0
+    writes: tuple[str, ...] = field(default=())
     problem: str = ""
 
 
@@ -64,11 +75,22 @@ def _checked(spec: dict[str, Any]) -> JobRecord:
     gpus, foreground = spec.get("gpus", []), spec.get("foreground", False)
     if not isinstance(foreground, bool):
         return _unreadable("its `foreground` is neither true nor false")
-    if not isinstance(gpus, list) or len(gpus) > _MOST_GPUS:
+    few = isinstance(gpus, list) and len(gpus) <= _MOST_GPUS
+    if not few or not all(_is_count(index, _MOST_GPUS) for index in gpus):
         return _unreadable("its `gpus` is no list of GPUs")
-    if not all(_is_count(index, _MOST_GPUS) for index in gpus):
-        return _unreadable("its `gpus` is no list of GPUs")
-    return JobRecord(**texts, foreground=foreground, gpus=tuple(gpus))
+    cell = spec.get("cell", 0)
+    if not _is_count(cell, 1 << 31):
+        return _unreadable("its `cell` is no number")
+    writes = spec.get("writes", [])
+    if not isinstance(writes, list) or not all(isinstance(w, str) for w in writes):
+        return _unreadable("its `writes` is no list of paths")
+    return JobRecord(
+        **texts,
+        foreground=foreground,
+        gpus=tuple(gpus),
+        cell=cell,
+        writes=tuple(writes),
+    )
 
 
 def _is_count(value: object, below: int) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sandbox_ops.errors import ProtocolError, SandboxError
 from sandbox_ops.models import Job, JobState, job_ids
-from sandbox_ops.remote import job_record
+from sandbox_ops.remote import job_record, queue_words
 from sandbox_ops.remote.frames import Segment
 from sandbox_ops.remote.job_record import JobRecord
 from sandbox_ops.remote.job_states import job_state, number
@@ -17,6 +17,7 @@ from sandbox_ops.remote.stream import Range
 
 _LATEST_S = 1e11
 _MOST_CODE = 255
+_MOST_GPUS = 1024
 _SIGNALS = range(129, 193)
 
 
@@ -37,8 +38,8 @@ def error(segments: Iterable[Segment]) -> SandboxError | None:
     for segment in segments:
         if segment.what == "error":
             kind, code, *_ = (*segment.words, "", "")
-            words = segment.data.decode("utf-8", "replace")
-            return machine_error(kind, words, code)
+            message = segment.data.decode("utf-8", "replace")
+            return machine_error(kind, message, code)
     return None
 
 
@@ -62,11 +63,14 @@ def jobs(segments: Sequence[Segment], base: str) -> dict[str, JobReply]:
     record = JobRecord()
     ranges: dict[str, Range] = {}
     reports: dict[str, tuple[str, ...]] = {}
+    waits = ""
     for segment in segments:
         if segment.what == "spec":
             record = job_record.read(segment.data)
         elif segment.what == "range" and len(segment.words) > 1:
             ranges[segment.words[1]] = _range(segment)
+        elif segment.what == "waits":
+            waits = segment.data.decode("utf-8", "replace")
         elif segment.what in {"stopped", "swept"}:
             reports[segment.what] = tuple(
                 segment.data.decode(errors="replace").split("\n")
@@ -75,7 +79,7 @@ def jobs(segments: Sequence[Segment], base: str) -> dict[str, JobReply]:
             job_id = segment.words[0]
             if not job_ids.is_id(job_id):
                 raise ProtocolError(f"the machine named a job {job_id[:40]!r}")
-            job = _job(job_id, segment, record, base)
+            job = _queued(_job(job_id, segment, record, base), segment, waits)
             report = reports.get("swept", reports.get("stopped", ()))
             replies[job_id] = JobReply(
                 job=_stopping(job, segment, reports),
@@ -85,8 +89,48 @@ def jobs(segments: Sequence[Segment], base: str) -> dict[str, JobReply]:
                 stopped="stopped" in reports,
                 swept="swept" in reports,
             )
-            record, ranges, reports = JobRecord(), {}, {}
+            record, ranges, reports, waits = JobRecord(), {}, {}, ""
+    return _with_places(replies, segments)
+
+
+def _with_places(
+    replies: dict[str, JobReply], segments: Iterable[Segment]
+) -> dict[str, JobReply]:
+    """Add the places in the queue, where the machine said its order."""
+    order = [word for s in segments if s.what == "queue" for word in s.words]
+    for place, job_id in enumerate(order, 1):
+        if job_id in replies and replies[job_id].job.state is JobState.QUEUED:
+            reply = replies[job_id]
+            job = dataclasses.replace(reply.job, place=place)
+            replies[job_id] = dataclasses.replace(reply, job=job)
     return replies
+
+
+def _queued(job: Job, segment: Segment, waits: str) -> Job:
+    """Add what is only known of a job of the queue."""
+    fields = segment.fields
+    attempt = number(fields, "attempt") or 0
+    if job.state is not JobState.QUEUED:
+        held = fields.get("gpus", "")
+        is_elsewhere = fields.get("life") == "elsewhere"
+        gpus = tuple(int(index) for index in held.split(",") if index.isdecimal())
+        return dataclasses.replace(
+            job,
+            attempt=attempt,
+            queued_at=_seconds(fields, "q0"),
+            gpus=gpus[:_MOST_GPUS] if held and not is_elsewhere else job.gpus,
+        )
+    queued_at = _seconds(fields, "q0") or _seconds(fields, "t0")
+    now_cs = number(fields, "now") or 0
+    return dataclasses.replace(
+        job,
+        attempt=attempt or 1,
+        queued_at=queued_at,
+        waits_for=queue_words.waits_for(waits, attempt or 1, now_cs),
+        waits_on=queue_words.waits_on(waits),
+        started_at=None,
+        elapsed_s=None,
+    )
 
 
 def _report(lines: Iterable[str], prefix: str) -> tuple[str, ...]:
@@ -143,6 +187,9 @@ def _job(
         gpus=() if fields.get("life") == "elsewhere" else record.gpus,
         project_path=record.project_path,
         started_by=record.started_by,
+        group=record.group,
+        cell=record.cell,
+        writes=record.writes,
     )
 
 

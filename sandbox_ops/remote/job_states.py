@@ -2,7 +2,8 @@
 
 import re
 
-from sandbox_ops.models import JobState
+from sandbox_ops.models import JobState, job_ids
+from sandbox_ops.models.queue import ANY_END
 
 _START_WINDOW_CS = 3000
 """How long a record may say `starting`: the supervisor that was launched may be on its
@@ -13,13 +14,15 @@ def job_state(phase: str, fields: dict[str, str]) -> tuple[JobState, str]:
     """Decide a job's state from its record and from what lives; return the reason too.
 
     Args:
-        phase: `starting`, `running` or `ended`, as the record says.
+        phase: `queued`, `starting`, `running` or `ended`, as the record says.
         fields: The record's other words; `life` is what the machine found when it
             looked for the processes of the record.
     """
     life = fields.get("life", "gone")
     if phase == "ended":
         return _ended(fields)
+    if phase == "queued" or life == "again":
+        return JobState.QUEUED, ""
     if life == "restarted":
         return JobState.LOST, _end_of_machine(phase, fields)
     if phase == "running":
@@ -57,11 +60,18 @@ def _ended(fields: dict[str, str]) -> tuple[JobState, str]:
         return JobState.STOPPED, ""
     if reason == "timed-out":
         return JobState.TIMED_OUT, ""
+    if reason == "unmet":
+        return JobState.STOPPED, f"{_job_of_after(fields)} did not succeed"
     if reason == "late":
         return JobState.LOST, "never started"
     if fields.get("code") == "0":
         return JobState.SUCCEEDED, ""
     return JobState.FAILED, "out of memory" if "oom" in fields else ""
+
+
+def _job_of_after(fields: dict[str, str]) -> str:
+    job = fields.get("after", "").removesuffix(ANY_END)
+    return job if job_ids.is_id(job) else "a job that comes first"
 
 
 def number(fields: dict[str, str], name: str) -> int | None:

@@ -1,4 +1,4 @@
-"""An error that a machine answered with: its words are told as its own. Pure.
+"""An error that a machine answered with: its message is shown as the machine's. Pure.
 
 A machine says what kind of error it is, in words of its own, and perhaps a code. What to
 do next is never its to say: a model or a person would do it. Hints are made here, from a
@@ -18,7 +18,7 @@ _KINDS = frozenset(
 """What a machine can know to be wrong; of our configuration or its key it knows nothing."""
 
 _HELD = re.compile(
-    r"\b(name|gpu)-[A-Za-z0-9._-]{1,64} is held by (remote-[1-9]\d{0,8})\b"
+    r"\b(name|gpu|file)-[A-Za-z0-9._-]{1,64} is held by (remote-[1-9]\d{0,8})\b"
 )
 _OR_ANOTHER = "Or set workspace in sandbox.toml to a folder of yours."
 _HINTS = {
@@ -40,30 +40,34 @@ def hint(code: str, workspace: str = "/workspace") -> str:
     return _HINTS.get(code, "").format(workspace=shlex.quote(workspace))
 
 
-def machine_error(kind: str, words: str, code: str = "") -> SandboxError:
+def machine_error(kind: str, message: str, code: str = "") -> SandboxError:
     """Return the error that a machine answered with.
 
     Args:
-        kind: What it says that it is.
-        words: What it says; shown as its own words.
-        code: Its word for the case: which of our hints there is for it.
+        kind: One of the kinds of our table.
+        message: Shown as the machine's own.
+        code: Of the case: selects one of our hints.
     """
-    words = words[:_LONGEST]
+    message = message[:_LONGEST]
     if kind not in _KINDS:
         return ProtocolError(f"the machine sent an unknown error, {kind[:40]!r}")
-    steps = _held_steps(words) if code == "held" else ()
-    error = BY_KIND[kind](f"{SAYS}{words}", hint(code), *steps)
+    steps = _held_steps(message) if code == "held" else ()
+    error = BY_KIND[kind](f"{SAYS}{message}", hint(code), *steps)
     error.reason = code
     return error
 
 
-def _held_steps(words: str) -> tuple[str | NextStep, ...]:
+def _held_steps(message: str) -> tuple[str | NextStep, ...]:
     """Return the ways out where another job has the name or the GPU."""
-    held = _HELD.search(words)
+    held = _HELD.search(message)
     if held is None:
         return ()
     other = (
         NextStep("logs", {"job": held[2]}, "Look at it"),
         NextStep("stop", {"job": held[2]}, "Or end it"),
     )
-    return (*other, "Or start under another name.") if held[1] == "name" else other
+    ways = {
+        "name": "Or start under another name.",
+        "file": "Or give each run a path of its own, with {job} or {run_dir} in it.",
+    }
+    return (*other, ways[held[1]]) if held[1] in ways else other

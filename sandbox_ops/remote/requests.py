@@ -18,7 +18,7 @@ from sandbox_ops.remote.worker import Reply
 RECONNECT_TIMEOUT_S = 15.0
 """So long a lost link may come back."""
 _TOLD_WITHIN_S = 19.5
-"""So long after the machine was last heard the loss is told: silence takes time to notice."""
+"""So long after the machine was last heard the loss is reported: silence takes time to notice."""
 _SHORTEST_RECONNECT_S = 5.0
 TOO_LITTLE_S = 0.3
 """What is left of the time to reconnect is then too little to connect in."""
@@ -30,7 +30,7 @@ class Request:
 
     Attributes:
         sent: Whether any of it may have reached the machine.
-        give_up_at: When it is told as lost, by the monotonic clock; None: no loss yet.
+        give_up_at: When it is reported as lost, by the monotonic clock; None: no loss yet.
         unanswered: How often nothing came in time.
         crashes: How often the worker ended by an error over it.
     """
@@ -54,7 +54,7 @@ class Request:
         return max(0.0, self.give_up_at - time.monotonic())
 
     def hit_by_loss(self, noticed_at: float, heard_at: float | None) -> None:
-        """Set when to give up, if it is not; who asks during an outage has all the time.
+        """Set when to give up, if it is not; a request made during an outage has all the time.
 
         Args:
             noticed_at: When the loss was noticed.

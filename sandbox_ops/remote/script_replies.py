@@ -110,8 +110,8 @@ def parse_result(
     if result.ok:
         return read(result.stdout.text)
     error = _refusal(result.stdout.text, workspace) or explain(result.stderr.text)
-    words = error.message.removeprefix(SAYS)
-    raise type(error)(f"cannot {doing}: {SAYS}{words}", *error.hints)
+    message = error.message.removeprefix(SAYS)
+    raise type(error)(f"cannot {doing}: {SAYS}{message}", *error.hints)
 
 
 def _refusal(text: str, workspace: str) -> SandboxError | None:

@@ -3,6 +3,7 @@
 The record is the part that only Python reads; the machine keeps it as it is.
 """
 
+import hashlib
 import json
 import secrets
 from collections.abc import Mapping
@@ -11,6 +12,8 @@ from typing import Any
 
 from sandbox_ops.errors import UsageError
 from sandbox_ops.models import job_ids
+from sandbox_ops.models.groups import CellKey
+from sandbox_ops.models.queue import QueueRequest
 from sandbox_ops.remote import job_record, scripts
 
 _COMMAND_IN_RECORD = 4000
@@ -47,9 +50,16 @@ class StartRequest:
         unique_name: Refuse if a job of that name has not ended.
         gpus: Claimed for this job.
         project_path: The tree that it uses.
+        environment: A tree, and folders for PATH, a line each: what `setup` made there, and
+            these, come first in PATH.
         started_by: Who starts it, for those who look at it later.
         files: Put into the job's folder before it starts.
+        commit: Of the code that it runs; the job finds it as SANDBOX_COMMIT.
+        writes: Files, absolute, that it alone may write while it has not ended.
         token: The same token is the same job, however often it is sent.
+        cell: Its place in a group.
+        queue: What it waits for in the machine's queue; None: it starts at once. The GPUs
+            are chosen there, so `gpus` is empty.
 
     Raises:
         UsageError: A NUL in command or directory, a name that will not do, or a
@@ -72,9 +82,14 @@ class StartRequest:
     unique_name: bool = False
     gpus: tuple[int, ...] = ()
     project_path: str = ""
+    environment: str = ""
     started_by: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    commit: str = ""
+    writes: tuple[str, ...] = ()
     token: str = field(default_factory=new_token)
+    cell: CellKey | None = None
+    queue: QueueRequest | None = None
 
     def __post_init__(self) -> None:
         if self.timeout_s is not None and not self.timeout_s <= LONGEST_TIMEOUT_S:
@@ -104,17 +119,31 @@ class StartRequest:
         }
         if self.foreground:
             return kept
-        return kept | {
+        queued = self.queue and {
+            "queue": self.queue.record,
+            "retries": self.queue.retry.retries,
+        }
+        kept |= {
             "name": self.name,
             "gpus": list(self.gpus),
             "project_path": self.project_path,
+            "writes": list(self.writes),
+            **(queued or {}),
         }
+        if self.cell is None:
+            return kept
+        return kept | {"group": self.cell.group, "cell": self.cell.number}
 
     @property
     def claims(self) -> tuple[str, ...]:
         """What the job alone may hold: names of files there."""
         names = (f"name-{self.name}",) if self.unique_name and self.name else ()
-        return (*(f"gpu-{index}" for index in self.gpus), *names)
+        digests = (hashlib.sha256(path.encode()).hexdigest() for path in self.writes)
+        return (
+            *(f"gpu-{index}" for index in self.gpus),
+            *names,
+            *(f"file-{digest[:16]}" for digest in digests),
+        )
 
     def words(self) -> list[str]:
         """Return the fields as `do_start` in scripts/lib/start.sh reads them.
@@ -126,6 +155,15 @@ class StartRequest:
         env = dict(self.env)
         if self.gpus:
             env = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, self.gpus))} | env
+        if self.cell:
+            env = self.cell.variables | env
+        if self.name and not self.foreground:
+            env["SANDBOX_JOB_NAME"] = self.name
+        if self.commit:
+            env["SANDBOX_COMMIT"] = self.commit
+        files = dict(self.files)
+        if self.environment:
+            files["environment"] = self.environment
         fields = {
             "token": self.token,
             "kind": "fg" if self.foreground else "bg",
@@ -141,5 +179,18 @@ class StartRequest:
             "command": self.command,
             "claims": " ".join(self.claims),
             "name": job_ids.name_key(self.name) if self.name else "",
-        } | {f"file.{name}": text for name, text in self.files.items()}
+        }
+        if self.cell is not None:
+            fields |= {
+                "group": self.cell.group,
+                "cell": self.cell.word,
+                "identity": self.cell.identity,
+                "commit": self.cell.commit,
+            }
+        if self.queue:
+            fields |= {
+                "queue": self.queue.words,
+                "resume": self.queue.retry.resume_from,
+            }
+        fields |= {f"file.{name}": text for name, text in files.items()}
         return [f"{name}={value}" for name, value in fields.items()]

@@ -17,7 +17,7 @@ HELLO_TIMEOUT_S = 45.0
 _QUIET_S = 4.0
 """After so long without a word from the shell, a second link looks why."""
 _PATIENCE_S = 4.5
-"""After so much longer it is told, if the second link found out."""
+"""After so much longer it is reported, if the second link found out."""
 _STEP_S = 0.25
 
 Reply = list[Segment]

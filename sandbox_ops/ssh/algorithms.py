@@ -1,7 +1,7 @@
 """Which algorithms a connection may use: what ssh_config allows of what there is here.
 
 Pure: names in, names out. A directive that leaves nothing is refused by its name; a
-server with which nothing is shared is told from one that is gone, list by list.
+server with which nothing is shared is told apart from one that is gone, list by list.
 """
 
 from collections.abc import Mapping, Sequence

@@ -218,6 +218,18 @@ class SandboxConnection(UserVerbs, WorkerLinks):
         """What known_hosts says of this machine."""
         return self.route.host_keys
 
+    @property
+    def asked_a_person(self) -> bool:
+        """Whether the login took a passphrase, or a touch of a security key."""
+        link: _Link = self._link
+        return link.keyring.asked_a_person
+
+    def answers(self, within_s: float) -> bool:
+        """Whether the machine answers on the open connection within some seconds."""
+        with self._link.lock:
+            transport = self.transport if self.is_connected else None
+        return transport is not None and probe.answers(transport, within_s)
+
     def prepare_session(self, session: Any) -> None:  # noqa: ANN401
         """Give a session the variables and the agent that ssh_config says it gets."""
         session_setup.prepare(session, self.route.resolved)

@@ -1,8 +1,8 @@
 """The process that keeps one machine's connection for the commands that come after.
 
 Started by the first of them (`links.agent_files`), ends when nobody used it for a while.
-Everything that decides who is spoken to stays as it is: ssh_config, known_hosts, keys and
-SSH_ASKPASS are those of whoever started it, in the same environment. Each command has
+Everything that decides which machine is trusted stays as it is: ssh_config, known_hosts, keys and
+SSH_ASKPASS are those of the process that started it, in the same environment. Each command has
 ssh_config asked again; where that or a file of it changed, a new connection is made. (Over
 250 lines: one process, from its start to its end.)
 """
@@ -40,6 +40,8 @@ _MESSAGE_S = 10.0
 _SEND_S = 30.0
 _LOOK_S = 3600.0
 _LOOK_ROUND_S = 60.0
+_FRESH_S = 5.0  # so long an answer of the machine is taken for the present
+_ALIVE_S = 2.0
 
 
 class Kept:
@@ -83,16 +85,24 @@ class ConnectionAgent:
         config: The machine.
         listener: Where they come.
         idle_s: End when nobody came for so long, and nobody is there.
+        keeps_all: Also a connection whose login asked a person for something.
     """
 
     def __init__(
-        self, config: SandboxConfig, listener: socket.socket, idle_s: float
+        self,
+        config: SandboxConfig,
+        listener: socket.socket,
+        idle_s: float,
+        *,
+        keeps_all: bool = True,
     ) -> None:
         self._config = config
         self._listener = listener
         self._path = Path(listener.getsockname()).with_suffix(".sock")
         self._inode = self._path.stat().st_ino
         self._idle_s = idle_s
+        self._keeps_all = keeps_all
+        self._used_at = time.time()  # of day: it goes on while the computer sleeps
         self._lock = threading.Lock()
         self._present = 0
         self._ending = threading.Event()
@@ -112,7 +122,7 @@ class ConnectionAgent:
                     break
                 if self._present:
                     last_used = time.monotonic()
-                elif time.monotonic() - last_used >= self._idle_s:
+                elif time.monotonic() - last_used >= self._allowed_s():
                     break
                 continue
             if self._ending.is_set():
@@ -122,33 +132,52 @@ class ConnectionAgent:
             with self._lock:
                 self._present += 1
             threading.Thread(target=self._answer, args=(sock,), daemon=True).start()
-        # who comes between here and the end is not answered, and starts another
+        # a client that comes between here and the end is not answered, and starts another
         self._remove_socket()
         if self._kept is not None:
             self._kept.connection.close()
 
+    def _allowed_s(self) -> float:
+        """Return how long we may idle: not at all where nobody can find us any more."""
+        try:
+            is_listed = self._path.stat().st_ino == self._inode
+        except OSError:  # the user logged out, or took our socket away
+            is_listed = False
+        return self._idle_s if is_listed and not self._asked_a_person() else 0
+
     def _wake(self) -> None:
-        """End the wait for the next who comes: not every system ends it by a shutdown."""
+        """End the wait for the next client: not every system ends it by a shutdown."""
         with socket.socket(socket.AF_UNIX) as sock, contextlib.suppress(OSError):
             sock.connect(str(self._path))
 
     def _remove_socket(self) -> None:
-        """Take our socket away; not that of another who took our place."""
+        """Remove our socket; not that of another process that took our place."""
         with contextlib.suppress(OSError, UnusableError), locked(self._path.parent):
             if self._path.stat().st_ino == self._inode:
                 self._path.unlink()
 
     def _answer(self, sock: socket.socket) -> None:
+        was_link = False
         try:
             with sock, contextlib.suppress(LinkError, UnusableError, OSError):
                 check_peer(sock)
                 sock.settimeout(_MESSAGE_S)
                 message = receive_message(sock)
                 sock.settimeout(_SEND_S)
+                was_link = message["op"] == "open"
                 self._do(sock, message)
         finally:
             with self._lock:
                 self._present -= 1
+                alone = not self._present
+            if was_link and alone and self._asked_a_person():
+                self._ending.set()
+                self._wake()
+
+    def _asked_a_person(self) -> bool:
+        """Whether the login asked a person, who has not asked us to keep it."""
+        kept = None if self._keeps_all else self._kept
+        return kept is not None and kept.connection.asked_a_person
 
     def _do(self, sock: socket.socket, message: Mapping[str, Any]) -> None:
         if message["op"] == "connect":
@@ -174,8 +203,15 @@ class ConnectionAgent:
         """Return the connection, or one that is not open yet where its facts changed."""
         resolved = resolve(self._config)
         facts = (resolved, _files(self._config, resolved))
+        kept, is_silent = self._kept, False
+        if kept is not None and abs(time.time() - self._used_at) > _FRESH_S:
+            # the computer may have slept: another is opened beside one that is silent
+            connection = kept.connection
+            is_silent = connection.is_connected and not connection.answers(_ALIVE_S)
+        self._used_at = time.time()
         with self._lock:
-            if self._kept is None or self._kept.facts != facts:
+            of_another_time = self._kept is kept and is_silent
+            if self._kept is None or self._kept.facts != facts or of_another_time:
                 before, self._kept = self._kept, Kept(self._config, facts)
                 if before is not None and not self._links.get(id(before)):
                     before.connection.close()
@@ -239,8 +275,12 @@ def _carry(
         end = link.end()
     except LinkError:
         end = LinkEnd.DIED
-    told = {"end": end.value, "complaint": link.complaint(), "heard_at": heard_at()}
-    sock.sendall(frame(b"e", json.dumps(told).encode()))
+    end_message = {
+        "end": end.value,
+        "complaint": link.complaint(),
+        "heard_at": heard_at(),
+    }
+    sock.sendall(frame(b"e", json.dumps(end_message).encode()))
 
 
 def _receive(sock: socket.socket) -> bytes:
@@ -263,15 +303,15 @@ def _files(config: SandboxConfig, resolved: ResolvedHost) -> tuple[object, ...]:
     states: list[object] = []
     for name in names:
         try:
-            found = Path(name).expanduser().stat()
-            states.append((name, found.st_ino, found.st_size, found.st_mtime_ns))
+            facts = Path(name).expanduser().stat()
+            states.append((name, facts.st_ino, facts.st_size, facts.st_mtime_ns))
         except OSError:
             states.append((name, None))
     return tuple(states)
 
 
 class _Warnings(logging.Handler):
-    """Keeps what is warned of while somebody connects: it is theirs to read."""
+    """Keeps the warnings of a connect, for the command that asked for it."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -279,7 +319,7 @@ class _Warnings(logging.Handler):
         logging.getLogger("sandbox_ops").addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep one, for everybody who connects now."""
+        """Keep a warning, for all clients that connect now."""
         for each in self._lists:
             each.append(record.getMessage())
 
@@ -303,7 +343,8 @@ def main() -> None:
     }
     config = SandboxConfig(**machine)
     with socket.socket(fileno=int(sys.argv[1])) as listener:
-        ConnectionAgent(config, listener, message["idle_s"]).serve()
+        idle_s, keeps_all = message["idle_s"], message["identity"]["keeps_all"]
+        ConnectionAgent(config, listener, idle_s, keeps_all=keeps_all).serve()
 
 
 if __name__ == "__main__":

@@ -179,7 +179,7 @@ def _set_keepalive(sock: socket.socket) -> None:
 
 
 def hang_up(sock: Any) -> None:  # noqa: ANN401
-    """End a link from another thread: whoever waits for it wakes up."""
+    """End a link from another thread: what waits for it wakes up."""
     with contextlib.suppress(Exception):
         sock.shutdown(socket.SHUT_RDWR)
 

@@ -82,7 +82,7 @@ class UserVerbs(Connection):  # type: ignore[misc]
     def sftp(self) -> Any:  # noqa: ANN401
         """Return the one SFTP client; use it in one thread at a time.
 
-        paramiko hands an answer to whoever reads first: of two threads one waits for
+        paramiko hands an answer to the thread that reads first: of two threads one waits for
         ever. `get` and `put` take turns.
         """
         self.open()

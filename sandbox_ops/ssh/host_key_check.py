@@ -154,8 +154,8 @@ def refusal(
         return HostKeyError(
             f"{machine} showed a host key that is revoked at {place}: {shown}. "
             "Nothing was sent.",
-            "Do not connect: the key is known to be in wrong hands. Ask whoever runs "
-            "the machine for its new key.",
+            "Do not connect: the key is known to be stolen. Ask the "
+            "administrator of the machine for its new key.",
         )
     if verdict.trust is Trust.CHANGED:
         return HostKeyError(

@@ -1,4 +1,4 @@
-"""Key files on this machine: what can be told of one without its passphrase."""
+"""Key files on this machine: what is known of one without its passphrase."""
 
 import base64
 import binascii

@@ -45,6 +45,15 @@ class Keyring:
 
     resolved: ResolvedHost
     opened: dict[str, paramiko.PKey] = field(default_factory=dict)
+    accepted: paramiko.PKey | None = None
+
+    @property
+    def asked_a_person(self) -> bool:
+        """Whether the login took a passphrase, or a touch of a security key."""
+        of_hardware = self.accepted is not None and self.accepted.get_name().startswith(
+            "sk-"
+        )
+        return bool(self.opened) or of_hardware
 
     def log_in(
         self, transport: Transport, user: str, where: str, within_s: float
@@ -73,6 +82,7 @@ class Keyring:
             raise
         finally:
             agent.close()
+        self.accepted = tried.key
         if not tried.accepted:
             complaints = [*filter(None, [agent.complaint]), *gathered.unused]
             raise _refused(self.resolved, where, tried, gathered, complaints)
@@ -123,6 +133,7 @@ class _Tried:
     """How far we came: what was tried, and what the server would take."""
 
     accepted: bool = False
+    key: paramiko.PKey | None = None
     keys: list[str] = field(default_factory=list)
     methods: tuple[str, ...] = ()
 
@@ -139,6 +150,8 @@ def _offer(
             functools.partial(transport.auth_publickey, user, offer.key),
             offer.description,
         )
+        if tried.accepted:
+            tried.key = offer.key
         if tried.accepted or not transport.is_active() or _no_keys(tried):
             return tried
     # some servers accept everybody who got so far, by the network's own identity

@@ -29,15 +29,20 @@ def _watch(transport: Transport, heard: Callable[[], None]) -> None:
     idle = threading.Event()
     while transport.is_active():
         idle.wait(EVERY_S)
-        answered = threading.Event()
-        threading.Thread(
-            target=_ask, args=(transport, answered), name="ssh-probe-ask", daemon=True
-        ).start()
-        if not answered.wait(ANSWER_S):
+        if not answers(transport, ANSWER_S):
             transport.close()
             return
         if transport.is_active():
             heard()
+
+
+def answers(transport: Transport, within_s: float) -> bool:
+    """Whether somebody is there, or hung up: ask, and wait no longer than this."""
+    answered = threading.Event()
+    threading.Thread(
+        target=_ask, args=(transport, answered), name="ssh-probe-ask", daemon=True
+    ).start()
+    return answered.wait(within_s)
 
 
 def _ask(transport: Transport, answered: threading.Event) -> None:

@@ -1,4 +1,4 @@
-"""Who is `gpu1`? As OpenSSH answers it: `ssh -G`, from the user's own ssh_config."""
+"""Which machine is `gpu1`? As OpenSSH resolves it: `ssh -G`, from the user's own ssh_config."""
 
 import dataclasses
 import functools

@@ -47,8 +47,8 @@ def refuse_revoked(
             raise HostKeyError(
                 f"{machine} showed a host key that is revoked by RevokedHostKeys "
                 f"{file} of ssh_config: {revoked}. Nothing was sent.",
-                "Do not connect: the key is known to be in wrong hands. Ask whoever "
-                "runs the machine for its new key.",
+                "Do not connect: the key is known to be stolen. Ask the "
+                "administrator of the machine for its new key.",
             )
 
 

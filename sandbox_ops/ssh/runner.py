@@ -97,7 +97,7 @@ class Runner(Remote):  # type: ignore[misc]
         self._killing = True
         try:
             self._kill_tree()
-        except Exception as error:  # noqa: BLE001  # told in `returncode`, by the asker
+        except Exception as error:  # noqa: BLE001  # in `returncode`, when it is asked for
             self._unsure = error
         finally:
             self.channel.close()

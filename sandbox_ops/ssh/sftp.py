@@ -9,7 +9,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class QuietSftpClient(SFTPClient):
-    """A download reads ahead in a thread; who waits for the bytes is told of its end."""
+    """A download reads ahead in a thread; the reader of the bytes gets its error."""
 
     def open(self, *args: Any, **options: Any) -> SFTPFile:  # noqa: ANN401
         """Open a file there."""

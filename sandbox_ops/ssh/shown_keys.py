@@ -85,7 +85,7 @@ def _shown(connection: SandboxConnection, allowed: Algorithms) -> HostKey:
 def prove(connection: SandboxConnection) -> tuple[HostKey, ...]:
     """Return the keys that a machine proves to have, over a connection that is verified.
 
-    Logs in, for servers name their keys to those alone who did.
+    Logs in, for servers name their keys only after a login.
 
     Raises:
         ConnectError: It cannot be reached, or accepts no key of ours.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalUser:
-    """Who runs us here: what `~`, `${VAR}` and the tokens %d %u %i %L stand for."""
+    """The local user: what `~`, `${VAR}` and the tokens %d %u %i %L stand for."""
 
     home: str
     name: str = ""

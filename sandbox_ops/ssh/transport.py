@@ -123,7 +123,7 @@ class Transport(ParamikoTransport):
     # -- what it says -----------------------------------------------------------
 
     def run(self) -> None:
-        """Serve the connection, in a thread; whatever ends it is told to who waits."""
+        """Serve the connection, in a thread; its end is reported to all that wait."""
         try:
             super().run()
         except Exception as error:  # noqa: BLE001  # nobody is above this frame

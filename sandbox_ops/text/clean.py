@@ -22,7 +22,7 @@ _CHUNK_BYTES = 1 << 16  # searched in one go: half a second with the slowest pat
 _LINE_BYTES = 1 << 20  # so much of one line
 _OVERLAP_BYTES = 4096
 
-# Terminal sequences, as ECMA-48 has them: control (CSI), strings (OSC and its kin, which
+# Terminal sequences, as ECMA-48 has them: control (CSI), strings (OSC and the like, which
 # must be terminated on their line: an open one would hide what follows), and two-byte
 # ones. \x9b, \x9d and \x90 are the one-byte spellings. No character that begins a
 # sequence is inside of another one, and nothing is given back (`*+`): so that each

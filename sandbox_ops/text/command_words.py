@@ -24,7 +24,7 @@ _EVENT = 300
 # lines, ours has to be there too.
 _STATUS_LIKE = re.compile(
     rf"\W*(?:{marks.alike('exit code')}|{marks.alike('connection lost')}"
-    r"|internal error in|remote-\d+ started|remote-\d+ has ended)",
+    r"|internal error in|remote-\d+ started)",
     re.IGNORECASE,
 )
 
@@ -35,13 +35,9 @@ def started(job: Job, timeout_s: float | None, steps: StepWords) -> str:
         f"It is ended after {formatting.duration(timeout_s)}." if timeout_s else ""
     )
     tee = _tee(job.command)
-    if job.state.ended:
-        return marks.join(
-            f"{job.id} has ended already: {job.words}.",
-            f"Read it: {steps.of(NextStep('logs', {'job': job.id}))}",
-        )
     return marks.join(
         f"{job.id} started in the background.",
+        f"It has ended already: {job.words}." if job.state.ended else "",
         f"Wait for it: {steps.of(NextStep('wait', {'job': job.id}))}",
         f"End it: {steps.of(NextStep('stop', {'job': job.id}))}",
         f"Log: {job.log_path}" if job.log_path else "",
@@ -172,7 +168,7 @@ def output(
 def event(report: WaitReport) -> str:
     """Say what ended a wait, where the job's state does not."""
     if report.event is WaitEvent.ENDED:
-        return ""
+        return f"all {report.line}" if report.jobs else ""
     if report.event is WaitEvent.TIMEOUT:
         return "nothing happened in that time"
     kind = "warning" if report.event is WaitEvent.WARNING else "matched"

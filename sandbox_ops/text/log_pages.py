@@ -88,7 +88,7 @@ def matching(
 
     Args:
         piece: What is searched.
-        pattern: RE2's; was matches to be one already.
+        pattern: RE2's, valid.
         forward: Whether the first matches are wanted where not all fit, and the next
             page goes on behind them; else the last.
         lines: At most so many.

@@ -11,7 +11,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Work = Callable[Concatenate[Sandbox, Project, P], T]
 
-_NOTED = ("command", "name", "job", "paths", "into", "push", "gpus", "force")
+_NOTED = (
+    *("command", "name", "job", "paths", "into", "path", "dest", "push"),
+    *("gpus", "force"),
+)
 """The options that the audit log shows; values of variables are none of them."""
 
 

@@ -1,4 +1,4 @@
-"""The cursor of `events`: what was told of every machine, as one opaque word. Pure.
+"""The cursor of `events`: what was reported of every machine, as one opaque word. Pure.
 
 Deflated JSON in the letters of base64url; its checksum is deflate's. It comes back from
 outside, so its types and sizes are checked before anything is made of it.
@@ -19,7 +19,7 @@ _REACHABLE = (None, False, True)
 
 
 def encode(memories: Mapping[str, SandboxMemory]) -> str:
-    """Return the cursor of what was told."""
+    """Return the cursor of what was reported."""
     value = {name: _packed(memory) for name, memory in memories.items()}
     text = json.dumps(value, separators=(",", ":")).encode()
     letters = base64.urlsafe_b64encode(zlib.compress(text, 9)).rstrip(b"=")
@@ -27,7 +27,7 @@ def encode(memories: Mapping[str, SandboxMemory]) -> str:
 
 
 def decode(cursor: str) -> dict[str, SandboxMemory]:
-    """Return what was told when that cursor was.
+    """Return what had been reported when that cursor was made.
 
     Raises:
         UsageError: It is none of ours.
@@ -35,7 +35,7 @@ def decode(cursor: str) -> dict[str, SandboxMemory]:
     version, _, letters = cursor.strip().partition(".")
     try:
         if version != _VERSION:
-            raise ValueError(version)  # noqa: TRY301 - told like all the rest
+            raise ValueError(version)  # noqa: TRY301 - reported like all the rest
         padded = letters + "=" * (-len(letters) % 4)
         packed = base64.b64decode(padded, altchars=b"-_", validate=True)
         inflate = zlib.decompressobj()
@@ -60,7 +60,7 @@ def _packed(memory: SandboxMemory) -> list[Any]:
         {
             str(number): [
                 job.name, job.written_bytes, round(job.changed_at), int(job.reports),
-                list(job.told),
+                list(job.reported), *([1] if job.is_queued else []),
             ]
             for number, job in memory.jobs.items()
         },
@@ -82,13 +82,14 @@ def _unpacked(value: Any) -> SandboxMemory:  # noqa: ANN401 - whatever came in
 
 
 def _job(value: Any) -> JobMemory:  # noqa: ANN401
-    name, written, changed_at, reports, told = value
+    name, written, changed_at, reports, marks, *queued = value
     return JobMemory(
         name=_text(name),
         written_bytes=None if written is None else _number(written),
         changed_at=float(_number(changed_at)),
         reports=bool(_number(reports)),
-        told=tuple(_number(mark) for mark in told),
+        reported=tuple(_number(mark) for mark in marks),
+        is_queued=bool(queued and _number(queued[0])),
     )
 
 

@@ -1,8 +1,8 @@
-"""What was told of each machine: by it, the next look says what is news. Pure.
+"""What was reported of each machine: with it, the next look knows what is new. Pure.
 
 A memory is a frozen value; each event comes with the memory that holds after it. So a
 reader that is killed between two lines, and goes on from the cursor of the last one it
-saw, is told nothing twice and misses nothing.
+saw, gets nothing twice and misses nothing.
 """
 
 import zlib
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from sandbox_ops.machine.changes import Changes, JobChange
-from sandbox_ops.models import Job, LogDigest
+from sandbox_ops.models import Job, JobState, LogDigest
 from sandbox_ops.models.events import Event, EventKind
 from sandbox_ops.text import formatting, stalls
 from sandbox_ops.text.log_warnings import LogWarning
@@ -19,7 +19,7 @@ from sandbox_ops.workflows import job_progress
 
 T = TypeVar("T")
 _PENDING_S = 300.0  # so long a job may take from its number to its record
-_MAX_WARNINGS = 32  # told of one job
+_MAX_WARNINGS = 32  # reported of one job
 _NAME = 64  # so much of a name is kept
 _STALLED = zlib.crc32(LogWarning("stalled", "").key.encode())
 
@@ -32,14 +32,16 @@ class JobMemory:
         written_bytes: How much it had written; None: its digest was not read yet.
         changed_at: When that was seen to change last.
         reports: Whether it says how far it is: such a one may stall.
-        told: Which warnings were told, as the CRC-32 of their keys.
+        reported: Which warnings were reported, as the CRC-32 of their keys.
+        is_queued: Whether it waited in the queue; its start is to be reported.
     """
 
     name: str = ""
     written_bytes: int | None = None
     changed_at: float = 0.0
     reports: bool = False
-    told: tuple[int, ...] = ()
+    reported: tuple[int, ...] = ()
+    is_queued: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,18 +70,23 @@ class SandboxMemory:
             **{number: job.written_bytes for number, job in self.jobs.items()},
         }
 
+    @property
+    def queued(self) -> frozenset[int]:
+        """Those that waited: there is nothing new of them while they do."""
+        return frozenset(n for n, job in self.jobs.items() if job.is_queued)
+
 
 Step = tuple[SandboxMemory, Event | None]
 """What is remembered from then on, and the event that it follows."""
 
 
 def present(changes: Changes, live: Mapping[int, Job]) -> SandboxMemory:
-    """Return the memory of who begins now: jobs that live are not news, their warnings are."""
+    """Return the memory of a reader that begins now: jobs that live are not news, their warnings are."""
     return SandboxMemory(
         store=changes.store,
         seen=changes.newest,
         jobs={
-            number: JobMemory(name=job.name[:_NAME])
+            number: JobMemory(name=job.name[:_NAME], is_queued=_waits(job))
             for number, job in live.items()
             if number <= changes.newest
         },
@@ -157,19 +164,13 @@ def _of_job(
     if job.foreground:
         yield replace(memory, pending=_without(memory.pending, number)), None
         return
-    old = memory.jobs.get(number)
-    if old is None:
-        if number <= memory.seen and number not in memory.pending:
-            return  # it ended before, and was told
-        old = JobMemory(name=job.name[:_NAME])
-        memory = replace(
-            memory,
-            seen=max(memory.seen, number),
-            jobs={**memory.jobs, number: old},
-            pending=_without(memory.pending, number),
-        )
-        began = at if job.started_at is None else job.started_at
-        yield memory, _event(sandbox, job, began, EventKind.STARTED, _command(job))
+    is_known = number in memory.jobs or number in memory.pending
+    if not is_known and number <= memory.seen:
+        return  # it ended before, and was reported
+    for step in _begun(sandbox, memory, number, job, at):
+        memory = step[0]
+        yield step
+    old = memory.jobs[number]
     if job.state.ended:
         memory = replace(memory, jobs=_without(memory.jobs, number))
         ended = _ended_at(job, at)
@@ -179,12 +180,36 @@ def _of_job(
     memory = replace(memory, jobs={**memory.jobs, number: now})
     for finding in findings:
         mark = zlib.crc32(finding.key.encode())
-        if mark in now.told or len(now.told) >= _MAX_WARNINGS:
+        if mark in now.reported or len(now.reported) >= _MAX_WARNINGS:
             continue
-        now = replace(now, told=(*now.told, mark))
+        now = replace(now, reported=(*now.reported, mark))
         memory = replace(memory, jobs={**memory.jobs, number: now})
         yield memory, _event(sandbox, job, at, EventKind.WARNING, finding.text)
     yield memory, None
+
+
+def _begun(
+    sandbox: str, memory: SandboxMemory, number: int, job: Job, at: float
+) -> Iterator[Step]:
+    """Yield that a job is there, that it began, or waits again: what of it is news."""
+    old = memory.jobs.get(number)
+    now = replace(old or JobMemory(name=job.name[:_NAME]), is_queued=_waits(job))
+    never_ran = job.state.ended and job.exit_code is None
+    if old is not None and (old.is_queued == now.is_queued or never_ran):
+        return
+    memory = replace(
+        memory,
+        seen=max(memory.seen, number),
+        jobs={**memory.jobs, number: now},
+        pending=_without(memory.pending, number),
+    )
+    kind = EventKind.QUEUED if now.is_queued else EventKind.STARTED
+    began = at if job.started_at is None else job.started_at
+    yield memory, _event(sandbox, job, began, kind, _command(job))
+
+
+def _waits(job: Job) -> bool:
+    return job.state is JobState.QUEUED
 
 
 def _looked_at(
@@ -201,7 +226,7 @@ def _looked_at(
         written_bytes=change.written_bytes,
         changed_at=at,
         reports=stalls.reports(progress),
-        told=tuple(mark for mark in old.told if mark != _STALLED),
+        reported=tuple(mark for mark in old.reported if mark != _STALLED),
     )
     return now, progress.findings
 

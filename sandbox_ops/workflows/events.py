@@ -1,4 +1,4 @@
-"""events: what happens to the jobs of all machines, told as it happens.
+"""events: what happens to the jobs of all machines, as it happens.
 
 One thread and one connection a machine, one question every few seconds however many jobs
 there are. A machine that cannot be reached is asked again for ever, further apart, and
@@ -22,7 +22,7 @@ from sandbox_ops.workflows import event_cursor, event_memory
 from sandbox_ops.workflows.event_memory import SandboxMemory, Step
 
 LOOK_S = 3.0
-"""Between two questions: an event is told within 5 s."""
+"""Between two questions: an event is reported within 5 s."""
 
 _RETRY_MOST_S = 60.0
 _IDLE_S = 0.3
@@ -63,22 +63,24 @@ def events(
     Raises:
         UsageError: `since` is no cursor.
     """
-    told = event_cursor.decode(since) if since else {}
+    memories = event_cursor.decode(since) if since else {}
     stop = threading.Event()
     arrivals: queue.Queue[tuple[str, list[Step] | Exception | None]] = queue.Queue(
         _WAITING * max(1, len(sandboxes))
     )
     for sandbox in sandboxes:
-        memory = told.setdefault(sandbox.config.name, SandboxMemory())
+        memory = memories.setdefault(sandbox.config.name, SandboxMemory())
         from_now = follow and not memory.store
         watcher = _Watcher(sandbox, memory, arrivals, stop, look_s)
         watcher.start(follow=follow, from_now=from_now)
-    return _told(arrivals, told, frozenset(only), len(sandboxes), stop, cancel, on_idle)
+    return _merged(
+        arrivals, memories, frozenset(only), len(sandboxes), stop, cancel, on_idle
+    )
 
 
-def _told(
+def _merged(
     arrivals: "queue.Queue[tuple[str, list[Step] | Exception | None]]",
-    told: dict[str, SandboxMemory],
+    memories: dict[str, SandboxMemory],
     only: frozenset[str],
     n_live: int,
     stop: threading.Event,
@@ -98,9 +100,9 @@ def _told(
                 n_live -= 1
                 continue
             for memory, event in steps:
-                told[name] = memory
+                memories[name] = memory
                 if event and (not only or event.job in only):
-                    yield replace(event, cursor=event_cursor.encode(told))
+                    yield replace(event, cursor=event_cursor.encode(memories))
     finally:
         stop.set()
 
@@ -144,7 +146,7 @@ class _Watcher:
                 if not is_behind:
                     self._stop.wait(self._pause_s())
             self._put(None)
-        except Exception as error:  # noqa: BLE001 - whoever reads has to know
+        except Exception as error:  # noqa: BLE001 - the reader has to know
             self._put(error)
 
     def _put(self, arrival: list[Step] | Exception | None) -> None:
@@ -163,7 +165,9 @@ class _Watcher:
                 steps: list[Step] = self._present()
                 is_behind = True  # what looks wrong already is news
             else:
-                answer = changes.look(self._sandbox, memory.seen, memory.known)
+                answer = changes.look(
+                    self._sandbox, memory.seen, memory.known, memory.queued
+                )
                 now = round(time.time(), 3)
                 steps = list(event_memory.news(self._name, memory, answer, now))
                 is_behind = bool(steps) and steps[-1][0].seen < answer.newest

@@ -4,9 +4,8 @@ The machine names the files, and is not believed: each name is held against what
 declared here, and the room is checked, before the first byte comes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,21 @@ from sandbox_ops.errors import (
     NotFoundError,
     UsageError,
 )
-from sandbox_ops.machine import jobs, listing, repo, transfer
+from sandbox_ops.machine import groups, jobs, listing, repo
+from sandbox_ops.machine.pace import Pace
 from sandbox_ops.machine.sandbox import Sandbox
-from sandbox_ops.models import Project
+from sandbox_ops.models import Job, Project
 from sandbox_ops.models.cancellation import CancelToken
-from sandbox_ops.workflows import fetch_candidates, fetch_places
+from sandbox_ops.models.transfers import OnTransfer
+from sandbox_ops.workflows import (
+    fetch_bring,
+    fetch_candidates,
+    fetch_places,
+    fetch_run,
+)
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.fetch_candidates import FetchedFile
-
-OnProgress = Callable[[str, int, int], None]
+from sandbox_ops.workflows.file_choice import ALL, FileChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +82,9 @@ def fetch(  # noqa: PLR0913  # each is one choice
     into: str = "",
     dry_run: bool = False,
     overwrite: bool = False,
-    on_progress: OnProgress | None = None,
+    choice: FileChoice = ALL,
+    bytes_per_s: int | None = None,
+    on_progress: OnTransfer | None = None,
     cancel: CancelToken | None = None,
 ) -> FetchReport:
     """Bring files home, each whole, checked and in place, or not at all.
@@ -88,11 +95,15 @@ def fetch(  # noqa: PLR0913  # each is one choice
         paths: These files and folders instead: absolute below the workspace or the home
             there, below `~/`, or below the project; `*` as a shell has it. What is no
             declared output goes to `fetched/` in the local clone, or `into`.
-        job: Also this job's log and run record, and the outputs of where it ran.
+        job: This job's log and run record, and what it wrote: its run folder, and what
+            changed under the declared outputs while it ran, each held against the
+            checksum that was recorded at its end. Of a group, those of all its jobs.
         into: A local folder; without it the same paths in the local clone.
         dry_run: Only list them.
         overwrite: Replace local files that differ.
-        on_progress: Told path, bytes so far and bytes in all.
+        choice: Which of these files.
+        bytes_per_s: Bring no more a second.
+        on_progress: Told of each piece that came.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
@@ -104,28 +115,14 @@ def fetch(  # noqa: PLR0913  # each is one choice
         CancelledError: It was cancelled.
     """
     sandbox = sandbox.cancelled_by(cancel)
-    target = Path(into or project.root or "")
-    if not target.parts:
-        raise UsageError(
-            "there is no local clone here to fetch to",
-            NextStep("fetch", {"into": "FOLDER"}, "Say where to"),
-        )
-    target = target.absolute()
-    if paths:
-        candidates = fetch_candidates.named(sandbox, project, paths, into=bool(into))
-    elif job:
-        candidates = fetch_candidates.of_job(sandbox, project, jobs.get(sandbox, job))
-    else:
-        root = repo.cloned(sandbox, project).path
-        candidates = fetch_candidates.below(
-            sandbox, root, fetch_candidates.declared(project)
-        )
-    files, warnings = fetch_candidates.admitted(candidates, project, target)
-    if not files:
-        raise _nothing(sandbox, project, paths, warnings)
-    places = [(file, fetch_places.destination(target, file.path)) for file in files]
+    target = target_folder(project, into)
+    places, warnings = wanted(sandbox, project, target, paths, job, choice)
+    files = [file for file, _ in places]
     if not dry_run:
-        files = _bring(sandbox, places, overwrite=overwrite, on_progress=on_progress)
+        pace = Pace(bytes_per_s)
+        files = fetch_bring.bring(
+            sandbox, places, overwrite=overwrite, pace=pace, on_progress=on_progress
+        )
     return FetchReport(
         sandbox=sandbox.config.name,
         files=tuple(files),
@@ -133,6 +130,63 @@ def fetch(  # noqa: PLR0913  # each is one choice
         dry_run=dry_run,
         warnings=warnings,
     )
+
+
+def target_folder(project: Project, into: str) -> Path:
+    """Return the folder here that files come to.
+
+    Raises:
+        UsageError: None was named, and there is no local clone.
+    """
+    target = Path(into or project.root or "")
+    if not target.parts:
+        raise UsageError(
+            "there is no local clone here to fetch to",
+            NextStep("fetch", {"into": "FOLDER"}, "Say where to"),
+        )
+    return target.absolute()
+
+
+def wanted(
+    sandbox: Sandbox,
+    project: Project,
+    target: Path,
+    paths: Sequence[str],
+    job: str,
+    choice: FileChoice,
+) -> tuple[list[tuple[FetchedFile, Path]], tuple[str, ...]]:
+    """Return which files there are to come and where to, and what is left there.
+
+    Raises:
+        NotFoundError: There are none, or no such job.
+        SandboxError: As `fetch` has it.
+    """
+    notes: tuple[str, ...] = ()
+    if paths:
+        into = target != Path(project.root or "").absolute()
+        candidates = fetch_candidates.named(sandbox, project, paths, into=into)
+    elif job:
+        candidates, notes = fetch_run.of_jobs(sandbox, project, _jobs(sandbox, job))
+    else:
+        root = repo.cloned(sandbox, project).path
+        declared = fetch_candidates.declared(project)
+        candidates = fetch_candidates.below(sandbox, root, declared)
+    candidates = [
+        each
+        for each in candidates
+        if not choice.reason_against(each.file.path, each.file.size_bytes)
+    ]
+    files, warnings = fetch_candidates.admitted(candidates, project, target)
+    if not files:
+        raise _nothing(sandbox, project, paths, warnings)
+    places = [(file, fetch_places.destination(target, file.path)) for file in files]
+    return places, (*warnings, *notes)
+
+
+def _jobs(sandbox: Sandbox, job: str) -> tuple[Job, ...]:
+    """Return the job that is meant, or those of the group."""
+    group = groups.named(sandbox, job)
+    return group.jobs if group else (jobs.get(sandbox, job),)
 
 
 def _nothing(
@@ -156,55 +210,3 @@ def _nothing(
         "run", {"command": "git status"}, "Did the job write somewhere else? Look"
     )
     return NotFoundError("\n".join((message, *warnings)), look)
-
-
-def _bring(
-    sandbox: Sandbox,
-    places: Sequence[tuple[FetchedFile, Path]],
-    *,
-    overwrite: bool,
-    on_progress: OnProgress | None,
-) -> list[FetchedFile]:
-    """Bring what is not here yet."""
-    present = _present(sandbox, places)
-    missing = [(file, place) for file, place in places if file.path not in present]
-    others = [
-        file.path for file, place in missing if place.exists() or place.is_symlink()
-    ]
-    if others and not overwrite:
-        fetch_places.refuse_overwriting(others)
-    fetch_places.refuse_without_room(
-        (file.size_bytes, place) for file, place in missing
-    )
-    brought = []
-    for file, place in places:
-        sha256 = present.get(file.path, "")
-        if not sha256:
-            report_bytes = partial(on_progress, file.path) if on_progress else None
-            sha256 = transfer.download(
-                sandbox,
-                file.remote,
-                place,
-                size_bytes=file.size_bytes,
-                on_progress=report_bytes,
-            )
-        brought.append(replace(file, sha256=sha256, kept=file.path in present))
-    return brought
-
-
-def _present(
-    sandbox: Sandbox, places: Sequence[tuple[FetchedFile, Path]]
-) -> dict[str, str]:
-    """Return the checksums of the files whose very content is here, by path."""
-    alike = [
-        (file, place)
-        for file, place in places
-        if place.is_file() and place.stat().st_size == file.size_bytes
-    ]
-    sizes = {file.remote: file.size_bytes for file, _ in alike}
-    sums = listing.checksums(sandbox, sizes)
-    return {
-        file.path: sums[file.remote]
-        for file, place in alike
-        if transfer.sha256(place) == sums[file.remote]
-    }

@@ -12,7 +12,7 @@ from sandbox_ops.errors import ConfigError, NotFoundError, ProtocolError
 from sandbox_ops.git import local
 from sandbox_ops.machine import listing
 from sandbox_ops.machine.sandbox import Sandbox
-from sandbox_ops.models import Job, Project, RemoteFile
+from sandbox_ops.models import Project, RemoteFile
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.workflows import fetch_paths
 from sandbox_ops.workflows.fetch_paths import NamedPath
@@ -25,9 +25,10 @@ class FetchedFile:
 
     Attributes:
         path: Relative to where it is fetched to.
-        sha256: "" in a dry run.
+        sha256: In a dry run as the run's record has it, or "".
         remote: Where it is on the sandbox, absolute.
         kept: Whether the very same file was here already.
+        mtime: When it was written last, by the clock there; 0: not known.
     """
 
     path: str
@@ -35,6 +36,7 @@ class FetchedFile:
     sha256: str
     remote: str = ""
     kept: bool = False
+    mtime: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +98,21 @@ def declared(project: Project) -> tuple[str, ...]:
 
 
 def below(
-    sandbox: Sandbox, root: str, wanted: Sequence[str], *, to: str = ""
+    sandbox: Sandbox,
+    root: str,
+    wanted: Sequence[str],
+    *,
+    to: str = "",
+    since: str = "",
 ) -> list[Candidate]:
     """Return the files that match below `root`; `to` is put before their paths.
+
+    Args:
+        sandbox: Where they are.
+        root: A folder, absolute.
+        wanted: Patterns.
+        to: Put before their paths here.
+        since: A file there: those alone that changed after it did.
 
     Raises:
         ProtocolError: The machine names one that was not asked for.
@@ -110,7 +124,7 @@ def below(
             may_be_tracked=bool(to) or file.path in wanted,
         )
         for file in _files(
-            sandbox, root, wanted, lambda path: is_declared(path, wanted)
+            sandbox, root, wanted, lambda path: is_declared(path, wanted), since
         )
     ]
 
@@ -159,9 +173,13 @@ def first_place(sandbox: Sandbox, project: Project, paths: Sequence[str]) -> str
 
 
 def _files(
-    sandbox: Sandbox, root: str, wanted: Sequence[str], is_wanted: Callable[[str], bool]
+    sandbox: Sandbox,
+    root: str,
+    wanted: Sequence[str],
+    is_wanted: Callable[[str], bool],
+    since: str = "",
 ) -> tuple[RemoteFile, ...]:
-    files = listing.files(sandbox, root, wanted)
+    files = listing.files(sandbox, root, wanted, since=since)
     for file in files:
         if not is_wanted(file.path) or file.size_bytes < 0:
             raise ProtocolError(
@@ -176,15 +194,5 @@ def _file(root: str, file: RemoteFile, to: str) -> FetchedFile:
         size_bytes=file.size_bytes,
         sha256="",
         remote=f"{root.rstrip('/')}/{file.path}",
+        mtime=file.mtime,
     )
-
-
-def of_job(sandbox: Sandbox, project: Project, job: Job) -> list[Candidate]:
-    """Return the outputs of where a job ran, its log and its run record."""
-    folder = job.log_path.rpartition("/")[0]
-    names = ("log", "run.json", "dirty.patch*")
-    files = below(sandbox, folder, names, to=f"logs/{job.id}/")
-    root = job.project_path
-    if root and project.outputs:
-        files += below(sandbox, root, patterns(project))
-    return files

@@ -66,19 +66,19 @@ def named(
     Raises:
         UsageError: It is no path below the workspace or the home; says what is.
     """
-    absolute = _absolute(path, project_path, home)
+    wanted = absolute(path, project_path, home)
     tops = (workspace.rstrip("/"), home.rstrip("/"))
-    if not any(PurePosixPath(absolute).is_relative_to(top or "/") for top in tops):
+    if not any(PurePosixPath(wanted).is_relative_to(top or "/") for top in tops):
         raise UsageError(
             f"a file to fetch must be below {tops[0] or '/'} or {home}: {path[:300]}",
             "Copy it there first.",
         )
-    if absolute.rstrip("/") in {*tops, ""}:
-        raise UsageError(f"that would be all of {absolute}", "Name a file or a folder.")
-    below = absolute.removeprefix(f"{project_path}/") if project_path else absolute
+    if wanted.rstrip("/") in {*tops, ""}:
+        raise UsageError(f"that would be all of {wanted}", "Name a file or a folder.")
+    below = wanted.removeprefix(f"{project_path}/") if project_path else wanted
     if not into and not below.startswith("/") and is_declared(below, outputs):
         return NamedPath(root=project_path, pattern=below)
-    parts = PurePosixPath(absolute).parts
+    parts = PurePosixPath(wanted).parts
     with_signs = (n for n, part in enumerate(parts) if set(part) & set("*?["))
     fixed = min(next(with_signs, len(parts)), len(parts) - 1)
     return NamedPath(
@@ -88,10 +88,15 @@ def named(
     )
 
 
-def _absolute(path: str, project_path: str, home: str) -> str:
+def absolute(path: str, project_path: str, home: str) -> str:
+    """Return a path there as an absolute one: from `~/`, or from the project on.
+
+    Raises:
+        UsageError: It is empty, has `..` in it, or is relative to no project.
+    """
     text = path.strip()
     if not text or "\0" in text or ".." in text.split("/"):
-        raise UsageError(f"a path to fetch cannot be {path[:300]!r}", "Without `..`.")
+        raise UsageError(f"a path there cannot be {path[:300]!r}", "Without `..`.")
     if text == "~" or text.startswith("~/"):
         text = f"{home}/{text[2:]}"
     elif not text.startswith("/"):

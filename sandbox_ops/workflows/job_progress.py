@@ -21,7 +21,7 @@ def read(job: Job, digest: LogDigest, project: Project | None = None) -> Progres
 
 
 _read = functools.lru_cache(maxsize=128)(progress.read)
-"""Who watches sees the same end of a job that ended again and again."""
+"""Cached: a watcher reads the same end of a job that ended again and again."""
 
 
 def text(data: bytes) -> str:

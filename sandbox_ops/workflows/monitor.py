@@ -1,7 +1,7 @@
 """monitor: everything that goes on there, in one look."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sandbox_ops.errors import ConnectError, NextStep
@@ -18,11 +18,19 @@ from sandbox_ops.models import (
     Project,
 )
 from sandbox_ops.models.cancellation import CancelToken
-from sandbox_ops.text import paging
+from sandbox_ops.models.groups import GroupSummary
+from sandbox_ops.text import best_metric, paging
 from sandbox_ops.text.progress import Progress
-from sandbox_ops.workflows import job_progress, preflight
+from sandbox_ops.workflows import (
+    group_summary,
+    job_progress,
+    monitored,
+    preflight,
+    waiting_times,
+)
 
 _ENDED_SHOWN = 10
+_QUEUED_SHOWN = 10
 _WARM_UP_S = 60
 _IDLE_PERCENT = 5
 _LAST_LINES = 5
@@ -52,12 +60,14 @@ class MonitorReport:
 
     Attributes:
         reachable: False: nothing below is known, whatever runs there runs on.
-        jobs: Those that live, and the newest ten that ended: what a table shows.
-        older: Those among the newest fifty that ended before these.
+        jobs: Those that live, and the newest ten that ended: what a table shows. Of the
+            queue the first ten.
+        older: Those among the newest fifty that ended before these, and the queue's rest.
         gpus: Empty where there are none, or none can be seen.
         foreign: Training-like processes that are not ours.
         warnings: What looks wrong, of `jobs` and of the machine.
         next_steps: What can be done about it.
+        groups: The sweeps whose jobs are among these, each in a row.
     """
 
     sandbox: str
@@ -71,6 +81,7 @@ class MonitorReport:
     foreign: tuple[ForeignProcess, ...] = ()
     warnings: tuple[str, ...] = ()
     next_steps: tuple[NextStep, ...] = ()
+    groups: tuple[GroupSummary, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -89,6 +100,7 @@ class MonitorReport:
             "foreign": [asdict(process) for process in self.foreign],
             "warnings": list(self.warnings),
             "next_steps": [str(step) for step in self.next_steps],
+            "groups": [group.as_json() for group in self.groups],
         }
 
 
@@ -96,6 +108,8 @@ def monitor(
     sandbox: Sandbox,
     project: Project | None = None,
     *,
+    job: str = "",
+    metric: str = "",
     cancel: CancelToken | None = None,
 ) -> MonitorReport:
     """Look at the machine once; one that cannot be reached is a report too.
@@ -103,16 +117,23 @@ def monitor(
     Args:
         sandbox: The machine.
         project: Whose disk is looked at; without one it is the workspace's.
+        job: Only this job, or the jobs of this group.
+        metric: What makes a run the best of its group: `loss`, `max:accuracy`; "" for
+            what the project says, else the lowest loss.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
         CancelledError: It was cancelled.
+        NotFoundError: There is no such job or group.
+        UsageError: The metric cannot be read.
     """
     sandbox = sandbox.cancelled_by(cancel)
+    by = best_metric.read(metric) if metric else None
     named = project is not None and project.name
     path = sandbox.project_path(project) if project and named else ""
     try:
         status = jobs.status(sandbox, path=path or sandbox.config.workspace)
+        status, members = monitored.narrow(sandbox, status, job)
     except ConnectError as error:
         hints = (hint for hint in error.hints if isinstance(hint, str))
         why = f"{sandbox.config.label} cannot be reached: {error.message}"
@@ -122,17 +143,37 @@ def monitor(
             warnings=(" ".join((why, *hints)),),
             next_steps=error.next_steps,
         )
-    return report(sandbox.config.name, status, project)
+    rows = tuple(group_summary.summary(group, project, by) for group in members)
+    return report(sandbox.config.name, status, project, rows)
 
 
 def report(
-    machine: str, status: MachineStatus, project: Project | None = None
+    machine: str,
+    status: MachineStatus,
+    project: Project | None = None,
+    groups: tuple[GroupSummary, ...] = (),
 ) -> MonitorReport:
-    """Return what a look means. Pure."""
-    shown, older = _shown(status.jobs)
+    """Return what a look means; of a group's jobs those that wait are in its row. Pure."""
+    in_rows = {group.name for group in groups}
+    shown, older = _shown(
+        job
+        for job in status.jobs
+        if job.state is not JobState.QUEUED or job.group not in in_rows
+    )
     views = tuple(_view(job, status, project) for job in shown)
+    views = tuple(
+        replace(view, job=job)
+        for view, job in zip(
+            views,
+            waiting_times.estimated(
+                shown, {view.job.id: view.progress.eta_s for view in views}
+            ),
+            strict=True,
+        )
+    )
     return MonitorReport(
         sandbox=machine,
+        groups=groups,
         reachable=True,
         jobs=views,
         older=tuple(_view(job, status, project) for job in older),
@@ -156,7 +197,9 @@ def _shown(jobs: Iterable[Job]) -> tuple[tuple[Job, ...], tuple[Job, ...]]:
     older: list[Job] = []
     ended = 0
     for job in sorted(jobs, key=_number, reverse=True):
-        if not job.state.ended:
+        if job.place > _QUEUED_SHOWN:
+            older.append(job)
+        elif not job.state.ended:
             shown.append(job)
         elif not job.foreground:
             (shown if ended < _ENDED_SHOWN else older).append(job)

@@ -1,15 +1,21 @@
 """The paths that a project declares as outputs, and what a machine may send for them. Pure."""
 
-from collections.abc import Collection, Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from sandbox_ops.errors import ConfigError
+from sandbox_ops.machine.run_outputs import RUNS
 from sandbox_ops.models import Project
+
+_HOLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]{0,63})\}")
 
 
 def patterns(project: Project) -> tuple[str, ...]:
     """Return the declared outputs as relative patterns without a slash at the end.
+
+    A `{hole}` stands for any name here: the outputs of every run.
 
     Raises:
         ConfigError: One is absolute, empty or leads out of the project; names it.
@@ -22,7 +28,16 @@ def patterns(project: Project) -> tuple[str, ...]:
                 "the project",
                 'Write it relative to the project: outputs = ["models/"]',
             )
-    return tuple(str(PurePosixPath(output)) for output in project.outputs)
+    return of_run(project, {"run_dir": f"{RUNS}/*"})
+
+
+def of_run(project: Project, values: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the same with the holes that are known for one run filled."""
+
+    def fill(output: str) -> str:
+        return _HOLE.sub(lambda hole: values.get(hole[1], "*"), output)
+
+    return tuple(str(PurePosixPath(fill(output))) for output in project.outputs)
 
 
 def without(names: Iterable[str], kept: tuple[str, ...]) -> tuple[str, ...]:
@@ -44,7 +59,7 @@ def left_out(path: str, declared: Sequence[str], tracked: Collection[str] = ()) 
     """Return why a declared path is better not brought home; "" if nothing is wrong.
 
     A file with a leading dot is read by programs that nobody starts on purpose, a
-    tracked one is the project's own. Who wants one declares it by its name.
+    tracked one is the project's own. To keep one, declare it by its name.
 
     Args:
         path: As the machine names it.

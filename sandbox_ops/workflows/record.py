@@ -12,7 +12,11 @@ from sandbox_ops.models import Gpu, Job
 
 FORMAT = 1
 _SEED = re.compile(r"(?:^|[\s-])(?:--)?seed[= ](\d{1,20})(?![\w.])", re.IGNORECASE)
-_ENV_NAMES = ("PYTHONUNBUFFERED", "SANDBOX_JOB", "SANDBOX_METRICS")
+ENV_NAMES = (
+    "PYTHONUNBUFFERED",
+    *("SANDBOX_JOB", "SANDBOX_JOB_ID", "SANDBOX_JOB_NAME", "SANDBOX_RUN_DIR"),
+    *("SANDBOX_COMMIT", "SANDBOX_METRICS"),
+)
 
 
 def run_record(
@@ -24,10 +28,11 @@ def run_record(
     machine: str,
     gpus: Iterable[Gpu],
     env_names: Sequence[str] = (),
+    outputs: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return what is known before the start; its end is in the job's own record."""
     used = tuple(gpus)
-    names = {*_ENV_NAMES, *env_names, *(("CUDA_VISIBLE_DEVICES",) if used else ())}
+    names = {*ENV_NAMES, *env_names, *(("CUDA_VISIBLE_DEVICES",) if used else ())}
     return {
         "format": FORMAT,
         "commit": tree.head,
@@ -38,6 +43,7 @@ def run_record(
         "command": command,
         "settings": dict(settings),
         "seed": seed(command),
+        "outputs": list(outputs),
         "cwd": tree.path,
         "env_names": sorted(names),
         "environment": environment.fingerprint,

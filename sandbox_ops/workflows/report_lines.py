@@ -8,19 +8,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sandbox_ops.errors import NextStep
-from sandbox_ops.models import Job, StopReport
+from sandbox_ops.models import Job, JobState, StopReport
 from sandbox_ops.text import formatting
 from sandbox_ops.workflows import rows
-from sandbox_ops.workflows.rows import JobRow
+from sandbox_ops.workflows.rows import GroupRow, JobRow
 
 if TYPE_CHECKING:
     from sandbox_ops.workflows.fetch import FetchReport
+    from sandbox_ops.workflows.group_jobs import GroupJobs
     from sandbox_ops.workflows.monitor import MonitorReport
+    from sandbox_ops.workflows.put import PutReport
     from sandbox_ops.workflows.reset import ResetReport
     from sandbox_ops.workflows.setup import SetupReport
+    from sandbox_ops.workflows.stop import GroupStopReport
+    from sandbox_ops.workflows.sweep import SweepReport
     from sandbox_ops.workflows.sync import SyncReport
     from sandbox_ops.workflows.train import TrainReport
-    from sandbox_ops.workflows.train_each import TrainEachReport
 
 Lines = Iterator[str | NextStep]
 
@@ -35,6 +38,7 @@ def setup(report: "SetupReport") -> Lines:
     yield table.headline
     for row in table.steps:
         yield f"{row.result} {row.name}: " + "\n".join(row.detail)
+    yield from (f"not checked: {line}" for line in table.not_checked)
 
 
 def sync(report: "SyncReport") -> Lines:
@@ -51,21 +55,58 @@ def train(report: "TrainReport") -> Lines:
     job = report.job
     gpus = f" on GPU {', '.join(map(str, job.gpus))}" if job.gpus else ""
     name = f' "{job.name}"' if job.name else ""
-    yield f"{job.id}{name} started in the background{gpus}: {_short(job.command)}"
+    began = f"started in the background{gpus}"
+    if job.state is JobState.QUEUED:
+        began = f"is queued: {job.waits_for}"
+    yield f"{job.id}{name} {began}: {_short(job.command)}"
     if report.commit:
         yield f"Commit: {formatting.short(report.commit)}"
     yield f"Log: {job.log_path}"
     yield from _warnings(report.warnings)
 
 
-def train_each(report: "TrainEachReport") -> Lines:
-    """Say which jobs were started, and which were not, and why."""
-    for each in report.started:
-        yield from train(each)
+def sweep(report: "SweepReport") -> Lines:
+    """Say which jobs were started, which were not and why, and which were skipped."""
+    n_jobs = len(report.planned) if report.dry_run else len(report.jobs)
+    did = "would be started" if report.dry_run else "started"
+    count = formatting.count(n_jobs, "job")
+    yield f"group {report.group}: {count} {did}, {len(report.skipped)} skipped"
+    if report.commit:
+        yield f"Commit: {formatting.short(report.commit)}"
+    jobs = [f'{job.id} "{job.name}"' for job in report.jobs]
+    jobs += [f'"{cell.name}": {_short(cell.command)}' for cell in report.planned]
+    yield from _listed("in this order", jobs)
+    skipped = [f'"{cell.name}": {cell.skipped}' for cell in report.skipped]
+    yield from _listed("skipped", skipped)
+    yield from _warnings(report.warnings)
+    if report.then or report.then_command:
+        command = report.then.command if report.then else report.then_command
+        job = f"{report.then.id} " if report.then else ""
+        yield f"when all have ended: {job}{_short(command)}"
     if report.error is not None:
-        yield f"not started: {', '.join(report.not_started)}"
+        yield from _listed("not started", [cell.name for cell in report.not_started])
         yield report.error.message
         yield from report.error.hints
+    yield from report.next_steps
+
+
+def group_jobs(listed: "GroupJobs") -> Lines:
+    """Say how a group is, then each of its jobs."""
+    yield group_line(rows.group_row(listed.summary))
+    for job, progress in listed.jobs[:_MOST_FILES]:
+        yield _job_line(rows.job_row(job, progress))
+    if len(listed.jobs) > _MOST_FILES:
+        yield f"... and {len(listed.jobs) - _MOST_FILES} more"
+
+
+def group_line(row: GroupRow) -> str:
+    """`group t1, 10 cells: 3 running, 7 succeeded; ETA 2 min; best loss 0.1 (remote-7 a)`."""
+    facts = (
+        f"group {row.name}, {row.cells} cells: {row.states}",
+        row.remaining and f"ETA {row.remaining}",
+        row.best and f"best {row.best}",
+    )
+    return "; ".join(filter(None, facts))
 
 
 def monitor(report: "MonitorReport") -> Lines:
@@ -73,6 +114,7 @@ def monitor(report: "MonitorReport") -> Lines:
     table = rows.monitor_rows(report)
     yield table.headline
     yield from table.gpus
+    yield from map(group_line, table.groups)
     yield from map(_job_line, table.jobs)
     yield from table.last_lines
     for line in table.foreign:
@@ -122,11 +164,21 @@ def reset(report: "ResetReport") -> Lines:
 
 def fetch(report: "FetchReport") -> Lines:
     """Say which files came home, or would."""
+    did = "would come" if report.dry_run else "came, checked,"
+    return _files(report, did, "here")
+
+
+def put(report: "PutReport") -> Lines:
+    """Say which files went to the machine, or would."""
+    did = "would go" if report.dry_run else "went, checked,"
+    return _files(report, did, "there")
+
+
+def _files(report: "FetchReport | PutReport", did: str, where: str) -> Lines:
     new = [file for file in report.files if not file.kept]
     kept = len(report.files) - len(new)
     total = formatting.size(sum(file.size_bytes for file in new))
-    did = "would come" if report.dry_run else "came, checked,"
-    present = f"; {formatting.count(kept, 'file')} here already" if kept else ""
+    present = f"; {formatting.count(kept, 'file')} {where} already" if kept else ""
     yield f"{formatting.count(len(new), 'file')}, {total}, {did} to {report.into}{present}"
     for file in report.files[:_MOST_FILES]:
         checksum = f" sha256 {file.sha256}" if file.sha256 else ""
@@ -136,10 +188,13 @@ def fetch(report: "FetchReport") -> Lines:
     yield from _warnings(report.warnings)
 
 
-def would_stop(job: Job, processes: Sequence[str] = ()) -> Lines:
-    """Say what a stop would end: the job, and its processes as they are now."""
+def would_stop(job: Job, processes: Sequence[str] = (), group: str = "") -> Lines:
+    """Say what a stop would end: the job, and its processes as they are now; or a group."""
+    if group:
+        yield f"nothing was done; it would end all jobs of {group}, such as"
     alive = not job.state.ended or job.survivors
-    yield "nothing was done; it would end" if alive else "it has ended already"
+    if not group:
+        yield "nothing was done; it would end" if alive else "it has ended already"
     yield _with_survivors(job)
     if job.started_by:
         yield f"started by {job.started_by}"
@@ -152,18 +207,25 @@ def _with_survivors(job: Job) -> str:
     return f"{line}; {survivors}" if survivors else line
 
 
-def jobs(found: Sequence[Job], now_s: float) -> Lines:
+def jobs(listed: Sequence[Job], now_s: float) -> Lines:
     """Say which jobs there are, a line each: those that run first."""
-    for job in found:
+    for job in listed:
         age_s = None if job.started_at is None else max(0.0, now_s - job.started_at)
         began = f"; started {formatting.duration(age_s)} ago" if age_s else ""
         yield _with_survivors(job) + began
-    if not found:
+    if not listed:
         yield "no jobs"
 
 
-def stop(report: StopReport) -> Lines:
+def stop(report: "StopReport | GroupStopReport") -> Lines:
     """Say what was ended, and what could not be."""
+    if not isinstance(report, StopReport):
+        yield f"group {report.group}: {len(report.stopped)} stopped, {len(report.ended)} had ended"
+        yield from _listed(
+            "stopped", [formatting.job_line(r.job) for r in report.stopped]
+        )
+        yield from _listed("not ended", report.left)
+        return
     yield formatting.job_line(report.job)
     yield from _listed("ended", report.killed)
     if not report.killed and not report.left:

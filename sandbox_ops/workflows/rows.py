@@ -15,6 +15,7 @@ from sandbox_ops.text import formatting
 if TYPE_CHECKING:
     from sandbox_ops.errors import NextStep
     from sandbox_ops.models import Job
+    from sandbox_ops.models.groups import GroupSummary
     from sandbox_ops.text.progress import Progress
     from sandbox_ops.workflows.monitor import JobView, MonitorReport
     from sandbox_ops.workflows.setup import SetupReport, Step
@@ -78,7 +79,7 @@ def job_row(job: "Job", progress: "Progress | None" = None) -> JobRow:
         id=job.id,
         name=job.name,
         state=job.words,
-        short_state=_short_state(job),
+        short_state=short_state(job),
         has_ended=job.state.ended,
         elapsed_s=job.elapsed_s,
         activity=_activity(job),
@@ -102,7 +103,11 @@ def _activity(job: "Job") -> str:
     return f"(step of sandbox-ops) {summary}" if is_own_step(job) else summary
 
 
-def _short_state(job: "Job") -> str:
+def short_state(job: "Job") -> str:
+    """The state of a job for a narrow column: `failed (3)`."""
+    if job.state is JobState.QUEUED:
+        place = f" {job.place}" if job.place else ""
+        return f"{job.state}{place}: {job.waits_for}"
     why = job.reason or job.signal
     if job.state is JobState.FAILED and not why:
         why = str(job.exit_code)
@@ -119,6 +124,7 @@ class MonitorRows:
         gpus: A line each.
         foreign: What runs there and is not ours, a line each.
         next_steps: What can be done about the warnings.
+        groups: The sweeps.
     """
 
     headline: str
@@ -129,6 +135,7 @@ class MonitorRows:
     foreign: tuple[str, ...]
     warnings: tuple[str, ...]
     next_steps: tuple["NextStep", ...]
+    groups: tuple["GroupRow", ...] = ()
 
 
 def monitor_rows(report: "MonitorReport", machine: str = "") -> MonitorRows:
@@ -147,6 +154,7 @@ def monitor_rows(report: "MonitorReport", machine: str = "") -> MonitorRows:
         foreign=tuple(map(formatting.foreign_line, report.foreign)),
         warnings=report.warnings,
         next_steps=report.next_steps,
+        groups=tuple(map(group_row, report.groups)),
     )
 
 
@@ -188,11 +196,12 @@ class StepRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetupRows:
-    """How a setup went: its steps, and in one line how it ended."""
+    """How a setup went: its steps, what was not checked, and in one line how it ended."""
 
     headline: str
     ok: bool
     steps: tuple[StepRow, ...]
+    not_checked: tuple[str, ...] = ()
 
 
 def step_row(step: "Step") -> StepRow:
@@ -215,4 +224,36 @@ def setup_rows(report: "SetupReport") -> SetupRows:
     else:
         headline = f"ready ({changes or 'nothing to do'})"
     steps = tuple(map(step_row, report.steps))
-    return SetupRows(headline=headline, ok=report.ok, steps=steps)
+    return SetupRows(
+        headline=headline, ok=report.ok, steps=steps, not_checked=report.not_checked
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupRow:
+    """A group: how many cells it has, how many are in each state, how long yet, the best.
+
+    Attributes:
+        states: `3 running, 6 succeeded, 1 failed`.
+        remaining: "" where that is not known, or nothing is left.
+        best: `loss 0.123 (remote-7 t1-lr1e-3)`; "" where no cell says the metric.
+    """
+
+    name: str
+    cells: str
+    states: str
+    remaining: str
+    best: str
+
+
+def group_row(summary: "GroupSummary") -> GroupRow:
+    """Return the facts of a group."""
+    best = summary.best
+    value = f"{best.metric} {formatting.figure(best.value)}" if best else ""
+    return GroupRow(
+        name=summary.name,
+        cells=str(summary.n_cells),
+        states=", ".join(f"{count} {state}" for state, count in summary.counts.items()),
+        remaining=formatting.duration(summary.eta_s) if summary.eta_s else "",
+        best=f"{value} ({best.job} {best.name})" if best else "",
+    )

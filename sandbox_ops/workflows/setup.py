@@ -18,6 +18,8 @@ from sandbox_ops.workflows.sync_refusals import refuse_other
 _INSTALL_S = 4 * 3600
 _VERIFY_S = 900
 _SHOWN_LINES = 12
+_NOTHING_DECLARED = "no uv.lock, environment.yml, requirements.txt or pyproject.toml"
+_UNCHANGED = "everything: nothing changed since the last good setup"
 
 OnStep = Callable[["Step"], None]
 
@@ -39,10 +41,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetupReport:
-    """What a setup did on a machine; it ends with the first step that failed."""
+    """What a setup did on a machine; it ends with the first step that failed.
+
+    Attributes:
+        not_checked: What was not looked at, each with the reason: `ready` says no more
+            than what was.
+    """
 
     sandbox: str = ""
     steps: tuple[Step, ...]
+    not_checked: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -52,7 +60,11 @@ class SetupReport:
     def as_json(self) -> dict[str, Any]:
         """The report as `setup --json` shows it."""
         steps = [asdict(step) for step in self.steps]
-        return {"sandbox": self.sandbox, "steps": steps}
+        return {
+            "sandbox": self.sandbox,
+            "steps": steps,
+            "not_checked": list(self.not_checked),
+        }
 
 
 @acts_as(lambda _options: "setup")
@@ -88,13 +100,25 @@ def setup(
         if environment.look(sandbox, project, path).is_current:
             for name in ("clone", "logs", "environment", "verify"):
                 steps.take(name, lambda: ("ok", "unchanged"))
-            return SetupReport(sandbox=sandbox.config.name, steps=tuple(steps.taken))
+            return SetupReport(
+                sandbox=sandbox.config.name,
+                steps=tuple(steps.taken),
+                not_checked=(_UNCHANGED,),
+            )
     steps.take("clone", lambda: _clone(sandbox, project, tree))
     steps.take("logs", lambda: _logs(sandbox, path))
-    installed = steps.take("environment", lambda: _install(sandbox, project, path))
-    if installed and steps.take("verify", lambda: _verify(sandbox, project, path)):
+    installed = steps.take(
+        "environment", lambda: _install(sandbox, project, path, steps)
+    )
+    if installed and steps.take(
+        "verify", lambda: _verify(sandbox, project, path, steps)
+    ):
         environment.look(sandbox, project, path, record=True)
-    return SetupReport(sandbox=sandbox.config.name, steps=tuple(steps.taken))
+    return SetupReport(
+        sandbox=sandbox.config.name,
+        steps=tuple(steps.taken),
+        not_checked=tuple(steps.not_checked),
+    )
 
 
 class _Steps:
@@ -102,6 +126,7 @@ class _Steps:
 
     def __init__(self, on_step: OnStep | None) -> None:
         self.taken: list[Step] = []
+        self.not_checked: list[str] = []
         self._on_step = on_step
 
     def take(self, name: str, work: Callable[[], tuple[str, str]]) -> bool:
@@ -129,36 +154,66 @@ def _clone(sandbox: Sandbox, project: Project, tree: Tree | None) -> tuple[str, 
 
 
 def _logs(sandbox: Sandbox, path: str) -> tuple[str, str]:
-    changed = environment.link_log(sandbox, path)
+    changed = environment.link_logs(sandbox, path)
     return ("changed" if changed else "ok"), f"{path}/logs"
 
 
-def _install(sandbox: Sandbox, project: Project, path: str) -> tuple[str, str]:
+def _install(
+    sandbox: Sandbox, project: Project, path: str, steps: _Steps
+) -> tuple[str, str]:
     commands = environment.look(sandbox, project, path).commands
     if not commands:
-        return (
-            "ok",
-            "no uv.lock, requirements.txt or pyproject.toml: nothing to install",
-        )
+        steps.not_checked.append(f"the environment: {_NOTHING_DECLARED}")
+        return "ok", f"{_NOTHING_DECLARED}: nothing to install"
     for command in commands:
         result = sandbox.run(
-            command, cwd=path, timeout_s=_INSTALL_S, description=f"setup: {command}"
+            command,
+            cwd=path,
+            timeout_s=_INSTALL_S,
+            description=f"setup: {command}",
+            env=environment.variables(project),
+            environment=environment.use(project, path),
         )
         if not result.ok:
             return "failed", failure(command, result)
     return "changed", "; ".join(commands)
 
 
-def _verify(sandbox: Sandbox, project: Project, path: str) -> tuple[str, str]:
-    if project.verify is None:
-        return judge(environment.torch(sandbox, path))
-    for command in project.verify:
+def _verify(
+    sandbox: Sandbox, project: Project, path: str, steps: _Steps
+) -> tuple[str, str]:
+    check = environment.torch(sandbox, path) if project.verify is None else None
+    steps.not_checked += not_verified(project, check)
+    if check is not None:
+        return judge(check)
+    for command in project.verify or ():
         result = sandbox.run(
-            command, cwd=path, timeout_s=_VERIFY_S, description=f"verify: {command}"
+            command,
+            cwd=path,
+            timeout_s=_VERIFY_S,
+            description=f"verify: {command}",
+            env=environment.variables(project),
+            environment=environment.use(project, path),
         )
         if not result.ok:
             return "failed", failure(command, result)
-    return "ok", "; ".join(project.verify)
+    return "ok", "; ".join(project.verify or ())
+
+
+def not_verified(project: Project, check: TorchCheck | None) -> list[str]:
+    """Return what a verification does not look at, each with the reason. Pure."""
+    if check is None:
+        if not project.verify:
+            return ["imports and the GPU: `verify` is empty"]
+        return ["the GPU: only what `verify` looks at"]
+    reasons = []
+    if not check.has_gpu:
+        reasons.append("the GPU: this machine has none, or no driver")
+    if not check.version:
+        reasons.append("imports: torch is not installed, and no `verify` is configured")
+    else:
+        reasons.append("imports: only that of torch")
+    return reasons
 
 
 def judge(check: TorchCheck) -> tuple[str, str]:

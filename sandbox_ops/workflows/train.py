@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox_ops.errors import NextStep, SandboxError, UsageError
-from sandbox_ops.git import local
-from sandbox_ops.machine import environment, jobs, repo
+from sandbox_ops.machine import environment
 from sandbox_ops.machine.sandbox import Sandbox
-from sandbox_ops.models import Job, JobState, MachineStatus, Project
+from sandbox_ops.models import Job, JobState, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.objections import FORCE_NAMES
-from sandbox_ops.workflows import outputs, record, template, train_objections
+from sandbox_ops.workflows import attempt_holes, record, template
 from sandbox_ops.workflows.acting import acts_as
+from sandbox_ops.workflows.preparation import RunPlan, prepare
+from sandbox_ops.workflows.queueing import QueueOptions
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -56,12 +57,15 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     project: Project,
     *,
     command: str = "",
+    is_filled: bool = False,
     name: str = "",
     settings: Mapping[str, str] | None = None,
     time_s: float | None = None,
     gpus: int | None = None,
     force: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
+    no_env: bool = False,
+    queue: QueueOptions | None = None,
     cancel: CancelToken | None = None,
 ) -> TrainReport:
     """Start a training in the background and return it at once.
@@ -70,69 +74,54 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         sandbox: The machine.
         project: Whose clone it runs in.
         command: A shell line; "" for the configured one.
+        is_filled: It has no holes any more; the settings are only recorded.
         name: Of the job and of its link in logs/.
         settings: Fill the `{holes}` of the command.
         time_s: The job's deadline.
         gpus: How many free GPUs it takes; None: one, where the machine has any.
         force: Objections that only warn, by their names.
         env: Variables for it; their values are in no argument list, record or log.
+        no_env: Leave out what `setup` made and the project's variables.
+        queue: It may wait in the machine's queue; None: it starts at once, or is refused.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
         RefusedError: A GPU is busy, the GPU driver does not answer, the code there is not the code here, the disk is
-            low, or a job of that name runs: names each, and how to go on.
+            low, a job of that name runs, or one that writes the same file: names each, and how to go on.
         UsageError: No command, a hole without a setting, or a name that cannot be.
         NotFoundError: There is no clone yet.
         CancelledError: It was cancelled.
     """
     sandbox = sandbox.cancelled_by(cancel)
-    command = _command(project, command, settings or {})
-    _check(name, gpus, force)
-    tree = repo.cloned(sandbox, project)
-    local_tree = local.look(project.root, project.branch) if project.root else None
-    status = jobs.status(sandbox, path=tree.path, tails=0)
-    chosen, objections = train_objections.choose(status, gpus)
-    objections = (
-        *objections,
-        *train_objections.code_objections(tree, local_tree, outputs.patterns(project)),
-        *train_objections.disk_objections(status),
+    if not is_filled:
+        command = filled(project, command, settings or {}, name)
+    check(name, gpus, force)
+    run = RunPlan(command, settings or {}, name)
+    ready = prepare(
+        sandbox, project, [run], gpus=gpus, force=force, queue=queue, no_env=no_env
     )
-    warnings = train_objections.overridden(objections, force)
-
-    installed = environment.look(sandbox, project, tree.path)
-    run_record = record.run_record(
-        tree=tree,
-        environment=installed,
-        command=command,
-        settings=settings or {},
-        machine=sandbox.config.label,
-        gpus=chosen,
-        env_names=tuple(env or ()),
-    )
-    patch = repo.patch(sandbox, tree.path) if tree.edits else None
-    job = sandbox.start(
-        command,
-        name=name,
-        description=f"train {project.name}",
-        cwd=tree.path,
-        env=env,
-        timeout_s=time_s,
-        unique_name="same-name" not in force,
-        gpus=[gpu.index for gpu in chosen],
-        project_path=tree.path,
-        files=record.files(run_record, patch),
-    )
-    warnings += (*_warnings(status, installed, gpus), *_link(sandbox, tree.path, job))
+    options = ready.job_options(run, env=env, time_s=time_s, force=force)
+    job = sandbox.start(command, **options)
     return TrainReport(
-        sandbox=sandbox.config.name, job=job, commit=tree.head or "", warnings=warnings
+        sandbox=sandbox.config.name,
+        job=job,
+        commit=ready.tree.head or "",
+        warnings=(*ready.warnings, *link_logs(sandbox, ready.tree.path, [job])),
     )
 
 
-def _command(project: Project, command: str, settings: Mapping[str, str]) -> str:
+def filled(
+    project: Project, command: str, settings: Mapping[str, str], name: str = ""
+) -> str:
+    """Return the command to run, or the configured one, with its settings filled in.
+
+    Raises:
+        UsageError: There is none, or a hole or a setting is left over.
+    """
     if command.strip():
-        return template.fill_given(command, settings)
+        return template.fill_given(attempt_holes.fill(command), settings, name)
     if project.train_command.strip():
-        return template.fill(project.train_command, settings)
+        return template.fill(attempt_holes.fill(project.train_command), settings, name)
     raise UsageError(
         "no training command: none is given, and none is configured",
         NextStep("train", {"command": "python train.py"}, "Give one"),
@@ -140,7 +129,12 @@ def _command(project: Project, command: str, settings: Mapping[str, str]) -> str
     )
 
 
-def _check(name: str, gpus: int | None, force: Sequence[str]) -> None:
+def check(name: str, gpus: int | None, force: Sequence[str]) -> None:
+    """Refuse a name, a number of GPUs or an objection that cannot be.
+
+    Raises:
+        UsageError: Names it.
+    """
     if name and not _NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot name a job",
@@ -156,29 +150,15 @@ def _check(name: str, gpus: int | None, force: Sequence[str]) -> None:
         )
 
 
-def _warnings(
-    status: MachineStatus, installed: environment.Environment, gpus: int | None
-) -> tuple[str, ...]:
-    warnings = []
-    if status.gpus is None and gpus != 0:
-        warnings.append(
-            f"the GPUs were not checked: {status.gpu_error or 'none found'}"
-        )
-    if not installed.is_current:
-        warnings.append(
-            str(
-                NextStep(
-                    "setup", purpose="the environment was not set up for this code"
-                )
-            )
-        )
-    return tuple(warnings)
+def link_logs(sandbox: Sandbox, path: str, jobs: Sequence[Job]) -> tuple[str, ...]:
+    """Link logs into the project's logs folder; a job runs without that as well.
 
-
-def _link(sandbox: Sandbox, path: str, job: Job) -> tuple[str, ...]:
-    """Link the log into the project's logs folder; the job runs without it as well."""
+    Returns:
+        What went wrong, as warnings.
+    """
+    links = {record.log_name(job): job.log_path for job in jobs}
     try:
-        environment.link_log(sandbox, path, record.log_name(job), job.log_path)
+        environment.link_logs(sandbox, path, links)
     except SandboxError as error:
         return (f"no link to the log in {path}/logs: {error.message}",)
     return ()

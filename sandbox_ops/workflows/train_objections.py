@@ -25,7 +25,7 @@ def choose(
 ) -> tuple[tuple[Gpu, ...], tuple[Objection, ...]]:
     """Return the GPUs to take, and what speaks against it. Pure.
 
-    Busy ones come after the free ones, for who forces it; claimed ones are never taken.
+    Busy ones come after the free ones, for a start with `force`; claimed ones are never taken.
     """
     fault = preflight.driver_fault(status)
     if fault and wanted != 0:

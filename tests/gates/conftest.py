@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(
 def ran(
     words: Sequence[object], cwd: Path, env: Mapping[str, str] | None = None
 ) -> tuple[int, str]:
-    """Run a program to its end; return its exit code and what it said."""
+    """Run a program to its end; return its exit code and what it showed."""
     done = subprocess.run(
         [str(word) for word in words],
         cwd=cwd,
@@ -67,14 +67,14 @@ def output(
     code: int = 0,
     env: Mapping[str, str] | None = None,
 ) -> str:
-    """Run a program to its end; return what it said on both streams.
+    """Run a program to its end; return what it showed on both streams.
 
     Raises:
-        AssertionError: it ended otherwise than with `code`; with what it said.
+        AssertionError: it ended otherwise than with `code`; with what it showed.
     """
-    ended, said = ran(words, cwd, env)
-    assert ended == code, f"{words}: {ended}\n{said}"
-    return said
+    ended, shown = ran(words, cwd, env)
+    assert ended == code, f"{words}: {ended}\n{shown}"
+    return shown
 
 
 def download(words: Sequence[object], cwd: Path) -> None:
@@ -82,13 +82,13 @@ def download(words: Sequence[object], cwd: Path) -> None:
     again. What it gives up on is told as such: it says nothing about our server.
     """
     for _ in range(ATTEMPTS):
-        code, said = ran(words, cwd)
+        code, shown = ran(words, cwd)
         if code == 0:
             return
     named = " ".join(map(str, words[:4]))
     pytest.fail(
         f"DOWNLOAD FAILED, nothing was tested: `{named} ...` ended with {code},"
-        f" {ATTEMPTS} times over. Is the registry reachable from here?\n{said[-3000:]}",
+        f" {ATTEMPTS} times over. Is the registry reachable from here?\n{shown[-3000:]}",
         pytrace=False,
     )
 
@@ -103,11 +103,11 @@ def kept(config: pytest.Config, *sources: Path) -> Path:
 def node_in(modules: Path) -> Path:
     """Return a Node that is new enough: the locked one, or this computer's."""
     locked = next(modules.glob("node-*/bin/node"), None)
-    found = locked or Path(shutil.which("node") or "/no/node")
-    said = ran([found, "--version"], modules)[1] if found.exists() else "none"
-    version = tuple(int(word) for word in said.strip("v\n").split(".")[:2])
-    assert version >= NODE, f"the gates need Node {NODE} or newer, not {said}"
-    return found
+    node = locked or Path(shutil.which("node") or "/no/node")
+    shown = ran([node, "--version"], modules)[1] if node.exists() else "none"
+    version = tuple(int(word) for word in shown.strip("v\n").split(".")[:2])
+    assert version >= NODE, f"the gates need Node {NODE} or newer, not {shown}"
+    return node
 
 
 @pytest.fixture(scope="session")
@@ -183,6 +183,7 @@ def isolated(home: Path, *more: Path, **variables: str) -> dict[str, str]:
         "PATH": os.pathsep.join(map(str, paths)),
         "CLAUDE_CONFIG_DIR": str(home / ".claude"),
         "DISABLE_AUTOUPDATER": "1",
+        "SANDBOX_OPS_AGENT_IDLE_S": "0",  # nothing outlives a test
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         **variables,
     }

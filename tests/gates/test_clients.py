@@ -24,11 +24,11 @@ NAMES = [tool.tool_name for tool in (*catalog.TOOLS, *workflow_catalog.TOOLS)]
 def test_another_client_lists_calls_and_hears_the_heartbeat(
     script: str, requirements: str, client: Callable[[str], Path], folder: Path
 ) -> None:
-    said = output([client(requirements), HERE / "clients" / script, *SERVER], folder)
-    found: dict[str, Any] = json.loads(said[said.index('{"') :])
-    assert found["tools"] == NAMES
-    assert found["prompts"] == len(prompts.specs())
-    assert found["text"] == "exit code 3\nbegun"
-    assert found["is_error"] is True
-    assert found["beats"]
-    assert found.get("protocol", "2025-11-25") == "2025-11-25"
+    shown = output([client(requirements), HERE / "clients" / script, *SERVER], folder)
+    result: dict[str, Any] = json.loads(shown[shown.index('{"') :])
+    assert result["tools"] == NAMES
+    assert result["prompts"] == len(prompts.specs())
+    assert result["text"] == "exit code 3\nbegun"
+    assert result["is_error"] is True
+    assert result["beats"]
+    assert result.get("protocol", "2025-11-25") == "2025-11-25"

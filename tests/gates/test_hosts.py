@@ -51,9 +51,9 @@ def test_claude_code_connects_by_the_file_that_we_write(
     approved.parent.mkdir()
     approved.write_text('{"enableAllProjectMcpServers": true}')
     env = isolated(home)
-    said = output([*claude, "mcp", "get", "sandbox-ops"], project, env=env)
-    assert "Connected" in said
-    assert "Timeout: 3700000ms" in said
+    shown = output([*claude, "mcp", "get", "sandbox-ops"], project, env=env)
+    assert "Connected" in shown
+    assert "Timeout: 3700000ms" in shown
 
 
 def test_claude_code_takes_the_plugin_and_connects_to_its_server(
@@ -65,16 +65,16 @@ def test_claude_code_takes_the_plugin_and_connects_to_its_server(
     installed = json.loads(done.stdout)
     env = isolated(home)
     for place in (Path(installed["folder"]), Path(installed["folder"]).parent):
-        said = output([*claude, "plugin", "validate", str(place)], project, env=env)
-        assert "Validation passed" in said
-        assert "warning" not in said
+        shown = output([*claude, "plugin", "validate", str(place)], project, env=env)
+        assert "Validation passed" in shown
+        assert "warning" not in shown
     for step in installed["next_steps"]:
         program, *rest = shlex.split(step)
         assert program == "claude"
         assert "Successfully" in output([*claude, *rest], project, env=env)
-    said = output([*claude, "mcp", "list"], project, env=env)
-    assert "plugin:sandbox-ops:sandbox-ops" in said
-    assert "Connected" in said
+    shown = output([*claude, "mcp", "list"], project, env=env)
+    assert "plugin:sandbox-ops:sandbox-ops" in shown
+    assert "Connected" in shown
 
 
 def test_gemini_connects_by_the_file_that_we_write_where_it_trusts_the_folder(
@@ -83,15 +83,15 @@ def test_gemini_connects_by_the_file_that_we_write_where_it_trusts_the_folder(
     gemini = node_tool(".bin/gemini")
     installed("gemini", home, project)
     env = isolated(home, gemini[0].parent)
-    said = output([*gemini, "mcp", "list"], project, env=env)
-    assert "sandbox-ops" in said
-    assert "Disabled" in said
+    shown = output([*gemini, "mcp", "list"], project, env=env)
+    assert "sandbox-ops" in shown
+    assert "Disabled" in shown
     (home / ".gemini" / "trustedFolders.json").write_text(
         f'{{"{project}": "TRUST_FOLDER"}}', "utf-8"
     )
-    said = output([*gemini, "mcp", "list"], project, env=env)
-    assert "sandbox-ops" in said
-    assert "Connected" in said
+    shown = output([*gemini, "mcp", "list"], project, env=env)
+    assert "sandbox-ops" in shown
+    assert "Connected" in shown
 
 
 def test_codex_reads_the_table_that_we_write(
@@ -99,9 +99,9 @@ def test_codex_reads_the_table_that_we_write(
 ) -> None:
     codex = node_tool(".bin/codex")
     installed("codex", home, project)
-    said = output([*codex, "mcp", "get", "sandbox-ops"], project, env=isolated(home))
-    assert "enabled: true" in said
-    assert "tool_timeout_sec: 3700" in said
+    shown = output([*codex, "mcp", "get", "sandbox-ops"], project, env=isolated(home))
+    assert "enabled: true" in shown
+    assert "tool_timeout_sec: 3700" in shown
 
 
 def test_codex_runs_a_command_with_the_key_of_the_users_agent(

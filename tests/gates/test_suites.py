@@ -68,17 +68,17 @@ def test_the_conformance_suite_passes_but_for_what_does_not_apply(
 ) -> None:
     baseline = HERE / f"conformance-baseline-{revision}.yml"
     words = ("server", "--url", url, "--requirements", revision)
-    said = output(
+    shown = output(
         [*node_tool(".bin/conformance"), *words, "--expected-failures", baseline],
         tmp_path,
     )
-    found = re.findall(
-        r"^[✓✗] ([\w-]+): (\d+) passed, (\d+) failed", said, re.MULTILINE
+    scores = re.findall(
+        r"^[✓✗] ([\w-]+): (\d+) passed, (\d+) failed", shown, re.MULTILINE
     )
-    counted = {name: (int(passed), int(failed)) for name, passed, failed in found}
+    counted = {name: (int(passed), int(failed)) for name, passed, failed in scores}
     wanted = APPLICABLE[revision]
     assert {name: counted.get(name) for name in wanted} == wanted
-    assert "Baseline check passed" in said
+    assert "Baseline check passed" in shown
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])
@@ -87,8 +87,8 @@ def test_the_inspector_finds_no_fault_with_the_tools(
 ) -> None:
     words = ("--cli", *SERVER, "--method", "tools/list", "--strict")
     inspector = node_tool(".bin/inspector")
-    said = output([*inspector, *words, "--protocol-era", era], folder)
-    listed = json.loads(said[said.index("{") :])
+    shown = output([*inspector, *words, "--protocol-era", era], folder)
+    listed = json.loads(shown[shown.index("{") :])
     assert [tool["name"] for tool in listed["tools"]] == NAMES
 
 
@@ -100,5 +100,5 @@ def test_the_inspector_calls_a_tool(
     words = ("--cli", *SERVER, "--method", "tools/call", "--tool-name", "remote_bash")
     argument = ("--tool-arg", f"command={command}", "--protocol-era", era)
     inspector = node_tool(".bin/inspector")
-    said = output([*inspector, *words, *argument], folder, code=code)
-    assert ("hello" if code == 0 else "exit code 3") in said
+    shown = output([*inspector, *words, *argument], folder, code=code)
+    assert ("hello" if code == 0 else "exit code 3") in shown

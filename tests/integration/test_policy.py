@@ -15,10 +15,9 @@ from sandbox_ops import Sandbox
 from sandbox_ops.errors import DeniedError, NotFoundError, SandboxError
 from sandbox_ops.guard import audit
 from sandbox_ops.guard.acts import log_path
-from sandbox_ops.machine import files, jobs, listing, transfer, trust
+from sandbox_ops.machine import files, jobs, listing, shell, transfer, trust
 from sandbox_ops.models import Project
 from sandbox_ops.models.policy import ACTIONS, DENY_READ, MODES, Changes, allows
-from sandbox_ops.ssh import interactive
 from sandbox_ops.workflows.doctor import doctor
 from sandbox_ops.workflows.fetch import fetch
 from sandbox_ops.workflows.monitor import monitor
@@ -47,41 +46,41 @@ def refuse_trust(_key: object) -> None:
 
 
 BYPASSES: dict[str, Callable[[Sandbox, Project, Path], object]] = {
-    "run": lambda machine, _project, _here: machine.run("id"),
-    "find -delete": lambda machine, _project, _here: machine.run("find . -delete"),
-    "git -c core.pager": lambda machine, _project, _here: machine.run(
+    "run": lambda machine, _project, _local: machine.run("id"),
+    "find -delete": lambda machine, _project, _local: machine.run("find . -delete"),
+    "git -c core.pager": lambda machine, _project, _local: machine.run(
         "git -c core.pager='touch x' log"
     ),
-    "bash -c": lambda machine, _project, _here: machine.run("bash -c 'touch x'"),
-    "an empty command": lambda machine, _project, _here: machine.run(""),
-    "submit": lambda machine, _project, _here: machine.submit("id"),
-    "start": lambda machine, _project, _here: machine.start("id"),
-    "connection": lambda machine, _project, _here: machine.connection.run("id"),
-    "upload": lambda machine, _project, here: transfer.upload(
-        machine, here, "/tmp/planted"
+    "bash -c": lambda machine, _project, _local: machine.run("bash -c 'touch x'"),
+    "an empty command": lambda machine, _project, _local: machine.run(""),
+    "submit": lambda machine, _project, _local: machine.submit("id"),
+    "start": lambda machine, _project, _local: machine.start("id"),
+    "connection": lambda machine, _project, _local: machine.connection.run("id"),
+    "upload": lambda machine, _project, local: transfer.upload(
+        machine, local, "/tmp/planted"
     ),
-    "train -- command": lambda machine, project, _here: train(
+    "train -- command": lambda machine, project, _local: train(
         machine, project, command="touch x"
     ),
-    "shell": lambda machine, _project, _here: interactive.enter(machine.config),
+    "shell": lambda machine, _project, _local: shell.enter(machine.config),
 }
 CHANGING: dict[str, Callable[[Sandbox, Project, Path], object]] = {
-    "setup and its hooks": lambda machine, project, _here: setup(machine, project),
-    "sync": lambda machine, project, _here: sync(machine, project),
-    "sync --push": lambda machine, project, _here: sync(machine, project, push=True),
-    "train": lambda machine, project, _here: train(machine, project),
-    "reset": lambda machine, project, _here: reset(machine, project),
-    "fetch": lambda machine, project, here: fetch(machine, project, into=str(here)),
-    "stop": lambda machine, _project, _here: jobs.stop(machine, "remote-1"),
-    "pin": lambda machine, _project, _here: jobs.pin(machine, "remote-1"),
-    "a raw pin": lambda machine, _project, _here: machine.request("pin", "x", "1"),
-    "download": lambda machine, _project, here: transfer.download(
-        machine, "/etc/hostname", here, size_bytes=1
+    "setup and its hooks": lambda machine, project, _local: setup(machine, project),
+    "sync": lambda machine, project, _local: sync(machine, project),
+    "sync --push": lambda machine, project, _local: sync(machine, project, push=True),
+    "train": lambda machine, project, _local: train(machine, project),
+    "reset": lambda machine, project, _local: reset(machine, project),
+    "fetch": lambda machine, project, local: fetch(machine, project, into=str(local)),
+    "stop": lambda machine, _project, _local: jobs.stop(machine, "remote-1"),
+    "pin": lambda machine, _project, _local: jobs.pin(machine, "remote-1"),
+    "a raw pin": lambda machine, _project, _local: machine.request("pin", "x", "1"),
+    "download": lambda machine, _project, local: transfer.download(
+        machine, "/etc/hostname", local, size_bytes=1
     ),
-    "a script that changes": lambda machine, _project, _here: machine.script(
+    "a script that changes": lambda machine, _project, _local: machine.script(
         "log_link", "/tmp"
     ),
-    "a script with a made-up name": lambda machine, _project, _here: machine.script(
+    "a script with a made-up name": lambda machine, _project, _local: machine.script(
         "no_such_script"
     ),
 }
@@ -96,11 +95,11 @@ CHANGING: dict[str, Callable[[Sandbox, Project, Path], object]] = {
 def test_no_command_of_the_callers_runs(
     sshd: SshServer, git_project: GitProject, tmp_path: Path, mode: str, bypass: str
 ) -> None:
-    here = tmp_path / "file"
-    here.write_text("x")
+    local = tmp_path / "file"
+    local.write_text("x")
     with in_mode(sshd, mode) as machine:
         with pytest.raises(DeniedError) as denied:
-            BYPASSES[bypass](machine, project_of(git_project), here)
+            BYPASSES[bypass](machine, project_of(git_project), local)
         assert not machine.links.is_connected
     assert f"is in {mode} mode" in denied.value.message
     assert "config.toml:3" in denied.value.hint
@@ -114,12 +113,12 @@ def test_no_command_of_the_callers_runs(
 def test_read_only_changes_nothing(
     sshd: SshServer, git_project: GitProject, tmp_path: Path, change: str
 ) -> None:
-    here = tmp_path / "new"
+    local = tmp_path / "new"
     with in_mode(sshd, "read-only") as machine:
         with pytest.raises(DeniedError, match="is in read-only mode"):
-            CHANGING[change](machine, project_of(git_project), here)
+            CHANGING[change](machine, project_of(git_project), local)
         assert not machine.links.is_connected
-    assert not here.exists()
+    assert not local.exists()
 
 
 def test_read_only_still_reads(
@@ -160,7 +159,7 @@ def test_workflow_mode_does_the_configured_workflows(
 
 def test_every_script_has_its_row_in_the_table() -> None:
     scripts = {file.stem for file in SCRIPTS.glob("*.sh")}
-    streamed = {"file_send", "file_take"}  # download, upload
+    streamed = {"file_send", "file_take", "files_take"}  # download, upload
     rows = {
         name.removeprefix("script ") for name in ACTIONS if name.startswith("script ")
     }
@@ -215,8 +214,9 @@ def test_the_values_that_a_job_was_given_are_not_read(sshd: SshServer) -> None:
         try:
             with pytest.raises(DeniedError):
                 files.read_lines(machine, "/proc/self/environ")
-            for file in folder.iterdir():
-                assert file.name == "env" or b"canary" not in file.read_bytes()
+            for file in folder.rglob("*"):
+                if file.is_file() and file.name != "env":
+                    assert b"canary" not in file.read_bytes()
         finally:
             jobs.stop(machine, job.id, grace_s=0)
 

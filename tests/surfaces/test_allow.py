@@ -49,7 +49,7 @@ def test_no_byte_is_sent_before_it_is_allowed(project: Path, sshd: SshServer) ->
     assert cli("jobs", cwd=project).returncode == 75
 
 
-def test_an_agent_is_told_the_command_that_its_user_may_type(project: Path) -> None:
+def test_an_agent_gets_the_command_that_its_user_may_type(project: Path) -> None:
     machines = Sandboxes(project, dict(os.environ))
     ask = asker(machines, "auto")
     output, is_error = ask("remote_bash", command="echo x")

@@ -57,7 +57,7 @@ def tell(
         return process.returncode, output
 
 
-def test_the_whole_story_is_told_and_leaves_nothing(scratch: Path) -> None:
+def test_the_whole_demo_runs_and_leaves_nothing(scratch: Path) -> None:
     code, output = tell(scratch, "60")
     assert code == 0, output
     scenes = [line for line in output.splitlines() if line[:1].isdigit()]

@@ -76,7 +76,7 @@ def test_the_command_line_says_that_what_became_of_the_tree_is_unknown(
         assert timed_out.state is JobState.TIMED_OUT  # the deadline needs no link
 
 
-def test_library_and_agent_are_told_that_what_became_of_the_tree_is_unknown(
+def test_library_and_agent_report_that_what_became_of_the_tree_is_unknown(
     down: SshServer, tmp_path: Path
 ) -> None:
     machines = Sandboxes(tmp_path, {})

@@ -78,7 +78,7 @@ def test_the_portable_manifest_has_only_the_fields_of_agent_plugins_1_0() -> Non
 def test_the_monitor_is_one_that_claude_code_starts() -> None:
     for monitor in read("monitors/monitors.json"):
         assert monitor.keys() == {"name", "command", "description", "when"}
-        assert monitor["when"] == f"on-skill-invoke:{SKILL.parent.name}"
+        assert monitor["when"] == f"on-skill-invoke:sandbox-ops:{SKILL.parent.name}"
         assert monitor["command"] == "sandbox-ops events --follow"
 
 

@@ -72,13 +72,13 @@ def test_only_tools_that_the_mode_allows_are_offered(
 def test_a_hidden_tool_is_refused_too(folder: Path, sshd: SshServer) -> None:
     with in_mode(folder, sshd, "read-only") as machines:
         ask = asker(machines, "auto", ("remote", "workflow"))
-        for said, is_error in (
+        for answer, is_error in (
             ask("remote_bash", command="true"),
             ask("remote_bash_stop", bash_id="1", confirm=True),
         ):
             assert is_error
-            assert "test is in read-only mode" in said
-            assert "`sandboxes.test.mode`" in said
+            assert "test is in read-only mode" in answer
+            assert "`sandboxes.test.mode`" in answer
 
 
 def test_the_command_line_says_why_and_ends_with_77(
@@ -135,7 +135,7 @@ def test_the_audit_log_says_who_did_what(folder: Path) -> None:
     "somebody changes or removes a line of the audit log",
     "`audit --verify` names the place, and ends with 1",
 )
-def test_a_changed_log_is_told(folder: Path) -> None:
+def test_a_changed_log_is_reported(folder: Path) -> None:
     for _ in range(2):
         cli("run", "--", "true", cwd=folder)
     whole = cli("audit", "--verify", cwd=folder)

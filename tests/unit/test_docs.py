@@ -95,7 +95,7 @@ def _options(verb: str) -> set[str]:
     return {f"--{name.strip('_').replace('_', '-')}" for name in names}
 
 
-def _told(verb: str) -> set[str]:
+def _documented_options(verb: str) -> set[str]:
     """The options in the table of a verb's section."""
     section = _section("docs/reference/commands.md", verb)
     return set(re.findall(r"^\| `(--[\w-]+)", section, re.MULTILINE))
@@ -108,7 +108,7 @@ def test_the_reference_has_every_verb_with_all_its_options_and_no_other() -> Non
     verbs = re.findall(r"^## `([\w-]+)`$", page, re.MULTILINE)
     common = {"--json", "--sandbox"}
     assert sorted(verbs) == sorted(ns.tasks)
-    assert {verb: _told(verb) for verb in verbs} == {
+    assert {verb: _documented_options(verb) for verb in verbs} == {
         verb: _options(verb) - common for verb in verbs
     }
 

@@ -107,16 +107,18 @@ def test_an_error_has_no_line_of_the_machine_that_begins_as_ours_do() -> None:
 
 
 @given(st.lists(st.sampled_from([*HOSTILE, "[sandbox-ops: ", "\n", "a"])).map("".join))
-def test_no_answer_of_a_tool_is_unsafe_or_has_a_forged_note(said: str) -> None:
-    text = ToolAnswer(said).text
+def test_no_answer_of_a_tool_is_unsafe_or_has_a_forged_note(machine_text: str) -> None:
+    text = ToolAnswer(machine_text).text
     assert harmless(text)
     assert not posing(text)
 
 
 @given(st.text())
-def test_a_note_of_ours_is_distinguished_from_what_the_machine_says(said: str) -> None:
-    said = said.replace("\r", "")
-    text = ToolAnswer(marks.join(marks.remote(said), marks.note("ours"))).text
+def test_a_note_of_ours_is_distinguished_from_what_the_machine_says(
+    machine_text: str,
+) -> None:
+    machine_text = machine_text.replace("\r", "")
+    text = ToolAnswer(marks.join(marks.remote(machine_text), marks.note("ours"))).text
     assert text.endswith("[sandbox-ops: ours]")
     assert not posing(text.removesuffix("[sandbox-ops: ours]"))
 

@@ -25,7 +25,7 @@ def test_every_file_tells_the_same_version(file: str, pattern: str) -> None:
     assert set(match) == {VERSION}
 
 
-def test_a_release_whose_files_tell_another_version_is_refused() -> None:
+def test_a_release_whose_files_have_another_version_is_refused() -> None:
     tried = subprocess.run(
         [ROOT / ".ci/release-check", "99.0.0"],
         capture_output=True,

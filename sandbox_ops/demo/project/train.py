@@ -96,7 +96,7 @@ def read_text() -> list[int]:
 
 
 def save(path: Path, content: str) -> None:
-    """Write beside, then rename: whoever reads sees the old file or the new one."""
+    """Write beside, then rename: a reader sees the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".part")
     beside.write_text(content, "utf-8")

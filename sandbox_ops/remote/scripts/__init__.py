@@ -15,8 +15,9 @@ from sandbox_ops.errors import UsageError
 
 _FOLDER = Path(__file__).parent  # importlib.resources takes 3 ms of every start
 _LIBRARY = (
-    "common", "ids", "boot", "worker", "start", "supervise", "restore", "watch", "limit",
-    "stop", "look", "machine", "digest", "changes", "runs", "opened", "read", "prune", "main",
+    "common", "ids", "boot", "worker", "start", "groups", "queue", "keeper", "slots",
+    "supervise", "attempts", "outputs", "environment", "restore", "watch", "limit", "stop", "look",
+    "machine", "digest", "changes", "runs", "opened", "read", "prune", "main",
 )  # fmt: skip
 
 _FILLER = "#\n" * 7
@@ -29,7 +30,7 @@ def bootstrap(name: str) -> str:
 
     It is constant, one line, and any login shell takes it as it is: two words in single
     quotes, what finds a shell that we know, and `boot/NAME.sh` for it to run. `dd` reads
-    there because it takes what it was told and no more; busybox's `head -c` takes all.
+    there because it takes as much as it is asked to and no more; busybox's `head -c` takes all.
     """
     return f"exec /bin/sh -c '{_one_line('known_shell')}' /bin/sh '{_one_line(name)}'"
 
@@ -68,6 +69,11 @@ def _commented(text: str) -> bytes:
 @functools.cache
 def _library_name() -> str:
     return hashlib.sha256(library().encode()).hexdigest()[:16]
+
+
+def library_file() -> str:
+    """Return what the library's file is called on a machine that has it."""
+    return f"{_library_name()}.sh"
 
 
 def streamed(name: str, *arguments: str) -> bytes:
@@ -133,6 +139,11 @@ def _script_text(name: str) -> str:
     if "\n# uses: lib/opened.sh\n" in text:
         return "\n".join((*_code("opened"), text))
     return text
+
+
+def guard(name: str, *arguments: str) -> str:
+    """Return the text of `guards/NAME.sh`, which a script begins with that it may refuse."""
+    return script(f"guards/{name}", *arguments)
 
 
 def assignments(values: dict[str, str]) -> str:

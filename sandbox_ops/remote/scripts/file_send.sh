@@ -2,8 +2,8 @@
 # usage: file_send.sh MARK HAVE SIZE PATH [ROOTS DENY]
 #
 # Prints a line MARK, then the file's bytes from HAVE to SIZE, then a line with the
-# SHA-256 of all of its first SIZE bytes, taken while they are sent: a log may grow
-# meanwhile. What a start-up file printed before lies before the mark. A file that is not
+# SHA-256 of all of its first SIZE bytes, taken while they are sent, and with its size and time
+# of change after that: a log may grow meanwhile. What a start-up file printed before lies before the mark. A file that is not
 # below one of ROOTS, where there are any, or like a pattern of DENY (one a line each) is
 # not sent: its name may lead elsewhere by now, so the opened one is asked.
 # uses: lib/opened.sh
@@ -48,7 +48,7 @@ send_opened() {
     send >&3 || kill $! # nobody listens any more
     wait $!
   )
-  printf '%.64s\n' "$digest"
+  printf '%.64s %s\n' "$digest" "$(stat -L -c '%s %Y' "$path")"
 }
 
 # answer_unopened PATH ROOTS DENY: the words of the shell say why, where it may be asked for

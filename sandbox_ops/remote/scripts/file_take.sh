@@ -1,16 +1,35 @@
 #!/bin/sh
-# usage: file_take.sh MARK SIZE SHA-256 PATH <bytes
+# usage: file_take.sh MARK SIZE PATH MODE replace|new <bytes
 #
-# Prints a line MARK and how many bytes of PATH have come already; takes the rest from
-# standard input; where the whole has the checksum, it becomes PATH at once. Then prints
-# `ok`, or `error=KIND why`. What has come lies in a folder PATH.part that only we may write
-# in: a link or a pipe that somebody puts in its way gets nothing. A wrong one is removed, a
-# short one stays.
-mark=$1 size=$2 sum=$3 path=$4
+# Prints a line MARK and how many bytes of PATH have come already; takes the rest
+# from standard input; prints `sum=SHA-256` of the whole, taken meanwhile. On a line
+# `take` it becomes PATH at once, on any other it is removed. Then prints `ok`, or
+# `error=KIND why`. What has come lies in a folder PATH.part that only we may write in: a link or a
+# pipe that somebody puts in its way gets nothing. A short one stays. With `new` no file there is
+# replaced.
+mark=$1 size=$2 path=$3 mode=$4 how=$5 part=data
 refuse() {
   printf 'error=%s %s\n' "$1" "$2"
   exit 1
 }
+
+# rest N: N bytes of the input, no more; in large blocks where dd counts in bytes
+rest() {
+  if dd iflag=fullblock,count_bytes count=0 </dev/null >/dev/null 2>&1; then
+    dd bs=131072 iflag=fullblock,count_bytes count="$1" 2>/dev/null
+  else
+    head -c "$1"
+  fi
+}
+
+# sum: SHA-256 of its input; OpenSSL knows the processor's own, coreutils may not
+sum() {
+  if openssl dgst -sha256 -r </dev/null >/dev/null 2>&1; then
+    exec openssl dgst -sha256 -r
+  fi
+  exec sha256sum
+}
+
 # start_refused KIND WHY: before the bytes are asked for
 start_refused() {
   printf '\n%s\n%s\n' "$mark" "$size"
@@ -20,7 +39,7 @@ case $path in /*) ;; *) path=$PWD/$path ;; esac
 folder=${path%/*} name=${path##*/}
 mkdir -p -- "$folder" 2>/dev/null
 [ ! -d "$path" ] || start_refused refused "$path is a directory"
-cd -P -- "$folder/" 2>/dev/null || start_refused denied "cannot enter $folder"
+cd -P -- "$folder/" 2>/dev/null || start_refused denied "cannot write in $folder"
 place=${PWD%/}/$name.part
 mask=$(umask)
 umask 077
@@ -28,32 +47,51 @@ umask 077
 mkdir -- "./$name.part" 2>/dev/null
 cd -P -- "./$name.part" 2>/dev/null || {
   [ -w . ] || start_refused denied "cannot write in $folder"
-  start_refused refused "cannot make the folder $place: is the disk full?"
+  start_refused refused "cannot write $place: is the disk full?"
 }
 # we are in it, whatever its name leads to by now; where that was a link, PWD tells
 # shellcheck disable=SC3067 # the shells that we know have it
 [ "$PWD" = "$place" ] && [ -O . ] && [ -z "$(find . -prune \( -perm -020 -o -perm -002 \))" ] ||
   start_refused denied "$place is not a folder of ours alone: remove it"
 # a copy: whoever began it, and lost the link, may still write what was on its way
-if [ -f data ] && cp data data.new; then
-  mv -f data.new data
+if [ -f "$part" ] && cp -- "$part" "$part.new"; then
+  mv -f -- "$part.new" "$part"
 fi 2>/dev/null
-have=$(stat -c %s data 2>/dev/null) || have=0
-[ "$have" -le "$size" ] || { rm -f data && have=0; }
+have=$(stat -c %s -- "$part" 2>/dev/null) || have=0
+[ "$have" -le "$size" ] || { rm -f -- "$part" && have=0; }
 printf '\n%s\n%s\n' "$mark" "$have"
-if ! { head -c "$((size - have))" >>data; } 2>/dev/null; then
-  refuse refused "cannot write in $path.part: is the disk full?"
-fi
-have=$(stat -c %s data)
-[ "$have" = "$size" ] || refuse connection-lost "only $have of $size bytes came"
-if [ "$(sha256sum <data)" != "$sum  -" ]; then
-  rm -f data
+{ : >>"$part"; } 2>/dev/null || refuse denied "cannot write in ${path%/*}"
+exec 3>&1
+digest=$(
+  {
+    [ "$have" = 0 ] || head -c "$have" <"$part"
+    left=$((size - have)) block=67108864 # a full disk is noticed after so much
+    while [ "$left" -gt 0 ]; do
+      [ "$left" -gt "$block" ] || block=$left
+      rest "$block" | tee -a -- "$part" 2>/dev/null || {
+        printf 'error=refused cannot write %s: is the disk full?\n' "$place" >&3
+        break
+      }
+      left=$((left - block))
+    done
+  } | sum
+)
+now=$(stat -c %s -- "$part")
+[ "$now" = "$size" ] || refuse connection-lost "only $now of $size bytes came"
+printf 'sum=%.64s\n' "$digest"
+read -r answer
+if [ "$answer" != take ]; then
+  # the end of the input is a lost link: the part is whole and stays
+  [ -z "$answer" ] || rm -f -- "$part"
   refuse protocol "the checksum of what came is wrong"
 fi
+[ "$how" = replace ] || [ ! -e "$path" ] ||
+  refuse refused "$path was made meanwhile, and is not replaced"
 umask "$mask"
-chmod "$(printf '%o' $((0666 & ~mask)))" data
+chmod "$(printf '%o' $((0666 & ~mask)))" "$part"
+[ "$mode" != 755 ] || chmod a+x -- "$part"
 # not into what became a directory meanwhile
-mv -fT data "../$name" 2>/dev/null || { [ ! -d "../$name" ] && mv -f data "../$name"; } 2>/dev/null ||
+mv -fT "$part" "../$name" 2>/dev/null || { [ ! -d "../$name" ] && mv -f "$part" "../$name"; } 2>/dev/null ||
   refuse denied "cannot replace $path"
 cd .. && rmdir -- "./$name.part"
 echo ok

@@ -1,14 +1,14 @@
 #!/bin/sh
-# usage: files_list.sh ROOT ROOTS DENY PATTERN...
+# usage: files_list.sh ROOT SINCE ROOTS DENY PATTERN...
 #
 # Prints the regular files that the patterns name below ROOT, directories whole, without those
-# like a pattern of DENY: first each place that a pattern leads to, as it is named and where
+# like a pattern of DENY, and where SINCE names a file those alone that changed after it: first each place that a pattern leads to, as it is named and where
 # it really is; a line `--`; the files, where they really are; a line `--`; then `SIZE MTIME`
 # each, in the same order. Names end in NUL. A place outside of ROOTS is refused.
 # uses: lib/opened.sh
 set -u
-root=$1 roots=$2 deny=$3
-shift 3
+root=$1 since=$2 roots=$3 deny=$4
+shift 4
 refuse() {
   printf 'error=denied %s is not to be read, which is %s: %s\nhint_code=policy\n' \
     "$(printf %s "$1" | tr '\n' ' ')" "$(printf %s "$REAL" | tr '\n' ' ')" "$WHY"
@@ -45,6 +45,7 @@ search() {
   for each in $deny; do set -- "$@" ! -path "$each"; done
   set +f
   unset IFS
+  [ -z "$since" ] || set -- "$@" -newer "$since"
   find "$_folder" -type f "$@" -print0
 }
 

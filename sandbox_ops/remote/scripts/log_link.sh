@@ -1,7 +1,7 @@
 #!/bin/sh
-# usage: log_link.sh PATH [NAME LOG]
+# usage: log_link.sh PATH [NAME LOG]...
 #
-# Makes PATH/logs, with NAME.log in it a link to LOG. Git is told not to look at what we
+# Makes PATH/logs, with each NAME.log in it a link to LOG. Git is told not to look at what we
 # put into the tree. Says `changed=yes|no`.
 set -eu
 
@@ -9,7 +9,7 @@ cd "$1"
 changed=no
 exclude=$(git rev-parse --git-path info/exclude)
 mkdir -p "${exclude%/*}"
-for entry in /logs/ /.venv/; do
+for entry in /logs/ /.venv/ /.conda/ '/runs/remote-*/'; do
   grep -q -x -F -e "$entry" "$exclude" 2>/dev/null || {
     # the file's last line may lack its end
     [ ! -s "$exclude" ] || [ -z "$(tail -c 1 "$exclude")" ] || echo >>"$exclude"
@@ -21,12 +21,19 @@ if [ ! -d logs ]; then
   mkdir logs
   changed=yes
 fi
-if [ $# -gt 1 ]; then
-  link=logs/$2.log
+path=$1 taken=''
+shift
+while [ $# -gt 1 ]; do
+  link=logs/$1.log
   if [ -e "$link" ] && [ ! -L "$link" ]; then
-    echo "error=refused $1/$link is a file of its own"
-    exit 75
+    taken=$link
+  else
+    ln -sfn -- "$2" "$link"
   fi
-  ln -sfn -- "$3" "$link"
+  shift 2
+done
+if [ -n "$taken" ]; then
+  echo "error=refused $path/$taken is a file of its own"
+  exit 75
 fi
 echo "changed=$changed"

@@ -20,6 +20,16 @@ metrics_lines() {
   esac | cut -b 1-4096
 }
 
+# blocks EVERY END: of as many lines the first 32, and all from line END on. By GNU's sed; a
+# busybox without its addresses has an awk.
+blocks() {
+  if echo | sed -n 1~2p >/dev/null 2>&1; then
+    sed -n -e "1~$1,+31b show" -e "$2,\$b show" -e d -e ':show' -e p
+  else
+    awk -v every="$1" -v end="$2" '(NR - 1) % every < 32 || NR >= end'
+  fi
+}
+
 for job; do
   source=none file=
   if [ -s "$jobs/$job/metrics.jsonl" ]; then
@@ -42,6 +52,6 @@ for job; do
   else
     every=$((factor * 32)) end=$((lines - 64))
     printf '\0%s %s %s %s\n' "$job" $source "$lines" $factor
-    metrics_lines "$file" | sed -n -e "1~$every,+31b show" -e "$end,\$b show" -e 'd' -e ':show' -e p
+    metrics_lines "$file" | blocks $every $end
   fi
 done

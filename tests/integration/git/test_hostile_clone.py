@@ -136,7 +136,7 @@ def test_no_transport_of_a_clone_runs(
     assert not proof.exists()
 
 
-def test_an_ssh_command_of_the_clone_is_not_used_and_the_user_is_told(
+def test_an_ssh_command_of_the_clone_is_not_used_and_the_user_is_warned(
     git_project: GitProject, program: Path, proof: Path
 ) -> None:
     git_project.git("config", "core.sshCommand", str(program))

@@ -576,7 +576,7 @@ def test_a_file_is_sent_with_its_checksum_by_any_shell_with_or_without_openssl(
     (tmp_path / "a b").write_bytes(data)
     bare = tmp_path / "bin"
     bare.mkdir()
-    for tool in ("head", "tail", "sha256sum"):
+    for tool in ("head", "tail", "sha256sum", "stat"):
         (bare / tool).symlink_to(str(shutil.which(tool)))
     digest = hashlib.sha256(data).hexdigest()
     for path in (os.environ["PATH"], str(bare)):
@@ -585,7 +585,8 @@ def test_a_file_is_sent_with_its_checksum_by_any_shell_with_or_without_openssl(
                 "file_send", "mark", str(have), "100000", str(tmp_path / "a b")
             )
             sent = printed(shell, text, path)
-            assert sent == b"\nmark\n" + data[have:] + f"{digest}\n".encode()
+            facts = f"{digest} 100000 {int((tmp_path / 'a b').stat().st_mtime)}\n"
+            assert sent == b"\nmark\n" + data[have:] + facts.encode()
 
 
 def part_of(remote: Path) -> Path:
@@ -686,12 +687,13 @@ def test_an_upload_to_a_machine_that_is_gone_ends_and_can_go_on_later(
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_what_a_lost_link_still_delivers_does_not_spoil_the_upload_that_goes_on(
+def test_what_a_lost_link_still_delivers_does_not_corrupt_the_resumed_upload(
     shell: tuple[str, ...], tmp_path: Path
 ) -> None:
     data = os.urandom(100_000)
     digest, path = hashlib.sha256(data).hexdigest(), tmp_path / "file"
-    text = scripts.script("file_take", "mark", "100000", digest, str(path))
+    words = ("mark", "100000", str(path), "644", "replace")
+    text = scripts.script("file_take", *words)
     # the one that lost its link has it open, and writes when the next has begun
     with part_of(path).open("ab") as late:
         late.write(data[:40_000])
@@ -707,6 +709,9 @@ def test_what_a_lost_link_still_delivers_does_not_spoil_the_upload_that_goes_on(
             late.write(data[40_000:50_000])
             late.flush()
             taking.stdin.write(data[40_000:])
+            taking.stdin.flush()
+            assert taking.stdout.readline() == f"sum={digest}\n".encode()
+            taking.stdin.write(b"take\n")
             taking.stdin.close()
             assert taking.stdout.read() == b"ok\n"
     assert path.read_bytes() == data

@@ -104,7 +104,7 @@ def test_stop_by_name_takes_one_that_lives_and_names_the_others_that_do(
     "verb", [jobs.get, jobs.output, jobs.stop, jobs.pin, jobs.wait]
 )
 @pytest.mark.parametrize("reference", ["99", "remote-99", "cmd-99", "nobody", "a b"])
-def test_an_unknown_job_is_told_with_the_newest_and_their_names(
+def test_an_unknown_job_is_shown_with_the_newest_and_their_names(
     sandbox: Sandbox, reference: str, verb: Callable[[Sandbox, str], object]
 ) -> None:
     sandbox.start("true", name="hot")

@@ -139,7 +139,7 @@ def test_a_disk_that_was_full_for_a_while_is_remembered(
         assert call.future.result(10).job.log_incomplete
 
 
-def test_room_that_another_job_made_hides_from_nobody_that_there_was_none(
+def test_a_full_disk_is_reported_although_another_job_made_room_meanwhile(
     mounts: Mounts, make_sshd: Make
 ) -> None:
     server, folder = small_disk(mounts, make_sshd)

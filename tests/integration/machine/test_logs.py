@@ -73,7 +73,7 @@ def test_a_log_that_was_replaced_is_read_from_its_start(
     assert (reading.piece.data, reading.piece.restarted) == (NEW, True)
 
 
-def test_who_follows_a_log_from_a_place_gets_what_comes_after_it_and_is_told_of_a_cut(
+def test_a_follower_from_a_place_gets_what_comes_after_it_and_hears_of_a_truncation(
     shared_sandbox: Sandbox, job: Job
 ) -> None:
     heard = bytearray()

@@ -96,7 +96,9 @@ def test_a_name_with_a_shell_in_it_is_only_a_name(box: ScriptBox) -> None:
 # -- facts ------------------------------------------------------------------------
 
 
-def test_nothing_and_something_else_are_told_from_a_clone(box: ScriptBox) -> None:
+def test_an_absent_folder_and_another_folder_are_not_taken_for_a_clone(
+    box: ScriptBox,
+) -> None:
     facts = ("repo_facts", place(box), "main")
     assert box.says(*facts).need("clone") == "no"
     box.clone.mkdir(parents=True)

@@ -288,7 +288,7 @@ def test_the_cipher_is_the_quickest_that_the_server_allows(
         assert sandbox.connection.transport.remote_cipher == chosen
 
 
-def test_a_session_that_ends_while_keys_are_exchanged_stalls_nobody(
+def test_a_session_that_ends_while_keys_are_exchanged_stalls_no_other(
     sandbox: Sandbox,
 ) -> None:
     assert sandbox.run("true").ok

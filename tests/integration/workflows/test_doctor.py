@@ -10,14 +10,8 @@ from sshd import SshServer
 from sandbox_ops import Sandbox
 from sandbox_ops.config.sources import Origin
 from sandbox_ops.remote.script_replies import Reply
-from sandbox_ops.workflows.doctor import (
-    Check,
-    DoctorReport,
-    clock,
-    configuration,
-    doctor,
-    python,
-)
+from sandbox_ops.workflows.doctor import DoctorReport, doctor
+from sandbox_ops.workflows.doctor_checks import Check, clock, configuration, python
 
 MakeSshd = Callable[..., SshServer]
 
@@ -77,7 +71,7 @@ def test_where_each_setting_is_from_is_said() -> None:
     )
 
 
-def test_a_key_that_is_not_there_is_told_with_where_it_is_named(
+def test_a_key_that_is_not_there_is_shown_with_where_it_is_named(
     make_sshd: MakeSshd,
 ) -> None:
     origins = {"identity_file": Origin("environment variable SSH_KEY_PATH")}

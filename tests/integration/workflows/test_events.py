@@ -82,7 +82,7 @@ def listening(reported: Told, sandbox: Sandbox) -> None:
     wait_until(heard, 20, every_s=0.3)
 
 
-def test_a_job_is_told_as_it_starts_goes_wrong_and_ends(
+def test_events_report_that_a_job_starts_goes_wrong_and_ends(
     mine: Sandbox, tmp_path: Path
 ) -> None:
     go, end = tmp_path / "go", tmp_path / "end"
@@ -115,7 +115,7 @@ def test_events_from_now_on_leave_out_what_was_before(mine: Sandbox) -> None:
     jobs.stop(mine, runs.id, grace_s=0)
 
 
-def test_without_a_cursor_all_that_is_on_record_is_told_and_then_what_is_new(
+def test_without_a_cursor_all_that_is_on_record_is_reported_and_then_what_is_new(
     mine: Sandbox,
 ) -> None:
     first = mine.start("true")

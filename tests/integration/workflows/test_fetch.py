@@ -21,6 +21,7 @@ from sandbox_ops.errors import (
 )
 from sandbox_ops.machine import jobs, transfer
 from sandbox_ops.models import Project
+from sandbox_ops.models.transfers import TransferProgress
 from sandbox_ops.workflows.fetch import fetch
 from sandbox_ops.workflows.fetch_places import destination
 from sandbox_ops.workflows.train import train
@@ -47,10 +48,8 @@ def project(place: Place) -> Project:
 def test_declared_outputs_come_to_the_same_places(
     place: Place, project: Project
 ) -> None:
-    reports: list[tuple[str, int, int]] = []
-    report = fetch(
-        place.sandbox, project, on_progress=lambda *seen: reports.append(seen)
-    )
+    reports: list[TransferProgress] = []
+    report = fetch(place.sandbox, project, on_progress=reports.append)
     assert report.ok
     assert report.into == str(place.git.clone)
     paths = ["models/deep/x.json", "models/policy 1.pt", "results/a.csv"]
@@ -60,10 +59,11 @@ def test_declared_outputs_come_to_the_same_places(
         assert data == (place.clone / file.path).read_bytes()
         assert file.sha256 == hashlib.sha256(data).hexdigest()
         assert file.size_bytes == len(data)
-    assert reports[-1][0] == "results/a.csv"
-    assert {(path, done) for path, done, total in reports if done == total} == {
-        (file.path, file.size_bytes) for file in report.files
-    }
+    last, total = reports[-1], sum(file.size_bytes for file in report.files)
+    assert (last.path, last.total_done_bytes) == ("results/a.csv", total)
+    assert {each.total_bytes for each in reports} == {total}
+    complete = {(p.path, p.done_bytes) for p in reports if p.done_bytes == p.size_bytes}
+    assert complete == {(file.path, file.size_bytes) for file in report.files}
     assert not list(place.git.clone.rglob("*.part"))
 
 
@@ -113,7 +113,8 @@ def test_they_can_go_somewhere_else(
 def test_a_jobs_log_and_record_come_with_its_outputs(
     place: Place, project: Project
 ) -> None:
-    started = train(place.sandbox, project, command="echo it ran", name="night")
+    command = "echo it ran; echo 3 >>results/a.csv"
+    started = train(place.sandbox, project, command=command, name="night")
     jobs.wait(place.sandbox, started.job.id, timeout_s=20)
     report = fetch(place.sandbox, project, job=started.job.id)
     folder = place.git.clone / "logs" / started.job.id

@@ -166,7 +166,7 @@ def test_a_machine_without_gpus_is_warned_of(place: Place) -> None:
     assert start(place, gpus=0).warnings == ()
 
 
-def test_the_free_gpu_is_taken_claimed_and_told_to_the_job(gpu_place: Place) -> None:
+def test_the_free_gpu_is_claimed_and_visible_to_the_job(gpu_place: Place) -> None:
     report = start(gpu_place, command="echo $CUDA_VISIBLE_DEVICES; sleep 60")
     assert report.job.gpus == (0,)
     log = Path(report.job.log_path)

@@ -45,7 +45,10 @@ def completed(*words: str, cwd: Path) -> list[str]:
     [
         (("tr",), ["train", "trust"]),
         (("train", "--force", ""), list(FORCE_NAMES)),
-        (("train", "--force", "busy-gpu", "--force", "s"), ["same-name", "stale-code"]),
+        (
+            ("train", "--force", "busy-gpu", "--force", "s"),
+            ["same-name", "same-output", "stale-code"],
+        ),
         (("train", "--force=st"), ["--force=stale-code"]),
         (("train", "--force", "=", "st"), ["stale-code"]),
         (("mcp-install", "--host", "c"), [h for h in HOSTS if h.startswith("c")]),

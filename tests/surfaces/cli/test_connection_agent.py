@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -43,8 +44,8 @@ class Desk:
         return self.runtime / "sandbox-ops"
 
     def agents(self) -> list[int]:
-        told = json.loads(self.well("agent", "--json"))
-        return [each["pid"] for each in told["agents"]]
+        status = json.loads(self.well("agent", "--json"))
+        return [each["pid"] for each in status["agents"]]
 
 
 @pytest.fixture
@@ -81,6 +82,104 @@ def test_two_commands_share_one_connection(desk: Desk) -> None:
     assert first == second
     assert len(desk.agents()) == 1
     assert desk.well("--no-agent", *_WHICH) != first
+
+
+def test_without_a_word_a_connection_is_kept_and_doctor_says_how_to_end_it(
+    desk: Desk,
+) -> None:
+    unset = {"SANDBOX_OPS_AGENT_IDLE_S": ""}
+    first = desk.well(*_WHICH, **unset)
+    assert desk.well(*_WHICH, **unset) == first
+    (pid,) = desk.agents()
+    checks = json.loads(desk("doctor", "--json", **unset).stdout)["checks"]
+    (check,) = [each for each in checks if each["name"] == "kept connections"]
+    assert (check["result"], f"process {pid}" in check["detail"]) == ("ok", True)
+    assert "sandbox-ops agent --stop" in check["detail"]
+
+
+def test_the_process_has_no_terminal_and_nothing_of_the_commands_open(
+    desk: Desk,
+) -> None:
+    with (desk.place / "mine").open("w") as file:
+        os.set_inheritable(file.fileno(), True)
+        subprocess.run(
+            [PROGRAM, "run", "--", "true"],
+            cwd=desk.place, env={**os.environ, **desk.env}, check=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, close_fds=False,
+        )  # fmt: skip
+    (pid,) = desk.agents()
+    opened = {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()}
+    kinds = {name.partition(":")[0] for name in opened}
+    assert kinds <= {"/dev/null", "socket", "pipe", "anon_inode"}
+    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    assert (int(stat[3]), int(stat[4])) == (pid, 0)  # a session of its own, no terminal
+    (path,) = desk.folder.glob("*.sock")
+    assert (path.stat().st_mode & 0o777, desk.folder.stat().st_mode & 0o777) == (
+        0o600,
+        0o700,
+    )
+
+
+def test_a_login_that_asked_for_a_passphrase_is_not_kept_unless_that_is_asked_for(
+    desk: Desk, tmp_path: Path
+) -> None:
+    key = desk.server.identity_file
+    subprocess.run(["ssh-keygen", "-q", "-p", "-N", "a secret", "-f", key], check=True)
+    asked, program = tmp_path / "asked", tmp_path / "askpass"
+    program.write_text(f"#!/bin/sh\necho x >>{asked}\necho 'a secret'\n")
+    program.chmod(0o755)
+    askpass = {"SSH_ASKPASS": str(program), "SSH_ASKPASS_REQUIRE": "force"}
+    try:
+        for kept_s, times in (("", 2), ("60", 1)):
+            asked.write_text("")
+            for _ in range(2):
+                desk.well(
+                    "run", "--", "true", SANDBOX_OPS_AGENT_IDLE_S=kept_s, **askpass
+                )
+                if not kept_s:  # it ends when the command has
+                    wait_until(lambda: not list(desk.folder.glob("*.sock")), 10)
+            assert asked.read_text() == "x\n" * times
+    finally:
+        subprocess.run(
+            ["ssh-keygen", "-q", "-p", "-P", "a secret", "-N", "", "-f", key],
+            check=True,
+        )
+
+
+def test_a_process_that_nobody_can_find_any_more_ends(desk: Desk) -> None:
+    setting = f"XDG_RUNTIME_DIR={desk.runtime}"
+    desk.well(*_WHICH, SANDBOX_OPS_AGENT_IDLE_S="2")
+    (path,) = desk.folder.glob("*.sock")
+    path.unlink()  # as the end of a login session does
+    wait_until(lambda: not processes.carrying(setting), 20)
+
+
+def test_a_connection_that_died_while_the_computer_slept_holds_nobody_up(
+    make_sshd: Make, seat: Callable[[SshServer], Desk]
+) -> None:
+    desk = seat(make_sshd())
+    first = desk.well(*_WHICH)
+    (pid,) = desk.agents()
+    asleep = [pid, *desk.server.session_pids()]
+    for each in asleep:
+        os.kill(each, signal.SIGSTOP)
+    slept_at = time.monotonic()
+    wait_until(lambda: time.monotonic() - slept_at > 6, 10)
+    os.kill(pid, signal.SIGCONT)
+    began = time.monotonic()
+    assert desk.well(*_WHICH) != first
+    assert time.monotonic() - began < 10  # and not until the dead one is given up
+    for each in asleep[1:]:
+        os.kill(each, signal.SIGCONT)
+
+
+def test_a_ninth_process_is_not_started(desk: Desk) -> None:
+    for number in range(8):
+        desk.well("run", "--", "true", NUMBER=str(number))
+    done = desk("run", "--", "true", NUMBER="8")
+    assert done.returncode == 0
+    assert "8 processes keep connections already" in done.stderr
+    assert len(desk.agents()) == 8
 
 
 def test_output_input_and_exit_codes_are_those_of_a_direct_connection(
@@ -151,7 +250,7 @@ def test_a_command_that_lasts_keeps_its_agent(desk: Desk) -> None:
 def test_none_is_started_where_none_is_wanted(desk: Desk) -> None:
     desk.well("--no-agent", "run", "--", "true")
     desk.well("run", "--", "true", SANDBOX_OPS_AGENT_IDLE_S="0")
-    desk.well("run", "--", "true", SANDBOX_OPS_AGENT_IDLE_S="")
+    desk.well("run", "--", "true", SANDBOX_OPS_AGENT_IDLE_S="", CI="true")
     assert not desk.folder.exists()
     wrong = desk("run", "--", "true", SANDBOX_OPS_AGENT_IDLE_S="long")
     assert wrong.returncode == 78
@@ -207,7 +306,7 @@ def test_a_connection_that_died_meanwhile_is_made_again(
     assert len(desk.agents()) == 1
 
 
-def test_a_machine_that_cannot_be_reached_is_told_as_without_an_agent(
+def test_a_machine_that_cannot_be_reached_is_reported_as_without_an_agent(
     make_sshd: Make, seat: Callable[[SshServer], Desk]
 ) -> None:
     desk = seat(make_sshd())

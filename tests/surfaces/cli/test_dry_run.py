@@ -17,26 +17,38 @@ LOOKS = {
     "allow-list",
     "audit",
     "completion",
+    "diff",
     "doctor",
     "events",
     "jobs",
     "logs",
     "monitor",
+    "runs",
+    "show",
     "wait",
 }
-REHEARSED = {"fetch", "mcp-install", "plugin-install", "reset"}
+REHEARSED = {"fetch", "mcp-install", "plugin-install", "put", "reset"}
 REFUSED = {
     "agent",
     "allow",
     "demo",
+    "login",
+    "logout",
+    "export",
+    "note",
     "pin",
+    "plot",
+    "rerun",
     "run",
+    "sandboxes",
     "setup",
     "shell",
     "stop",
     "sync",
+    "tag",
     "train",
     "trust",
+    "untag",
 }
 
 

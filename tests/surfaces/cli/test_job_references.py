@@ -58,8 +58,8 @@ def test_last_is_the_newest_job_and_never_a_command_for_every_verb(
     job = shared_sandbox.start("echo it")
     jobs.wait(shared_sandbox, job.id, timeout_s=20)
     shared_sandbox.run("echo a command, which is newer")
-    told = json.loads(cli(*words, cwd=place).stdout.splitlines()[0])
-    named = told["job"] if isinstance(told["job"], str) else told["job"]["id"]
+    first = json.loads(cli(*words, cwd=place).stdout.splitlines()[0])
+    named = first["job"] if isinstance(first["job"], str) else first["job"]["id"]
     assert named == job.id
 
 

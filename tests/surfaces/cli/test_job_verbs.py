@@ -81,7 +81,7 @@ def test_run_passes_bytes_through_as_they_are(place: Path) -> None:
         assert process.stdout.read() == b"\x1b[31m\xff\x00\r\n"
 
 
-def test_run_goes_where_it_is_told(place: Path) -> None:
+def test_run_uses_the_named_folder(place: Path) -> None:
     done = cli("run", "--cwd", "/usr", "--", "pwd", cwd=place)
     assert done.stdout == "/usr\n"
 
@@ -92,7 +92,7 @@ def test_run_where_nothing_is_answers_not_found(place: Path) -> None:
     assert answer_of(done)["error"]["kind"] == "not-found"
 
 
-def test_a_signal_is_told_and_ends_with_128_and_its_number(place: Path) -> None:
+def test_a_signal_is_named_and_ends_with_128_and_its_number(place: Path) -> None:
     done = cli("run", "--command", "kill -KILL $$", cwd=place)
     assert done.returncode == 137
     assert "signal KILL" in done.stderr
@@ -274,7 +274,7 @@ def test_stop_ends_the_whole_tree_and_says_so(
     job = shared_sandbox.start("setsid sleep 60 & sleep 60")
     wait_until(lambda: jobs.get(shared_sandbox, job.id).state == "running")
     result = answer_of(cli("stop", job.id, "--grace", "1", "--json", cwd=place))
-    assert set(result) == {"job", "killed", "left"}
+    assert set(result) == {"job", "killed", "left", "same_name"}
     assert result["job"]["state"] == "stopped"
     assert result["killed"]
     again = cli("stop", job.id, cwd=place)

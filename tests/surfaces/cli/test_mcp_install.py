@@ -87,7 +87,7 @@ def test_each_host_finds_the_server_in_its_own_file(
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_an_hours_call_survives_or_the_user_is_told(
+def test_an_hours_call_survives_or_the_user_is_warned(
     host: str, home: Path, project: Path
 ) -> None:
     done = install("--host", host, "--yes", "--json", home=home, cwd=project)
@@ -101,7 +101,7 @@ def test_an_hours_call_survives_or_the_user_is_told(
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_the_agents_socket_is_handed_on_by_the_host_or_the_user_is_told(
+def test_the_agents_socket_is_handed_on_by_the_host_or_the_user_is_warned(
     host: str, home: Path, project: Path
 ) -> None:
     text = ("--host", host, "--yes")
@@ -157,9 +157,9 @@ def test_nothing_is_written_without_a_yes(home: Path, project: Path) -> None:
     assert not (project / ".cursor").exists()
 
 
-@pytest.mark.parametrize(("said", "code"), [("yes\n", 0), ("no\n", 75)])
+@pytest.mark.parametrize(("typed", "code"), [("yes\n", 0), ("no\n", 75)])
 def test_on_a_terminal_it_shows_the_change_and_asks(
-    said: str, code: int, home: Path, project: Path
+    typed: str, code: int, home: Path, project: Path
 ) -> None:
     ours, theirs = pty.openpty()
     with Child(
@@ -171,7 +171,7 @@ def test_on_a_terminal_it_shows_the_change_and_asks(
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        os.write(ours, said.encode())
+        os.write(ours, typed.encode())
         _, asked = process.communicate(timeout=20)
     os.close(ours)
     os.close(theirs)
@@ -355,7 +355,7 @@ def test_the_command_that_is_written_starts_the_server(
         process.wait(5)
 
 
-def test_the_server_finds_the_project_that_it_is_told(
+def test_the_server_finds_the_project_that_is_named(
     project: Path, tmp_path: Path
 ) -> None:
     toml = project / "sandbox.toml"

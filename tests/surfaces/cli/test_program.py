@@ -12,9 +12,45 @@ from command_line import INV, PROGRAM, cli
 from processes import Child
 
 VERBS = {
-    "agent", "allow", "allow-list", "audit", "completion", "demo", "doctor", "events", "fetch", "jobs", "logs", "mcp-install",
-    "monitor", "pin", "plugin-install", "reset", "run", "setup", "shell", "stop", "sync", "train", "trust", "wait",
-}  # fmt: skip
+    "agent",
+    "allow",
+    "allow-list",
+    "audit",
+    "completion",
+    "demo",
+    "diff",
+    "doctor",
+    "events",
+    "export",
+    "fetch",
+    "jobs",
+    "login",
+    "logout",
+    "logs",
+    "mcp-install",
+    "monitor",
+    "move",
+    "note",
+    "pin",
+    "plot",
+    "plugin-install",
+    "put",
+    "rerun",
+    "reset",
+    "run",
+    "runs",
+    "sandboxes",
+    "setup",
+    "shell",
+    "show",
+    "stop",
+    "sync",
+    "tag",
+    "train",
+    "trust",
+    "untag",
+    "wait",
+}
 REPOSITORY = Path(__file__).parents[3]
 
 

@@ -55,7 +55,7 @@ def test_ids_names_and_states_are_whole_at_any_width(
     assert all(len(row.rstrip()) <= columns for row in rows)
 
 
-def test_the_screen_is_drawn_anew_when_its_size_changes_and_ends_at_q(
+def test_the_screen_is_redrawn_when_its_size_changes_and_ends_at_q(
     place: Path,
 ) -> None:
     text = ("monitor", "--watch", "--interval", "600")

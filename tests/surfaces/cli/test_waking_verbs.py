@@ -123,7 +123,7 @@ def test_wait_for_a_line_ends_with_0_and_shows_it(
     jobs.stop(sandbox, job.id, grace_s=0)
 
 
-def test_wait_ends_with_1_at_a_warning_unless_it_is_told_to_ignore_them(
+def test_wait_ends_with_1_at_a_warning_unless_it_ignores_them(
     place: Path, sandbox: Sandbox
 ) -> None:
     job = sandbox.start(f"echo step 1 loss nan; {FOR_EVER}")
@@ -216,7 +216,7 @@ def test_a_reader_that_leaves_ends_events_quietly_though_nothing_happens(
     assert followed.end() == (141, "")
 
 
-def test_one_machine_that_is_down_is_told_and_the_others_go_on(
+def test_one_machine_that_is_down_is_reported_and_the_others_go_on(
     sshd: SshServer, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     sshd.write_toml(tmp_path)

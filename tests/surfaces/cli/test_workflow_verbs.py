@@ -107,7 +107,7 @@ def test_a_training_is_started_with_the_words_after_two_dashes(clone: Path) -> N
     assert followed.stdout == "a  b\n"
 
 
-def test_a_training_whose_program_is_not_there_is_told_at_once(clone: Path) -> None:
+def test_a_training_whose_program_is_not_there_is_reported_at_once(clone: Path) -> None:
     done = cli("train", "--", "no-such-python", "train.py", cwd=clone)
     assert done.returncode == 1
     assert "failed (exit code 127: command not found)" in done.stdout
@@ -167,7 +167,7 @@ def test_fetch_brings_the_outputs_and_says_what(clone: Path, tmp_path: Path) -> 
     assert set(result["files"][0]) == {"path", "size_bytes", "sha256"}
     assert (tmp_path / "models" / "model.pt").read_text() == "weights"
     again = cli("fetch", "--into", str(tmp_path), cwd=clone)
-    assert "1 file of the same content here already" in again.stdout
+    assert "1 file of the same content already where they belong" in again.stdout
 
 
 def test_fetch_takes_a_path_of_the_machine_in_the_place_of_a_job(
@@ -175,8 +175,8 @@ def test_fetch_takes_a_path_of_the_machine_in_the_place_of_a_job(
 ) -> None:
     assert cli("train", "--watch", "--set", "code=0", cwd=clone).returncode == 0
     shown = cli("run", "--", "realpath", "models/model.pt", cwd=clone).stdout.strip()
-    found = answer("fetch", shown, "--into", str(tmp_path / "one"), cwd=clone)
-    assert [Path(file["path"]).name for file in found["files"]] == ["model.pt"]
+    report = answer("fetch", shown, "--into", str(tmp_path / "one"), cwd=clone)
+    assert [Path(file["path"]).name for file in report["files"]] == ["model.pt"]
     (file,) = (tmp_path / "one").rglob("model.pt")
     assert file.read_text() == "weights"
     assert (
@@ -189,8 +189,8 @@ def test_fetch_takes_the_option_path_as_often_as_it_is_given(
 ) -> None:
     assert cli("train", "--set", "code=0", "--watch", cwd=clone).returncode == 0
     words = ("--path", "models/model.pt", "--path", "train.py", "--into", str(tmp_path))
-    found = answer("fetch", *words, cwd=clone)
-    assert {Path(file["path"]).name for file in found["files"]} == {
+    report = answer("fetch", *words, cwd=clone)
+    assert {Path(file["path"]).name for file in report["files"]} == {
         "model.pt",
         "train.py",
     }

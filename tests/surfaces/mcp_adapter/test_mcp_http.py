@@ -50,7 +50,7 @@ def half_requests(port: int, count: int) -> list[socket.socket]:
     return links
 
 
-def test_half_requests_hold_few_connections_and_keep_nobody_out(
+def test_half_requests_hold_few_connections_and_keep_no_client_out(
     tmp_path: Path,
 ) -> None:
     with served(tmp_path, SANDBOX_OPS_MCP_TOKEN=TOKEN) as server:
@@ -111,7 +111,7 @@ def test_a_session_that_nobody_uses_expires(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["/mcp", "/", "/docs"])
-def test_who_has_not_is_told_nothing(
+def test_a_client_without_the_token_gets_nothing(
     headers: dict[str, str], path: str, server: Served
 ) -> None:
     assert server.post(path=path, **headers) == (401, "a bearer token is needed\n")

@@ -38,9 +38,16 @@ def test_without_an_id_the_jobs_are_listed_those_that_run_first(ask: Ask) -> Non
     ask("remote_bash_stop", bash_id=running)
 
 
+def test_a_program_that_is_not_there_is_told_where_a_job_starts(ask: Ask) -> None:
+    command = "no-such-program train.py"
+    answer, _ = ask("remote_bash", command=command, run_in_background=True)
+    assert "It has ended already: failed (exit code 127: command not found)" in answer
+
+
 @pytest.mark.parametrize("name", ["last", "number"])
 def test_a_job_is_found_by_its_number_and_as_the_last(ask: Ask, name: str) -> None:
     job = ended(ask, "echo found")
+    ask("remote_bash", command="true # a command, which is newer, is not meant")
     bash_id = "last" if name == "last" else job.removeprefix("remote-")
     answer, _ = ask("remote_bash_output", bash_id=bash_id)
     assert answer.startswith(f"{job}: succeeded")
@@ -73,7 +80,7 @@ def test_a_wait_answers_at_the_first_line_that_matches(
     ask("remote_bash_stop", bash_id=job)
 
 
-def test_a_warning_is_told_once_and_the_next_wait_goes_on(ask: Ask) -> None:
+def test_a_warning_is_reported_once_and_the_next_wait_goes_on(ask: Ask) -> None:
     job = background(
         ask,
         "for i in 1 2 3; do echo step $i/9 loss=0.$i; done; echo step 4/9 loss=nan;"
@@ -86,7 +93,7 @@ def test_a_warning_is_told_once_and_the_next_wait_goes_on(ask: Ask) -> None:
     ask("remote_bash_stop", bash_id=job)
 
 
-def test_of_several_jobs_the_first_that_ends_is_told(ask: Ask) -> None:
+def test_of_several_jobs_the_first_that_ends_is_reported(ask: Ask) -> None:
     slow, quick = background(ask, "exec sleep 300"), background(ask, "sleep 0.3")
     answer, _ = ask("remote_bash_output", bash_id=f"{slow},{quick}", wait=30_000)
     assert answer.startswith(f"{quick}: succeeded")
@@ -133,8 +140,8 @@ def test_the_first_look_at_a_long_log_is_short_and_a_limit_asks_for_more(
     assert output(some).endswith("line number 2000 of many")
     none, _ = ask("remote_bash_output", bash_id=job, since=cursor(some))
     assert "nothing new" in none
-    found, _ = ask("remote_bash_output", bash_id=job, filter="number 1.*", limit=2)
-    assert output(found).split("\n") == [
+    matches, _ = ask("remote_bash_output", bash_id=job, filter="number 1.*", limit=2)
+    assert output(matches).split("\n") == [
         "line number 1998 of many",
         "line number 1999 of many",
     ]
@@ -144,9 +151,9 @@ def test_a_job_of_this_session_is_ended_in_one_call(ask: Ask, tmp_path: Path) ->
     pids = tmp_path / "pids"
     job = background(ask, f"setsid sleep 300 & echo $! $$ > {pids}; wait")
     wait_until(lambda: pids.exists() and pids.read_text().split()[1:])
-    said, is_error = ask("remote_bash_stop", bash_id=job)
+    outcome, is_error = ask("remote_bash_stop", bash_id=job)
     assert not is_error
-    assert said.startswith(f"{job} stopped")
+    assert outcome.startswith(f"{job} stopped")
     assert not any(map(processes.alive, map(int, pids.read_text().split())))
 
 
@@ -157,15 +164,15 @@ def test_a_job_of_another_session_is_ended_only_when_confirmed(
     sshd.write_toml(tmp_path)
     other = Sandboxes(tmp_path, {}, started_by="agent 2 of eve@laptop")
     job = background(asker(other, era), "exec sleep 300")
-    said, is_error = ask("remote_bash_stop", bash_id=job)
+    outcome, is_error = ask("remote_bash_stop", bash_id=job)
     assert not is_error
-    assert said.startswith(f"nothing was done; it would end\n{job} running")
-    assert "\nstarted by agent 2 of eve@laptop\n" in said
-    assert re.search(r"\n  \d+ sleep\n", said)
-    assert said.endswith(f'remote_bash_stop(bash_id="{job}", confirm=true)')
+    assert outcome.startswith(f"nothing was done; it would end\n{job} running")
+    assert "\nstarted by agent 2 of eve@laptop\n" in outcome
+    assert re.search(r"\n  \d+ sleep\n", outcome)
+    assert outcome.endswith(f'remote_bash_stop(bash_id="{job}", confirm=true)')
     assert ask("remote_bash_output", bash_id=job)[0].startswith(f"{job}: running")
-    said, _ = ask("remote_bash_stop", bash_id=job, confirm=True)
-    assert said.startswith(f"{job} stopped")
+    outcome, _ = ask("remote_bash_stop", bash_id=job, confirm=True)
+    assert outcome.startswith(f"{job} stopped")
     other.close()
 
 
@@ -180,17 +187,19 @@ def test_any_file_comes_into_a_folder_that_the_user_allowed(
     source.write_bytes(data)
     machines = Sandboxes(tmp_path, {"SANDBOX_OPS_FETCH_INTO": str(allowed)})
     ask = asker(machines, "auto")
-    said, is_error = ask("remote_fetch", path=str(source), into=f"{allowed}/run 1")
-    assert not is_error, said
+    outcome, is_error = ask("remote_fetch", path=str(source), into=f"{allowed}/run 1")
+    assert not is_error, outcome
     digest = hashlib.sha256(data).hexdigest()
-    assert f"  {source.name}, {len(data)} bytes sha256 {digest}" in said
+    assert f"  {source.name}, {len(data)} bytes sha256 {digest}" in outcome
     assert (allowed / "run 1" / source.name).read_bytes() == data
-    said, is_error = ask("remote_fetch", path=str(source), into=str(tmp_path / "else"))
+    outcome, is_error = ask(
+        "remote_fetch", path=str(source), into=str(tmp_path / "else")
+    )
     assert is_error
-    assert "must be a folder below" in said
-    said, is_error = ask("remote_fetch", path=f"{source}x", into=str(allowed))
+    assert "must be a folder below" in outcome
+    outcome, is_error = ask("remote_fetch", path=f"{source}x", into=str(allowed))
     assert is_error
-    assert re.search(rf"^ +{source.name}$", said, re.MULTILINE)
+    assert re.search(rf"^ +{source.name}$", outcome, re.MULTILINE)
     machines.close()
 
 
@@ -204,7 +213,7 @@ def test_a_command_runs_where_cwd_says_and_in_the_home_without_it(
     assert f"{tmp_path}/none" in answer
 
 
-def test_a_bare_cd_is_told_to_be_forgotten(ask: Ask) -> None:
+def test_an_answer_says_that_a_bare_cd_is_forgotten(ask: Ask) -> None:
     answer, is_error = ask("remote_bash", command="cd /tmp")
     assert not is_error
     assert "the next command has a new shell and forgets this" in answer

@@ -35,7 +35,7 @@ def test_the_example_is_what_the_installer_writes() -> None:
     assert read("mcp.json") == {"mcpServers": {mcp_hosts.NAME: written}}
 
 
-def test_the_registry_is_told_this_version_and_a_program_that_exists() -> None:
+def test_the_registry_entry_has_this_version_and_a_program_that_exists() -> None:
     server = read("server.json")
     (package,) = server["packages"]
     assert server["version"] == package["version"] == PROJECT["version"]

@@ -39,7 +39,7 @@ class Agent:
         return self.asked
 
     def ask(self, tool: str, **arguments: Any) -> str:  # noqa: ANN401
-        return said(self.wire.answer(self.send(tool, **arguments)))
+        return text_of(self.wire.answer(self.send(tool, **arguments)))
 
     def bash(self, command: str, **more: Any) -> str:  # noqa: ANN401
         return self.ask("remote_bash", command=command, **more)
@@ -52,7 +52,7 @@ class Agent:
         return int(line) * 1024 / MB
 
 
-def said(message: dict[str, Any]) -> str:
+def text_of(message: dict[str, Any]) -> str:
     (content,) = message["result"]["content"]
     assert set(message["result"]) <= {"content", "isError"}  # nothing twice
     text = content["text"]
@@ -109,7 +109,7 @@ def test_ten_commands_at_once_do_not_wait_for_each_other(
     }
     while len(answers) < len(sent):
         message = agent.wire.receive()
-        answers[sent[message["id"]]] = said(message)
+        answers[sent[message["id"]]] = text_of(message)
     assert answers == {n: str(n) for n in range(10)}
 
 
@@ -283,7 +283,7 @@ def test_a_lost_connection_is_an_answer_that_says_how_to_go_on(
     agent.asked = call
     machine.stop()
     answers: list[str] = []
-    took = timed(lambda: answers.append(said(agent.wire.answer(call))))
+    took = timed(lambda: answers.append(text_of(agent.wire.answer(call))))
     record_property("connection lost: said after, ms", round(took))
     assert took < 30_000
     first, *_, note = answers[0].split("\n")

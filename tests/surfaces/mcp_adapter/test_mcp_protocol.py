@@ -162,7 +162,7 @@ def test_an_unknown_tool_is_an_error_of_the_protocol(play: Play) -> None:
     play(scenario)
 
 
-def test_an_unreachable_machine_is_told_and_the_server_goes_on(
+def test_an_unreachable_machine_is_reported_and_the_server_goes_on(
     play: Play, tmp_path: Path
 ) -> None:
     own = tmp_path / "own/sandbox-ops"

@@ -59,7 +59,7 @@ def test_a_cursor_belongs_to_its_sandbox(two: Two) -> None:
 
     async def main() -> None:
         begun = await tools.call(
-            "remote_bash", {"command": "echo x", "run_in_background": True}
+            "remote_bash", {"command": "sleep 20", "run_in_background": True}
         )
         arguments = {"bash_id": started(begun.text)}
         first = await tools.call("remote_bash_output", arguments)

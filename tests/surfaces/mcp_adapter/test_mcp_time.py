@@ -88,7 +88,7 @@ def test_a_cancelled_command_is_dead_within_three_seconds(
     play(scenario)
 
 
-def test_sixty_commands_under_way_hold_nobody_up(play: Play) -> None:
+def test_sixty_commands_under_way_delay_no_other(play: Play) -> None:
     async def scenario(client: Client) -> None:
         async def bash(command: str) -> str:
             arguments = {"command": command, "timeout": 300_000}

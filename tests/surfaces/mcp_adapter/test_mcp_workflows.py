@@ -134,23 +134,34 @@ def test_results_come_home_with_their_checksums_and_the_jobs_record(
     git.git("clean", "-qfdx", "home")
 
 
-def test_one_call_syncs_and_starts_a_training_for_each_combination(
+def test_one_call_syncs_and_starts_a_sweep_that_is_one_object(
     ready: Ask, git: GitProject
 ) -> None:
     git.commit({"note.txt": f"swept {git.head}"}, "Sweep")
-    output, is_error = ready(
-        "remote_train", sync=True, name="sweep", settings={"steps": [1, 2]}
-    )
+    name = f"sweep{git.head[:6]}"  # another in each protocol era
+    swept = {"sync": True, "name": name, "settings": {"steps": [1, 2]}}
+    output, is_error = ready("remote_train", **swept, then="echo aggregated")
     assert not is_error, output
-    started = re.findall(
-        r'^(remote-\d+) "(sweep-steps\d)" started', output, re.MULTILINE
-    )
-    assert [name for _, name in started] == ["sweep-steps1", "sweep-steps2"]
+    assert output.startswith(f"group {name}: 2 jobs started, 0 skipped\n")
+    started = re.findall(r'^  remote-\d+ "(.*)"$', output, re.MULTILINE)
+    assert started == [f"{name}-steps1", f"{name}-steps2"]
     assert f"\nthe sandbox has main at {git.head[:10]}, " in output
-    both = ",".join(job for job, _ in started)
-    assert output.endswith(f'next: remote_bash_output(bash_id="{both}", wait=600000)')
-    first, _ = ready("remote_bash_output", bash_id=both, wait=20_000)
-    assert first.split(":")[0] in both
+    assert re.search(r"^when all have ended: remote-\d+ echo agg", output, re.MULTILINE)
+    assert output.endswith(f'next: remote_bash_output(bash_id="{name}", wait=600000)')
+    output, _ = ready("remote_bash_output", bash_id=name, wait=60_000)
+    assert "all 3 ended: 3 succeeded" in output
+    output, _ = ready("remote_bash_output", bash_id=name)
+    assert output.startswith(f"group {name}, 2 cells: 2 succeeded")
+    assert len(re.findall(r"^remote-\d+ ", output, re.MULTILINE)) == 3
+    output, _ = ready("remote_bash_output", bash_id=f"{name}/then")
+    assert "aggregated" in output
+    output, _ = ready("remote_monitor", bash_id=name)
+    assert f"group {name}, 2 cells: 2 succeeded" in output
+    output, is_error = ready("remote_train", **swept, dry_run=True, again=True)
+    assert output.startswith(f"group {name}: 2 jobs would be started, 0 skipped\n")
+    output, is_error = ready("remote_bash_stop", bash_id=name)
+    assert not is_error
+    assert output.startswith(f"group {name}: 0 stopped, 3 had ended\n")
 
 
 def test_a_training_that_dies_at_once_is_an_error_with_its_last_lines(
@@ -162,7 +173,7 @@ def test_a_training_that_dies_at_once_is_an_error_with_its_last_lines(
     assert "\nbegun\n" in output
 
 
-def test_a_reset_is_told_first_and_done_when_confirmed(
+def test_a_reset_is_described_first_and_done_when_confirmed(
     ready: Ask, git: GitProject, sandboxes: Sandboxes
 ) -> None:
     edited = on_the_machine(sandboxes, git) / "README.md"
@@ -209,7 +220,7 @@ def test_a_stop_ends_the_whole_tree_and_asks_first_for_the_job_of_another(
     assert "no living process of it was found" in output
 
 
-def test_an_unknown_job_is_told_with_the_known_ones(ready: Ask) -> None:
+def test_an_unknown_job_is_shown_with_the_known_ones(ready: Ask) -> None:
     job = ended(ready, "true")
     for tool in ("remote_bash_stop", "remote_fetch"):
         output, is_error = ready(tool, bash_id="remote-99999")

@@ -65,7 +65,7 @@ def test_words_become_those_that_invoke_can_read(line: str, words: list[str]) ->
 
 
 @pytest.mark.parametrize("verb", ["run", "train"])
-def test_a_command_without_dashes_is_told_where_they_belong(verb: str) -> None:
+def test_an_error_says_where_the_dashes_of_a_command_belong(verb: str) -> None:
     grammar = dataclasses.replace(
         GRAMMAR, verbs={**GRAMMAR.verbs, "run": Options(name="run", rest="--command")}
     )
@@ -177,7 +177,7 @@ def test_any_line_is_read_or_refused(words: list[str]) -> None:
         ),
     ],
 )
-def test_a_line_that_makes_no_sense_is_told_what_would(
+def test_a_line_that_makes_no_sense_gets_the_right_usage(
     line: str, message: str, hint: str
 ) -> None:
     with pytest.raises(UsageError) as caught:

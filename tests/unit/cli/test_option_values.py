@@ -41,15 +41,15 @@ def test_assignments_keep_everything_after_the_first_equals_sign() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["steps"], "--set takes NAME=VALUE, not `steps`"),
         (["=5"], "--set takes NAME=VALUE, not `=5`"),
         (["a=1", "a=2"], "--set was given `a` twice"),
     ],
 )
-def test_what_assigns_nothing_is_refused(words: list[str], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_what_assigns_nothing_is_refused(words: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         option_values.assignments(words, "--set")
 
 

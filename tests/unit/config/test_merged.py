@@ -125,7 +125,7 @@ def test_every_key_is_an_attribute_and_has_a_variable_of_its_own() -> None:
     sandbox = {field.name for field in dataclasses.fields(SandboxConfig)}
     sandbox -= {"name", "ssh_options", "mode_set_in"}  # a program's own
     project = {field.name for field in dataclasses.fields(Project)} - {"root", "name"}
-    project |= {"secrets", "secret_files"}
+    project |= {"secrets", "secret_files", "groups", "order", "avoid"}
     fields = [key.field for key in config.KEYS]
     assert sorted(fields) == sorted(sandbox | project | {"default"})
     assert len({key.variable for key in config.KEYS}) == len(config.KEYS)
@@ -155,6 +155,13 @@ def test_every_value_can_come_from_a_variable_and_wins_over_the_file() -> None:
             "SANDBOX_OPS_SETUP": "make a\n\n make b \n",
             "SANDBOX_OPS_VERIFY": "make check",
             "SANDBOX_OPS_OUTPUTS": "out/",
+            "SANDBOX_OPS_SETUP_INPUTS": "Cargo.lock",
+            "SANDBOX_OPS_ENV": "A=1\nB=x=y",
+            "SANDBOX_OPS_PATH": "~/.cargo/bin",
+            "SANDBOX_OPS_LINKS": "data",
+            "SANDBOX_OPS_TRAIN_TREE": "own",
+            "SANDBOX_OPS_TRAIN_OUTPUT_SIZE_GB": "1.5",
+            "SANDBOX_OPS_COST_PER_HOUR": "2",
             "SANDBOX_OPS_TRAIN_COMMAND": "make train",
             "SANDBOX_OPS_TRAIN_METRICS": "(?P<f1>[0-9.]+)",
             "SANDBOX_OPS_TRAIN_PROGRESS": "lap (?P<step>[0-9]+)",
@@ -169,6 +176,7 @@ def test_every_value_can_come_from_a_variable_and_wins_over_the_file() -> None:
         known_hosts="/cwd/known",
         ssh_config="/cwd/conf",
         workspace="/w",
+        cost_per_hour=2.0,
     )
     assert result.sandbox("gpu1").host == "gpu1"
     assert result.project == Project(
@@ -177,6 +185,12 @@ def test_every_value_can_come_from_a_variable_and_wins_over_the_file() -> None:
         setup=("make a", "make b"),
         verify=("make check",),
         outputs=("out/",),
+        setup_inputs=("Cargo.lock",),
+        env=("A=1", "B=x=y"),
+        path=("~/.cargo/bin",),
+        links=("data",),
+        train_tree="own",
+        train_output_size_gb=1.5,
         train_command="make train",
         train_metrics=("(?P<f1>[0-9.]+)",),
         train_progress=("lap (?P<step>[0-9]+)",),
@@ -250,7 +264,7 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
             _one('prot = "22"'),
             (
                 "sandbox.toml:3: unknown key `sandboxes.gpu1.prot`: expected one of "
-                "deny_read, fetch_into, host, identity_file, known_hosts, mode, port, "
+                "cost_per_hour, deny_read, fetch_into, host, identity_file, known_hosts, link, mode, port, "
                 "read_roots, ssh_config, user, workspace\n"
                 "Did you mean `sandboxes.gpu1.port`?"
             ),
@@ -259,7 +273,7 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
             _one("Identity-File = 1"),
             (
                 "sandbox.toml:3: unknown key `sandboxes.gpu1.Identity-File`: expected one of "
-                "deny_read, fetch_into, host, identity_file, known_hosts, mode, port, "
+                "cost_per_hour, deny_read, fetch_into, host, identity_file, known_hosts, link, mode, port, "
                 "read_roots, ssh_config, user, workspace\n"
                 "Did you mean `sandboxes.gpu1.identity_file`?"
             ),
@@ -267,22 +281,22 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
         (
             '[sandbox.gpu1]\nhost = "gpu1"\n',
             (
-                "sandbox.toml:1: unknown key `sandbox`: expected one of default, project, "
-                "sandboxes, secret_files, secrets\nDid you mean `sandboxes`?"
+                "sandbox.toml:1: unknown key `sandbox`: expected one of avoid, default, "
+                "groups, order, project, sandboxes, secret_files, secrets\nDid you mean `sandboxes`?"
             ),
         ),
         (
             'workspace = "/w"\n',
             (
-                "sandbox.toml:1: unknown key `workspace`: expected one of default, project, "
-                "sandboxes, secret_files, secrets\nDid you mean `sandboxes.NAME.workspace`?"
+                "sandbox.toml:1: unknown key `workspace`: expected one of avoid, default, "
+                "groups, order, project, sandboxes, secret_files, secrets\nDid you mean `sandboxes.NAME.workspace`?"
             ),
         ),
         (
             _one("xyzzy = 1"),
             (
                 "sandbox.toml:3: unknown key `sandboxes.gpu1.xyzzy`: expected one of "
-                "deny_read, fetch_into, host, identity_file, known_hosts, mode, port, "
+                "cost_per_hour, deny_read, fetch_into, host, identity_file, known_hosts, link, mode, port, "
                 "read_roots, ssh_config, user, workspace\n"
                 "Remove it, or write one of those."
             ),
@@ -291,7 +305,7 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
             '"sandboxes.NAME.host" = "x"\n',
             (
                 'sandbox.toml:1: unknown key `"sandboxes.NAME.host"`: expected one of '
-                "default, project, sandboxes, secret_files, secrets\nDid you mean `sandboxes`?"
+                "avoid, default, groups, order, project, sandboxes, secret_files, secrets\nDid you mean `sandboxes`?"
             ),
         ),
         (
@@ -554,7 +568,7 @@ def test_a_path_that_ssh_would_read_otherwise_is_refused(line: str) -> None:
     )
 
 
-def test_the_line_of_a_key_is_told_wherever_it_stands() -> None:
+def test_an_error_names_the_line_of_its_key() -> None:
     text = (
         '# port = "x"\n[project]\nsetup = [\n  """\n  port = "x"\n  """,\n]\n'
         '\n[sandboxes.gpu1]\n# a remark\nhost = "gpu1"\n\nport =  "x"\n'
@@ -695,11 +709,11 @@ def test_the_strictest_mode_of_a_host_holds_whatever_the_host_is_called() -> Non
         'default = "x"\n[sandboxes.x]\nhost = "gpu1"\n',
         'default = "x"\n[sandboxes.x]\nhost = "other@gpu1."\n',
     ):
-        found = _both(own, project).sandbox()
-        assert (found.name, found.mode, found.read_roots) == (
+        merged = _both(own, project).sandbox()
+        assert (merged.name, merged.mode, merged.read_roots) == (
             "x", "read-only", ("/data",)
         )  # fmt: skip
-        assert "`sandboxes.gpu1.mode`" in found.mode_set_in
+        assert "`sandboxes.gpu1.mode`" in merged.mode_set_in
     with_variable = {"SANDBOX_OPS_MODE": "full"}
     assert _both(own, "", with_variable).sandbox().mode == "read-only"
     stricter = {"SANDBOX_OPS_MODE": "read-only"}

@@ -135,7 +135,9 @@ def test_a_job_may_be_a_number(sent: object, job: str) -> None:
 
 
 @pytest.mark.parametrize("sent", [True, 1.5, [1], "a\0b"])
-def test_what_is_no_job_is_told_what_a_job_is(sent: object) -> None:
+def test_an_argument_that_names_no_job_is_answered_with_what_a_job_is(
+    sent: object,
+) -> None:
     with pytest.raises(UsageError, match="`bash_id` must be a job: its id, its number"):
         catalog.RemoteBashOutput.read({"bash_id": sent})
 

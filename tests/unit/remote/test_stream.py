@@ -119,7 +119,7 @@ def test_one_that_begins_at_a_place_hears_what_comes_after_it() -> None:
     assert bytes(heard) == b"ef"
 
 
-def test_of_a_file_that_outgrew_its_limit_the_end_is_told_and_nothing_again() -> None:
+def test_of_a_file_that_outgrew_its_limit_the_end_is_shown_and_nothing_again() -> None:
     heard, restarts = bytearray(), []
     collector = Collector(8, heard.extend, on_restart=lambda: restarts.append(1))
     begin = b"".join(b"%07d\n" % n for n in range(1000))

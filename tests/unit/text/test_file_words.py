@@ -7,8 +7,8 @@ from sandbox_ops.text import file_words
 from sandbox_ops.text.command_words import LIMIT
 
 
-def lines(found: FileSlice, *, from_end: bool, limit: int | None = None) -> str:
-    return file_words.lines(found, from_end=from_end, steps=Calls(), limit=limit)
+def lines(part: FileSlice, *, from_end: bool, limit: int | None = None) -> str:
+    return file_words.lines(part, from_end=from_end, steps=Calls(), limit=limit)
 
 
 def piece(first: int, count: int, **changes: object) -> FileSlice:
@@ -43,7 +43,7 @@ def test_a_path_of_any_length_breaks_no_limit() -> None:
     assert len(ToolAnswer(answer).text) <= LIMIT
 
 
-def test_a_tail_is_told_with_the_call_for_what_comes_before() -> None:
+def test_a_tail_is_shown_with_the_call_for_what_comes_before() -> None:
     answer = lines(piece(4951, 50, at_end=True), from_end=True)
     assert answer.split("\n")[:2] == [
         "/w/a.log: lines 4951 to 5000 of 5,000 (39.1 KiB)",
@@ -52,8 +52,8 @@ def test_a_tail_is_told_with_the_call_for_what_comes_before() -> None:
 
 
 def test_a_tail_of_unknown_place_is_numbered_from_the_end() -> None:
-    found = piece(-50, 50, at_end=True, total_lines=None)
-    assert lines(found, from_end=True).split("\n")[:3] == [
+    part = piece(-50, 50, at_end=True, total_lines=None)
+    assert lines(part, from_end=True).split("\n")[:3] == [
         "/w/a.log: lines -50 to -1, counted from the end (39.1 KiB)",
         'before: remote_file_read(file_path="/w/a.log", offset=-100, limit=50)',
         "   -50\ttext -50",
@@ -71,8 +71,8 @@ def test_lines_that_do_not_fit_are_left_to_the_next_call() -> None:
 
 def test_a_tail_that_does_not_fit_keeps_its_end() -> None:
     wide = tuple("x" * 100 for _ in range(1000))
-    found = piece(4001, 1000, lines=wide, at_end=True)
-    answer = lines(found, from_end=True)
+    part = piece(4001, 1000, lines=wide, at_end=True)
+    answer = lines(part, from_end=True)
     assert len(answer) <= LIMIT
     assert answer.rpartition("\n")[2].startswith("  5000\t")
     first = int(answer.split("\n")[2].split("\t")[0])
@@ -80,13 +80,13 @@ def test_a_tail_that_does_not_fit_keeps_its_end() -> None:
 
 
 def test_a_giant_line_is_cut_and_says_how_much_is_missing() -> None:
-    found = piece(1, 1, lines=("x" * 100_000,), total_lines=1, at_end=True)
-    shown = lines(found, from_end=False)
+    part = piece(1, 1, lines=("x" * 100_000,), total_lines=1, at_end=True)
+    shown = lines(part, from_end=False)
     assert len(shown) < 6_000
     assert shown.endswith("[sandbox-ops: 95,000 characters left out]")
 
 
-def test_an_empty_file_and_a_place_past_the_end_are_told() -> None:
+def test_an_empty_file_and_a_place_past_the_end_are_reported() -> None:
     empty = piece(1, 0, total_lines=0, size_bytes=0, at_end=True)
     assert lines(empty, from_end=False) == "/w/a.log is empty"
     past = piece(9000, 0, at_end=True)

@@ -1,4 +1,4 @@
-"""What is told of jobs and machines: nothing twice, nothing missed. Pure values."""
+"""What is news_lines of jobs and machines: nothing twice, nothing missed. Pure values."""
 
 import base64
 import zlib
@@ -43,7 +43,7 @@ def looked(
     )
 
 
-def told(
+def news_lines(
     memory: SandboxMemory, changes: Changes, at: float = 100
 ) -> tuple[list[str], SandboxMemory]:
     lines = []
@@ -55,16 +55,16 @@ def told(
 
 
 def test_a_job_starts_once_and_ends_once() -> None:
-    lines, memory = told(SandboxMemory(), looked(change(1)))
+    lines, memory = news_lines(SandboxMemory(), looked(change(1)))
     assert lines == ["started remote-1"]
-    assert told(memory, looked(change(1, log=None)))[0] == []
-    lines, memory = told(memory, looked(change(1, JobState.FAILED)))
+    assert news_lines(memory, looked(change(1, log=None)))[0] == []
+    lines, memory = news_lines(memory, looked(change(1, JobState.FAILED)))
     assert lines == ["ended remote-1"]
-    assert told(memory, looked(newest=1))[0] == []
+    assert news_lines(memory, looked(newest=1))[0] == []
 
 
 def test_a_job_that_came_and_went_between_two_looks_is_reported_whole() -> None:
-    lines, memory = told(
+    lines, memory = news_lines(
         SandboxMemory(), looked(change(2), change(1, JobState.SUCCEEDED))
     )
     assert lines == ["started remote-1", "ended remote-1", "started remote-2"]
@@ -90,49 +90,49 @@ def test_history_has_the_time_at_which_it_happened() -> None:
 
 
 def test_a_warning_is_reported_once_however_its_figures_change() -> None:
-    _, memory = told(SandboxMemory(), looked(change(1)))
+    _, memory = news_lines(SandboxMemory(), looked(change(1)))
     grown = looked(change(1, log=LOG + b"step 2 loss 1e7\n"))
-    lines, memory = told(memory, grown)
+    lines, memory = news_lines(memory, grown)
     assert lines == ["warning remote-1"]
     worse = looked(change(1, log=LOG + b"step 3 loss 1e8\n"))
-    lines, memory = told(memory, worse)
+    lines, memory = news_lines(memory, worse)
     assert lines == []
-    lines, _ = told(memory, looked(change(1, log=LOG + b"step 4 loss nan\n")))
+    lines, _ = news_lines(memory, looked(change(1, log=LOG + b"step 4 loss nan\n")))
     assert lines == ["warning remote-1"]
 
 
 def test_a_stall_is_reported_once_and_again_after_it_went_on() -> None:
-    _, memory = told(SandboxMemory(), looked(change(1)), at=0)
+    _, memory = news_lines(SandboxMemory(), looked(change(1)), at=0)
     silent = looked(change(1, log=None))
-    lines, memory = told(memory, silent, at=STALL_S - 1)
+    lines, memory = news_lines(memory, silent, at=STALL_S - 1)
     assert lines == []
-    lines, memory = told(memory, silent, at=STALL_S + 1)
+    lines, memory = news_lines(memory, silent, at=STALL_S + 1)
     assert lines == ["warning remote-1"]
-    lines, memory = told(memory, silent, at=STALL_S + 9)
+    lines, memory = news_lines(memory, silent, at=STALL_S + 9)
     assert lines == []
-    _, memory = told(memory, looked(change(1, log=LOG * 2)), at=STALL_S + 10)
-    lines, _ = told(memory, silent, at=2 * STALL_S + 11)
+    _, memory = news_lines(memory, looked(change(1, log=LOG * 2)), at=STALL_S + 10)
+    lines, _ = news_lines(memory, silent, at=2 * STALL_S + 11)
     assert lines == ["warning remote-1"]
 
 
 def test_a_job_that_never_said_how_far_it_is_does_not_stall() -> None:
-    _, memory = told(SandboxMemory(), looked(change(1, log=b"copying\n")), at=0)
-    assert told(memory, looked(change(1, log=None)), at=9 * STALL_S)[0] == []
+    _, memory = news_lines(SandboxMemory(), looked(change(1, log=b"copying\n")), at=0)
+    assert news_lines(memory, looked(change(1, log=None)), at=9 * STALL_S)[0] == []
 
 
 def test_a_record_that_is_being_made_is_waited_for() -> None:
-    lines, memory = told(SandboxMemory(), looked(change(2), missing=(1,)))
+    lines, memory = news_lines(SandboxMemory(), looked(change(2), missing=(1,)))
     assert lines == ["started remote-2"]
     assert memory.known == {1: None, 2: len(LOG)}
-    lines, memory = told(memory, looked(change(1), change(2, log=None)))
+    lines, memory = news_lines(memory, looked(change(1), change(2, log=None)))
     assert lines == ["started remote-1"]
-    assert told(memory, looked(change(1, log=None), change(2, log=None)))[0] == []
+    assert news_lines(memory, looked(change(1, log=None), change(2, log=None)))[0] == []
 
 
 def test_a_record_that_never_comes_is_forgotten() -> None:
-    _, memory = told(SandboxMemory(), looked(missing=(1,)), at=0)
+    _, memory = news_lines(SandboxMemory(), looked(missing=(1,)), at=0)
     assert 1 in memory.known
-    _, memory = told(memory, looked(missing=(1,)), at=1000)
+    _, memory = news_lines(memory, looked(missing=(1,)), at=1000)
     assert memory.known == {}
     assert memory.seen == 1
 
@@ -140,23 +140,23 @@ def test_a_record_that_never_comes_is_forgotten() -> None:
 def test_a_job_whose_record_was_removed_is_reported_as_ended_in_an_unknown_way() -> (
     None
 ):
-    _, memory = told(SandboxMemory(), looked(change(1)))
+    _, memory = news_lines(SandboxMemory(), looked(change(1)))
     steps = list(event_memory.news("gpu1", memory, looked(missing=(1,)), 5))
     (event,) = [event for _, event in steps if event]
     assert (event.kind, event.state, event.name) == (EventKind.ENDED, "unknown", "t")
-    assert told(steps[-1][0], looked(missing=(1,)))[0] == []
+    assert news_lines(steps[-1][0], looked(missing=(1,)))[0] == []
 
 
-def test_records_that_were_wiped_begin_anew() -> None:
-    _, memory = told(SandboxMemory(), looked(change(5)))
-    lines, memory = told(memory, looked(newest=2, store="8"))
+def test_records_that_were_wiped_start_over() -> None:
+    _, memory = news_lines(SandboxMemory(), looked(change(5)))
+    lines, memory = news_lines(memory, looked(newest=2, store="8"))
     assert (lines, memory.seen) == ([], 0)
-    lines, _ = told(memory, looked(change(1), change(2), store="8"))
+    lines, _ = news_lines(memory, looked(change(1), change(2), store="8"))
     assert lines == ["started remote-1", "started remote-2"]
 
 
 def test_a_machine_is_unreachable_once_and_reachable_once() -> None:
-    _, memory = told(SandboxMemory(), looked())
+    _, memory = news_lines(SandboxMemory(), looked())
     (step,) = event_memory.unreachable("gpu1", memory, "no route", 1)
     memory, event = step
     assert event is not None
@@ -165,26 +165,26 @@ def test_a_machine_is_unreachable_once_and_reachable_once() -> None:
         "state": None, "exit_code": None, "message": "no route", "cursor": "",
     }  # fmt: skip
     assert list(event_memory.unreachable("gpu1", memory, "no route", 2)) == []
-    lines, memory = told(memory, looked())
+    lines, memory = news_lines(memory, looked())
     assert lines == ["reachable"]
-    assert told(memory, looked())[0] == []
+    assert news_lines(memory, looked())[0] == []
 
 
-def test_who_begins_now_is_told_of_what_looks_wrong_and_not_of_what_runs() -> None:
+def test_a_new_reader_gets_what_looks_wrong_and_not_what_runs() -> None:
     live = {1: change(1).job, 9: change(9).job}
     memory = event_memory.present(looked(newest=3), live)
     assert (memory.seen, list(memory.jobs)) == (3, [1])
     nan = looked(change(1, log=LOG + b"step 2 loss nan\n"), newest=3)
-    assert told(memory, nan)[0] == ["warning remote-1"]
+    assert news_lines(memory, nan)[0] == ["warning remote-1"]
 
 
 def test_a_foreground_command_is_no_news() -> None:
     command = change(1)
     command = replace(command, job=replace(command.job, foreground=True))
-    lines, memory = told(SandboxMemory(), looked(command))
+    lines, memory = news_lines(SandboxMemory(), looked(command))
     assert (lines, memory.seen) == ([], 1)
-    _, memory = told(SandboxMemory(), looked(missing=(1,)))
-    assert told(memory, looked(command))[1].known == {}
+    _, memory = news_lines(SandboxMemory(), looked(missing=(1,)))
+    assert news_lines(memory, looked(command))[1].known == {}
 
 
 @given(
@@ -199,7 +199,7 @@ def test_a_foreground_command_is_no_news() -> None:
     ),
     st.data(),
 )
-def test_who_goes_on_from_any_line_s_cursor_is_told_the_rest_and_nothing_twice(
+def test_a_reader_that_goes_on_from_any_cursor_gets_the_rest_and_nothing_twice(
     looks: list[tuple[int, JobState, bytes]], data: st.DataObject
 ) -> None:
     jobs: dict[int, JobChange] = {}
@@ -228,7 +228,7 @@ def test_who_goes_on_from_any_line_s_cursor_is_told_the_rest_and_nothing_twice(
 
 
 def test_a_cursor_is_short_and_comes_back_as_it_was() -> None:
-    _, memory = told(SandboxMemory(), looked(*(change(n) for n in range(1, 21))))
+    _, memory = news_lines(SandboxMemory(), looked(*(change(n) for n in range(1, 21))))
     memories: Mapping[str, SandboxMemory] = {"gpu1": memory, "gpu2": SandboxMemory()}
     cursor = event_cursor.encode(memories)
     assert event_cursor.decode(cursor) == memories

@@ -37,7 +37,7 @@ def test_a_machine_that_does_not_answer_is_reported_with_the_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "words"),
+    ("progress", "words"),
     [
         (Progress(), "python t.py"),
         (Progress(step=7), "python t.py; step 7"),
@@ -47,9 +47,9 @@ def test_a_machine_that_does_not_answer_is_reported_with_the_reason() -> None:
         ),
     ],
 )
-def test_a_jobs_line_says_what_its_log_says(found: Progress, words: str) -> None:
+def test_a_jobs_line_says_what_its_log_says(progress: Progress, words: str) -> None:
     job = Job(id="remote-3", state=JobState.RUNNING, command="python t.py", elapsed_s=5)
-    view = JobView(job=job, progress=found, last_lines=(LINE,))
+    view = JobView(job=job, progress=progress, last_lines=(LINE,))
     disk = Disk(path="/w", free_bytes=1 << 30, total_bytes=2 << 30)
     report = MonitorReport(sandbox="gpu1", reachable=True, jobs=(view,), disk=disk)
     assert list(report_lines.monitor(report)) == [

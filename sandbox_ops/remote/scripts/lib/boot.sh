@@ -80,7 +80,7 @@ prepare_folders() {
   done
   find_store
   for _d in "$ROOT" "$ROOT/lib" "$ROOT/v1" "$BASE" "$BASE/jobs" "$BASE/tokens" "$BASE/claims" \
-    "$BASE/live" "$BASE/names" "$BASE/limits"; do
+    "$BASE/live" "$BASE/names" "$BASE/limits" "$BASE/groups"; do
     [ -d "$_d" ] || mkdir "$_d" 2>/dev/null || [ -d "$_d" ] ||
       { UNREADY="refused cannot make $_d: is the disk full, or read-only?"; return; }
   done

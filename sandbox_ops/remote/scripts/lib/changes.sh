@@ -3,15 +3,22 @@
 
 # look_changes "SEEN BYTES [ID:SIZE]...": the jobs named, then the oldest hundred of those
 # numbered above SEEN, as `look_digests` has them, with a digest of BYTES bytes unless what
-# they wrote still has SIZE bytes, which `wrote ID SIZE` says. Last `store inode= top=
+# they wrote still has SIZE bytes, which `wrote ID SIZE` says. SIZE `q`: it waited in the
+# queue; while it is in `queue` there is nothing new of it. Last `store inode= top=
 # upto=`: which folder of records it is, its highest number, and up to where it was looked.
 look_changes() {
   # shellcheck disable=SC2086 # words of our own: numbers and ids
   set -- $1
   _since=$1 _reach=$2
   shift 2
+  emit_queue
   for _known; do
-    emit_change "${_known%:*}" "${_known##*:}"
+    case $_known in
+      *:q) # it waited when it was last seen
+        case "$_ids " in *" ${_known%:q} "*) ;; *) emit_change "${_known%:q}" - ;; esac
+        ;;
+      *) emit_change "${_known%:*}" "${_known##*:}" ;;
+    esac
   done
   select_series bg
   highest_number

@@ -5,6 +5,7 @@
 # does; a function answers in the UPPER-CASE variables that its comment names.
 # A process is known by pid and start ticks, a machine's life by $MACHINE: boot id,
 # start ticks of PID 1 and pid namespace (a restarted container keeps its boot id).
+# (A little over 250 lines: what is used by more than one of the others, comments included.)
 
 # before a name of ours hides one: what a command is to find in its environment
 # (SANDBOX_OPS_SH is ours, and says to a new life what SH is)
@@ -107,15 +108,16 @@ note_if_full() {
 }
 
 # get_state DIR: LINE, and from it PHASE PID PTICKS WHERE (its MACHINE) ON (its NODE) LEADER
-# LTICKS T0 UP0 UP1 SURVIVORS
+# LTICKS T0 UP0 UP1 SURVIVORS; of a job of the queue also Q0 (when it was queued) and ATTEMPT
 get_state() {
   for _try in 1 2 3; do
     LINE='' _last='' _word=
     { read -r LINE <"$1/state"; } 2>/dev/null
     PHASE=none PID='' PTICKS='' WHERE='' ON='' LEADER='' LTICKS='' T0='' UP0='' UP1='' SURVIVORS=0
+    Q0='' ATTEMPT=''
     for _word in $LINE; do
       case $_word in # numbers only: in arithmetic another text may end the shell
-        pid=* | ticks=* | leader=* | lticks=* | t0=* | up0=* | up1=* | survivors=*)
+        pid=* | ticks=* | leader=* | lticks=* | t0=* | up0=* | up1=* | survivors=* | q0=* | attempt=*)
           case ${_word#*=} in '' | *[!0-9]* | 0?*) continue ;; esac ;;
       esac
       case $_word in
@@ -129,6 +131,8 @@ get_state() {
         up0=*) UP0=${_word#*=} ;;
         up1=*) UP1=${_word#*=} ;;
         survivors=*) SURVIVORS=${_word#*=} ;;
+        q0=*) Q0=${_word#*=} ;;
+        attempt=*) ATTEMPT=${_word#*=} ;;
         .) ;;
         *=*) ;;
         *) [ "$PHASE" = none ] && PHASE=$_word || _last=$_word ;;
@@ -167,8 +171,11 @@ has_heartbeat() {
 # is_active DIR: the job there has not ended, or its stopper is still at work
 is_active() {
   get_state "$1" || return 1
+  LIFE=queued
+  [ "$PHASE" != queued ] || return 0
   find_life "$1"
   case $PHASE.$LIFE in
+    running.gone | *ing.restarted) [ -e "$1/again" ] ;; # it is to be tried again
     ended.restarted | *.elsewhere) false ;;
     ended.*) is_stopping "$1" ;;
     *.supervised | *.orphaned) ;;

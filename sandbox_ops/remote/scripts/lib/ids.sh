@@ -28,7 +28,8 @@ highest_number() {
 }
 
 # resolve REFERENCE: _id = the job meant by an id, `last` (the newest background job) or
-# `name=KEY` (the newest of that name, which is still there or not)
+# `name=KEY` (the newest of that name, which is still there or not; `group` where that is a
+# group), or `cell=KEY/CELL` (of a group)
 resolve() {
   _id=$1
   case $1 in
@@ -43,5 +44,6 @@ resolve() {
       { read -r _id <"$BASE/names/${1#name=}"; } 2>/dev/null
       _id=${_id:-none}
       ;;
+    cell=*) find_cell "${1#cell=}" ;;
   esac
 }

@@ -17,7 +17,10 @@ emit_job() {
   fi
   now
   LIFE=gone # of an ended job it is not asked: reading /proc costs more than all the rest
-  [ "$PHASE" = ended ] || find_life "$_dir"
+  case $PHASE in ended) ;; queued) LIFE=queued ;; *) find_life "$_dir" ;; esac
+  case $PHASE.$LIFE in
+    running.gone | *ing.restarted) [ ! -e "$_dir/again" ] || LIFE=again ;;
+  esac
   if [ "$LIFE" = gone ] && [ "$PHASE" != ended ]; then
     get_state "$_dir" # it wrote its end between our two looks
   fi
@@ -25,6 +28,14 @@ emit_job() {
   _flags=
   [ ! -e "$_dir/incomplete" ] || lacks_output
   keep_lost
+  case $LIFE in
+    queued | again)
+      say_wait "$1"
+      [ "${KEPT-}" = "${_seq-}" ] || ensure_keeper # once a request
+      KEPT=${_seq-}
+      ;;
+    *) { read -r _held <"$_dir/gpus"; } 2>/dev/null && _flags="$_flags gpus=$_held" ;;
+  esac
   [ "$PHASE" = ended ] || [ ! -e "$_dir/incomplete" ] || _flags=" incomplete=1$_flags"
   { read -r _why _when <"$_dir/stopping"; } 2>/dev/null && _flags="$_flags stopping=$_when"
   for _report in stopped swept; do
@@ -41,6 +52,8 @@ emit_job() {
     trailer "spec $1"
     ;;
   esac
+  _stats= # of both streams by one process
+  case $2 in *s*) [ ! -e "$_dir/stderr" ] || _stats=$(stat -c '%s %i' "$_dir/log" "$_dir/stderr") || _stats= ;; esac
   case $2 in
     *d*) emit_digest "$1" "$4" ;;
     *) emit_range "$1" log "$3" "$4" "$2" ;;
@@ -68,10 +81,12 @@ keep_lost() {
   case $PHASE.$LIFE in
     running.gone) ;;
     starting.gone) [ $((UP - ${UP0:-0})) -gt $START_WINDOW ] || return 0 ;;
-    ended.* | *.supervised | *.orphaned | *.elsewhere) return 0 ;;
+    ended.* | *.supervised | *.orphaned | *.elsewhere | *.queued | *.again) return 0 ;;
     *) [ ! -e "$_dir/over" ] || _flags="$_flags over=1"; return 0 ;;
   esac
-  [ -e "$_dir/stopping" ] || printf '' >"$_dir/over"
+  [ ! -e "$_dir/stopping" ] && [ ! -e "$_dir/over" ] || return 0
+  printf '' >"$_dir/over"
+  poke_keeper # what it claimed is free
 }
 
 # count_survivors: _alive = how many of an ended job live; once none, `quiet` says so for good
@@ -89,11 +104,17 @@ count_survivors() {
 }
 
 # emit_range ID STREAM OFFSET MAX MODE: `range ID STREAM offset= size= inode=`; a
-# negative offset counts from the end
+# negative offset counts from the end. _stats = size and inode of log and stderr, a line each,
+# if they were asked for already.
 emit_range() {
   _file=$_dir/$2 _from=$3 _size='' _inode=''
   case $5$3 in *s* | *-*)
-    _stat=$(stat -c '%s %i' "$_file") || { trailer "range $1 $2 gone=1"; return; }
+    case $_stats in
+      '') _stat=$(stat -c '%s %i' "$_file") || { trailer "range $1 $2 gone=1"; return; } ;;
+      *) case $2 in log) _stat=${_stats%"
+"*} ;; *) _stat=${_stats#*"
+"} ;; esac ;;
+    esac
     _size=${_stat% *} _inode=${_stat#* }
     [ "$_from" -ge 0 ] || _from=$((_size + _from))
     [ "$_from" -ge 0 ] || _from=0
@@ -116,6 +137,7 @@ do_look() {
 look_jobs() {
   emit_newest bg "$1"
   emit_unlisted j 0 0 left
+  emit_queue
 }
 
 # look_all N: the newest N jobs, then as many commands; then every older one as above
@@ -125,6 +147,7 @@ look_all() {
   emit_newest fg "$1"
   _newest=$_jobs$_newest
   emit_unlisted j 0 0 left
+  emit_queue
 }
 
 # emit_newest KIND N [MODE MAX]: says the newest N, newest first, their ids in _newest. Before
@@ -148,8 +171,10 @@ emit_newest() {
 # emit_unlisted MODE OFFSET MAX [left]: says those beside _newest that live, with those bytes
 # of their logs; with `left` also those that ended and left processes
 emit_unlisted() {
-  for _mark in "$BASE/live"/*-*; do
-    _id=${_mark##*/}
+  for _mark in "$BASE/live"/*-* "$QUEUE"/waiting/*-*; do
+    [ -e "$_mark" ] || continue
+    _id=remote-${_mark##*-}
+    case $_mark in */cmd-*) _id=${_mark##*/} ;; esac
     case $_newest in
       *" $_id "*) ;;
       *) ! has_living "$_id" "${4-}" || emit_job "$_id" "$1" "$2" "$3" 0 0 ;;
@@ -162,6 +187,7 @@ emit_unlisted() {
 has_living() {
   _dir=$JOBS/$1
   get_state "$_dir" || return 1
+  [ "$PHASE" != queued ] && [ ! -e "$_dir/again" ] || return 0
   if [ "$PHASE" = ended ]; then
     [ "$WHERE" = "$MACHINE" ] || return 1 # whether it left processes is for that one to say
     _alive=0
@@ -178,4 +204,5 @@ has_living() {
 look_digests() {
   emit_newest bg 50 jd "$1"
   emit_unlisted jd 0 "$1" left
+  emit_queue
 }

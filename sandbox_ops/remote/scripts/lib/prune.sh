@@ -68,6 +68,7 @@ select_records() {
       continue
     fi
     if [ "$PHASE" != ended ]; then
+      [ "$PHASE" != queued ] && [ ! -e "$_d/again" ] || continue
       find_life "$_d"
       case $LIFE in gone | restarted) ;; *) continue ;; esac
     elif [ "$SURVIVORS" -gt 0 ] && [ ! -e "$_d/quiet" ] && [ "$WHERE" = "$MACHINE" ]; then
@@ -96,8 +97,10 @@ bg_stays() {
 
 # release_claims: claims of jobs that are over, names of jobs whose records are gone
 release_claims() {
+  prune_groups
   for _file in "$BASE/names"/*; do
-    { read -r _id <"$_file"; } 2>/dev/null && [ ! -d "$JOBS/$_id" ] && rm -f "$_file"
+    { read -r _id <"$_file"; } 2>/dev/null || continue
+    [ -d "$JOBS/$_id" ] || { [ "$_id" = group ] && [ -e "$BASE/groups/${_file##*/}" ]; } || rm -f "$_file"
   done
   for _mark in "$BASE/live"/*-* "$BASE/limits"/*-*; do
     [ -d "$JOBS/${_mark##*/}" ] || rm -f "$_mark"

@@ -33,6 +33,11 @@ look_runs() {
   trailer "store id=$STORE top=$_highest upto=$_upto labels=$_labels pruned=$_size"
 }
 
+# look_states "NUMBER...": jobs as they are now, without what they wrote
+look_states() {
+  for _number in $1; do emit_job "remote-$_number" j 0 0 0 0; done
+}
+
 # send_grown FILE FROM: what it has from that byte on, all of it where it is smaller; _size
 send_grown() {
   _size=0 _from=$2
@@ -41,7 +46,8 @@ send_grown() {
   [ "$_from" = "$_size" ] || send_range "$1" "$_from" "$((_size - _from))"
 }
 
-# store_id: STORE = what tells this folder of records from every other, written once
+# store_id: STORE = what tells this folder of records from every other, written once; its
+# inode where nothing can be written
 store_id() {
   STORE=
   [ -s "$BASE/store" ] || {
@@ -49,6 +55,7 @@ store_id() {
     create_exclusive "$BASE/store" "$_uuid"
   }
   { read -r STORE <"$BASE/store"; } 2>/dev/null
+  STORE=${STORE:-$NODE-$(stat -c %i "$JOBS")}
 }
 
 # print_records: of the jobs whose numbers are on stdin, those that are runs
@@ -57,7 +64,9 @@ print_records() (
   _runs=$(sed 's#.*#remote-&/run.json#' | xargs ls -d 2>/dev/null | sed -n 's#/run\.json$##p')
   [ -n "$_runs" ] || return 0
   printf '%s\n' "$_runs" | sed 's#.*#&/state &/spec.json &/run.json#' | xargs grep -asH '[^ ]'
-  printf '%s\n' "$_runs" | sed 's#$#/outputs.tsv#' | xargs grep -asH -m 100 '[^ ]'
+  for _rows in '^[^#]' '^#'; do # what it wrote, the first hundred; then the totals of it
+    printf '%s\n' "$_runs" | sed 's#$#/outputs.tsv#' | xargs grep -asH -m 100 "$_rows"
+  done
 )
 
 # do_label ID LINE: adds a line to what is said of runs; of two clients neither loses one

@@ -22,19 +22,23 @@ do_start() {
   _t0=$((EPOCH * 100 + UP - EPOCH_UP)) _up0=$UP
   if ! write_record "$_d" "$@"; then
     note_disk_full "$BASE"
-    rm -rf "$_d"
+    rm -rf "$_d" ${_queue:+"$NEW_ENTRY"}
     answer_error refused "cannot write the job's record in $_d: the disk is full, or read-only"
     return
   fi
   if [ -n "$_claims" ] && ! claim_all "$_claims"; then
     for _mine in $_claims; do rm -f "$BASE/claims/$_mine.$_id"; done
-    rm -rf "$_d"
+    rm -rf "$_d" ${_queue:+"$NEW_ENTRY"}
     return
   fi
-  [ -z "$_claims" ] || put_state "$_d" "starting $SELF t0=$_t0 up0=$_up0"
+  if [ -n "$_group" ] && ! join_group; then
+    rm -rf "$_d" ${_queue:+"$NEW_ENTRY"}
+    return
+  fi
+  [ -z "$_claims" ] || put_state "$_d" "${_queue:-starting} $SELF t0=$_t0 up0=$_up0"
   if ! create_exclusive "$BASE/tokens/$_token" "$_id"; then # the same request, sent again, was quicker
     note_if_full "$BASE"
-    rm -rf "$_d"
+    rm -rf "$_d" ${_queue:+"$NEW_ENTRY"}
     if read -r _id <"$BASE/tokens/$_token" && [ -n "$_id" ]; then
       emit_job "$_id" j 0 "$_max" 0 "$_max"
     else
@@ -44,6 +48,12 @@ do_start() {
   fi
   # before its first answer, so that who knows of the job finds it by name
   [ -z "$_name" ] || printf '%s\n' "$_id" >"$BASE/names/$_name" || rm -f "$BASE/names/$_name"
+  if [ -n "$_queue" ]; then
+    enter_queue "$_id"
+    poke_keeper
+    emit_job "$_id" j 0 "$_max" 0 "$_max"
+    return
+  fi
   set_alarm || { listen && set_alarm; }
   ( # a fork of ours: a new shell, and the library read again, take longer than `true`
     exec >/dev/null 2>&1 6>&- 9<&-
@@ -59,11 +69,13 @@ do_start() {
 
 # start_fields NAME=VALUE...: _token _kind (fg, bg) _timeout (centiseconds; 0: none) _grace
 # (seconds) _cap (bytes; 0: none) _wait (centiseconds) _max (bytes of each stream in the
-# answer) _shell _cwd _spec _env _command _claims _name (as a file's). Whoever sends a
-# field that we do not know is newer than this library.
+# answer) _shell _cwd _spec _env _command _claims _name (as a file's); _group (as a file's)
+# _cell _identity _commit: its place in a group; _queue, for one that waits, and what it waits
+# for (queue_fields). Whoever sends a field that we do not know is newer than this library.
 start_fields() {
   _token='' _kind=bg _timeout=0 _grace=10 _cap=0 _wait=0 _max=0 _shell=bash _cwd=''
-  _spec='' _env='' _command='' _claims='' _name=''
+  _spec='' _env='' _command='' _claims='' _name='' _queue='' _resume='' NEW_ENTRY=''
+  _group='' _cell='' _identity='' _commit=''
   for _field in "$@"; do
     case $_field in
       token=*) _token=${_field#*=} ;;
@@ -80,6 +92,12 @@ start_fields() {
       command=*) _command=${_field#*=} ;;
       claims=*) _claims=${_field#*=} ;;
       name=*) _name=${_field#*=} ;;
+      group=*) _group=${_field#*=} ;;
+      cell=*) _cell=${_field#*=} ;;
+      identity=*) _identity=${_field#*=} ;;
+      commit=*) _commit=${_field#*=} ;;
+      queue=*) queue_fields "${_field#*=}" || return 1 ;;
+      resume=*) _resume=${_field#*=} ;;
       file.*) ;;
       *) answer_error protocol "unknown field of a start: ${_field%%=*}"; return 1 ;;
     esac
@@ -87,6 +105,26 @@ start_fields() {
   [ -n "$_token" ] && [ -n "$_command" ] ||
     { answer_error protocol 'a start without its token or its command'; return 1; }
   _cwd=${_cwd:-$HOME}
+}
+
+# queue_fields WORDS: _queue, for a job that waits; _gpus _share _free_mib _slots (a number, or
+# `cores`) _priority _after (ids, with `:any` where any end will do), _retries _on _backoff
+queue_fields() {
+  _queue=queued _gpus=0 _share=1 _free_mib=0 _slots=0 _priority=0 _after='' _retries=0 _on='' _backoff=0
+  for _field in $1; do
+    case $_field in
+      gpus=*) _gpus=${_field#*=} ;;
+      share=*) _share=${_field#*=} ;;
+      free_mib=*) _free_mib=${_field#*=} ;;
+      slots=*) _slots=${_field#*=} ;;
+      priority=*) _priority=${_field#*=} ;;
+      after=*) _after=${_field#*=} ;;
+      retries=*) _retries=${_field#*=} ;;
+      on=*) _on=${_field#*=} ;;
+      backoff_cs=*) _backoff=${_field#*=} ;;
+      *) answer_error protocol "unknown field of a queued start: ${_field%%=*}"; return 1 ;;
+    esac
+  done
 }
 
 # set_alarm: the clock is to look after this job, if it should last
@@ -135,13 +173,14 @@ create_exclusive() {
 # write_record DIR NAME=VALUE...: the record, each write checked
 write_record() {
   _f=$1 _phase=${_claims:+claiming} # not to be seen before its claims are granted
-  _phase=${_phase:-starting}
+  _phase=${_phase:-${_queue:-starting}}
   printf '%s\n' "$_spec" >"$_f/spec.json" && [ -s "$_f/spec.json" ] &&
     printf '%s\n' "$_command" >"$_f/command" && [ -s "$_f/command" ] &&
     printf '%s\n%511s' "$_phase $SELF t0=$_t0 up0=$UP $_phase" '' >"$_f/state" &&
     [ -s "$_f/state" ] && printf '' >"$_f/log" || return 1
   [ "$_kind" = bg ] || printf '' >"$_f/stderr" || return 1
   [ -z "$_env" ] || printf '%s\n' "$_env" >"$_f/env" || return 1
+  [ -z "$_queue" ] || { write_start "$_f" && prepare_entry "${_f##*/}"; } || return 1
   shift
   for _field in "$@"; do
     case $_field in file.*) ;; *) continue ;; esac

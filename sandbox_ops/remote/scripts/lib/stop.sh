@@ -7,10 +7,16 @@
 # each. On a job that is over it sweeps what was left behind, and leaves `swept`.
 stop() {
   dir=$1 grace=$2 reason=$3 seen='' told='' answer=swept
+  BASE=${dir%/jobs/*} JOBS=${dir%/*}
   trap '' HUP PIPE TERM INT
   machine_id
+  QUEUE=$BASE/queue/$NODE
   get_state "$dir" || exit 70
   mark_stopping
+  if stop_queued; then
+    report
+    exit 0
+  fi
   [ "$WHERE" = "$MACHINE" ] || { report; exit 0; }
   now
   end=$((UP + grace * 100))
@@ -48,13 +54,38 @@ mark_stopping() {
   now
   { printf '%s\n' "$reason $UP" >"$dir/stopping"; } 2>/dev/null # the first reason stands
   set +C
-  [ "$PHASE" != starting ] || await_start
+  case $PHASE in starting) await_start ;; queued) answer=stopped && return 0 ;; esac
   get_state "$dir"
   if is_over; then
     rm -f "$dir/stopping"
     return 0
   fi
   answer=stopped
+}
+
+# stop_queued: it waits in the queue, or is to be tried again, and that ends; fails where it began
+stop_queued() {
+  _i=0
+  while [ $_i -lt 500 ]; do
+    case $PHASE in
+      queued) ;;
+      ended) return 1 ;;
+      *)
+        find_life "$dir"
+        case $LIFE in gone | restarted) [ -e "$dir/again" ] || return 1 ;; *) return 1 ;; esac
+        ;;
+    esac
+    if withdraw "${dir##*/}"; then
+      answer=stopped _entry=none
+      end_queued "$dir" reason=stopped
+      ! find_keeper || kill -s USR1 "$_keeper"
+      return 0
+    fi
+    pause 2 # somebody has it in hand, for a moment
+    get_state "$dir"
+    _i=$((_i + 1))
+  done
+  return 1
 }
 
 # is_over: nobody is left to write an end, or to begin
@@ -105,10 +136,12 @@ terminate_rest() {
 write_stopped_end() {
   _i=0
   while get_state "$dir" && [ "$PHASE" != ended ] && is_alive "$PID" "$PTICKS" && [ $_i -lt 100 ]; do
+    [ "$PHASE" != queued ] || break
     pause 2
     _i=$((_i + 1))
   done
   get_state "$dir"
+  case $PHASE in queued | running) ! stop_queued || return 0 ;; esac # it was to be tried again
   [ "$answer" = stopped ] && is_over || return 0
   now
   # shellcheck disable=SC2086 # its words, without the padding

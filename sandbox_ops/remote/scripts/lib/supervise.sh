@@ -2,21 +2,23 @@
 # The supervisor: one process a job, forked by a worker and then alone. It starts the
 # leader, waits for it, and writes how it ended. `stop` spares it.
 
-# supervise DIR KIND TIMEOUT_CS GRACE_S CAP_BYTES WAIT_CS SHELL CWD T0
-# KIND fg: stdout to `log`, stderr to `stderr`; bg: both to `log`. Zeroes mean none.
+# supervise DIR KIND TIMEOUT_CS GRACE_S CAP_BYTES WAIT_CS SHELL CWD T0 [ATTEMPT Q0]
+# of the queue the last two (attempts.sh). KIND fg: stdout to `log`, stderr to `stderr`; bg: both to `log`. Zeroes mean none.
 # The worker listens on fd 7: a line `ID WORD` when it started (WAIT_CS 0) or ended.
 supervise() {
   dir=$1 kind=$2 timeout=$3 grace=$4 cap=$5 wait=$6 shell=$7 cwd=$8 t0=$9
-  id=${dir##*/} poked=
+  id=${dir##*/} poked='' attempt=${10-} q0=${11-} queued_again=
   trap '' HUP PIPE
   trap 'poked=1' TERM INT USR1
   trap 'tell_worker ended' EXIT # whatever goes wrong here, nobody is to wait for ever
   command exec 8<"$dir/state" # by which our record is known, if its folder is removed
-  read_stat self && self="pid=$ITS ticks=$TICKS machine=$MACHINE host=$NODE t0=$t0"
+  read_stat self && origin="pid=$ITS ticks=$TICKS machine=$MACHINE host=$NODE t0=$t0"
+  self=$origin${attempt:+" q0=$q0 attempt=$attempt"}
   count_oom_kills
   ooms=$OOMS
   may_begin || exit 0
   up0=$UP
+  begin_attempt
   if [ "$kind" = fg ]; then
     exec_command >>"$dir/log" 2>>"$dir/stderr" 7>&- 8<&- &
   else
@@ -27,6 +29,7 @@ supervise() {
   lticks=$TICKS
   self="$self leader=$leader lticks=$TICKS up0=$up0"
   put_state "$dir" "running $self"
+  attempt_settled
   [ "$wait" != 0 ] || tell_worker started
   while :; do
     poked=
@@ -36,10 +39,12 @@ supervise() {
     if [ -z "$poked" ] || ! read_stat "$leader"; then break; fi
   done
   finish
+  [ -n "$queued_again" ] || attempts_over
   _mark=${dir%/jobs/*}/live/$id
   [ "$wait" = 0 ] || [ -e "$_mark" ] || tell_worker ended # else it waits no more
   trap - EXIT
   clear_up
+  [ "$kind" = fg ] || poke_keeper
 }
 
 # may_begin: neither stopped meanwhile, nor so late that readers gave it up; UP
@@ -52,23 +57,35 @@ may_begin() {
     return 0
   fi
   put_state "$dir" "ended code=- reason=$reason up0=$UP up1=$UP $self"
+  attempts_over
   return 1
 }
 
 # exec_command: becomes the user's command, leader of a session of its own
 exec_command() {
   trap - HUP PIPE TERM INT USR1
+  COUNTS=
+  [ ! -e "$dir/then" ] || count_group
+  make_run_dir
+  read_environment "$dir/environment"
   # from here on any variable may be the user's
-  set -- "$dir" "$cwd" "$shell" "$SETSID" "$FUNCTIONS" "$SH"
+  set -- "$dir" "$cwd" "$shell" "$SETSID" "$FUNCTIONS" "$SH" "$gpus" "$attempt" "$resume" \
+    "$keep_env" "$RUN_DIR" "$COUNTS" "$ENV_PATH" "$VENV" "$CONDA"
   eval "$LOGIN_ENV"
   export PYTHONUNBUFFERED=1
+  use_environment "${13}" "${14}" "${15}"
+  [ -z "$7" ] || export CUDA_VISIBLE_DEVICES="$7"
   if [ -e "$1/env" ]; then
-    exec 3<"$1/env" && rm -f "$1/env" # secrets do not stay
+    exec 3<"$1/env"
+    [ -n "${10}" ] || rm -f "$1/env" # secrets do not stay
     # shellcheck source=/dev/null
     . /proc/self/fd/3
     exec 3<&-
   fi
-  export SANDBOX_JOB="$1" SANDBOX_METRICS="$1/metrics.jsonl"
+  export SANDBOX_JOB="$1" SANDBOX_JOB_ID="${1##*/}" SANDBOX_METRICS="$1/metrics.jsonl"
+  [ -z "${11}" ] || export SANDBOX_RUN_DIR="${11}" SANDBOX_JOB_NAME="${SANDBOX_JOB_NAME-}"
+  [ -z "${12}" ] || { eval "${12}" && export SANDBOX_GROUP_FILE="$1/group.tsv"; }
+  [ -z "$8" ] || export SANDBOX_ATTEMPT="$8" SANDBOX_RESUME="$9"
   cd "$2" || exit 126
   [ "$3" != bash ] || [ ! -s "$5" ] || export BASH_ENV="$5"
   # shellcheck disable=SC2086 # "setsid" or "busybox setsid"
@@ -96,6 +113,10 @@ finish() {
   ran=$((UP - up0))
   # what lasted so short a time fills no large cap, and to look costs a process
   [ "$cap" = 0 ] || { [ $ran -lt 5 ] && [ "$cap" -ge 67108864 ]; } || truncate_logs
+  if retry_follows && queue_again; then
+    queued_again=1
+    return 0
+  fi
   has_all || extra="$extra incomplete=1"
   _tries=0
   until write_end "ended code=$code reason=$reason sure=$sure up1=$UP survivors=$left$extra $self"; do
@@ -128,6 +149,7 @@ clear_up() {
     rm -f "$@"
   fi
   [ "$left" = 0 ] || printf '' >"$_mark"
+  [ -n "$queued_again" ] || record_outputs
   [ "$ran" -gt 100 ] || return 0
   [ -z "$(find "$dir" -type f -size +131072)" ] || # 64 MiB
     run_detached prune "${dir%/jobs/*}"

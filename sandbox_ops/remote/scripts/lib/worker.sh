@@ -18,8 +18,8 @@ worker() {
   prepare_folders again
   keep_errors
   machine_id
-  JOBS=$BASE/jobs
-  read_stat self && SELF="pid=$ITS ticks=$TICKS machine=$MACHINE host=$NODE"
+  JOBS=$BASE/jobs QUEUE=$BASE/queue/$NODE
+  read_stat self && SELF="pid=$ITS ticks=$TICKS machine=$MACHINE host=$NODE" MYSELF=$ITS.$TICKS@$MACHINE
   EPOCH=$(date +%s)
   now
   EPOCH_UP=$UP
@@ -30,6 +30,7 @@ worker() {
     find_adopters
     listen
     find_oom_file
+    [ ! -d "$BASE/queue" ] || { adopt_queues; ensure_keeper; }
   fi
   trailer noise # whatever a start-up file printed before us
   printf '%s' "$BASE"
@@ -110,6 +111,7 @@ trailer() {
 # the case behind it where there is more to say of it ("refused directory"): the words of
 # hints are in machine_errors.py
 answer_error() {
+  REFUSED=1
   printf '%s' "$2"
   trailer "error $1"
 }

@@ -1,0 +1,141 @@
+"""A verb with `--on`: done on several sandboxes at once, answered as one.
+
+Each machine's part is the verb's own body, told which sandbox is meant and to keep quiet;
+what it would show is shown when all are done: rows of one table with a column for the
+machine, or one block a machine. A dead machine is an error in its own row.
+"""
+
+import contextvars
+import functools
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sandbox_ops.cli import next_steps, output
+from sandbox_ops.cli.face import Answer, Body, failure_facts
+from sandbox_ops.errors import SandboxError, UsageError
+
+if TYPE_CHECKING:
+    pass
+
+_NOT_WITH = ("watch", "follow")
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one machine answered, and the context in which it is shown."""
+
+    answer: Answer
+    context: contextvars.Context
+
+
+def on_several(body: Body) -> Body:
+    """Give a verb the option `--on`: it is done on each sandbox that this names."""
+
+    @functools.wraps(body)
+    def where(context: Any, /, *, on: str = "", **options: Any) -> Answer:  # noqa: ANN401 - as Invoke calls it
+        if not on:
+            return body(context, **options)
+        return _answer(body, context, on, options)
+
+    signature = inspect.signature(body)
+    own = inspect.Parameter("on", inspect.Parameter.KEYWORD_ONLY, default="")
+    parameters = [*signature.parameters.values(), own]
+    where.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return where
+
+
+def _answer(
+    body: Body,
+    context: Any,  # noqa: ANN401
+    on: str,
+    options: Mapping[str, Any],
+) -> Answer:
+    """Do a verb on the sandboxes that `on` names.
+
+    Raises:
+        UsageError: It cannot be done on several: with --sandbox, --watch or --follow.
+        ConfigError: One of them is not described.
+    """
+    from sandbox_ops.cli import session
+    from sandbox_ops.models.cancellation import CancelToken
+    from sandbox_ops.workflows.fleet import on_each
+
+    if options.get("sandbox"):
+        raise UsageError("--sandbox names one machine, --on several", "leave out one")
+    for name in _NOT_WITH:
+        if options.get(name):
+            raise UsageError(
+                f"--{name} shows one machine, --on asks several", "leave out one"
+            )
+    names = session.settings_here().config.names(on)
+    token = CancelToken()
+
+    def one(name: str) -> _Part:
+        own = contextvars.copy_context()
+        own.run(session.cancelled_by, token)
+        quiet = {**options, "sandbox": name}
+        if "json" in quiet:
+            quiet["json"] = True
+        return _Part(own.run(_on_one, body, context, name, quiet), own)
+
+    parts = on_each(names, one, cancel=token)
+    return Answer(
+        value={"sandboxes": {name: _value(part) for name, part in parts.items()}},
+        show=lambda: _show(parts),
+        exit_code=next((code for part in parts.values() if (code := _code(part))), 0),
+    )
+
+
+def _on_one(body: Body, context: Any, name: str, options: Mapping[str, Any]) -> Answer:  # noqa: ANN401
+    next_steps.choose_sandbox(name)
+    return body(context, **options)
+
+
+def _value(part: _Part | SandboxError) -> Mapping[str, Any]:
+    if isinstance(part, SandboxError):
+        return failure_facts(part)
+    return part.answer.value or {}
+
+
+def _code(part: _Part | SandboxError) -> int:
+    return part.exit_code if isinstance(part, SandboxError) else part.answer.exit_code
+
+
+def _show(parts: Mapping[str, _Part | SandboxError]) -> None:
+    """One table where all that answered have rows; else a block for each."""
+    answered = {n: p for n, p in parts.items() if isinstance(p, _Part)}
+    if answered and all(part.answer.rows for part in answered.values()):
+        _show_table(answered)
+    else:
+        for name, part in answered.items():
+            output.write(f"== {name}\n")
+            part.context.run(part.answer.show)
+    failed = {n: p for n, p in parts.items() if isinstance(p, SandboxError)}
+    for name, error in failed.items():
+        next_steps.choose_sandbox(name)
+        hints = map(next_steps.on_chosen_sandbox, error.hints)
+        lines = (f"{name}: {error.message}", *(f"  {hint}" for hint in hints))
+        output.write("".join(f"{line}\n" for line in lines), "stderr")
+    next_steps.forget_sandbox()
+
+
+def _show_table(parts: Mapping[str, _Part]) -> None:
+    from sandbox_ops.cli.layout import Column
+    from sandbox_ops.cli.terminal import draw, table, tell
+
+    first = next(iter(parts.values())).answer.rows
+    columns: Sequence[Column] = first.columns if first else ()
+    rows = [
+        (name, *row)
+        for name, part in parts.items()
+        for row in (part.answer.rows.rows if part.answer.rows else ())
+    ]
+    if rows:
+        draw(table((Column(name="SANDBOX"), *columns), rows))
+    for name, part in parts.items():
+        if part.answer.rows and not part.answer.rows.rows:
+            tell(f"{name}: {part.answer.rows.none}")
+        for line in part.answer.rows.notes if part.answer.rows else ():
+            tell(f"{name}: {line}")

@@ -1,0 +1,64 @@
+#!/bin/sh
+# usage: files_take.sh MARK SIZE FOLDER replace|new <archive
+#
+# Prints a line MARK; takes SIZE bytes of a tar archive from standard input: `files/` with
+# what goes to FOLDER, and `sums`, their checksums as sha256sum has them. Once all are
+# right they go to their places. With `new` no file there is replaced by another one.
+# Then prints `ok`, or `error=KIND why`; nothing is left beside.
+size=$2 folder=$3 how=$4
+refuse() {
+  printf 'error=%s %s\n' "$1" "$2"
+  exit 1
+}
+
+# take N: N bytes of the input, no more; in large blocks where dd counts in bytes
+take() {
+  if dd iflag=fullblock,count_bytes count=0 </dev/null >/dev/null 2>&1; then
+    dd bs=131072 iflag=fullblock,count_bytes count="$1" 2>/dev/null
+  else
+    head -c "$1"
+  fi
+}
+
+# merge FROM TO: moves what is in FROM to TO; a folder that TO lacks goes as a whole
+merge() (
+  from=$1 to=$2
+  set --
+  for each in "$from"/* "$from"/.[!.]* "$from"/..?*; do
+    [ -e "$each" ] || continue
+    place=$to/${each##*/}
+    if [ -d "$each" ] && [ -d "$place" ]; then
+      merge "$each" "$place" || exit
+      continue
+    elif [ -d "$each" ] && [ -e "$place" ]; then
+      refuse refused "$place is a file, and would be a folder"
+    elif [ -d "$place" ]; then
+      refuse refused "$place is a folder, and would be a file"
+    elif [ "$how" = new ] && [ -e "$place" ] && ! cmp -s -- "$each" "$place"; then
+      refuse refused "$place was made meanwhile, and is not replaced"
+    fi
+    set -- "$@" "$each"
+  done
+  [ $# = 0 ] || mv -f -- "$@" "$to/" || refuse denied "cannot write in $to"
+)
+
+mkdir -p -- "$folder" 2>/dev/null
+name=.sandbox-ops-put.$(uname -n)
+for old in "$folder/$name".*; do # of one that was killed on this machine
+  pid=${old#"$folder/$name."}
+  [ ! -d "$old" ] || [ -d "/proc/${pid%%.*}" ] || rm -rf -- "$old"
+done
+new=$(mktemp -d "$folder/$name.$$.XXXXXX" 2>/dev/null) || {
+  printf '\n%s\n' "$1"
+  refuse denied "cannot write in $folder"
+}
+trap 'rm -rf "$new"' EXIT
+trap 'exit 143' HUP INT TERM PIPE
+printf '\n%s\n' "$1"
+take "$size" | tar -xmof - -C "$new" >&2 ||
+  refuse refused "cannot unpack below $folder: is the disk full?"
+cd "$new/files" || exit
+sha256sum -c ../sums >/dev/null 2>&1 || refuse protocol "the checksum of what came is wrong"
+merge "$new/files" "$folder" || exit
+cd / && rm -rf "$new"
+echo ok

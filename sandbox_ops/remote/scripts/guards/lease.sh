@@ -1,0 +1,24 @@
+#!/bin/sh
+# usage: set -- PLACE TOKEN SECONDS, before a script that changes what a lease protects
+#
+# Ends the script, with nothing changed, where the lease is somebody else's by now. Else
+# notes this shell in it, so that nobody takes the lease over while the script runs.
+lease_guard() {
+  exec 9>>"$1.lock" || return
+  ! command -v flock >/dev/null 2>&1 || flock -w 10 9 || :
+  read -r token until host pid ticks since who <"$1" || :
+  if [ "$token" != "$2" ]; then
+    echo "error=refused ${who:-somebody else} has taken over meanwhile; this step was not done"
+    exit 75
+  fi
+  place=$1 until=$(($(date +%s) + $3))
+  read -r stat </proc/$$/stat
+  # shellcheck disable=SC2086 # words
+  set -- ${stat##*) }
+  host=$(uname -n) pid=$$ ticks=${20}
+  printf '%s\n' "$token $until $host $pid $ticks $since $who" >"$place.new"
+  mv -f "$place.new" "$place"
+  exec 9>&-
+}
+lease_guard "$@" || exit
+unset token until host pid ticks since who place stat

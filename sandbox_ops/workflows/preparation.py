@@ -1,0 +1,189 @@
+"""What trainings have in common before they start: one look at the machine, its verdict."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sandbox_ops.errors import NextStep
+from sandbox_ops.git import local
+from sandbox_ops.machine import environment, jobs, repo
+from sandbox_ops.machine.environment import Environment
+from sandbox_ops.machine.repo import Tree
+from sandbox_ops.machine.sandbox import Sandbox
+from sandbox_ops.models import Gpu, MachineStatus, Project
+from sandbox_ops.models.options import JobOptions
+from sandbox_ops.models.queue import QueueRequest
+from sandbox_ops.workflows import (
+    outputs,
+    queueing,
+    record,
+    run_files,
+    train_objections,
+)
+from sandbox_ops.workflows.queueing import QueueOptions
+
+
+class RunPlan(NamedTuple):
+    """One training that is about to start: its command with all settings, and its name."""
+
+    command: str
+    settings: Mapping[str, str]
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """All that was found out for the jobs that are about to start.
+
+    Attributes:
+        machine: What the machine is called.
+        gpus: What a job takes that starts at once; none where the machine chooses later.
+        queue: What each waits for in the machine's queue; None: it starts at once.
+        warnings: What is said beside the start.
+        no_env: They leave out what `setup` made and the project's variables.
+    """
+
+    project: Project
+    machine: str
+    tree: Tree
+    environment: Environment
+    patch: bytes | None
+    gpus: tuple[Gpu, ...]
+    queue: QueueRequest | None = None
+    warnings: tuple[str, ...] = ()
+    no_env: bool = False
+
+    def job_options(
+        self,
+        run: RunPlan,
+        *,
+        env: Mapping[str, str] | None,
+        time_s: float | None,
+        force: Sequence[str],
+        more: Mapping[str, object] | None = None,
+    ) -> JobOptions:
+        """Return how one of the jobs is started, with its run record.
+
+        Args:
+            run: What it is.
+            env: Variables for it.
+            time_s: Its deadline.
+            force: What only warns, by its name.
+            more: For its record: the group and the cell.
+        """
+        declared = _declared(self.project, run)
+        if self.no_env:
+            variables, use = dict(env or {}), ""
+        else:
+            variables = environment.variables(self.project, env)
+            use = environment.use(self.project, self.tree.path)
+        run_record = record.run_record(
+            tree=self.tree,
+            environment=self.environment,
+            command=run.command,
+            settings=run.settings,
+            machine=self.machine,
+            gpus=self.gpus,
+            env_names=tuple(variables),
+            outputs=declared,
+        )
+        path = self.tree.path
+        writes = run_files.written(run.command, path, declared)
+        return JobOptions(
+            name=run.name,
+            description=f"train {self.project.name}",
+            cwd=path,
+            env=variables,
+            environment=use,
+            timeout_s=time_s,
+            unique_name="same-name" not in force,
+            gpus=[gpu.index for gpu in self.gpus],
+            queue=self.queue,
+            project_path=path,
+            files=record.files(run_record | dict(more or {}), self.patch)
+            | {"outputs": run_files.request(path, path, declared)},
+            commit=self.tree.head or "",
+            writes=() if "same-output" in force else writes,
+        )
+
+
+def _declared(project: Project, run: RunPlan) -> tuple[str, ...]:
+    return run_files.declared(project, run.command, run.settings, run.name)
+
+
+def prepare(  # each is one choice
+    sandbox: Sandbox,
+    project: Project,
+    runs: Sequence[RunPlan],
+    *,
+    gpus: int | None,
+    force: Sequence[str],
+    queue: QueueOptions | None,
+    no_env: bool = False,
+) -> Preparation:
+    """Look once for all jobs that are about to start.
+
+    Args:
+        sandbox: The machine.
+        project: Whose clone they run in.
+        runs: What they are.
+        gpus: How many free GPUs each takes; None: one, where the machine has any.
+        force: Objections that only warn, by their names.
+        queue: They may wait in the machine's queue; None: one starts at once.
+        no_env: They leave out what `setup` made and the project's variables.
+
+    Raises:
+        RefusedError: As `train` has it; or two of them would write the same file.
+        NotFoundError: There is no clone yet.
+    """
+    tree = repo.cloned(sandbox, project)
+    local_tree = local.look(project.root, project.branch) if project.root else None
+    status = jobs.status(sandbox, path=tree.path, tails=0)
+    chosen, objections = train_objections.choose(status, gpus)
+    at_once = queueing.Plan(gpus=chosen, objections=objections)
+    plan = queueing.plan(sandbox, queue, status, gpus, at_once)
+    writes = {
+        run.name: run_files.written(run.command, tree.path, _declared(project, run))
+        for run in runs
+    }
+    every = frozenset(itertools.chain(*writes.values()))
+    objections = (
+        *plan.objections,
+        *run_files.shared(every, status.jobs, tree.path),
+        *run_files.shared_within(writes, tree.path),
+        *train_objections.code_objections(tree, local_tree, outputs.patterns(project)),
+        *train_objections.disk_objections(status),
+    )
+    warnings = train_objections.overridden(objections, force)
+    installed = environment.look(sandbox, project, tree.path)
+    return Preparation(
+        project=project,
+        machine=sandbox.config.label,
+        tree=tree,
+        environment=installed,
+        patch=repo.patch(sandbox, tree.path) if tree.edits else None,
+        gpus=plan.gpus,
+        queue=plan.queue,
+        no_env=no_env,
+        warnings=(*warnings, *_warnings(status, installed, gpus)),
+    )
+
+
+def _warnings(
+    status: MachineStatus, installed: Environment, gpus: int | None
+) -> tuple[str, ...]:
+    warnings = []
+    if status.gpus is None and gpus != 0:
+        warnings.append(
+            f"the GPUs were not checked: {status.gpu_error or 'none found'}"
+        )
+    if not installed.is_current:
+        warnings.append(
+            str(
+                NextStep(
+                    "setup", purpose="the environment was not set up for this code"
+                )
+            )
+        )
+    return tuple(warnings)

@@ -1,0 +1,203 @@
+"""rerun: the same commit, command, settings and environment again, and what is not the same."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox_ops.errors import NextStep, RefusedError
+from sandbox_ops.machine import environment, repo
+from sandbox_ops.machine.environment import Environment
+from sandbox_ops.machine.repo import Tree
+from sandbox_ops.machine.sandbox import Sandbox
+from sandbox_ops.models import Job, Project
+from sandbox_ops.models.runs import Run, reference, text
+from sandbox_ops.text import formatting
+from sandbox_ops.workflows import record, run_sync
+from sandbox_ops.workflows.train import train
+
+OURS = frozenset(record.ENV_NAMES) | {"CUDA_VISIBLE_DEVICES"}
+"""Variables that every run has, or that follow from what it claims."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RerunReport:
+    """The job that was started.
+
+    Attributes:
+        of: The run that it repeats.
+        differs: What could not be the same, a line each.
+    """
+
+    sandbox: str
+    job: Job
+    of: Run
+    differs: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Always: whatever is wrong is an error."""
+        return True
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as `rerun --json` shows it."""
+        return {
+            "sandbox": self.sandbox,
+            "job": self.job.as_json(),
+            "of": self.of.job.id,
+            "differs": list(self.differs),
+            "warnings": list(self.warnings),
+        }
+
+
+def rerun(
+    sandbox: Sandbox,
+    project: Project,
+    run: str,
+    *,
+    name: str = "",
+    env: Mapping[str, str] | None = None,
+    time_s: float | None = None,
+    force: Sequence[str] = (),
+) -> RerunReport:
+    """Start a run again as it was, with the commit, command and settings of its record.
+
+    Args:
+        sandbox: The machine to run it on; the run may have been another's.
+        project: Whose runs.
+        run: Its id, number or name, `last`, `t1/3`, or `gpu1:remote-3`.
+        name: Of the new job; "": that of the run.
+        env: Variables for it: the values of the first time are recorded nowhere.
+        time_s: The new job's deadline.
+        force: Objections of `train` that only warn, by their names.
+
+    Raises:
+        NotFoundError: There is no such run, or no clone.
+        RefusedError: The code there is another, or was edited; or `train` refuses.
+    """
+    known = run_sync.known_runs([sandbox], project)
+    names = tuple({each.sandbox for each in known.runs})
+    one = run_sync.find(known.runs, reference(run, names), sandbox.config.name)
+    command = text(one.record.get("command"))
+    if not command or not one.commit:
+        raise RefusedError(
+            f"the record of {one.job.id} names no commit or no command",
+            NextStep("show", {"run": one.job.id}, "See it"),
+        )
+    tree = repo.cloned(sandbox, project)
+    _refuse_other_code(one, tree, sandbox)
+    installed = environment.look(sandbox, project, tree.path)
+    wanted = one.record.get("gpus")
+    report = train(
+        sandbox,
+        project,
+        command=command,
+        is_filled=True,
+        settings=one.settings,
+        name=name or one.job.name,
+        env=env,
+        time_s=time_s,
+        gpus=len(wanted) if isinstance(wanted, list) else None,
+        force=(*force, "stale-code"),  # the code is the run's, whatever is newest here
+    )
+    gpus = [gpu for gpu in (one.record.get("gpus") or []) if isinstance(gpu, dict)]
+    return RerunReport(
+        sandbox=sandbox.config.name,
+        job=report.job,
+        of=one,
+        differs=tuple(
+            differences(
+                one.record,
+                installed,
+                sandbox.config.label,
+                environment.variables(project, env),
+            )
+        )
+        + _other_gpus(gpus, report.job),
+        warnings=tuple(w for w in report.warnings if not w.startswith("stale-code:")),
+    )
+
+
+def _refuse_other_code(run: Run, tree: Tree, sandbox: Sandbox) -> None:
+    """Refuse unless the clone there is what the run had.
+
+    Raises:
+        RefusedError: It is at another commit, or was edited, or the run's edits are
+            not in it.
+    """
+    where = f"{tree.path} on {sandbox.config.label}"
+    if tree.head != run.commit:
+        checkout = f"git fetch -q origin && git checkout -q --detach {run.commit}"
+        raise RefusedError(
+            f"{run.job.id} ran {formatting.short(run.commit)}, and {where} is at "
+            f"{formatting.short(tree.head or '')}",
+            NextStep(
+                "run", {"command": f"sh -c {shlex.quote(checkout)}"}, "Put it there"
+            ),
+            NextStep("sync", purpose="Afterwards back to the newest"),
+        )
+    if run.record.get("dirty"):
+        raise RefusedError(
+            f"{run.job.id} ran with edits that were not committed; they are kept as "
+            "dirty.patch in its folder, and the code without them is another",
+            "Commit them, sync, and train again.",
+        )
+    if tree.edits:
+        raise RefusedError(
+            f"{where} was edited, and the run had no edits",
+            NextStep("reset", {"dry_run": True}, "See what is there"),
+        )
+
+
+def differences(
+    before: Mapping[str, Any],
+    installed: Environment,
+    machine: str,
+    env: Mapping[str, str],
+) -> list[str]:
+    """Return what of a record is not the same now, a line each. Pure.
+
+    Args:
+        before: The run record.
+        installed: What is there now.
+        machine: What the machine is called.
+        env: The variables that are given now.
+    """
+    now = {
+        "sandbox": machine,
+        "hostname": installed.hostname,
+        "python": installed.python_version,
+        "driver": installed.driver or None,
+    }
+    names = {"sandbox": "machine", "driver": "GPU driver"}
+    lines = [
+        f"{names.get(key, key)}: {before.get(key) or 'none'} then, {value or 'none'} now"
+        for key, value in now.items()
+        if before.get(key) != value
+    ]
+    if before.get("environment") != installed.fingerprint:
+        lines.append("environment: what the project installs is not what it was then")
+    had = before.get("env_names")
+    names_then = {str(each) for each in had} if isinstance(had, list) else set()
+    if missing := sorted(names_then - OURS - set(env)):
+        lines.append(
+            f"variables: {', '.join(missing)} were given then, and are not now"
+        )
+    if given := sorted(names_then & set(env)):
+        lines.append(
+            f"variables: whether {', '.join(given)} have the values of then is not "
+            "known: values are not recorded"
+        )
+    if added := sorted(set(env) - names_then):
+        lines.append(f"variables: {', '.join(added)} are given now, and were not then")
+    return lines
+
+
+def _other_gpus(before: Sequence[Mapping[str, Any]], job: Job) -> tuple[str, ...]:
+    then = tuple(gpu.get("index") for gpu in before)
+    if then == job.gpus:
+        return ()
+    shown = " ".join(f"{gpu.get('index')} ({gpu.get('name')})" for gpu in before)
+    now = " ".join(map(str, job.gpus))
+    return (f"GPUs: {shown or 'none'} then, {now or 'none'} now",)

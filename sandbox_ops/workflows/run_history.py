@@ -1,0 +1,278 @@
+"""What ran where, kept in the local clone: a machine that is gone takes no history with it.
+
+`.git/sandbox-ops/runs.jsonl`, in the git folder that all work trees of a clone share and git
+does not track: JSON lines, readable by their owner alone, only ever added to. The newest
+line of a key counts. Four kinds, by their first key: `run`, `metrics` (of a run that
+ended), `label` (a note or a tag), `place` (up to where a machine was read). A line that was
+torn by a crash, or that nobody can read, is passed over.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import fcntl
+import json
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sandbox_ops.errors import RefusedError, SandboxError
+from sandbox_ops.git import local
+from sandbox_ops.machine.run_records import Place
+from sandbox_ops.models import Job, JobState, Project
+from sandbox_ops.models.runs import Run
+from sandbox_ops.workflows import run_labels
+
+FILE = "sandbox-ops/runs.jsonl"
+MAX_LINE_BYTES = 32 << 10
+_MOST_OUTPUTS = 20
+_JOB_FIELDS = (
+    "id", "name", "reason", "exit_code", "signal", "signal_certain", "command",
+    "description", "cwd", "started_at", "elapsed_s", "log_path", "log_incomplete",
+    "project_path", "started_by",
+)  # fmt: skip
+_DEFAULTS = {each.name: each.default for each in dataclasses.fields(Job)}
+_PLACE_S = 600
+"""So often a place is written down that says nothing new but when it was looked."""
+
+Line = dict[str, Any]
+
+
+@dataclass(kw_only=True)
+class Remembered:
+    """What the history says.
+
+    Attributes:
+        runs: By their key.
+        places: Up to where each store was read, and when.
+        stores: Which store each sandbox had last.
+        labels: What was said of runs on this computer alone.
+    """
+
+    runs: dict[str, Run] = field(default_factory=dict)
+    places: dict[str, tuple[Place, float]] = field(default_factory=dict)
+    stores: dict[str, str] = field(default_factory=dict)
+    labels: list[run_labels.Label] = field(default_factory=list)
+
+
+class RunHistory:
+    """The file. Threads and processes may add to it at once.
+
+    Args:
+        path: Where it is; None: there is no clone, and nothing is kept.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+
+    @classmethod
+    def of(cls, project: Project) -> "RunHistory":
+        """Return the history of a project: that of its local clone."""
+        if not project.root:
+            return cls(None)
+        try:
+            return cls(local.common_folder(project.root) / FILE)
+        except SandboxError:  # it is no clone any more, or there is no git
+            return cls(None)
+
+    def read(self) -> Remembered:
+        """Return what is remembered.
+
+        Raises:
+            RefusedError: The file cannot be read; says why.
+        """
+        remembered = Remembered()
+        metrics: dict[str, Line] = {}
+        for line in self._lines():
+            with contextlib.suppress(KeyError, TypeError, ValueError):
+                _remember(remembered, metrics, line)
+        for key, line in metrics.items():
+            if key in remembered.runs:
+                remembered.runs[key] = _measured(remembered.runs[key], line)
+        return remembered
+
+    def _lines(self) -> Iterator[Line]:
+        if self.path is None:
+            return
+        try:
+            data = self.path.read_text("utf-8", "replace")
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _cannot("read", self.path, error) from error
+        for raw in data.split("\n"):
+            try:
+                line = json.loads(raw)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(line, dict):
+                yield line
+
+    def add(self, lines: Iterable[Line]) -> None:
+        """Write lines at the end, whole.
+
+        Raises:
+            RefusedError: They cannot be written; says why.
+        """
+        data = b"".join(_encoded(line) for line in lines)
+        if self.path is None or not data:
+            return
+        try:
+            with _opened(self.path) as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                size = os.fstat(file).st_size
+                if size and os.pread(file, 1, size - 1) != b"\n":
+                    data = b"\n" + data  # whoever wrote before us was killed over it
+                _append(file, size, data)
+        except OSError as error:
+            raise _cannot("write", self.path, error) from error
+
+
+def _append(file: int, size_bytes: int, data: bytes) -> None:
+    """Write bytes whole, or not at all."""
+    try:
+        written = os.write(file, data)
+    except OSError:
+        os.ftruncate(file, size_bytes)
+        raise
+    if written != len(data):
+        os.ftruncate(file, size_bytes)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _remember(remembered: Remembered, metrics: dict[str, Line], line: Line) -> None:
+    """Take in a line.
+
+    Raises:
+        ValueError, KeyError, TypeError: It is none of ours.
+    """
+    kind = next(iter(line), "")
+    if kind == "run":
+        run = run_of(line)
+        remembered.runs[run.key] = run
+    elif kind == "metrics":
+        metrics[str(line["metrics"])] = line
+    elif kind == "label":
+        remembered.labels.append(run_labels.of_line(line["label"]))
+    elif kind == "place":
+        place = Place(**line["upto"])
+        remembered.places[place.store] = (place, float(line["at"]))
+        remembered.stores[str(line["place"])] = place.store
+
+
+class _opened:  # noqa: N801 - used as a function
+    """A file descriptor of the history, whose folder is ours."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        folder = path.parent.lstat()
+        if not stat.S_ISDIR(folder.st_mode) or folder.st_uid != os.getuid():
+            raise OSError(1, f"{path.parent} is not a folder of yours")
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._file = os.open(path, flags, 0o600)
+
+    def __enter__(self) -> int:
+        return self._file
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)
+
+
+def _cannot(what: str, path: Path, error: OSError) -> RefusedError:
+    return RefusedError(
+        f"cannot {what} the history of runs {path}: {error.strerror}",
+        "It only speeds up and outlives the machines: remove it, and what is on the "
+        "machines is read again.",
+    )
+
+
+def run_line(run: Run) -> Line:
+    """Return the line of a run, without metrics and labels."""
+    job = {
+        name: value
+        for name in _JOB_FIELDS
+        if (value := getattr(run.job, name)) != _DEFAULTS[name]
+    }
+    return {
+        "run": run.key,
+        "sandbox": run.sandbox,
+        "seen_at": run.seen_at,
+        "job": {**job, "state": str(run.job.state)},
+        "record": dict(run.record),
+        "outputs": [dict(output) for output in run.outputs],
+    }
+
+
+def metrics_line(run: Run) -> Line:
+    """Return the line of a run's metrics."""
+    return {
+        "metrics": run.key,
+        "final": dict(run.metrics or {}),
+        "best": dict(run.best),
+        "sampled": run.is_sampled,
+    }
+
+
+def label_line(label: run_labels.Label) -> Line:
+    """Return the line of what was said of a run."""
+    return {"label": label.as_json()}
+
+
+def place_line(sandbox: str, place: Place, at: float) -> Line:
+    """Return the line that says up to where a machine was read."""
+    return {"place": sandbox, "at": at, "upto": dataclasses.asdict(place)}
+
+
+def is_worth_a_line(
+    before: tuple[Place, float] | None, place: Place, at: float
+) -> bool:
+    """Whether a place is news, or the last word of it is old. Pure."""
+    return before is None or before[0] != place or at - before[1] > _PLACE_S
+
+
+def run_of(line: Mapping[str, Any]) -> Run:
+    """Return the run that a line is.
+
+    Raises:
+        ValueError, KeyError, TypeError: It is none.
+    """
+    job = dict(line["job"])
+    return Run(
+        sandbox=str(line["sandbox"]),
+        store=str(line["run"]).rpartition("/")[0],
+        job=Job(**{**job, "state": JobState(job["state"])}),
+        record=dict(line["record"]),
+        outputs=tuple(line["outputs"]),
+        seen_at=float(line["seen_at"]),
+        is_current=False,
+    )
+
+
+def _measured(run: Run, line: Line) -> Run:
+    try:
+        final = {str(k): float(v) for k, v in line["final"].items() if v is not None}
+        best = {str(k): float(v) for k, v in line["best"].items() if v is not None}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return run
+    sampled = bool(line.get("sampled"))
+    return dataclasses.replace(run, metrics=final, best=best, is_sampled=sampled)
+
+
+def _encoded(line: Line) -> bytes:
+    """Return a line as bytes; of one that is too long what is long is left out."""
+    data = _dumped(line)
+    if len(data) > MAX_LINE_BYTES and "run" in line:
+        record = {k: v for k, v in line["record"].items() if k != "untracked"}
+        shorter = {**line, "record": record, "outputs": line["outputs"][:_MOST_OUTPUTS]}
+        data = _dumped(shorter)
+        if len(data) > MAX_LINE_BYTES:
+            kept = {k: v for k, v in record.items() if len(str(v)) < 1000}  # noqa: PLR2004
+            data = _dumped({**shorter, "record": kept, "outputs": []})
+    return data if len(data) <= MAX_LINE_BYTES else b""
+
+
+def _dumped(line: Line) -> bytes:
+    return json.dumps(line, ensure_ascii=True).encode() + b"\n"

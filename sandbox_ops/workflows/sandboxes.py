@@ -1,0 +1,90 @@
+"""sandboxes: which machines there are, and how each is just now."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox_ops.errors import SandboxError
+from sandbox_ops.machine import jobs
+from sandbox_ops.machine.sandbox import Sandbox
+from sandbox_ops.models import MachineStatus, SandboxConfig
+from sandbox_ops.workflows.fleet import on_each
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxView:
+    """One machine.
+
+    Attributes:
+        status: What it said; None where it did not.
+        error: Why it did not; None where it did.
+        live: How many jobs live on it.
+    """
+
+    config: SandboxConfig
+    status: MachineStatus | None = None
+    error: SandboxError | None = field(default=None, compare=False)
+
+    @property
+    def reachable(self) -> bool:
+        """Whether it answered."""
+        return self.status is not None
+
+    @property
+    def live(self) -> int | None:
+        """How many jobs have not ended; None where that is not known."""
+        if self.status is None:
+            return None
+        return sum(not job.state.ended for job in self.status.jobs)
+
+    def as_json(self) -> dict[str, Any]:
+        """The machine as `sandboxes --json` shows it."""
+        status = self.status
+        gpus = status.gpus if status else None
+        return {
+            "name": self.config.name,
+            "host": self.config.host,
+            "link": shown_link(self.config),
+            "reachable": self.reachable,
+            "gpus": None if gpus is None else [gpu.name for gpu in gpus],
+            "load": status.load_1min if status else None,
+            "jobs": self.live,
+            "error": self.error.message if self.error else "",
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxesReport:
+    """All machines, in the order in which they were asked for."""
+
+    sandboxes: tuple[SandboxView, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether all answered."""
+        return all(each.reachable for each in self.sandboxes)
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as `sandboxes --json` shows it."""
+        return {"sandboxes": [each.as_json() for each in self.sandboxes]}
+
+
+def sandboxes(machines: Sequence[Sandbox]) -> SandboxesReport:
+    """Ask each machine, all at once, how it is. Raises nothing for what it finds."""
+    answers: Mapping[Sandbox, MachineStatus | SandboxError] = on_each(machines, _look)
+    views = [
+        SandboxView(config=machine.config, error=answer)
+        if isinstance(answer, SandboxError)
+        else SandboxView(config=machine.config, status=answer)
+        for machine, answer in answers.items()
+    ]
+    return SandboxesReport(sandboxes=tuple(views))
+
+
+def _look(machine: Sandbox) -> MachineStatus:
+    return jobs.status(machine, path=machine.config.workspace, tails=0)
+
+
+def shown_link(config: SandboxConfig) -> str:
+    """Return what carries our bytes there, in a word or as a command. Pure."""
+    return config.link if isinstance(config.link, str) else " ".join(config.link)

@@ -1,0 +1,333 @@
+"""sweep: many trainings as one object: each combination of their settings is a job.
+
+All of them wait in the machine's queue, which starts them with nobody connected.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sandbox_ops.errors import (
+    NextStep,
+    NotFoundError,
+    RefusedError,
+    SandboxError,
+    UsageError,
+)
+from sandbox_ops.machine import groups
+from sandbox_ops.machine.groups import CellStart
+from sandbox_ops.machine.sandbox import Sandbox
+from sandbox_ops.models import Job, Project
+from sandbox_ops.models.cancellation import CancelToken
+from sandbox_ops.models.groups import Group
+from sandbox_ops.text import formatting
+from sandbox_ops.workflows import sweep_plan, sweep_then, train
+from sandbox_ops.workflows.acting import acts_as
+from sandbox_ops.workflows.preparation import Preparation, RunPlan, prepare
+from sandbox_ops.workflows.queueing import QueueOptions
+from sandbox_ops.workflows.sweep_plan import Cell
+
+_LINKS_AT_ONCE = 100
+_DONE = sweep_plan.DONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepReport:
+    """What became of a sweep.
+
+    Attributes:
+        sandbox: The name of the machine.
+        group: What its jobs are asked for by.
+        commit: Of the code that they run.
+        jobs: Those that were started now, in their order.
+        then: What was started now to run when all have ended.
+        then_command: In a dry run: what would be.
+        planned: In a dry run: the cells that would be started, in their order.
+        skipped: The cells that were left as they are, each with its reason.
+        not_started: The cells that should have been started.
+        next_steps: What can be done about those that were skipped.
+        error: Why the first of those was not.
+    """
+
+    sandbox: str = ""
+    group: str
+    commit: str = ""
+    jobs: tuple[Job, ...] = ()
+    then: Job | None = None
+    then_command: str = ""
+    planned: tuple[Cell, ...] = ()
+    skipped: tuple[Cell, ...] = ()
+    not_started: tuple[Cell, ...] = ()
+    dry_run: bool = False
+    warnings: tuple[str, ...] = ()
+    next_steps: tuple[NextStep, ...] = ()
+    error: SandboxError | None = field(default=None, compare=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether all that should start was started."""
+        return self.error is None
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as `train --json` shows it."""
+        started = [job.as_json() for job in self.jobs]
+        return {
+            "sandbox": self.sandbox,
+            "group": self.group,
+            "commit": self.commit,
+            "jobs": [_planned(cell) for cell in self.planned] or started,
+            "skipped": [
+                {
+                    **_planned(cell),
+                    "job": cell.job.as_json() if cell.job else None,
+                    "reason": cell.skipped,
+                    "commit": cell.old_commit,
+                }
+                for cell in self.skipped
+            ],
+            "then": self._then(),
+            "not_started": [_planned(cell) for cell in self.not_started],
+            "error": self.error.message if self.error else None,
+            "dry_run": self.dry_run,
+            "warnings": list(self.warnings),
+            "next_steps": [str(step) for step in self.next_steps],
+        }
+
+    def _then(self) -> dict[str, Any] | None:
+        if self.then:
+            return self.then.as_json()
+        return {"command": self.then_command} if self.then_command else None
+
+
+def _planned(cell: Cell) -> dict[str, Any]:
+    return {
+        "cell": cell.key.number,
+        "name": cell.name,
+        "command": cell.command,
+        "settings": dict(cell.settings),
+    }
+
+
+def _action(options: Mapping[str, Any]) -> str:
+    if options.get("dry_run"):
+        return "train --dry-run"
+    is_free = options.get("command") or options.get("then")
+    return "train --" if is_free else "train"
+
+
+@acts_as(_action)
+def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
+    sandbox: Sandbox,
+    project: Project,
+    settings: Mapping[str, Sequence[str]],
+    *,
+    command: str = "",
+    name: str = "",
+    again: bool = False,
+    failed: bool = False,
+    dry_run: bool = False,
+    then: str = "",
+    queue: QueueOptions | None = None,
+    no_env: bool = False,
+    time_s: float | None = None,
+    gpus: int | None = None,
+    force: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+    cancel: CancelToken | None = None,
+) -> SweepReport:
+    """Start a training for each combination of the settings, as one group.
+
+    What such a start began and did not finish, the same call goes on with: a cell that
+    has a job is not started again.
+
+    Args:
+        sandbox: The machine.
+        project: Whose clone they run in.
+        settings: The values of each hole of the command. None, no command, and `again`
+            or `failed`: the cells that the group has, as they were started.
+        command: A shell line with `{holes}`; "" for the configured one.
+        name: Of the group, and what the names of its jobs begin with.
+        again: Start also the cells that are done, or failed.
+        failed: Start also the cells that ended without success.
+        dry_run: Start nothing, only tell what would be started.
+        then: A shell line to run on the machine when all have ended, however they did. It
+            is told of them in variables (SANDBOX_GROUP, SANDBOX_GROUP_SUCCEEDED, ...).
+            "": what the group had so far, after the jobs that are started now.
+        queue: How they wait in the machine's queue.
+        no_env: They leave out what `setup` made and the project's variables.
+        time_s: As in `train`, for each.
+        gpus: As in `train`, for each.
+        force: As in `train`, for each.
+        env: As in `train`, for each.
+        cancel: Ends what it waits for, and lets it begin nothing more.
+
+    Raises:
+        UsageError: More than 1,000 cells, one value twice, or as `train` has it.
+        RefusedError: The group is another project's; or none was started, see `train`.
+    """
+    sandbox = sandbox.cancelled_by(cancel)
+    train.check(name, gpus, force)
+    report = SweepReport(sandbox=sandbox.config.name, group=name, dry_run=dry_run)
+    if (again or failed) and not settings and not command:
+        group, cells = _cells_there(sandbox, project, name, again, failed)
+    else:
+        group, cells = _cells(sandbox, project, settings, command, name, again, failed)
+    report = replace(report, group=group.name)
+    to_start = [cell for cell in cells if not cell.skipped]
+    runs_then = sweep_then.is_wanted(group, then, len(to_start))
+    if not to_start and not runs_then:
+        return _told(report, cells)
+    if dry_run and runs_then:
+        report = replace(report, then_command=sweep_then.command_of(group, then))
+    queue = queue or QueueOptions()
+    try:
+        ready = prepare(
+            sandbox,
+            project,
+            [_run(cell) for cell in to_start],
+            gpus=gpus,
+            force=force,
+            queue=queue,
+            no_env=no_env,
+        )
+    except RefusedError as error:
+        if not dry_run:
+            raise
+        refused = f"as things stand this is refused: {error.message}"
+        return _told(replace(report, warnings=(refused,)), cells)
+    report = replace(report, commit=ready.tree.head or "", warnings=ready.warnings)
+    if dry_run:
+        return _told(report, cells)
+    starts = [_start(cell, ready, env, time_s, force) for cell in to_start]
+    started = groups.start_all(sandbox, starts)
+    then_job = None
+    if runs_then and not started.error:
+        then_job = sweep_then.start(sandbox, ready, group, started.jobs, then, env)
+    report = _told(report, cells)
+    warnings = _link_logs(sandbox, ready.tree.path, started.jobs)
+    return replace(
+        report,
+        jobs=started.jobs,
+        then=then_job,
+        planned=(),
+        not_started=tuple(to_start[len(started.jobs) :]),
+        error=started.error,
+        warnings=(*report.warnings, *warnings),
+    )
+
+
+def _cells(  # each is one choice
+    sandbox: Sandbox,
+    project: Project,
+    settings: Mapping[str, Sequence[str]],
+    command: str,
+    name: str,
+    again: bool,
+    failed: bool,
+) -> tuple[Group, tuple[Cell, ...]]:
+    """Return the group, and the cells that were asked for; costs a round trip."""
+    rows = sweep_plan.combinations(settings)
+    name = name or sweep_plan.default_name(command or project.train_command, settings)
+    group = groups.look(sandbox, name) or Group(name=name)
+    _refuse_another_project(group, sandbox.project_path(project))
+    fill = functools.partial(train.filled, project, command)
+    return group, sweep_plan.cells(
+        group, rows, fill, project=project.name, again=again, failed=failed
+    )
+
+
+def _cells_there(
+    sandbox: Sandbox, project: Project, name: str, again: bool, failed: bool
+) -> tuple[Group, tuple[Cell, ...]]:
+    """Return the group, and the cells that it has already; costs a round trip.
+
+    Raises:
+        UsageError: It has no name.
+        NotFoundError: There is no such group.
+    """
+    if not name:
+        raise UsageError(
+            "which sweep is meant is not said",
+            NextStep("train", {"name": "t1", "failed": True}, "For example"),
+        )
+    group = groups.look(sandbox, name, with_records=True)
+    if group is None or not group.members:
+        raise NotFoundError(
+            f"no group {name} on {sandbox.config.label}",
+            NextStep("jobs", purpose="See what there is"),
+        )
+    _refuse_another_project(group, sandbox.project_path(project))
+    return group, sweep_plan.cells_of(group, again=again, failed=failed)
+
+
+def _told(report: SweepReport, cells: Sequence[Cell]) -> SweepReport:
+    """Return the report with what is done with the cells, and what can be done next."""
+    skipped = tuple(cell for cell in cells if cell.skipped)
+    done = [cell for cell in skipped if cell.skipped == _DONE]
+    failed = [cell for cell in skipped if cell not in done and _ended(cell)]
+    commits = {cell.old_commit for cell in done} - {report.commit, ""}
+    warnings, steps = list(report.warnings), []
+    if commits and report.commit:
+        codes = ", ".join(sorted(formatting.short(commit) for commit in commits))
+        warnings.append(
+            f"cells that are done ran other code ({codes}): their results stay"
+        )
+        again = {"name": report.group, "again": True}
+        steps.append(NextStep("train", again, "Run them again with this code"))
+    if failed:
+        once_more = {"name": report.group, "failed": True}
+        count = formatting.count(len(failed), "cell")
+        steps.append(
+            NextStep("train", once_more, f"{count} did not succeed; run them again")
+        )
+    return replace(
+        report,
+        planned=tuple(cell for cell in cells if not cell.skipped),
+        skipped=skipped,
+        warnings=tuple(warnings),
+        next_steps=tuple(steps),
+    )
+
+
+def _ended(cell: Cell) -> bool:
+    return cell.job is not None and cell.job.state.ended
+
+
+def _run(cell: Cell) -> RunPlan:
+    return RunPlan(cell.command, cell.settings, cell.name)
+
+
+def _start(
+    cell: Cell,
+    ready: Preparation,
+    env: Mapping[str, str] | None,
+    time_s: float | None,
+    force: Sequence[str],
+) -> CellStart:
+    options = ready.job_options(
+        _run(cell),
+        env=env,
+        time_s=time_s,
+        force=force,
+        more={"group": cell.key.group, "cell": cell.key.number},
+    )
+    options["token"] = cell.token
+    key = replace(cell.key, commit=ready.tree.head or "")
+    return CellStart(command=cell.command, options=options, cell=key)
+
+
+def _link_logs(sandbox: Sandbox, path: str, jobs: Sequence[Job]) -> tuple[str, ...]:
+    warnings: list[str] = []
+    for at in range(0, len(jobs), _LINKS_AT_ONCE):
+        warnings += train.link_logs(sandbox, path, jobs[at : at + _LINKS_AT_ONCE])
+    return tuple(warnings)
+
+
+def _refuse_another_project(group: Group, path: str) -> None:
+    others = {job.project_path for job in group.jobs} - {path}
+    if others:
+        raise RefusedError(
+            f"{group.name} is a group of jobs of {min(others)}",
+            "Give this sweep another name.",
+        )

@@ -1,0 +1,110 @@
+"""A training or a sweep as an agent asks for it in one call: sync, start, first lines."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from sandbox_ops.errors import NextStep
+from sandbox_ops.machine.sandbox import Sandbox
+from sandbox_ops.models import Project
+from sandbox_ops.text import formatting
+from sandbox_ops.workflows import first_second, report_lines
+from sandbox_ops.workflows.queueing import asked
+from sandbox_ops.workflows.report_lines import Lines
+from sandbox_ops.workflows.sweep import SweepReport, sweep
+from sandbox_ops.workflows.sync import sync as bring
+from sandbox_ops.workflows.train import train
+
+_FIRST_LINES_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainAnswer:
+    """What the call came to, in lines."""
+
+    lines: Lines
+    next_step: NextStep | None
+    is_error: bool
+
+
+def start(  # noqa: PLR0913  # each is one choice
+    sandbox: Sandbox,
+    project: Project,
+    *,
+    report_progress: Callable[[str], None],
+    settings: Mapping[str, Sequence[str]] | None = None,
+    sync: bool = False,
+    again: bool = False,
+    failed: bool = False,
+    dry_run: bool = False,
+    then: str = "",
+    queue: bool = False,
+    after: Sequence[str] = (),
+    retries: int | None = None,
+    force: Sequence[str] | None = None,
+    **options: Any,  # noqa: ANN401  # the others of `train`
+) -> TrainAnswer:
+    """Start a training, or a sweep where a setting has several values.
+
+    Args:
+        sandbox: The machine.
+        project: Whose clone it runs in.
+        report_progress: Takes a line about how far it is.
+        settings: The values of each hole of the command.
+        sync: First push, and bring the machine to the local commit.
+        again: As in `sweep`.
+        failed: As in `sweep`.
+        dry_run: As in `sweep`.
+        then: As in `sweep`.
+        queue: Whether it may wait for a GPU; a sweep always may.
+        after: Jobs that must have succeeded first.
+        retries: How many attempts may follow the first.
+        force: As in `train`.
+        **options: As `train` has them.
+
+    Raises:
+        SandboxError: As `sync`, `train` and `sweep` have it.
+    """
+    settings = settings or {}
+    options |= {"force": force or (), "queue": asked(queue, after, retries)}
+    synced: tuple[str | NextStep, ...] = ()
+    if sync and not dry_run:
+        report_progress("sync")
+        synced = tuple(report_lines.sync(bring(sandbox, project, push=True)))
+    is_sweep = any(len(values) > 1 for values in settings.values())
+    if is_sweep or again or failed or dry_run or then:
+        swept = sweep(
+            sandbox,
+            project,
+            settings,
+            again=again,
+            failed=failed,
+            dry_run=dry_run,
+            then=then,
+            **options,
+        )
+        return _of_sweep(swept, synced)
+    single = {name: values[0] for name, values in settings.items()}
+    report = train(sandbox, project, settings=single, **options)
+    report_progress(f"{report.job.id}: first lines")
+    seen = first_second.look(sandbox, report, _FIRST_LINES_S)
+    return TrainAnswer(
+        lines=chain(
+            report_lines.train(report),
+            synced,
+            (formatting.job_line(seen.job), *seen.first_lines),
+            first_second.advice(seen.job),
+        ),
+        next_step=NextStep("wait", {"job": seen.job.id}),
+        is_error=not seen.ok,
+    )
+
+
+def _of_sweep(report: SweepReport, synced: Sequence[str | NextStep]) -> TrainAnswer:
+    wait = NextStep("wait", {"job": report.group})
+    return TrainAnswer(
+        lines=chain(report_lines.sweep(report), synced),
+        next_step=wait if report.jobs else None,
+        is_error=not report.ok,
+    )

@@ -1,0 +1,84 @@
+"""The record of what a run wrote, by every shell and its tools, without a connection."""
+
+import hashlib
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from gitproject import GitProject
+from scriptbox import SHELLS, ScriptBox, make_script_box
+from waiting import wait_until
+
+from sandbox_ops.machine import run_outputs
+from sandbox_ops.machine.run_outputs import RunOutputs
+from sandbox_ops.remote import scripts
+
+
+@pytest.fixture(params=SHELLS)
+def box(
+    request: pytest.FixtureRequest, tmp_path: Path, git_project: GitProject
+) -> ScriptBox:
+    return make_script_box(tmp_path, request.param, git_project)
+
+
+def job_folder(tmp_path: Path, *patterns: str) -> tuple[Path, Path]:
+    """Make a job's folder and a tree, with a file that is older than the run."""
+    tree, job = tmp_path / "tree", tmp_path / "jobs/remote-7"
+    (tree / "models").mkdir(parents=True)
+    (tree / "models/old").write_text("old")
+    made_at = (tree / "models/old").stat().st_ctime
+    wait_until(lambda: time.time() > made_at + 2)  # some `find` count whole seconds
+    run_dir = tree / "runs/remote-7"
+    for folder in (job, run_dir):
+        folder.mkdir(parents=True)
+    lines = (str(tree), f"{tree}/runs", *patterns)
+    (job / "outputs").write_text("".join(f"{line}\n" for line in lines))
+    (job / "run_dir").write_text(f"{run_dir}\n")
+    return job, tree
+
+
+def collect(box: ScriptBox, job: Path) -> RunOutputs:
+    library = job.parents[1] / "library.sh"
+    library.write_text(scripts.library())
+    subprocess.run(
+        [*box.shell, library, "collect_outputs", job],
+        env={"PATH": box.path, "HOME": str(job)},
+        check=True,
+        timeout=60,
+    )
+    return run_outputs.parse((job / "outputs.tsv").read_bytes())
+
+
+def test_every_shell_makes_the_same_record(box: ScriptBox, tmp_path: Path) -> None:
+    job, tree = job_folder(tmp_path, "models", "out/{job}-{job}/*.csv")
+    texts = {
+        "models/a b.pt": "1",
+        "models/-x é": "2",
+        "models/trailing ": "3",
+        "out/remote-7-remote-7/a.csv": "4",
+        "runs/remote-7/[x].txt": "5",
+    }
+    others = {"models/two\nlines": "6", "out/remote-8-remote-8/a.csv": "7", "a": "8"}
+    for name, text in {**texts, **others}.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text)
+    written = collect(box, job)
+    assert {file.path: file.sha256 for file in written.files} == {
+        name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()
+    }
+    assert written.n_skipped == 1
+    assert sorted(path.name for path in job.iterdir()) == [
+        "begun", "outputs", "outputs.tsv", "run_dir",
+    ]  # fmt: skip
+
+
+def test_more_files_than_one_batch(box: ScriptBox, tmp_path: Path) -> None:
+    job, tree = job_folder(tmp_path, "models")
+    for number in range(250):
+        (tree / f"models/{number:03}").write_text(str(number))
+    written = collect(box, job)
+    assert len(written.files) == 250
+    assert {file.sha256 for file in written.files} == {
+        hashlib.sha256(str(number).encode()).hexdigest() for number in range(250)
+    }

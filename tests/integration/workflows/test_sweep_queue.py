@@ -1,0 +1,182 @@
+"""A sweep in the machine's queue: two GPUs, nobody connected, and what runs at its end."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gitproject import GitProject
+from gpus import Gpus, give_gpus
+from machines import Place, set_up
+from sshd import SshServer
+from waiting import wait_until
+
+from sandbox_ops import JobState, Sandbox
+from sandbox_ops.machine import groups, jobs, waiting
+from sandbox_ops.models import Job
+from sandbox_ops.models.groups import Group
+from sandbox_ops.workflows.monitor import monitor
+from sandbox_ops.workflows.queueing import QueueOptions
+from sandbox_ops.workflows.stop import GroupStopReport, stop
+from sandbox_ops.workflows.sweep import SweepReport, sweep
+
+MakeSshd = Callable[..., SshServer]
+
+
+@dataclass(frozen=True)
+class Farm:
+    """A machine of its own with two GPUs and a project."""
+
+    server: SshServer
+    place: Place
+    gpus: Gpus
+
+    def start(self, name: str, **options: Any) -> SweepReport:  # noqa: ANN401
+        options.setdefault("settings", {"n": tuple(map(str, range(1, 13)))})
+        options.setdefault("command", f"{self.gpus.hold} 20000 0.{{n}}")
+        settings = options.pop("settings")
+        return sweep(
+            self.place.sandbox, self.place.project, settings, name=name, **options
+        )
+
+    def ended(self, name: str) -> tuple[Job, ...]:
+        wanted = waiting.WaitFor(timeout_s=90)
+        report = waiting.wait(self.place.sandbox, [name], wanted)
+        assert report.jobs, report
+        return report.jobs
+
+    def group(self, name: str) -> Group:
+        group = groups.look(self.place.sandbox, name)
+        assert group is not None
+        return group
+
+
+@pytest.fixture
+def farm(make_sshd: MakeSshd, git_project: GitProject) -> Iterator[Farm]:
+    server = make_sshd()
+    gpus = give_gpus(server.home, 2)
+    with Sandbox(server.config()) as sandbox:
+        yield Farm(server, set_up(sandbox, git_project), gpus)
+
+
+def test_twelve_cells_run_two_at_a_time_on_two_gpus(farm: Farm) -> None:
+    report = farm.start("t1")
+    assert report.ok
+    assert len(report.jobs) == 12
+    assert report.as_json()["jobs"][11]["state"] in {"queued", "running", "starting"}
+    ended = farm.ended("t1")
+    assert {job.state for job in ended} == {JobState.SUCCEEDED}
+    assert len(farm.gpus.lines("began")) == 12
+    assert farm.gpus.lines("shared") == []
+
+
+def test_a_client_that_is_killed_in_the_middle_changes_nothing(
+    farm: Farm, tmp_path: Path
+) -> None:
+    """The client is a process; it is killed once some of its cells were started."""
+    settings = {"n": tuple(map(str, range(1, 121)))}
+    command = f"{farm.gpus.hold} 20000 0.0{{n}}"
+    script = tmp_path / "client.py"
+    config = farm.place.sandbox.config
+    script.write_text(
+        "from sandbox_ops import Sandbox\n"
+        "from sandbox_ops.models import Project, SandboxConfig\n"
+        "from sandbox_ops.workflows.sweep import sweep\n"
+        f"with Sandbox({config!r}) as sandbox:\n"
+        f"    sweep(sandbox, {farm.place.project!r}, {settings!r}, name='cut', "
+        f"command={command!r})\n"
+    )
+    with subprocess.Popen([sys.executable, str(script)]) as client:
+        wait_until(
+            lambda: groups.look(farm.place.sandbox, "cut"), 30, what="the first cell"
+        )
+        client.send_signal(signal.SIGKILL)
+    begun = len(farm.group("cut").members)
+    report = farm.start("cut", settings=settings, command=command)
+    assert report.ok
+    assert len(report.jobs) + len(report.skipped) == 120
+    assert len(report.skipped) >= begun
+    ended = farm.ended("cut")
+    assert len(ended) == 120
+    assert {job.state for job in ended} == {JobState.SUCCEEDED}
+    assert len(farm.gpus.lines("began")) == 120
+    assert farm.gpus.lines("shared") == []
+
+
+def test_then_runs_on_the_machine_once_when_all_have_ended_and_knows_how(
+    farm: Farm,
+) -> None:
+    then = 'echo "$SANDBOX_GROUP $SANDBOX_GROUP_CELLS $SANDBOX_GROUP_SUCCEEDED '
+    then += '$SANDBOX_GROUP_FAILED"; cat "$SANDBOX_GROUP_FILE"'
+    report = farm.start(
+        "agg",
+        settings={"n": ("0", "1", "0.3")},
+        command='echo "$SANDBOX_GROUP $SANDBOX_CELL"; sleep {n}; exit {n}',
+        then=then,
+        gpus=0,
+    )
+    assert report.then is not None
+    assert report.as_json()["then"]["id"] == report.then.id
+    farm.place.sandbox.close()
+    with Sandbox(farm.server.config()) as again:
+        done = jobs.wait(again, "agg/then", timeout_s=60)
+        assert done.state is JobState.SUCCEEDED
+        assert (done.group, done.cell) == ("agg", 0)
+        first, *rows = Path(done.log_path).read_text().splitlines()
+        assert first == "agg 3 1 2"
+        ids = [job.id for job in report.jobs]
+        shown = [row.split("\t")[:4] for row in rows]
+        assert shown[0] == ["1", ids[0], "succeeded", "0"]
+        assert shown[1] == ["2", ids[1], "failed", "1"]
+        assert shown[2][2] == "failed"
+        assert Path(rows[0].split("\t")[4], "run.json").exists()
+        assert Path(report.jobs[1].log_path).read_text() == "agg 2\n"
+
+
+def test_what_runs_at_the_end_waits_for_cells_that_were_added_later(farm: Farm) -> None:
+    options = {"gpus": 0, "command": "sleep {n}", "then": "echo all"}
+    first = farm.start("more", settings={"n": ("0.5", "0.6")}, **options)
+    options["then"] = ""
+    second = farm.start("more", settings={"n": ("0.7", "0.8")}, **options)
+    assert first.then is not None
+    assert second.then is not None
+    assert second.then.command == "echo all"
+    assert farm.group("more").then is not None
+    last = jobs.wait(farm.place.sandbox, "more/then", timeout_s=60)
+    assert last.id == second.then.id
+    assert last.state is JobState.SUCCEEDED
+    assert farm.group("more").ended
+    assert jobs.get(farm.place.sandbox, first.then.id).state is JobState.STOPPED
+
+
+def test_a_group_that_waits_is_stopped_without_beginning(farm: Farm) -> None:
+    farm.start("halt", command=f"{farm.gpus.hold} 20000 6{{n}}", then="echo never")
+    wait_until(lambda: len(farm.gpus.lines("began")) == 2, 30, what="two that run")
+    look = monitor(farm.place.sandbox, farm.place.project)
+    row = look.groups[0]
+    assert row.counts == {"queued": 10, "running": 2}
+    assert row.then is not None
+    listed = [view.job for view in look.jobs if view.job.group == "halt"]
+    assert [job.state for job in listed] == [JobState.RUNNING] * 2
+    report = stop(farm.place.sandbox, "halt")
+    assert isinstance(report, GroupStopReport)
+    assert report.ok, report.left
+    assert len(report.stopped) == 13
+    assert {job.state for job in farm.group("halt").jobs} == {JobState.STOPPED}
+    assert len(farm.gpus.lines("began")) == 2
+
+
+def test_the_options_of_the_queue_hold_for_every_cell(farm: Farm) -> None:
+    report = farm.start(
+        "share",
+        command=f"{farm.gpus.hold} 9000 6{{n}}",
+        settings={"n": ("1", "2", "3", "4", "5", "6")},
+        queue=QueueOptions(share=3),
+    )
+    assert report.ok
+    wait_until(lambda: len(farm.gpus.lines("began")) == 6, 30, what="three on a GPU")
+    stop(farm.place.sandbox, "share")
