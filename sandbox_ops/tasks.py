@@ -311,13 +311,18 @@ def trust(
     return Answer(value=report.as_json(), show=lambda: views.trust(report))
 
 
-@verb("changes", forget="Take it back.")
+@verb(
+    "changes",
+    forget="Take it back.",
+    yes="Do not ask: for a script of your own; without it a terminal is needed.",
+)
 def allow(
     context: Context,  # noqa: ARG001 - Invoke's
     *,
     forget: bool = False,
+    yes: bool = False,
     sandbox: str = "",
-    json: bool = False,  # noqa: ARG001 - the answer's
+    json: bool = False,
 ) -> Answer:
     """Let this project use the machine that its own files name."""
     from sandbox_ops.cli import views
@@ -325,6 +330,9 @@ def allow(
 
     settings = settings_here()
     name = settings.config.sandbox(sandbox).name
+    asked = settings.unconfirmed(name)
+    if asked and not (forget or yes):
+        views.agree_to_allow(asked, name, ask=not json)
     machine = settings.allow(name, forget=forget)
     value = {
         "sandbox": name,

@@ -54,7 +54,9 @@ class _Verbs(Mapping[str, Options]):
             rest=getattr(task, "rest", ""),
         )
         return dataclasses.replace(
-            options, operand_repeats="..." in shown or " " in shown
+            options,
+            operand_repeats="..." in shown or " " in shown,
+            reads=getattr(task, "only_reads", False),
         )
 
 
