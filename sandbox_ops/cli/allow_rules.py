@@ -9,8 +9,10 @@ import json
 
 HOSTS = ("claude", "codex", "gemini")
 
-READING_VERBS = ("jobs", "logs", "monitor", "doctor", "audit")
-READING_TOOLS = ("remote_bash_output", "remote_file_read", "remote_monitor")
+READING_VERBS = ("jobs", "logs", "monitor", "runs", "show", "diff", "doctor", "audit")
+READING_TOOLS = (
+    *("remote_bash_output", "remote_file_read", "remote_monitor", "remote_runs"),
+)
 _SERVER = "sandbox-ops"
 
 

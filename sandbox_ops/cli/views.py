@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from sandbox_ops.workflows.train import TrainReport
 
 _SHOWN = 20
-_FIRST_LINES = 3
 _SHOWN_FILES = 200
+_FIRST_LINES = 3
 JOB_COLUMNS = (
     Column(name="ID"),
     Column(name="NAME", least=16, most=24, wraps=True),
@@ -80,6 +80,9 @@ def sync(report: "SyncReport") -> None:
         formatting.short(report.commit_before),
         formatting.short(report.commit_after),
     )
+    if report.base_commit:
+        base = formatting.short(report.base_commit)
+        tell(f"{after} is {base} with what is not committed here")
     where = f"{report.branch} at {after}"
     tell(f"{where}, as before" if before == after else f"{where}, was {before}")
 

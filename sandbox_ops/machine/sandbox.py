@@ -130,7 +130,7 @@ class Sandbox:
             guard: Shell text that each script of ours begins with that changes something.
         """
         view = self._view()
-        view._guard = guard  # noqa: SLF001  # of our own class
+        view._guard = guard  # noqa: SLF001 - of our own class
         return view
 
     @contextlib.contextmanager

@@ -4,6 +4,7 @@ import ast
 import asyncio
 import json
 import os
+import re
 import tomllib
 from pathlib import Path
 
@@ -164,7 +165,7 @@ def test_rules_for_a_host_name_only_verbs_that_read(folder: Path, host: str) -> 
     done = cli("allow-list", "--host", host, cwd=folder)
     assert done.returncode == 0
     for verb in ("run", "train", "sync", "reset", "stop", "shell", "fetch", "setup"):
-        assert f"sandbox-ops {verb}" not in done.stdout
+        assert not re.search(rf"sandbox-ops {verb}\b", done.stdout)
         assert f'"{verb}"' not in done.stdout
     for verb in allow_rules.READING_VERBS:
         assert ACTIONS[verb].changes is Changes.NOTHING

@@ -16,8 +16,8 @@ from sandbox_ops.errors import UsageError
 _FOLDER = Path(__file__).parent  # importlib.resources takes 3 ms of every start
 _LIBRARY = (
     "common", "ids", "boot", "worker", "start", "groups", "queue", "keeper", "slots",
-    "supervise", "attempts", "outputs", "environment", "restore", "watch", "limit", "stop", "look",
-    "machine", "digest", "changes", "runs", "opened", "read", "prune", "main",
+    "supervise", "attempts", "outputs", "environment", "own_tree", "restore", "watch", "limit",
+    "stop", "look", "machine", "digest", "changes", "runs", "opened", "read", "prune", "main",
 )  # fmt: skip
 
 _FILLER = "#\n" * 7
