@@ -42,6 +42,7 @@ class JobRow:
         remaining_s: How long yet; None where it ended, or does not say.
         metrics: Each with its value: `loss 0.123`.
         activity: What it does: its command, or the description of a step of ours.
+        cost: What it has cost so far; None where that is not known.
     """
 
     id: str
@@ -55,6 +56,7 @@ class JobRow:
     total: int | None = None
     remaining_s: float | None = None
     metrics: tuple[str, ...] = ()
+    cost: float | None = None
 
     @property
     def percent(self) -> int | None:
@@ -73,7 +75,9 @@ class JobRow:
         return f"{self.step}/{self.total} {self.percent} %"
 
 
-def job_row(job: "Job", progress: "Progress | None" = None) -> JobRow:
+def job_row(
+    job: "Job", progress: "Progress | None" = None, cost: float | None = None
+) -> JobRow:
     """Return the facts of a job, with what its log says where that was read."""
     row = JobRow(
         id=job.id,
@@ -82,6 +86,7 @@ def job_row(job: "Job", progress: "Progress | None" = None) -> JobRow:
         short_state=short_state(job),
         has_ended=job.state.ended,
         elapsed_s=job.elapsed_s,
+        cost=cost,
         activity=_activity(job),
     )
     if progress is None:
@@ -148,7 +153,7 @@ def monitor_rows(report: "MonitorReport", machine: str = "") -> MonitorRows:
     return MonitorRows(
         headline=_headline(report, machine or report.sandbox),
         reachable=report.reachable,
-        jobs=tuple(job_row(view.job, view.progress) for view in report.jobs),
+        jobs=tuple(job_row(view.job, view.progress, view.cost) for view in report.jobs),
         last_lines=tuple(_last_lines(report.jobs)),
         gpus=tuple(map(formatting.gpu_line, report.gpus)),
         foreign=tuple(map(formatting.foreign_line, report.foreign)),
