@@ -19,6 +19,7 @@ from sandbox_ops.workflows import (
     queueing,
     record,
     run_files,
+    ssh_sync,
     train_objections,
 )
 from sandbox_ops.workflows import own_tree as own_trees
@@ -151,6 +152,7 @@ def prepare(  # each is one choice
     """
     tree = repo.cloned(sandbox, project)
     local_tree = local.look(project.root, project.branch) if project.root else None
+    local_tree = ssh_sync.as_synced(local_tree, tree.head)
     status = jobs.status(sandbox, path=tree.path, tails=0, project_path=tree.path)
     chosen, objections = train_objections.choose(status, gpus)
     at_once = queueing.Plan(gpus=chosen, objections=objections)

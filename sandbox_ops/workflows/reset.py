@@ -5,7 +5,7 @@ from typing import Any
 
 from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.git import explanations
-from sandbox_ops.machine import jobs, repo
+from sandbox_ops.machine import jobs, leases, repo
 from sandbox_ops.machine.repo import Tree
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, MachineStatus, Project
@@ -98,11 +98,19 @@ def reset(
 
     Raises:
         RefusedError: Nothing can be rescued (git at work, a full disk), a job cannot be
-            stopped, or upstream cannot be reached. The tree was not touched then.
+            stopped, upstream cannot be reached, or somebody else changes the tree now.
+            The tree was not touched then.
         NotFoundError: There is no clone yet, or no such branch upstream.
         CancelledError: It was cancelled.
     """
     sandbox = sandbox.cancelled_by(cancel)
+    if dry_run:
+        return _reset(sandbox, project, dry_run=True)
+    with leases.held(sandbox, repo.place(sandbox, project), "reset") as held:
+        return _reset(held, project, dry_run=False)
+
+
+def _reset(sandbox: Sandbox, project: Project, *, dry_run: bool) -> ResetReport:
     tree = repo.cloned(sandbox, project)
     keep = outputs.patterns(project)
     branch = explanations.check_branch(project.branch or tree.branch or "")
@@ -119,7 +127,7 @@ def reset(
         would_lose = tree.edits or tree.unpushed or untracked or tree.operation
         backup = NOT_MADE_YET if would_lose else None
     else:
-        tip = repo.fetch(sandbox, tree.path, branch)
+        tip = repo.fetch(sandbox, tree.path, branch, kept=True)
         warnings = _stop(sandbox, to_stop)
         backup = _go_back(sandbox, tree.path, branch, tip, keep) or None
     return ResetReport(

@@ -41,6 +41,7 @@ class JobRow:
         step: How far it is; None where its log does not say. `total`: of how many.
         remaining_s: How long yet; None where it ended, or does not say.
         metrics: Each with its value: `loss 0.123`.
+        course: The last values of the first of the metrics, in their order.
         activity: What it does: its command, or the description of a step of ours.
         cost: What it has cost so far; None where that is not known.
     """
@@ -57,6 +58,7 @@ class JobRow:
     remaining_s: float | None = None
     metrics: tuple[str, ...] = ()
     cost: float | None = None
+    course: tuple[float, ...] = ()
 
     @property
     def percent(self) -> int | None:
@@ -100,6 +102,7 @@ def job_row(
             f"{name} {formatting.figure(value)}"
             for name, value in list(progress.metrics.items())[:METRICS]
         ),
+        course=progress.course,
     )
 
 
