@@ -39,6 +39,8 @@ class RemoteSync(ToolArguments):
     )
 
     push: Truth = Field(False, description="Push the local branch first")
+    via_ssh: Truth = Field(False, description="Where no git server is reached there")
+    dirty: Truth = Field(False, description="Also what is not committed; over ssh")
 
 
 class RemoteTrain(ToolArguments):

@@ -65,7 +65,13 @@ def _setup(context: WorkflowContext, _arguments: ToolArguments) -> ToolAnswer:
 def _sync(context: WorkflowContext, arguments: workflow.RemoteSync) -> ToolAnswer:
     from sandbox_ops.workflows.sync import sync
 
-    report = sync(context.sandbox, context.project, push=arguments.push)
+    report = sync(
+        context.sandbox,
+        context.project,
+        push=arguments.push,
+        via="ssh" if arguments.via_ssh else "",
+        dirty=arguments.dirty,
+    )
     return context.answer(report_lines.sync(report), NextStep("train"))
 
 

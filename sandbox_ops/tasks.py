@@ -44,7 +44,7 @@ from sandbox_ops.cli.run_tasks import (
     untag,
 )
 from sandbox_ops.cli.session import opened
-from sandbox_ops.cli.transfer_tasks import fetch, put
+from sandbox_ops.cli.transfer_tasks import fetch, put, tunnel
 from sandbox_ops.cli.waking_tasks import events, wait
 from sandbox_ops.errors import ConnectError, NextStep, UsageError
 
@@ -52,30 +52,46 @@ if TYPE_CHECKING:
     from sandbox_ops.workflows.monitor import MonitorReport
 
 
-@verb("changes")
+@verb(
+    "changes",
+    via="ssh: send the first clone's commits over the connection, ask no git server.",
+)
 @on_several
-def setup(context: Context, *, sandbox: str = "", json: bool = False) -> Answer:
+def setup(
+    context: Context, *, via: str = "", sandbox: str = "", json: bool = False
+) -> Answer:
     """Clone the project there, install its environment, check both."""
     from sandbox_ops.cli import views
     from sandbox_ops.workflows.setup import setup as work
 
     with opened(context, sandbox) as machine:
         on_step = None if json else views.step
-        report = work(machine.sandbox, machine.project, on_step=on_step)
+        report = work(machine.sandbox, machine.project, via=via, on_step=on_step)
     return Answer.of(report, lambda: views.setup(report))
 
 
-@verb("changes", push="Push the local branch first, if it needs that.")
+@verb(
+    "changes",
+    push="Push the local branch first, if it needs that.",
+    via="ssh: send the commits over the connection, ask no git server.",
+    dirty="Also what is not committed, with untracked files, as a commit on no branch.",
+)
 @on_several
 def sync(
-    context: Context, *, push: bool = False, sandbox: str = "", json: bool = False
+    context: Context,
+    *,
+    push: bool = False,
+    via: str = "",
+    dirty: bool = False,
+    sandbox: str = "",
+    json: bool = False,
 ) -> Answer:
     """Bring the machine to the local commit, by way of the git remote."""
     from sandbox_ops.cli import terminal, views
     from sandbox_ops.workflows.sync import sync as work
 
     with opened(context, sandbox) as machine, terminal.busy("syncing", quiet=json):
-        report = work(machine.sandbox, machine.project, push=push)
+        report = work(machine.sandbox, machine.project, push=push, via=via, dirty=dirty)
     return Answer.of(report, lambda: views.sync(report))
 
 
@@ -91,6 +107,7 @@ def sync(
     gpus="How many GPUs it takes.",
     env="Give it this variable of yours, by its name; may be repeated.",
     env_file="Give it the variables of this file: NAME=VALUE lines.",
+    own_tree="In a tree of its own, which no sync changes.",
     no_env="Without what `setup` made there, and the project's variables.",
     force="Go on in spite of a refusal, by the name that it gave; may be repeated.",
     watch="Follow its log, and end with its exit code.",
@@ -119,6 +136,7 @@ def train(  # noqa: PLR0913 - one for each option
     force: Sequence[str] | None = None,
     env: Sequence[str] | None = None,
     env_file: str = "",
+    own_tree: bool = False,
     no_env: bool = False,
     watch: bool = False,
     again: bool = False,
@@ -158,6 +176,7 @@ def train(  # noqa: PLR0913 - one for each option
         "name": name,
         "env": values,
         "no_env": no_env,
+        "own_tree": own_tree,
         "time_s": time_s,
         "gpus": n_gpus,
         "force": tuple(force or ()),
@@ -292,13 +311,18 @@ def trust(
     return Answer(value=report.as_json(), show=lambda: views.trust(report))
 
 
-@verb("changes", forget="Take it back.")
+@verb(
+    "changes",
+    forget="Take it back.",
+    yes="Do not ask: for a script of your own; without it a terminal is needed.",
+)
 def allow(
     context: Context,  # noqa: ARG001 - Invoke's
     *,
     forget: bool = False,
+    yes: bool = False,
     sandbox: str = "",
-    json: bool = False,  # noqa: ARG001 - the answer's
+    json: bool = False,
 ) -> Answer:
     """Let this project use the machine that its own files name."""
     from sandbox_ops.cli import views
@@ -306,6 +330,9 @@ def allow(
 
     settings = settings_here()
     name = settings.config.sandbox(sandbox).name
+    asked = settings.unconfirmed(name)
+    if asked and not (forget or yes):
+        views.agree_to_allow(asked, name, ask=not json)
     machine = settings.allow(name, forget=forget)
     value = {
         "sandbox": name,
@@ -349,7 +376,7 @@ def completion(context: Context, *, shell: str = "") -> Answer:  # noqa: ARG001 
 
 
 ns = Collection(
-    *(setup, sync, train, monitor, reset, fetch, put),
+    *(setup, sync, train, monitor, reset, fetch, put, tunnel),
     *(jobs, logs, wait, events, stop, move, pin, run),
     *(runs, show, diff, plot, rerun, note, tag, untag, export),
     *(sandboxes, doctor, trust, allow, shell, login, logout, demo),

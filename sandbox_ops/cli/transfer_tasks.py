@@ -220,3 +220,29 @@ def put(  # noqa: PLR0913 - one for each option
             on_progress=progress,
         )
     return Answer.of(report, lambda: views.put(report))
+
+
+@verb(
+    "changes",
+    operand="[PORT|LOGDIR]",
+    port="The port there, on its own loopback; with --tensorboard the folder it shows.",
+    local="The port here; the same one if not said, 0 for any that is free.",
+    tensorboard="Use a TensorBoard that runs there, else start one, stopped at the end.",
+    keep="Let the TensorBoard run on.",
+)
+def tunnel(
+    context: Context,
+    *,
+    port: str = "",
+    local: str = "",
+    tensorboard: bool = False,
+    keep: bool = False,
+    sandbox: str = "",
+    json: bool = False,
+) -> Answer:
+    """Have a port of the machine on this computer, until Ctrl-C."""
+    from sandbox_ops.cli import tunneling
+
+    wanted = tunneling.wanted(port, local, tensorboard=tensorboard, keep=keep)
+    with opened(context, sandbox) as machine:
+        return tunneling.hold(machine.sandbox, machine.project, wanted, as_json=json)

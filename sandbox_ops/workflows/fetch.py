@@ -166,7 +166,9 @@ def wanted(
         into = target != Path(project.root or "").absolute()
         candidates = fetch_candidates.named(sandbox, project, paths, into=into)
     elif job:
-        candidates, notes = fetch_run.of_jobs(sandbox, project, _jobs(sandbox, job))
+        candidates, notes = fetch_run.of_jobs(
+            sandbox, project, asked_jobs(sandbox, job)
+        )
     else:
         root = repo.cloned(sandbox, project).path
         declared = fetch_candidates.declared(project)
@@ -183,7 +185,7 @@ def wanted(
     return places, (*warnings, *notes)
 
 
-def _jobs(sandbox: Sandbox, job: str) -> tuple[Job, ...]:
+def asked_jobs(sandbox: Sandbox, job: str) -> tuple[Job, ...]:
     """Return the job that is meant, or those of the group."""
     group = groups.named(sandbox, job)
     return group.jobs if group else (jobs.get(sandbox, job),)
