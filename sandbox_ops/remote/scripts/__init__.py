@@ -17,7 +17,7 @@ _FOLDER = Path(__file__).parent  # importlib.resources takes 3 ms of every start
 _LIBRARY = (
     "common", "ids", "boot", "worker", "start", "groups", "queue", "keeper", "slots",
     "supervise", "attempts", "outputs", "environment", "restore", "watch", "limit", "stop", "look",
-    "machine", "digest", "changes", "runs", "read", "prune", "main",
+    "machine", "digest", "changes", "runs", "read", "prune", "notify", "main",
 )  # fmt: skip
 
 _FILLER = "#\n" * 7
