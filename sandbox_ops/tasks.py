@@ -108,6 +108,7 @@ def sync(
     gpus="How many GPUs it takes.",
     env="Give it this variable of yours, by its name; may be repeated.",
     env_file="Give it the variables of this file: NAME=VALUE lines.",
+    own_tree="In a tree of its own, which no sync changes.",
     no_env="Without what `setup` made there, and the project's variables.",
     force="Go on in spite of a refusal, by the name that it gave; may be repeated.",
     watch="Follow its log, and end with its exit code.",
@@ -138,6 +139,7 @@ def train(  # noqa: PLR0913 - one for each option
     force: Sequence[str] | None = None,
     env: Sequence[str] | None = None,
     env_file: str = "",
+    own_tree: bool = False,
     no_env: bool = False,
     watch: bool = False,
     again: bool = False,
@@ -185,6 +187,7 @@ def train(  # noqa: PLR0913 - one for each option
         "name": name,
         "env": values,
         "no_env": no_env,
+        "own_tree": own_tree,
         "time_s": time_s,
         "gpus": n_gpus,
         "force": tuple(force or ()),
@@ -331,13 +334,18 @@ def trust(
     return Answer(value=report.as_json(), show=lambda: views.trust(report))
 
 
-@verb("changes", forget="Take it back.")
+@verb(
+    "changes",
+    forget="Take it back.",
+    yes="Do not ask: for a script of your own; without it a terminal is needed.",
+)
 def allow(
     context: Context,  # noqa: ARG001 - Invoke's
     *,
     forget: bool = False,
+    yes: bool = False,
     sandbox: str = "",
-    json: bool = False,  # noqa: ARG001 - the answer's
+    json: bool = False,
 ) -> Answer:
     """Let this project use the machine that its own files name."""
     from sandbox_ops.cli import views
@@ -345,6 +353,9 @@ def allow(
 
     settings = settings_here()
     name = settings.config.sandbox(sandbox).name
+    asked = settings.unconfirmed(name)
+    if asked and not (forget or yes):
+        views.agree_to_allow(asked, name, ask=not json)
     machine = settings.allow(name, forget=forget)
     value = {
         "sandbox": name,
@@ -390,7 +401,7 @@ def completion(context: Context, *, shell: str = "") -> Answer:  # noqa: ARG001 
 ns = Collection(
     *(setup, sync, train, monitor, reset, fetch, put, tunnel),
     *(jobs, logs, wait, events, stop, move, pin, run),
-    *(runs, show, diff, rerun, note, tag, untag, export, plot),
+    *(runs, show, diff, plot, rerun, note, tag, untag, export),
     *(sandboxes, doctor, trust, allow, shell, login, logout, demo),
     *(audit, allow_list, mcp_install, plugin_install, completion, agent),
 )

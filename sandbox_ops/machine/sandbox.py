@@ -38,7 +38,7 @@ from sandbox_ops.text import remote_text
 if TYPE_CHECKING:
     from sandbox_ops.ssh.connection import SandboxConnection
 
-_READING = frozenset({"read", "bytes"})
+_READING = frozenset({"read", "bytes", "stat"})
 _ACTIONS = {"pin": "pin", "label": "label", "queue": "move"}
 
 
@@ -277,7 +277,7 @@ class Sandbox:
 
     def request(
         self,
-        verb: Literal["look", "read", "bytes", "pin", "queue", "label"],
+        verb: Literal["look", "read", "bytes", "stat", "pin", "queue", "label"],
         *arguments: str,
         answer_s: float = ANSWER_TIMEOUT_S,
     ) -> Reply:

@@ -209,7 +209,9 @@ def _bring_home(
                 "runs of other projects are on record there, whose results are not seen to:",
                 tuple(f"{job.id} in {job.project_path}" for job in others),
             ),
-            NextStep(ACTION, {"leave": others[0].id}, "Fetch them there, then leave them"),
+            NextStep(
+                ACTION, {"leave": others[0].id}, "Fetch them there, then leave them"
+            ),
         )
     status = jobs.status(sandbox, path=path, tails=0)
     _refuse_foreign(sandbox, status)
@@ -262,7 +264,9 @@ def _run(sandbox: Sandbox, line: str) -> tuple[int, tuple[str, ...]]:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise RefusedError(f"the command took longer than {_COMMAND_S:.0f} s") from error
+            raise RefusedError(
+                f"the command took longer than {_COMMAND_S:.0f} s"
+            ) from error
         code = done.returncode if done.returncode >= 0 else 128 - done.returncode
         outcome.append(f"exit code {code}")
     text = remote_text.safe(done.stdout)

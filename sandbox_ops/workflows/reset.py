@@ -10,7 +10,7 @@ from sandbox_ops.machine.repo import Tree
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
-from sandbox_ops.workflows import outputs, preflight
+from sandbox_ops.workflows import outputs, own_tree, preflight
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.sync_refusals import refuse_other, remove_lock
 
@@ -142,9 +142,17 @@ def _reset(sandbox: Sandbox, project: Project, *, dry_run: bool) -> ResetReport:
         untracked=untracked,
         unpushed=tree.unpushed,
         foreign=foreign(status),
-        warnings=warnings,
+        warnings=(*warnings, *_left_running(sandbox, project, status)),
         restore=_restore(backup) if backup else None,
     )
+
+
+def _left_running(
+    sandbox: Sandbox, project: Project, status: MachineStatus
+) -> tuple[str, ...]:
+    """Return that runs in trees of their own go on: the reset takes nothing from them."""
+    ids = [job.id for job in own_tree.running(status.jobs, sandbox, project)]
+    return (f"in trees of their own, left running: {', '.join(ids)}",) if ids else ()
 
 
 def _restore(backup: str) -> NextStep:

@@ -41,6 +41,7 @@ class JobRow:
         step: How far it is; None where its log does not say. `total`: of how many.
         remaining_s: How long yet; None where it ended, or does not say.
         metrics: Each with its value: `loss 0.123`.
+        course: The last values of the first of the metrics, in their order.
         activity: What it does: its command, or the description of a step of ours.
     """
 
@@ -55,6 +56,7 @@ class JobRow:
     total: int | None = None
     remaining_s: float | None = None
     metrics: tuple[str, ...] = ()
+    course: tuple[float, ...] = ()
 
     @property
     def percent(self) -> int | None:
@@ -95,6 +97,7 @@ def job_row(job: "Job", progress: "Progress | None" = None) -> JobRow:
             f"{name} {formatting.figure(value)}"
             for name, value in list(progress.metrics.items())[:METRICS]
         ),
+        course=progress.course,
     )
 
 
