@@ -81,7 +81,7 @@ class IdleReport:
         }
 
 
-def on_idle(
+def on_idle(  # noqa: PLR0913  # each is one choice
     sandbox: Sandbox,
     project: Project,
     *,
