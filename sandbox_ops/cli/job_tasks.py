@@ -17,7 +17,7 @@ _LEFT = 1  # the exit code of a stop that left the job, or a process of it
 @verb(
     "reads",
     operand="[GROUP]",
-    job="Only the jobs of this group, with their counts, ETA and best metric.",
+    group="Only the jobs of this group, with their counts, ETA and best metric.",
     limit="How many, newest first.",
     all_="Also the commands that somebody waited for, and our own recorded steps.",
     metric="What makes a run the best of its group: loss, max:accuracy, min:error.",
@@ -26,7 +26,7 @@ _LEFT = 1  # the exit code of a stop that left the job, or a process of it
 def jobs(
     context: Context,
     *,
-    job: str = "",
+    group: str = "",
     limit: int = 50,
     all_: bool = False,
     metric: str = "",
@@ -39,10 +39,10 @@ def jobs(
     from sandbox_ops.workflows import waiting_times
     from sandbox_ops.workflows.group_jobs import group_jobs
 
-    if job:
+    if group:
         with opened(context, sandbox) as machine, terminal.busy("asking", quiet=json):
             of_group = group_jobs(
-                machine.sandbox, machine.known_project, job, metric=metric
+                machine.sandbox, machine.known_project, group, metric=metric
             )
         return Answer(
             value=of_group.as_json(), show=lambda: sweep_views.group_jobs(of_group)

@@ -104,7 +104,7 @@ def watch(  # noqa: PLR0913  # each is one choice
 
 def _has_ended(sandbox: Sandbox, project: Project, job: str) -> bool:
     if job:
-        return jobs.get(sandbox, job).state.ended
+        return all(each.state.ended for each in jobs.meant(sandbox, job))
     path = repo.place(sandbox, project)
     status = jobs.status(sandbox, path=path, tails=0)
     return not preflight.jobs_using(status.jobs, path)

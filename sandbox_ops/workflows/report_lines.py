@@ -129,6 +129,7 @@ def _job_line(row: JobRow) -> str:
     """`remote-3 "night" running, 2 h 05 min: python t.py; 7/10 70 %; ETA 1 h; loss 2`."""
     name = f' "{formatting.one_line(row.name, 40)}"' if row.name else ""
     time = "" if row.elapsed_s is None else f", {formatting.duration(row.elapsed_s)}"
+    time += "" if row.cost is None else f", cost {row.cost:.2f}"
     doing = f": {formatting.one_line(row.activity)}" if row.activity else ""
     eta = row.remaining_s
     facts = (
@@ -164,19 +165,21 @@ def reset(report: "ResetReport") -> Lines:
 
 def fetch(report: "FetchReport") -> Lines:
     """Say which files came home, or would."""
-    return _files(report, "would come" if report.dry_run else "came, checked,")
+    did = "would come" if report.dry_run else "came, checked,"
+    return _files(report, did, "here")
 
 
 def put(report: "PutReport") -> Lines:
     """Say which files went to the machine, or would."""
-    return _files(report, "would go" if report.dry_run else "went, checked,")
+    did = "would go" if report.dry_run else "went, checked,"
+    return _files(report, did, "there")
 
 
-def _files(report: "FetchReport | PutReport", did: str) -> Lines:
+def _files(report: "FetchReport | PutReport", did: str, where: str) -> Lines:
     new = [file for file in report.files if not file.kept]
     kept = len(report.files) - len(new)
     total = formatting.size(sum(file.size_bytes for file in new))
-    present = f"; {formatting.count(kept, 'file')} there already" if kept else ""
+    present = f"; {formatting.count(kept, 'file')} {where} already" if kept else ""
     yield f"{formatting.count(len(new), 'file')}, {total}, {did} to {report.into}{present}"
     for file in report.files[:_MOST_FILES]:
         checksum = f" sha256 {file.sha256}" if file.sha256 else ""

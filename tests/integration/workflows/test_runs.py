@@ -413,7 +413,7 @@ def test_a_metric_of_several_runs_is_read_over_its_whole_course(place: Place) ->
         "remote-2 lr=0.1",
     ]
     assert [len(each.points) for each in report.series] == [101, 101]
-    assert report.series[0].points[0] == (1, 1.5)
+    assert list(report.series[0].points[0]) == [1, 1.5]
     assert report.metrics == ("loss", "acc")
     smooth = plot([place.sandbox], place.project, ["last"], metric="acc", smooth=0.9)
     assert list(smooth.series[0].smooth[0]) == [1, pytest.approx(0.01)]
@@ -430,5 +430,5 @@ def test_of_a_log_of_many_lines_evenly_spread_blocks_and_the_end_are_read(
     (series,) = plot([place.sandbox], place.project, [job.id]).series
     steps = [x for x, _ in series.points]
     assert 10_000 < len(steps) < 25_000
-    assert (steps[0], steps[-1]) == (1.0, 300_000.0)
+    assert [steps[0], steps[-1]] == [1, 300_000]
     assert max(b - a for a, b in itertools.pairwise(steps)) < 1000

@@ -137,15 +137,19 @@ def test_then_runs_on_the_machine_once_when_all_have_ended_and_knows_how(
         assert Path(report.jobs[1].log_path).read_text() == "agg 2\n"
 
 
-def test_what_runs_at_the_end_waits_for_cells_that_were_added_later(farm: Farm) -> None:
-    options = {"gpus": 0, "command": "sleep {n}", "then": "echo all"}
-    first = farm.start("more", settings={"n": ("0.5", "0.6")}, **options)
-    options["then"] = ""
-    second = farm.start("more", settings={"n": ("0.7", "0.8")}, **options)
+def test_what_runs_at_the_end_waits_for_cells_that_were_added_later(
+    farm: Farm, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    command = f"echo {{n}}; until [ -e {go} ]; do sleep 0.1; done"
+    first = farm.start(
+        "more", settings={"n": ("1", "2")}, gpus=0, command=command, then="echo all"
+    )
+    second = farm.start("more", settings={"n": ("3", "4")}, gpus=0, command=command)
     assert first.then is not None
     assert second.then is not None
     assert second.then.command == "echo all"
-    assert farm.group("more").then is not None
+    go.touch()
     last = jobs.wait(farm.place.sandbox, "more/then", timeout_s=60)
     assert last.id == second.then.id
     assert last.state is JobState.SUCCEEDED

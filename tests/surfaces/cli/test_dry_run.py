@@ -27,13 +27,14 @@ LOOKS = {
     "show",
     "wait",
 }
-REHEARSED = {"fetch", "mcp-install", "plugin-install", "put", "reset"}
+REHEARSED = {"fetch", "mcp-install", "plugin-install", "put", "reset", "train"}
 REFUSED = {
     "agent",
     "allow",
     "demo",
     "login",
     "logout",
+    "move",
     "export",
     "note",
     "pin",
@@ -46,8 +47,8 @@ REFUSED = {
     "stop",
     "sync",
     "tag",
-    "train",
     "trust",
+    "tunnel",
     "untag",
 }
 
