@@ -54,7 +54,7 @@ lint: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/shellcheck .ci/* $(SCRIPTS)/*.sh sandbox_ops/cli/completions/*.bash $(SCRIPTS)/boot/*.sh
+	$(BIN)/shellcheck .ci/* $(SCRIPTS)/*.sh sandbox_ops/cli/completions/*.bash $(SCRIPTS)/boot/*.sh $(SCRIPTS)/guards/*.sh
 	cat $(LIBRARY) | $(BIN)/shellcheck --shell=sh -
 	$(BIN)/codespell
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml

@@ -7,33 +7,18 @@ from sandbox_ops.errors import NextStep
 
 _LONGEST = 80
 _ADVICE: tuple[tuple[frozenset[str], str, str | NextStep], ...] = (
-    (
-        frozenset({"env", "environment"}),
-        "command",
-        "Begin the command with it: export NAME=VALUE; ...",
-    ),
-    (
-        frozenset({"stdin", "input"}),
-        "command",
-        "Standard input is empty; give it in the command: ... <<'EOF'",
-    ),
-    (
-        frozenset({"kill", "stop", "terminate"}),
-        "",
-        NextStep("stop", {"job": "JOB"}, "To end a job"),
-    ),
-    (
-        frozenset({"tail", "last", "head"}),
-        "since",
-        "Without `since` it gives the end of the output; `limit` says how many lines.",
-    ),
+    (frozenset({"env", "environment"}), "command",
+     "Begin the command with it: export NAME=VALUE; ..."),
+    (frozenset({"stdin", "input"}), "command",
+     "Standard input is empty; give it in the command: ... <<'EOF'"),
+    (frozenset({"kill", "stop", "terminate"}), "",
+     NextStep("stop", {"job": "JOB"}, "To end a job")),
+    (frozenset({"tail", "last", "head"}), "since",
+     "Without `since` it gives the end of the output; `limit` says how many lines."),
     (frozenset({"tail", "last"}), "limit", "`limit` alone gives the last lines."),
-    (
-        frozenset({"wait", "block"}),
-        "run_in_background",
-        "It waits for the end, unless `run_in_background` is true.",
-    ),
-)
+    (frozenset({"wait", "block"}), "run_in_background",
+     "It waits for the end, unless `run_in_background` is true."),
+)  # fmt: skip
 """Names of such arguments; the argument that a tool must have for the advice to hold
 ("": any tool); the advice."""
 _SECONDS = frozenset({"timeout_s", "timeout_sec", "timeout_secs", "timeout_seconds"})

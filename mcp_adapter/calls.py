@@ -60,6 +60,8 @@ TOOL_CALLS: Mapping[str, tuple[ToolCall, ...]] = {
     ),
     "put": (ToolCall("remote_put", {name: name for name in ("path", "dest")}),),
     "stop": (ToolCall("remote_bash_stop", _JOB),),
+    "runs": (ToolCall("remote_runs", {n: n for n in ("where", "sort", "limit")}),),
+    "show": (ToolCall("remote_runs", {"run": "run"}, lists=frozenset({"run"})),),
 }  # fmt: skip
 """For each verb that a tool does, its call. Of two, the first is the dry run's."""
 

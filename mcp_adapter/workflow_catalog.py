@@ -39,6 +39,8 @@ class RemoteSync(ToolArguments):
     )
 
     push: Truth = Field(False, description="Push the local branch first")
+    via_ssh: Truth = Field(False, description="Where no git server is reached there")
+    dirty: Truth = Field(False, description="Also what is not committed; over ssh")
 
 
 class RemoteTrain(ToolArguments):
@@ -113,11 +115,24 @@ class RemotePut(ToolArguments):
     dry_run: Truth = Field(False, description="Only list them")
 
 
+class RemoteRuns(ToolArguments):
+    tool_name = "remote_runs"
+    action = "runs"
+    title = "List and compare trainings"
+    words = (
+        "Trainings with settings, commit, state, last and best metrics, newest first."
+        " `run`: one with its record, or two to compare."
+    )
+    reads_only = True
+
+    run: Paths = Field((), description="remote-3, a name, last; two: what differs")
+    where: Paths = Field((), description='["lr<1e-3", "loss<=0.5", "state=failed"]')
+    group: Text = ""
+    sort: Text = Field("", description="A metric, a setting or a field; best first")
+    limit: Number | None = Field(None, description="Absent: 20; 0: all")
+
+
 TOOLS = (
-    RemoteSetup,
-    RemoteSync,
-    RemoteTrain,
-    RemoteMonitor,
-    RemoteReset,
-    RemotePut,
+    *(RemoteSetup, RemoteSync, RemoteTrain, RemoteMonitor, RemoteReset),
+    *(RemotePut, RemoteRuns),
 )

@@ -13,7 +13,7 @@ from mcp_adapter.answers import ToolAnswer
 from mcp_adapter.calls import Calls
 from mcp_adapter.tool_arguments import ToolArguments
 from sandbox_ops.errors import NextStep
-from sandbox_ops.models import Job, Project
+from sandbox_ops.models import Project
 from sandbox_ops.text import marks
 from sandbox_ops.workflows import report_lines
 from sandbox_ops.workflows.report_lines import Lines
@@ -65,7 +65,13 @@ def _setup(context: WorkflowContext, _arguments: ToolArguments) -> ToolAnswer:
 def _sync(context: WorkflowContext, arguments: workflow.RemoteSync) -> ToolAnswer:
     from sandbox_ops.workflows.sync import sync
 
-    report = sync(context.sandbox, context.project, push=arguments.push)
+    report = sync(
+        context.sandbox,
+        context.project,
+        push=arguments.push,
+        via="ssh" if arguments.via_ssh else "",
+        dirty=arguments.dirty,
+    )
     return context.answer(report_lines.sync(report), NextStep("train"))
 
 
@@ -90,8 +96,8 @@ def _monitor(context: WorkflowContext, arguments: workflow.RemoteMonitor) -> Too
     lines = report_lines.monitor(report)
     if not report.reachable:
         return context.answer(lines, is_error=True)
-    newest = next((view.job for view in report.jobs), None)
-    return context.answer(lines, _read(newest) if newest else NextStep("train"))
+    logs = [NextStep("logs", {"job": view.job.id}) for view in report.jobs[:1]]
+    return context.answer(lines, *logs or [NextStep("train")])
 
 
 def _reset(context: WorkflowContext, arguments: workflow.RemoteReset) -> ToolAnswer:
@@ -137,16 +143,14 @@ def _put(context: WorkflowContext, arguments: workflow.RemotePut) -> ToolAnswer:
     return context.answer(report_lines.put(report), next_step)
 
 
-def _read(job: Job) -> NextStep:
-    return NextStep("logs", {"job": job.id})
+def _runs(context: WorkflowContext, arguments: workflow.RemoteRuns) -> ToolAnswer:
+    from sandbox_ops.workflows import run_lines
+
+    asked = arguments.model_dump(exclude={"sandbox"})
+    return context.answer(run_lines.answer(context.sandbox, context.project, **asked))
 
 
+_WORK = (_setup, _sync, _train, _monitor, _reset, _fetch, _put, _runs)
 HANDLERS: dict[str, Callable[[WorkflowContext, Any], ToolAnswer]] = {
-    workflow.RemoteSetup.tool_name: _setup,
-    workflow.RemoteSync.tool_name: _sync,
-    workflow.RemoteTrain.tool_name: _train,
-    workflow.RemoteMonitor.tool_name: _monitor,
-    workflow.RemoteReset.tool_name: _reset,
-    catalog.RemoteFetch.tool_name: _fetch,
-    workflow.RemotePut.tool_name: _put,
+    f"remote_{work.__name__.strip('_')}": work for work in _WORK
 }

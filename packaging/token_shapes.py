@@ -19,6 +19,28 @@ KEYWORDS = {  # by rule: a regular expression each, in the place of a word
     "vault-service-token": [r"hvs\."],
     "sendgrid-api-token": [r"sg\.[a-z0-9=_.-]{8}"],
     "azure-ad-client-secret": ["q~"],
+    "authress-service-client-access-key": [
+        r"sc_[a-z0-9]{5,30}\.[a-z0-9]{4,6}\.acc",
+        r"ext_[a-z0-9]{5,30}\.[a-z0-9]{4,6}\.acc",
+        "scauth_",
+        "authress_",
+    ],
+    "lob-api-key": ["test_[a-f0-9]{35}", "live_[a-f0-9]{35}"],
+    "lob-pub-api-key": ["test_pub_[a-f0-9]{8}", "live_pub_[a-f0-9]{8}"],
+    "gocardless-api-token": ["gocardless"],
+}
+END = r"""(?:[\x60'"\s;]|\\[nr]|$)"""
+PATTERNS = {
+    # by rule: of what has a keyword of its own, but is known by another word far before it: in
+    # a stream that word may be gone already, and `lob` is in every `global`
+    "defined-networking-api-token": r"(?i)\b(dnkey-[a-z0-9=_\-]{26}-[a-z0-9=_\-]{52})"
+    + END,
+    "lob-api-key": r"(?i)\b((?:live|test)_[a-f0-9]{35})" + END,
+    "lob-pub-api-key": r"(?i)\b((?:live|test)_pub_[a-f0-9]{31})" + END,
+    "new-relic-browser-api-token": r"(?i)\b(NRJS-[a-f0-9]{19})" + END,
+    "new-relic-insert-key": r"(?i)\b(NRII-[a-z0-9-]{32})" + END,
+    "new-relic-user-api-key": r"(?i)\b(NRAK-[a-z0-9]{27})" + END,
+    "typeform-api-token": r"(?i)\b(tfp_[a-z0-9\-_\.=]{59})" + END,
 }
 HEAD = '''\
 """The shapes of tokens: (name, keywords, pattern, least entropy). Generated; do not edit.
@@ -46,7 +68,8 @@ def main(path: Path) -> None:
         if name in LEFT_OUT or "regex" not in rule:
             continue
         words = tuple(KEYWORDS.get(name) or map(re.escape, rule["keywords"]))
-        row = (name, words, rule["regex"], float(rule.get("entropy", 0)))
+        pattern = PATTERNS.get(name, rule["regex"])
+        row = (name, words, pattern, float(rule.get("entropy", 0)))
         sys.stdout.write(f"    {row!r},\n")
         stems.update(_stem(word) for word in words)
     sys.stdout.write(")\n\n")

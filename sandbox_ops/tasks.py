@@ -9,6 +9,7 @@ line as they are (`logs remote-1`, `run -- nvidia-smi`); under plain `inv` they 
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,7 @@ from sandbox_ops.cli.run_tasks import (
     untag,
 )
 from sandbox_ops.cli.session import opened
-from sandbox_ops.cli.transfer_tasks import fetch, put
+from sandbox_ops.cli.transfer_tasks import fetch, put, tunnel
 from sandbox_ops.cli.waking_tasks import events, wait
 from sandbox_ops.errors import ConnectError, NextStep, UsageError
 
@@ -52,30 +53,46 @@ if TYPE_CHECKING:
     from sandbox_ops.workflows.monitor import MonitorReport
 
 
-@verb("changes")
+@verb(
+    "changes",
+    via="ssh: send the first clone's commits over the connection, ask no git server.",
+)
 @on_several
-def setup(context: Context, *, sandbox: str = "", json: bool = False) -> Answer:
+def setup(
+    context: Context, *, via: str = "", sandbox: str = "", json: bool = False
+) -> Answer:
     """Clone the project there, install its environment, check both."""
     from sandbox_ops.cli import views
     from sandbox_ops.workflows.setup import setup as work
 
     with opened(context, sandbox) as machine:
         on_step = None if json else views.step
-        report = work(machine.sandbox, machine.project, on_step=on_step)
+        report = work(machine.sandbox, machine.project, via=via, on_step=on_step)
     return Answer.of(report, lambda: views.setup(report))
 
 
-@verb("changes", push="Push the local branch first, if it needs that.")
+@verb(
+    "changes",
+    push="Push the local branch first, if it needs that.",
+    via="ssh: send the commits over the connection, ask no git server.",
+    dirty="Also what is not committed, with untracked files, as a commit on no branch.",
+)
 @on_several
 def sync(
-    context: Context, *, push: bool = False, sandbox: str = "", json: bool = False
+    context: Context,
+    *,
+    push: bool = False,
+    via: str = "",
+    dirty: bool = False,
+    sandbox: str = "",
+    json: bool = False,
 ) -> Answer:
     """Bring the machine to the local commit, by way of the git remote."""
     from sandbox_ops.cli import terminal, views
     from sandbox_ops.workflows.sync import sync as work
 
     with opened(context, sandbox) as machine, terminal.busy("syncing", quiet=json):
-        report = work(machine.sandbox, machine.project, push=push)
+        report = work(machine.sandbox, machine.project, push=push, via=via, dirty=dirty)
     return Answer.of(report, lambda: views.sync(report))
 
 
@@ -91,6 +108,7 @@ def sync(
     gpus="How many GPUs it takes.",
     env="Give it this variable of yours, by its name; may be repeated.",
     env_file="Give it the variables of this file: NAME=VALUE lines.",
+    own_tree="In a tree of its own, which no sync changes.",
     no_env="Without what `setup` made there, and the project's variables.",
     force="Go on in spite of a refusal, by the name that it gave; may be repeated.",
     watch="Follow its log, and end with its exit code.",
@@ -107,6 +125,8 @@ def sync(
     retries="So many attempts more where it fails.",
     on="After which ends: exit, exit=75, signal, oom, lost; all of them without it.",
     resume_from="Checkpoints, such as 'ckpt/*.pt': the newest is {resume} in a retry.",
+    notify="Have the machine itself post its end to your [notify] webhook; with --watch"
+    " tell all of [notify].",
 )
 def train(  # noqa: PLR0913 - one for each option
     context: Context,
@@ -119,6 +139,7 @@ def train(  # noqa: PLR0913 - one for each option
     force: Sequence[str] | None = None,
     env: Sequence[str] | None = None,
     env_file: str = "",
+    own_tree: bool = False,
     no_env: bool = False,
     watch: bool = False,
     again: bool = False,
@@ -134,11 +155,19 @@ def train(  # noqa: PLR0913 - one for each option
     retries: str = "",
     on: str = "",
     resume_from: str = "",
+    notify: bool = False,
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
     """Start the training in the background, once all is right for it; or a sweep of it."""
-    from sandbox_ops.cli import following, setting_values, sweep_views, terminal, views
+    from sandbox_ops.cli import (
+        following,
+        notifying,
+        setting_values,
+        sweep_views,
+        terminal,
+        views,
+    )
     from sandbox_ops.workflows import first_second
     from sandbox_ops.workflows.sweep import sweep
     from sandbox_ops.workflows.train import train as work
@@ -158,6 +187,7 @@ def train(  # noqa: PLR0913 - one for each option
         "name": name,
         "env": values,
         "no_env": no_env,
+        "own_tree": own_tree,
         "time_s": time_s,
         "gpus": n_gpus,
         "force": tuple(force or ()),
@@ -167,7 +197,10 @@ def train(  # noqa: PLR0913 - one for each option
             resume_from=resume_from,
         ),
     }  # fmt: skip
-    with opened(context, sandbox) as machine:
+    with (
+        opened(context, sandbox) as machine,
+        notifying.notifier(machine.settings, asked=notify) as telling,
+    ):
         with terminal.busy("looking before the start", quiet=json):
             if is_sweep or dry_run:
                 swept = sweep(
@@ -180,6 +213,7 @@ def train(  # noqa: PLR0913 - one for each option
                     then=then,
                     **options,
                 )
+                notifying.arm(machine, swept.jobs, telling if notify else None)
                 return sweep_views.answer(swept)
             report = work(
                 machine.sandbox,
@@ -187,6 +221,7 @@ def train(  # noqa: PLR0913 - one for each option
                 settings={key: each.values[0] for key, each in settings.items()},
                 **options,
             )
+        notifying.arm(machine, (report.job,), telling if notify else None)
         if not watch:
             with terminal.busy("waiting for its first second", quiet=json):
                 report = first_second.look(machine.sandbox, report)
@@ -194,7 +229,11 @@ def train(  # noqa: PLR0913 - one for each option
         if not json:
             views.train(report)
         return following.to_the_end(
-            machine.sandbox, report.job, quiet=json, value=report.as_json()
+            machine.sandbox,
+            report.job,
+            quiet=json,
+            value=report.as_json(),
+            ended=partial(telling.ended, machine.sandbox) if telling else None,
         )
 
 
@@ -205,6 +244,7 @@ def train(  # noqa: PLR0913 - one for each option
     metric="What makes a run the best of its group: loss, max:accuracy, min:error.",
     watch="Look again and again, until q or Ctrl-C.",
     interval="Seconds between two looks.",
+    notify="With --watch: tell whoever is set below [notify] in your own config.toml.",
 )
 @on_several
 def monitor(
@@ -214,11 +254,12 @@ def monitor(
     metric: str = "",
     watch: bool = False,
     interval: float = 5.0,
+    notify: bool = False,
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
     """Show jobs with their progress, GPUs, disk, and what looks wrong."""
-    from sandbox_ops.cli import dashboard, watching
+    from sandbox_ops.cli import dashboard, notifying, watching
     from sandbox_ops.workflows.monitor import monitor as work
 
     if watch and json:
@@ -231,9 +272,10 @@ def monitor(
             return work(machine.sandbox, machine.known_project, job=job, metric=metric)
 
         if watch:
-            ended_by_key = watching.watch(
-                look, machine=machine.sandbox.config.label, interval_s=interval
-            )
+            label = machine.sandbox.config.label
+            with notifying.notifier(machine.settings, asked=notify) as telling:
+                look = notifying.telling_look(look, telling, machine.sandbox)
+                ended_by_key = watching.watch(look, machine=label, interval_s=interval)
             again = next_steps.command("monitor", job=job, watch=True)
             say(f"jobs go on; see them again: {again}")
             return Answer(value={}, exit_code=0 if ended_by_key else INTERRUPTED)
@@ -292,13 +334,18 @@ def trust(
     return Answer(value=report.as_json(), show=lambda: views.trust(report))
 
 
-@verb("changes", forget="Take it back.")
+@verb(
+    "changes",
+    forget="Take it back.",
+    yes="Do not ask: for a script of your own; without it a terminal is needed.",
+)
 def allow(
     context: Context,  # noqa: ARG001 - Invoke's
     *,
     forget: bool = False,
+    yes: bool = False,
     sandbox: str = "",
-    json: bool = False,  # noqa: ARG001 - the answer's
+    json: bool = False,
 ) -> Answer:
     """Let this project use the machine that its own files name."""
     from sandbox_ops.cli import views
@@ -306,6 +353,9 @@ def allow(
 
     settings = settings_here()
     name = settings.config.sandbox(sandbox).name
+    asked = settings.unconfirmed(name)
+    if asked and not (forget or yes):
+        views.agree_to_allow(asked, name, ask=not json)
     machine = settings.allow(name, forget=forget)
     value = {
         "sandbox": name,
@@ -349,7 +399,7 @@ def completion(context: Context, *, shell: str = "") -> Answer:  # noqa: ARG001 
 
 
 ns = Collection(
-    *(setup, sync, train, monitor, reset, fetch, put),
+    *(setup, sync, train, monitor, reset, fetch, put, tunnel),
     *(jobs, logs, wait, events, stop, move, pin, run),
     *(runs, show, diff, plot, rerun, note, tag, untag, export),
     *(sandboxes, doctor, trust, allow, shell, login, logout, demo),

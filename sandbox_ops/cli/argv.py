@@ -27,6 +27,7 @@ class Options:
         operand: The option that a bare word stands for (`--job`), or "".
         operand_repeats: Whether there may be several bare words.
         rest: The option that everything after `--` stands for (`--command`), or "".
+        reads: Whether the verb only reads.
     """
 
     name: str = ""
@@ -35,6 +36,7 @@ class Options:
     operand: str = ""
     operand_repeats: bool = False
     rest: str = ""
+    reads: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,7 @@ def rewrite(argv: Sequence[str], grammar: Grammar) -> list[str]:
     reader.read()
     if reader.help_for:
         return ["--help", reader.help_for]
+    _refuse_change_after_reading(reader.names, grammar)
     if rest is not None:
         reader.take_rest(rest)
     if "--json" in reader.seen and len(reader.names) > 1:
@@ -70,6 +73,20 @@ def rewrite(argv: Sequence[str], grammar: Grammar) -> list[str]:
             "call the program once for each",
         )
     return reader.out
+
+
+def _refuse_change_after_reading(names: Sequence[str], grammar: Grammar) -> None:
+    """Keep what begins with a verb that only reads from changing anything.
+
+    An agent's rule that allows `sandbox-ops jobs` looks at how a command begins, and would
+    allow `sandbox-ops jobs reset`, too.
+    """
+    changing = [name for name in names if not grammar.verbs[name].reads]
+    if changing and grammar.verbs[names[0]].reads:
+        raise UsageError(
+            f"`{names[0]}` only reads, and `{changing[0]}` cannot follow it",
+            "call the program once for each",
+        )
 
 
 def _halves(argv: Sequence[str]) -> tuple[list[str], list[str] | None]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from sandbox_ops.cli import next_steps
+from sandbox_ops.cli import chart, next_steps
 from sandbox_ops.cli.face import Rows
 from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import cell, draw, table
@@ -20,6 +20,7 @@ COLUMNS = (
     Column(name="NAME", least=16, most=24, wraps=True),
     Column(name="STATE", least=12, most=24, wraps=True),
     Column(name="DONE"),
+    Column(name="TREND", optional=True),
     Column(name="ETA", optional=True),
     Column(name="METRICS", least=12, optional=True),
     Column(name="STEP", optional=True),
@@ -97,12 +98,17 @@ def row(job: JobRow) -> tuple[str, ...]:
         job.name,
         job.short_state,
         done(job),
+        chart.sparkline(job.course),
         "" if job.remaining_s is None else short_duration(job.remaining_s),
         ", ".join(job.metrics),
         f"{job.step}/{job.total}" if job.percent is not None else "",
-        short_duration(job.elapsed_s),
+        short_duration(job.elapsed_s) + _cost(job),
         formatting.one_line(job.activity, 200),
     )
+
+
+def _cost(job: JobRow) -> str:
+    return "" if job.cost is None else f" ({job.cost:.2f})"
 
 
 def short_duration(seconds: float | None) -> str:

@@ -99,8 +99,10 @@ class Verb(Task[Any]):
         operand: How the help shows its positional: `JOB` or `[JOB]`; "" if none.
         rest: The option that the words after `--` go to; "" if none.
         shorts: One-letter forms by option; Invoke would invent one for each.
+        only_reads: Whether it changes nothing.
     """
 
+    only_reads: bool = False
     operand: str = ""
     rest: str = ""
     shorts: Mapping[str, str] = {}
@@ -157,6 +159,7 @@ def verb(
             help={**options, **{name: _COMMON[name] for name in common}},
         )
         task.operand, task.rest, task.shorts = operand, rest, shorts or {}
+        task.only_reads = effect == "reads"
         return task
 
     return declare

@@ -55,10 +55,16 @@ def table(
 
     on_terminal = output.is_terminal()
     cells = [[cell(value) for value in row] for row in rows]
-    natural = [
-        max(len(column.name), *(row[at].cell_len for row in cells), 0)
-        for at, column in enumerate(columns)
+    longest = [
+        max((row[at].cell_len for row in cells), default=0)
+        for at in range(len(columns))
     ]
+    shown = [at for at, each in enumerate(columns) if longest[at] or not each.optional]
+    columns, cells = (
+        [columns[at] for at in shown],
+        [[row[at] for at in shown] for row in cells],
+    )
+    natural = [max(len(columns[i].name), longest[at]) for i, at in enumerate(shown)]
     widths = fit(columns, natural, width or output.console().width)
     drawn = Table(
         box=SIMPLE_HEAD if on_terminal else None,

@@ -10,7 +10,6 @@ from sandbox_ops.cli.face import Answer, say, verb
 from sandbox_ops.cli.fleet import on_several
 from sandbox_ops.cli.session import opened
 from sandbox_ops.errors import NextStep, UsageError
-from sandbox_ops.models import job_ids
 
 if TYPE_CHECKING:
     from sandbox_ops.workflows.fetch_candidates import FetchedFile
@@ -69,6 +68,7 @@ def fetch(  # noqa: PLR0913 - one for each option
 ) -> Answer:
     """Bring the declared outputs, or what is named, home, each checksum checked."""
     from sandbox_ops.cli import terminal, views
+    from sandbox_ops.models import job_ids
     from sandbox_ops.workflows import file_choice
     from sandbox_ops.workflows.fetch import fetch as work
 
@@ -220,3 +220,29 @@ def put(  # noqa: PLR0913 - one for each option
             on_progress=progress,
         )
     return Answer.of(report, lambda: views.put(report))
+
+
+@verb(
+    "changes",
+    operand="[PORT|LOGDIR]",
+    port="The port there, on its own loopback; with --tensorboard the folder it shows.",
+    local="The port here; the same one if not said, 0 for any that is free.",
+    tensorboard="Use a TensorBoard that runs there, else start one, stopped at the end.",
+    keep="Let the TensorBoard run on.",
+)
+def tunnel(
+    context: Context,
+    *,
+    port: str = "",
+    local: str = "",
+    tensorboard: bool = False,
+    keep: bool = False,
+    sandbox: str = "",
+    json: bool = False,
+) -> Answer:
+    """Have a port of the machine on this computer, until Ctrl-C."""
+    from sandbox_ops.cli import tunneling
+
+    wanted = tunneling.wanted(port, local, tensorboard=tensorboard, keep=keep)
+    with opened(context, sandbox) as machine:
+        return tunneling.hold(machine.sandbox, machine.project, wanted, as_json=json)

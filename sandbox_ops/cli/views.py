@@ -17,6 +17,7 @@ from sandbox_ops.text import formatting
 from sandbox_ops.workflows import rows
 
 if TYPE_CHECKING:
+    from sandbox_ops.config import Unconfirmed
     from sandbox_ops.machine.trust import ShownKey, TrustReport
     from sandbox_ops.workflows.doctor import DoctorReport
     from sandbox_ops.workflows.fetch import FetchReport
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from sandbox_ops.workflows.train import TrainReport
 
 _SHOWN = 20
-_FIRST_LINES = 3
 _SHOWN_FILES = 200
+_FIRST_LINES = 3
 JOB_COLUMNS = (
     Column(name="ID"),
     Column(name="NAME", least=16, most=24, wraps=True),
@@ -79,6 +80,9 @@ def sync(report: "SyncReport") -> None:
         formatting.short(report.commit_before),
         formatting.short(report.commit_after),
     )
+    if report.base_commit:
+        base = formatting.short(report.base_commit)
+        tell(f"{after} is {base} with what is not committed here")
     where = f"{report.branch} at {after}"
     tell(f"{where}, as before" if before == after else f"{where}, was {before}")
 
@@ -296,6 +300,29 @@ def agree_to_trust(shown: "ShownKey", *, ask: bool) -> None:
                 "Ask the machine's administrator for its fingerprint, then",
             ),
         )
+
+
+def agree_to_allow(machine: "Unconfirmed", sandbox: str, *, ask: bool) -> None:
+    """Have a person agree that a project may use the machine that it names.
+
+    Raises:
+        RefusedError: There is nobody to ask, or they say no.
+    """
+    what = (
+        f"{machine.project} names {machine.address} as `{sandbox}`, in {machine.where}"
+    )
+    if not ask or not sys.stdin.isatty():
+        raise RefusedError(
+            f"{what}: to allow that is the user's own act, at a terminal",
+            NextStep("allow", {"sandbox": sandbox}, "In a terminal, in that folder"),
+        )
+    say(f"{what}.")
+    say(
+        "What this project says would run there, as you, and your keys and agent are offered "
+        "to that machine. Allow it? (yes/no)"
+    )
+    if not _confirmed(machine.address):
+        raise RefusedError(f"{machine.address} is not allowed; nothing was changed")
 
 
 def _confirmed(fingerprint: str) -> bool:

@@ -95,6 +95,14 @@ class Settings:
                 return self.config.sandbox(name)
         return SandboxConfig(name=host, host=host)
 
+    def unconfirmed(self, name: str = "") -> Unconfirmed | None:
+        """Return the machine that only the project names; None where the user's words do.
+
+        Raises:
+            ConfigError: There is no such sandbox, or no default.
+        """
+        return self.config.unconfirmed(self.config.sandbox(name).name)
+
     def allow(self, name: str = "", *, forget: bool = False) -> Unconfirmed | None:
         """Remember that this project may use a sandbox's machine, or forget it.
 
@@ -106,7 +114,7 @@ class Settings:
             ConfigError: There is no such sandbox, or no default.
             RefusedError: It cannot be written down.
         """
-        unconfirmed = self.config.unconfirmed(self.config.sandbox(name).name)
+        unconfirmed = self.unconfirmed(name)
         if unconfirmed:
             state = state_folder(self.environ)
             change = allowed.forget if forget else allowed.allow
@@ -205,6 +213,11 @@ def _protect_secrets(layers: tuple[Layer, ...], environ: Mapping[str, str]) -> N
         tuple(each["secrets"] for each in configured if "secrets" in each),
         tuple(each["secret_files"] for each in configured if "secret_files" in each),
         environ,
+        tuple(
+            layer.fleet["notify_webhook"]
+            for layer in layers
+            if "notify_webhook" in layer.fleet
+        ),
     )
 
 

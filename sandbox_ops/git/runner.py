@@ -12,6 +12,7 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from sandbox_ops.errors import NotFoundError, TimedOutError
 
@@ -49,6 +50,8 @@ def run(
     environ: Mapping[str, str] | None = None,
     settings: tuple[str, ...] = (),
     ssh: str = "",
+    stdin: bytes = b"",
+    into: BinaryIO | None = None,
     timeout_s: float,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git in a folder, without a terminal, a prompt or a translation.
@@ -59,6 +62,8 @@ def run(
         environ: The environment; None: ours.
         settings: More of `NAME=VALUE` to go over the configuration.
         ssh: The ssh command that the user's own configuration names.
+        stdin: What it reads.
+        into: A file for what it prints; None: that is returned.
         timeout_s: How long it may take.
 
     Raises:
@@ -71,7 +76,7 @@ def run(
     env["GIT_SSH_COMMAND"] = f"{_ssh(env, ssh)} -o BatchMode=yes"
     command = ["git", "--no-optional-locks", "--no-pager", *_OPTIONS, *more, *arguments]
     try:
-        return _finished(command, folder, env, timeout_s)
+        return _finished(command, folder, env, stdin, into, timeout_s)
     except FileNotFoundError:
         raise NotFoundError(
             f"git cannot be run in {folder}: it is not installed here, or the folder "
@@ -86,25 +91,32 @@ def run(
 
 
 def _finished(
-    command: list[str], folder: str | Path, env: Mapping[str, str], timeout_s: float
+    command: list[str],
+    folder: str | Path,
+    env: Mapping[str, str],
+    stdin: bytes,
+    into: BinaryIO | None,
+    timeout_s: float,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command to its end; at the deadline also what it started is killed."""
     with subprocess.Popen(
         command,
         cwd=folder,
         env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+        stdout=subprocess.PIPE if into is None else into,
         stderr=subprocess.PIPE,
         start_new_session=True,
     ) as process:
         try:
-            stdout, stderr = process.communicate(timeout=timeout_s)
+            stdout, stderr = process.communicate(stdin or None, timeout=timeout_s)
         except BaseException:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             raise
-    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+    return subprocess.CompletedProcess(
+        command, process.returncode, stdout or b"", stderr
+    )
 
 
 def _ssh(env: Mapping[str, str], configured: str) -> str:

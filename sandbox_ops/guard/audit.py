@@ -81,7 +81,7 @@ class Entry:
 
     def as_json(self) -> dict[str, Any]:
         """The entry as `audit --json` shows it."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}  # for each act
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +164,9 @@ class AuditLog:
                     at=round(time.time(), 3),
                     event=event,
                     id=act,
-                    **asdict(self.who),
+                    face=self.who.face,
+                    client=self.who.client,
+                    session=self.who.session,
                     user=_user(),
                     pid=os.getpid(),
                     sandbox=sandbox,

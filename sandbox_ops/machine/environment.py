@@ -127,14 +127,18 @@ def named_files(commands: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(w for w in names if not w.startswith(("-", "/", "~"))))
 
 
-def use(project: Project, path: str) -> str:
+def use(project: Project, path: str, tree: str = "") -> str:
     """Return what lets a command use what `setup` made; see `CommandOptions.environment`.
 
     Args:
         project: What is configured.
-        path: The tree that it runs in, absolute.
+        path: The clone, absolute.
+        tree: Where the command runs, if that is another tree: folders for PATH are its.
     """
-    folders = (folder.removeprefix("./") for folder in project.path)
+    folders = [
+        folder if folder.startswith(("/", "~")) else f"{tree or path}/{folder}"
+        for folder in project.path
+    ]
     return "".join(f"{line}\n" for line in (path, *folders))
 
 

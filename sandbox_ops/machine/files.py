@@ -146,9 +146,9 @@ def stat(sandbox: Sandbox, path: str) -> FileFacts:
     Raises:
         RefusedError: Not absolute.
         NotFoundError: There is no such file.
-        DeniedError: We may not look there.
+        DeniedError: We may not look there, or the user denies it.
     """
-    reply = sandbox.request("look", "stat", _absolute(sandbox, path))
+    reply = sandbox.request("stat", _absolute(sandbox, path))
     for segment in reply:
         if segment.what == "stat":
             facts, _, target = segment.data.partition(b"\n")

@@ -21,7 +21,7 @@ from sandbox_ops.remote import script_replies, scripts
 LEASE_S = 60
 """So long after its holder's last sign of life somebody else may take it."""
 
-WAIT_S = 30.0
+WAIT_S = 15.0
 _ASK_AGAIN_S = 1.0
 _HOLDER_CHARACTERS = 200
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sandbox_ops.errors import ConfigError, NextStep, NotFoundError, RefusedError
 from sandbox_ops.git import explanations, porcelain
+from sandbox_ops.git.dirty_state import DirtyState
 from sandbox_ops.git.runner import GIT_ENV
 from sandbox_ops.machine import own_scripts
 from sandbox_ops.machine.sandbox import Sandbox
@@ -117,8 +118,16 @@ def place(sandbox: Sandbox, project: Project) -> str:
     return sandbox.project_path(project)
 
 
-def clone(sandbox: Sandbox, project: Project) -> str:
+def clone(
+    sandbox: Sandbox, project: Project, *, branch: str = "", bundle: str = ""
+) -> str:
     """Clone the project's branch and return its commit.
+
+    Args:
+        sandbox: The machine.
+        project: What to clone.
+        branch: Another branch than the project's.
+        bundle: A file there that has its commits; "": they come from the git server.
 
     Raises:
         RefusedError: No room, no network, or the URL carries a password.
@@ -137,7 +146,7 @@ def clone(sandbox: Sandbox, project: Project) -> str:
         explanations.check_branch(project.branch)
     reply = _ask(
         sandbox,
-        *("repo_clone", path, project.repo, project.branch),
+        *("repo_clone", path, project.repo, branch or project.branch, bundle),
         doing=f"clone {project.repo} to {path}",
         timeout_s=_NETWORK_S,
     )
@@ -169,8 +178,53 @@ def access(sandbox: Sandbox, url: str, branch: str, path: str = "") -> str:
     return tip
 
 
-def fetch(sandbox: Sandbox, path: str, branch: str, commit: str = "") -> str:
+def commits(sandbox: Sandbox, path: str) -> tuple[str, ...]:
+    """Return commits that the clone at `path` has: what its newest refs lead to."""
+    doing = f"ask what {path} has"
+    return _ask(sandbox, "repo_have", path, doing=doing).all("have")
+
+
+def receive(
+    sandbox: Sandbox,
+    path: str,
+    bundle: str,
+    branch: str,
+    commit: str,
+    state: DirtyState | None,
+) -> None:
+    """Take commits into the clone at `path`, as if its origin had been fetched.
+
+    Args:
+        sandbox: The machine.
+        path: The clone.
+        bundle: A file there that has them; "": they are there already.
+        branch: The branch that stands at `commit` then.
+        commit: Its commit.
+        state: What is not committed here, as a commit; it is kept by a ref of its own.
+
+    Raises:
+        SandboxError: As git there complains.
+    """
+    more = (state.ref, state.commit) if state else ()
+    _ask(
+        sandbox,
+        *("repo_receive", path, bundle, branch, commit, *more),
+        doing=f"bring {branch} into {path}",
+        timeout_s=_NETWORK_S,
+    )
+
+
+def fetch(
+    sandbox: Sandbox, path: str, branch: str, commit: str = "", *, kept: bool = False
+) -> str:
     """Fetch a branch into the clone at `path` and return its tip.
+
+    Args:
+        sandbox: The machine.
+        path: The clone.
+        branch: The branch.
+        commit: Has to be on it; "": any.
+        kept: Take what came last where commits come without a git server.
 
     Raises:
         RefusedError: If `commit` is given and not on that branch.
@@ -178,7 +232,7 @@ def fetch(sandbox: Sandbox, path: str, branch: str, commit: str = "") -> str:
     """
     return _ask(
         sandbox,
-        *("repo_fetch", path, branch, commit),
+        *("repo_fetch", path, branch, commit, *(("kept",) if kept else ())),
         doing=f"fetch {branch} into {path}",
         timeout_s=_NETWORK_S,
     ).need("tip")

@@ -15,7 +15,7 @@ _DEADLINE_S = 600
 # A number beside a word that stands near metrics; `name=0.1`, `name: 0.1`; what begins a
 # row or the head of a table, or JSON. What a line says, the parser decides.
 _WORDS = "([Ll]oss|LOSS|[Ee]poch|[Ss]tep|[Ii]ter|[Rr]eward|[Ee]pisode|[Gg]eneration|[Aa]cc|[Ss]core)"
-_PATTERN = (
+PATTERN = (
     rf"{_WORDS}.*([0-9]|[Nn]a[Nn]|[Ii]nf)|[0-9].*{_WORDS}|[0-9]/[0-9]|^[0-9[{{|]"
     r"|[a-zA-Z_)'\"][ \t]*[:=][ \t]*['\"]?[-+]?([0-9.]|[Nn]a[Nn]|[Ii]nf)"
     r"|^[ \t]*([Ee]poch|[Ss]tep|[Cc]lass)[ \t][ \t]"
@@ -61,7 +61,7 @@ def read(
     if not job_ids:
         return {}
     doing = f"read the metrics of {len(job_ids)} runs"
-    pattern = _ANY_NUMBER if has_patterns else _PATTERN
+    pattern = _ANY_NUMBER if has_patterns else PATTERN
     result = sandbox.script(
         "run_curves",
         *(str(lines), str(lines * _BYTES_A_LINE), pattern),
@@ -72,23 +72,20 @@ def read(
     )
     if not result.ok:
         script_replies.parse_result(result, doing)  # raises
-    return dict(_parts(result.stdout.head + result.stdout.tail))
+    return parts(result.stdout.head + result.stdout.tail)
 
 
-def _parts(data: bytes) -> list[tuple[str, MetricLines]]:
-    parts = []
+def parts(data: bytes) -> dict[str, MetricLines]:
+    """Return what run_curves.sh printed, by the ids of the jobs. Pure."""
+    read_parts = {}
     for part in data.split(b"\0")[1:]:
         head, _, text = part.partition(b"\n")
-        job_id, source, lines, sampled, *_ = (*head.decode("ascii", "replace").split(), "0", "0", "0", "0")  # fmt: skip
-        parts.append(
-            (
-                job_id,
-                MetricLines(
-                    source=source,
-                    lines=int(lines) if lines.isdecimal() else 0,
-                    sampled=int(sampled) if sampled.isdecimal() else 0,
-                    text=text.decode("utf-8", "backslashreplace"),
-                ),
-            )
+        words = (*head.decode("ascii", "replace").split(), "", "none", "0", "0")
+        job_id, source, lines, sampled = words[:4]
+        read_parts[job_id] = MetricLines(
+            source=source,
+            lines=int(lines) if lines.isdecimal() else 0,
+            sampled=int(sampled) if sampled.isdecimal() else 0,
+            text=text.decode("utf-8", "backslashreplace"),
         )
-    return parts
+    return read_parts

@@ -38,7 +38,7 @@ from sandbox_ops.text import remote_text
 if TYPE_CHECKING:
     from sandbox_ops.ssh.connection import SandboxConnection
 
-_READING = frozenset({"read", "bytes"})
+_READING = frozenset({"read", "bytes", "stat"})
 _ACTIONS = {"pin": "pin", "label": "label", "queue": "move"}
 
 
@@ -130,7 +130,7 @@ class Sandbox:
             guard: Shell text that each script of ours begins with that changes something.
         """
         view = self._view()
-        view._guard = guard  # noqa: SLF001  # of our own class
+        view._guard = guard  # noqa: SLF001 - of our own class
         return view
 
     @contextlib.contextmanager
@@ -277,7 +277,7 @@ class Sandbox:
 
     def request(
         self,
-        verb: Literal["look", "read", "bytes", "pin", "queue", "label"],
+        verb: Literal["look", "read", "bytes", "stat", "pin", "queue", "label"],
         *arguments: str,
         answer_s: float = ANSWER_TIMEOUT_S,
     ) -> Reply:

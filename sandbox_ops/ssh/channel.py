@@ -125,3 +125,20 @@ def open_link(
             raise SessionLimitError(str(error)) from error
         raise LinkError(f"cannot open a session: {error}") from error
     return ChannelLink(channel)
+
+
+def open_port(transport: paramiko.Transport, port: int) -> ChannelLink:
+    """Return a forwarded connection to the machine's own `port`.
+
+    Raises:
+        PermissionError: Nothing listens there, or the server allows no forwarding.
+        LinkError: The connection died.
+    """
+    ends = (("127.0.0.1", port), ("127.0.0.1", 0))
+    try:
+        channel = transport.open_channel("direct-tcpip", *ends, timeout=_OPEN_TIMEOUT_S)
+    except paramiko.ChannelException as error:
+        raise PermissionError(str(error)) from error
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        raise LinkError(f"cannot open port {port}: {error}") from error
+    return ChannelLink(channel)

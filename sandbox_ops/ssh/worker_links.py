@@ -34,3 +34,13 @@ class WorkerLinks(Connection):  # type: ignore[misc]
         """
         self.open()
         return channel.open_link(self.transport, command, self.prepare_session)
+
+    def open_port(self, port: int) -> channel.ChannelLink:
+        """Return the bytes of a new connection to the machine's own `port`.
+
+        Raises:
+            PermissionError: Nothing listens there, or the server allows no forwarding.
+            LinkError: The connection died.
+        """
+        self.open()
+        return channel.open_port(self.transport, port)

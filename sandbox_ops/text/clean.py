@@ -44,12 +44,14 @@ _OPEN_SEQUENCE = re.compile(  # at the end of UTF-8 bytes
 
 # What no reader sees but a terminal, or a model, obeys: controls, characters without
 # width, changes of direction, other line breaks, tags, lone surrogates.
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5"
+HIDDEN = (
+    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5"
     "\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff"
-    "\uffa0\ufff0-\ufffb\ud800-\udfff"
-    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    "\uffa0\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
+"""What is in the brackets of a class; without the lone surrogates, which are not UTF-8."""
+_HIDDEN = re.compile(f"[{HIDDEN}\ud800-\udfff]")
 
 
 def clean(data: bytes | str) -> str:

@@ -4,6 +4,8 @@ Pure. Each line has its number in front, as `cat -n` does it: what the file says
 pose as ours.
 """
 
+from collections.abc import Sequence
+
 from sandbox_ops.models import FileSlice
 from sandbox_ops.text import formatting, marks, remote_text
 from sandbox_ops.text.command_words import LIMIT
@@ -30,7 +32,7 @@ def lines(
     """
     numbered = [
         f"{number:>6}\t{_line(line)}"
-        for number, line in enumerate(piece.lines, piece.first_line)
+        for number, line in enumerate(_masked(piece.lines), piece.first_line)
     ]
     room = LIMIT - 3 * len(piece.path) - 500  # the path is said three times
     if from_end:
@@ -44,6 +46,11 @@ def lines(
     before = _before(piece, first, len(kept), steps) if from_end or first < 0 else ""
     what = _what(piece, first, len(kept))
     return marks.join(what, after, before, "\n".join(kept))
+
+
+def _masked(lines: Sequence[str]) -> list[str]:
+    """Mask secrets in the lines together: a key has many."""
+    return remote_text.masked("\n".join(lines)).split("\n") if lines else []
 
 
 def _what(piece: FileSlice, first: int, count: int) -> str:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -9,6 +10,7 @@ from sandbox_ops.text.log_warnings import LogWarning
 
 _EXPLODED = 1e4
 _MAX_METRICS = 100
+_COURSE = 256  # so many values of each are kept, the last ones
 _WORD = re.compile(r"[a-z0-9]+")
 _LEARNING_RATE = re.compile(r"(?:.*[ _/])?(?:lr|learning.?rate|g(?:rad)?.?norm)")
 _SPEED = re.compile(
@@ -90,12 +92,13 @@ def goal(name: str) -> Goal | None:
 
 
 class History:
-    """The metrics of a whole text: the last value of each, and the least of each loss."""
+    """The metrics of a whole text: the last values of each, and the least of each loss."""
 
     def __init__(self) -> None:
         """Begin without any."""
         self.last: dict[str, float] = {}
         self.least: dict[str, float] = {}
+        self.courses: dict[str, deque[float]] = {}
 
     def add(self, metrics: Mapping[str, float]) -> None:
         """Take what a later line says."""
@@ -104,6 +107,7 @@ class History:
                 self.least[name] = min(abs(before), self.least.get(name, math.inf))
             if name in self.last or len(self.last) < _MAX_METRICS:
                 self.last[name] = value
+                self.courses.setdefault(name, deque(maxlen=_COURSE)).append(value)
 
     def warnings(self, baseline: "History | None" = None) -> tuple[LogWarning, ...]:
         """Say what is not a number, and which loss has exploded.

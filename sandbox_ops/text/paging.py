@@ -289,11 +289,12 @@ def last_written(data: bytes, count: int) -> tuple[str, ...]:
     The line that is being written is one of them, a progress bar in its last state.
     """
     kept: list[str] = []
-    for line in reversed(data[: len(data) - clean.unfinished(data)].split(b"\n")):
+    whole = shown(data[: len(data) - remote_text.held_bytes(data)])
+    for line in reversed(whole.split("\n")):
         if len(kept) == count:
             break
-        if (text := shown(line)).strip():
-            kept.append(text)
+        if line.strip():
+            kept.append(line)
     return tuple(reversed(kept))
 
 
@@ -302,10 +303,10 @@ def _reaches_end(piece: JobOutput) -> bool:
 
 
 def _unfinished(piece: JobOutput) -> int:
-    """Return how many of the last bytes are not a whole character or sequence yet."""
+    """Return how many of the last bytes are no whole character, sequence or secret yet."""
     if piece.job.state.ended and _reaches_end(piece):
         return 0
-    return clean.unfinished(piece.data)
+    return remote_text.held_bytes(piece.data)
 
 
 def _unfinished_line(piece: JobOutput) -> int:
@@ -319,9 +320,11 @@ def _unfinished_line(piece: JobOutput) -> int:
 
 
 def _line_start(piece: JobOutput) -> int:
-    """Return where in a piece the first whole line begins; 0 if there is none."""
-    start = piece.data.find(b"\n") + 1 if piece.offset else 0
-    return start if start < len(piece.data) else 0
+    """Return where in a piece the first whole line begins, or word, if there is none."""
+    if not piece.offset:
+        return 0
+    start = piece.data.find(b"\n") + 1
+    return start if 0 < start < len(piece.data) else remote_text.rest_bytes(piece.data)
 
 
 def _after_lines(data: bytes, lines: int) -> int:
@@ -337,9 +340,10 @@ def _fitting(data: bytes, limit: int, show: Show) -> int:
     if len(whole) <= limit:
         return len(data)
     if cut := whole.rfind("\n", 0, limit) + 1:
-        return _after_lines(data, whole.count("\n", 0, cut))
+        size = _after_lines(data, whole.count("\n", 0, cut))
+        return size - remote_text.held_bytes(data[:size]) or size
     size = bisect.bisect_right(
         range(len(data)), limit, key=lambda n: len(show(data[:n]))
     )
     size = max(1, size - 1)
-    return max(1, size - clean.unfinished(data[:size]))
+    return max(1, size - remote_text.held_bytes(data[:size]))

@@ -35,6 +35,7 @@ class Progress:
         epochs: How many there will be.
         metrics: The last value of each, those that matter most first: losses, then
             scores, then learning rate and speed.
+        course: The last values of the first metric, in their order.
         findings: What looks wrong, each with its kind.
     """
 
@@ -46,6 +47,7 @@ class Progress:
     epoch: float | None = None
     epochs: int | None = None
     metrics: dict[str, float] = field(default_factory=dict)
+    course: tuple[float, ...] = ()
     findings: tuple[LogWarning, ...] = ()
 
     @property
@@ -121,12 +123,13 @@ def read(
         ),
     )
     metrics = metric_history.ordered(history.last, own_names)
+    course = tuple(history.courses.get(next(iter(metrics), ""), ()))
     findings = (
         *history.warnings(baseline),
         *crashes.warnings(tail),
     )
     if where is None:
-        return Progress(metrics=metrics, findings=findings)
+        return Progress(metrics=metrics, course=course, findings=findings)
     return Progress(
         step=where.step,
         total=where.total,
@@ -136,6 +139,7 @@ def read(
         epoch=where.epoch,
         epochs=where.epochs,
         metrics=metrics,
+        course=course,
         findings=findings,
     )
 

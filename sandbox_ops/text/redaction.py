@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sandbox_ops.text import secret_forms
+from sandbox_ops.text import clean, secret_forms
 
 _LINE_LIMIT = 1 << 12
 """So much of an unfinished line is held back at most, and of a private key four times it."""
@@ -23,7 +23,9 @@ _COMMON_STEMS = (
 )  # fmt: skip
 """Plain text without which there is none of `_COMMON`."""
 
-_OPEN_STEMS = (b"://", b"?", b"&", b"sk", b"sg.")
+_OPEN_STEMS = (
+    b"://", b"?", b"&", b"sk", b"sg.", b"sc_", b"ext_", b"test_", b"live_",
+)  # fmt: skip
 """What begins a keyword that is a pattern: the rest of it may be still to come."""
 
 _LITTLE_BYTES = 1 << 13
@@ -81,6 +83,24 @@ class Redactor:
         stems = (*_keyword_stems(), *_OPEN_STEMS)
         return _beginnings(self._names) | _beginnings(stems)
 
+    @functools.cached_property
+    def _notable(self) -> Any:  # noqa: ANN401 - re2 ships no types
+        """What finds a keyword, a known value or what no reader sees, in one walk."""
+        literals = [f"(?-i:{re.escape(form.decode())})" for form in self._names]
+        keywords = "|".join((*_keywords(), "PRIVATE KEY", *literals))
+        return _compiled(f"[{clean.HIDDEN}]|{keywords}".encode(), fold=True, utf8=True)
+
+    def find_notable(self, data: bytes, begin: int = 0) -> tuple[int, int] | None:
+        """Return where a line may have what is cleaned or masked; None where none does."""
+        match = self._notable.search(data, begin)
+        return None if match is None else match.span()
+
+    def plain_lines(self, data: bytes) -> bytes:
+        """Return the whole lines that some data begins with, if nothing is notable there."""
+        lines = data[: data.rfind(b"\n") + 1]
+        few = len(lines) < _LITTLE_BYTES  # not worth RE2's start-up
+        return b"" if few or self.find_notable(lines) else lines
+
     def mask(self, data: bytes) -> bytes:
         """Return the data with a mask in the place of each secret."""
         if self._known is not None and self._known.search(data):
@@ -106,6 +126,28 @@ class Redactor:
         # what stands before a keyword without a gap (a name) belongs to it
         return len(line) - _word_begin(line, len(line) - begun) if begun else 0
 
+    @functools.cached_property
+    def _endings(self) -> frozenset[bytes]:
+        return frozenset(form[n:] for form in self._names for n in range(1, len(form)))
+
+    def rest_bytes(self, data: bytes) -> int:
+        """Return how many of the first bytes may be the rest of a secret."""
+        begin = data[:_LINE_LIMIT]
+        blank = _compiled(rb"\s").search(begin)
+        words = len(begin) if blank is None else blank.start()
+        longest = min(max(map(len, self._endings), default=0), len(begin))
+        known = (n for n in range(longest, words, -1) if begin[:n] in self._endings)
+        words = next(known, words)
+        whole = self._known and self._known.search(begin)  # one that has blanks
+        return max(words, whole.end()) if whole and whole.start() < words else words
+
+    def held_bytes(self, data: bytes) -> int:
+        """Return how many of the last bytes wait for the rest of a secret, or of a key."""
+        held = self.open_bytes(data)
+        begin, key_end = _last_private_key(data)
+        key = len(data) - begin
+        return max(held, key) if key_end is None and key <= 4 * _LINE_LIMIT else held
+
     def _mask_known(self, match: Any) -> bytes:  # noqa: ANN401 - re2 ships no types
         return _mask_of(self._names[match.group(0)])
 
@@ -125,7 +167,9 @@ class RedactingStream:
 
     def feed(self, data: bytes) -> bytes:
         """Return what can be shown now."""
-        data = self._open + data
+        data = self.take() + data
+        plain = self._redactor.plain_lines(data)
+        data = data[len(plain) :]
         end = len(data) - self._redactor.open_bytes(data)
         begin, key_end = _last_private_key(data)
         if key_end is None and len(data) - begin <= 4 * _LINE_LIMIT:
@@ -133,12 +177,16 @@ class RedactingStream:
         elif key_end is not None and begin < end:
             end = max(end, key_end)
         self._open = data[end:]
-        return self._redactor.mask(data[:end])
+        return plain + self._redactor.mask(data[:end])
+
+    def take(self) -> bytes:
+        """Return what was held back as it came: it has to be fed again."""
+        rest, self._open = self._open, b""
+        return rest
 
     def finish(self) -> bytes:
         """Return what was still open at the end."""
-        rest, self._open = self._open, b""
-        return self._redactor.mask(rest)
+        return self._redactor.mask(self.take())
 
 
 def _last_private_key(data: bytes) -> tuple[int, int | None]:
@@ -157,7 +205,10 @@ def _mask_shapes(data: bytes) -> bytes:
     if b"PRIVATE KEY" in data:
         # what is cut off has no end: its lines are known by their letters
         whole = _PRIVATE_KEY + rb"[\sA-Za-z0-9+/=:,.\\]*(?:" + _PRIVATE_KEY_END + rb")?"
-        data = _compiled(whole).sub(lambda _: _mask_of("private-key"), data)
+        data = _compiled(whole).sub(_mask_lines, data)
+        # and what begins in the midst of one, no beginning
+        rest = rb"(?m)(?:^[A-Za-z0-9+/=]{1,100}\r?\n)*" + _PRIVATE_KEY_END
+        data = _compiled(rest).sub(_mask_lines, data)
     if not _may_have_token(data):
         return data
     search = _prefilter().search
@@ -190,6 +241,13 @@ def _mask_match(name: str, least_entropy: float, match: Any) -> bytes:  # noqa: 
     if least_entropy and _entropy(whole[begin - at : end - at]) < least_entropy:
         return whole
     return whole[: begin - at] + _mask_of(name) + whole[end - at :]
+
+
+def _mask_lines(match: Any) -> bytes:  # noqa: ANN401
+    """Mask each line of a key: a line stays a line, so that their numbers hold."""
+    key: bytes = match.group(0)
+    mask = _mask_of("private-key")
+    return b"\n".join(mask if line.strip() else line for line in key.split(b"\n"))
 
 
 def _mask_of(name: str) -> bytes:
@@ -258,17 +316,18 @@ def _keyword_set() -> Any:  # noqa: ANN401
 
 
 @functools.cache
-def _compiled(pattern: bytes, *, fold: bool = False) -> Any:  # noqa: ANN401
+def _compiled(pattern: bytes, *, fold: bool = False, utf8: bool = False) -> Any:  # noqa: ANN401
     import re2
 
-    return re2.compile(pattern, options=_options(fold=fold))
+    return re2.compile(pattern, options=_options(fold=fold, utf8=utf8))
 
 
-def _options(*, fold: bool) -> Any:  # noqa: ANN401
+def _options(*, fold: bool, utf8: bool = False) -> Any:  # noqa: ANN401
     import re2
 
     options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
+    encodings = re2.Options.Encoding
+    options.encoding = encodings.UTF8 if utf8 else encodings.LATIN1
     options.case_sensitive = not fold
     options.log_errors = False
     options.max_mem = 32 << 20

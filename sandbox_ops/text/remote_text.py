@@ -13,6 +13,8 @@ from typing import Any
 from sandbox_ops.text import clean
 from sandbox_ops.text.redaction import RedactingStream, Redactor
 
+_LONG_BYTES = 1 << 14
+_BLOCK_BYTES = 1 << 16
 _redactor = Redactor()
 _secrets: dict[str, str] = {}
 
@@ -43,9 +45,46 @@ def masking_stream() -> RedactingStream:
     return RedactingStream(_redactor)
 
 
+def held_bytes(data: bytes) -> int:
+    """Return how many of the last bytes are to be shown with what follows, not before."""
+    return max(clean.unfinished(data), _redactor.held_bytes(data))
+
+
+def rest_bytes(data: bytes) -> int:
+    """Return how many of the first bytes are not shown, where data begins in a line."""
+    return _redactor.rest_bytes(data)
+
+
 def safe(data: bytes | str) -> str:
     """Return remote text as any face may show it; a mask in the place of each secret."""
+    if isinstance(data, bytes) and len(data) > _LONG_BYTES:
+        return _safe_lines(data)
     return _redactor.mask_text(clean.clean(data))
+
+
+def _safe_lines(data: bytes) -> str:
+    """Return the same of a long text: most of a log is plain lines, as one search tells.
+
+    From a notable line on, the more lines are looked at the closer the notable ones are.
+    """
+    redactor = _redactor
+    parts: list[str] = []
+    done, size = 0, 1
+    while found := redactor.find_notable(data, done):
+        begin = max(data.rfind(b"\n", done, found[0]) + 1, done)
+        size = min(2 * size, _BLOCK_BYTES) if begin - done < 2 * size else 1
+        end = data.find(b"\n", max(found[1], begin + size) - 1) + 1 or len(data)
+        block = clean.clean(data[begin:end])
+        if "PRIVATE KEY" in block:  # its lines belong together
+            return redactor.mask_text(clean.clean(data))
+        parts += (_plain(data[done:begin]), redactor.mask_text(block))
+        size, done = max(size, end - begin), end
+    return "".join((*parts, _plain(data[done:])))
+
+
+def _plain(lines: bytes) -> str:
+    """Return lines that have nothing notable: at most bytes that are not UTF-8."""
+    return lines.decode("utf-8", "backslashreplace")
 
 
 def safe_line(data: bytes | str) -> str:
@@ -77,10 +116,13 @@ class SafeStream:
 
     def feed(self, data: bytes) -> str:
         """Return what can be shown now."""
-        data = self._open + data
+        data = self._masking.take() + self._open + data  # to clean twice does no harm
+        plain = _redactor.plain_lines(data)
+        data = data[len(plain) :]
         end = len(data) - clean.unfinished(data)
         self._open = data[end:]
-        return self._decoder.decode(self._masking.feed(_cleaned(data[:end])))
+        rest = self._decoder.decode(self._masking.feed(_cleaned(data[:end])))
+        return _plain(plain) + rest
 
     def finish(self) -> str:
         """Return what was still open at the end."""

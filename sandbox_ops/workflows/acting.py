@@ -13,6 +13,7 @@ Work = Callable[Concatenate[Sandbox, Project, P], T]
 
 _NOTED = (
     *("command", "name", "job", "paths", "into", "path", "dest", "push"),
+    *("via", "dirty", "port", "logdir"),
     *("gpus", "force"),
 )
 """The options that the audit log shows; values of variables are none of them."""

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from sandbox_ops.errors import NextStep
@@ -19,8 +19,11 @@ from sandbox_ops.workflows import (
     queueing,
     record,
     run_files,
+    ssh_sync,
     train_objections,
 )
+from sandbox_ops.workflows import own_tree as own_trees
+from sandbox_ops.workflows.own_tree import RunPlace
 from sandbox_ops.workflows.queueing import QueueOptions
 
 
@@ -42,6 +45,7 @@ class Preparation:
         queue: What each waits for in the machine's queue; None: it starts at once.
         warnings: What is said beside the start.
         no_env: They leave out what `setup` made and the project's variables.
+        places: Where those work that have trees of their own, by the names of the runs.
     """
 
     project: Project
@@ -53,6 +57,12 @@ class Preparation:
     queue: QueueRequest | None = None
     warnings: tuple[str, ...] = ()
     no_env: bool = False
+    places: Mapping[str, RunPlace] = field(default_factory=dict)
+
+    def place(self, run: RunPlan) -> RunPlace:
+        """Return where one of the jobs works."""
+        in_clone = RunPlace(root=self.tree.path, clone=self.tree)
+        return self.places.get(run.name, in_clone)
 
     def job_options(
         self,
@@ -73,13 +83,15 @@ class Preparation:
             more: For its record: the group and the cell.
         """
         declared = _declared(self.project, run)
+        where = self.place(run)
         if self.no_env:
             variables, use = dict(env or {}), ""
         else:
             variables = environment.variables(self.project, env)
-            use = environment.use(self.project, self.tree.path)
+            use = environment.use(self.project, self.tree.path, where.root)
+        variables = where.variables(variables)
         run_record = record.run_record(
-            tree=self.tree,
+            tree=replace(self.tree, path=where.root),
             environment=self.environment,
             command=run.command,
             settings=run.settings,
@@ -88,21 +100,20 @@ class Preparation:
             env_names=tuple(variables),
             outputs=declared,
         )
-        path = self.tree.path
-        writes = run_files.written(run.command, path, declared)
+        writes = run_files.written(run.command, where.root, declared)
         return JobOptions(
             name=run.name,
             description=f"train {self.project.name}",
-            cwd=path,
+            cwd=where.root,
             env=variables,
             environment=use,
             timeout_s=time_s,
             unique_name="same-name" not in force,
             gpus=[gpu.index for gpu in self.gpus],
             queue=self.queue,
-            project_path=path,
+            project_path=where.root,
             files=record.files(run_record | dict(more or {}), self.patch)
-            | {"outputs": run_files.request(path, path, declared)},
+            | where.files(declared),
             commit=self.tree.head or "",
             writes=() if "same-output" in force else writes,
         )
@@ -121,6 +132,7 @@ def prepare(  # each is one choice
     force: Sequence[str],
     queue: QueueOptions | None,
     no_env: bool = False,
+    own_tree: bool = False,
 ) -> Preparation:
     """Look once for all jobs that are about to start.
 
@@ -132,6 +144,7 @@ def prepare(  # each is one choice
         force: Objections that only warn, by their names.
         queue: They may wait in the machine's queue; None: one starts at once.
         no_env: They leave out what `setup` made and the project's variables.
+        own_tree: Each works in a tree of its own; so it is, too, where that is configured.
 
     Raises:
         RefusedError: As `train` has it; or two of them would write the same file.
@@ -139,12 +152,18 @@ def prepare(  # each is one choice
     """
     tree = repo.cloned(sandbox, project)
     local_tree = local.look(project.root, project.branch) if project.root else None
-    status = jobs.status(sandbox, path=tree.path, tails=0)
+    local_tree = ssh_sync.as_synced(local_tree, tree.head)
+    status = jobs.status(sandbox, path=tree.path, tails=0, project_path=tree.path)
     chosen, objections = train_objections.choose(status, gpus)
     at_once = queueing.Plan(gpus=chosen, objections=objections)
     plan = queueing.plan(sandbox, queue, status, gpus, at_once)
+    places = {
+        run.name: own_trees.place(sandbox, project, tree, own=own_tree) for run in runs
+    }
     writes = {
-        run.name: run_files.written(run.command, tree.path, _declared(project, run))
+        run.name: run_files.written(
+            run.command, places[run.name].root, _declared(project, run)
+        )
         for run in runs
     }
     every = frozenset(itertools.chain(*writes.values()))
@@ -153,7 +172,9 @@ def prepare(  # each is one choice
         *run_files.shared(every, status.jobs, tree.path),
         *run_files.shared_within(writes, tree.path),
         *train_objections.code_objections(tree, local_tree, outputs.patterns(project)),
-        *train_objections.disk_objections(status),
+        *train_objections.disk_objections(
+            status, project.train_output_size_gb, len(runs)
+        ),
     )
     warnings = train_objections.overridden(objections, force)
     installed = environment.look(sandbox, project, tree.path)
@@ -166,6 +187,7 @@ def prepare(  # each is one choice
         gpus=plan.gpus,
         queue=plan.queue,
         no_env=no_env,
+        places=places,
         warnings=(*warnings, *_warnings(status, installed, gpus)),
     )
 

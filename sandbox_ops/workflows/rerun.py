@@ -128,7 +128,10 @@ def _refuse_other_code(run: Run, tree: Tree, sandbox: Sandbox) -> None:
     """
     where = f"{tree.path} on {sandbox.config.label}"
     if tree.head != run.commit:
-        checkout = f"git fetch -q origin && git checkout -q --detach {run.commit}"
+        checkout = (
+            f"git cat-file -e {run.commit} 2>/dev/null || git fetch -q origin; "
+            f"git checkout -q --detach {run.commit}"
+        )
         raise RefusedError(
             f"{run.job.id} ran {formatting.short(run.commit)}, and {where} is at "
             f"{formatting.short(tree.head or '')}",

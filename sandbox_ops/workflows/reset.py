@@ -5,12 +5,12 @@ from typing import Any
 
 from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.git import explanations
-from sandbox_ops.machine import jobs, repo
+from sandbox_ops.machine import jobs, leases, repo
 from sandbox_ops.machine.repo import Tree
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
-from sandbox_ops.workflows import outputs, preflight
+from sandbox_ops.workflows import outputs, own_tree, preflight
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.sync_refusals import refuse_other, remove_lock
 
@@ -98,11 +98,19 @@ def reset(
 
     Raises:
         RefusedError: Nothing can be rescued (git at work, a full disk), a job cannot be
-            stopped, or upstream cannot be reached. The tree was not touched then.
+            stopped, upstream cannot be reached, or somebody else changes the tree now.
+            The tree was not touched then.
         NotFoundError: There is no clone yet, or no such branch upstream.
         CancelledError: It was cancelled.
     """
     sandbox = sandbox.cancelled_by(cancel)
+    if dry_run:
+        return _reset(sandbox, project, dry_run=True)
+    with leases.held(sandbox, repo.place(sandbox, project), "reset") as held:
+        return _reset(held, project, dry_run=False)
+
+
+def _reset(sandbox: Sandbox, project: Project, *, dry_run: bool) -> ResetReport:
     tree = repo.cloned(sandbox, project)
     keep = outputs.patterns(project)
     branch = explanations.check_branch(project.branch or tree.branch or "")
@@ -119,7 +127,7 @@ def reset(
         would_lose = tree.edits or tree.unpushed or untracked or tree.operation
         backup = NOT_MADE_YET if would_lose else None
     else:
-        tip = repo.fetch(sandbox, tree.path, branch)
+        tip = repo.fetch(sandbox, tree.path, branch, kept=True)
         warnings = _stop(sandbox, to_stop)
         backup = _go_back(sandbox, tree.path, branch, tip, keep) or None
     return ResetReport(
@@ -134,9 +142,17 @@ def reset(
         untracked=untracked,
         unpushed=tree.unpushed,
         foreign=foreign(status),
-        warnings=warnings,
+        warnings=(*warnings, *_left_running(sandbox, project, status)),
         restore=_restore(backup) if backup else None,
     )
+
+
+def _left_running(
+    sandbox: Sandbox, project: Project, status: MachineStatus
+) -> tuple[str, ...]:
+    """Return that runs in trees of their own go on: the reset takes nothing from them."""
+    ids = [job.id for job in own_tree.running(status.jobs, sandbox, project)]
+    return (f"in trees of their own, left running: {', '.join(ids)}",) if ids else ()
 
 
 def _restore(backup: str) -> NextStep:

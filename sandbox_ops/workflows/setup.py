@@ -5,13 +5,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sandbox_ops.machine import environment, repo
+from sandbox_ops.machine import environment, leases, repo
 from sandbox_ops.machine.environment import TorchCheck
-from sandbox_ops.machine.repo import Tree
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import CommandResult, EndKind, Project
 from sandbox_ops.models.cancellation import CancelToken
-from sandbox_ops.workflows import outputs
+from sandbox_ops.workflows import outputs, ssh_sync
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.sync_refusals import refuse_other
 
@@ -72,6 +71,7 @@ def setup(
     sandbox: Sandbox,
     project: Project,
     *,
+    via: str = "",
     on_step: OnStep | None = None,
     cancel: CancelToken | None = None,
 ) -> SetupReport:
@@ -82,16 +82,20 @@ def setup(
     Args:
         sandbox: The machine.
         project: What to set up.
+        via: "ssh": the first clone's commits go over the connection; no git server is
+            asked. "" and "git": by way of the git remote.
         on_step: Told each step as it ends.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
         DeniedError: No access to the repository, or to the workspace.
-        RefusedError: No room, no network, no uv; or something else stands there.
+        RefusedError: No room, no network, no uv; or something else stands there, or
+            somebody else changes the tree now.
         NotFoundError: No git there, or no such branch.
         CancelledError: It was cancelled.
     """
     sandbox = sandbox.cancelled_by(cancel)
+    ssh_sync.check_via(via)
     steps = _Steps(on_step)
     path = repo.place(sandbox, project)
     tree = repo.look(sandbox, project)
@@ -105,15 +109,17 @@ def setup(
                 steps=tuple(steps.taken),
                 not_checked=(_UNCHANGED,),
             )
-    steps.take("clone", lambda: _clone(sandbox, project, tree))
-    steps.take("logs", lambda: _logs(sandbox, path))
-    installed = steps.take(
-        "environment", lambda: _install(sandbox, project, path, steps)
-    )
-    if installed and steps.take(
-        "verify", lambda: _verify(sandbox, project, path, steps)
-    ):
-        environment.look(sandbox, project, path, record=True)
+    with leases.held(sandbox, path, "setup") as held:
+        steps.take("clone", lambda: _clone(held, project, via))
+    with leases.held(sandbox, path, "setup") as held:  # of the clone that is there now
+        steps.take("logs", lambda: _logs(held, path))
+        installed = steps.take(
+            "environment", lambda: _install(held, project, path, steps)
+        )
+        if installed and steps.take(
+            "verify", lambda: _verify(held, project, path, steps)
+        ):
+            environment.look(held, project, path, record=True)
     return SetupReport(
         sandbox=sandbox.config.name,
         steps=tuple(steps.taken),
@@ -141,11 +147,13 @@ class _Steps:
         return result != "failed"
 
 
-def _clone(sandbox: Sandbox, project: Project, tree: Tree | None) -> tuple[str, str]:
+def _clone(sandbox: Sandbox, project: Project, via: str) -> tuple[str, str]:
     """Clone, or complete what a setup that was cut off may have left half done."""
     path = repo.place(sandbox, project)
+    tree = repo.look(sandbox, project)
     if tree is None:
-        head = repo.clone(sandbox, project)
+        make = ssh_sync.clone if via == "ssh" else repo.clone
+        head = make(sandbox, project)
         repo.settle(sandbox, path, head)
         return "changed", f"{path} at {head[:10]}"
     if tree.head and not outputs.edits_without(tree.edits, outputs.patterns(project)):

@@ -22,6 +22,7 @@ from sandbox_ops.models import Job, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.groups import Group
 from sandbox_ops.text import formatting
+from sandbox_ops.workflows import own_tree as own_trees
 from sandbox_ops.workflows import sweep_plan, sweep_then, train
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.preparation import Preparation, RunPlan, prepare
@@ -130,6 +131,7 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
     then: str = "",
     queue: QueueOptions | None = None,
     no_env: bool = False,
+    own_tree: bool = False,
     time_s: float | None = None,
     gpus: int | None = None,
     force: Sequence[str] = (),
@@ -156,6 +158,7 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
             "": what the group had so far, after the jobs that are started now.
         queue: How they wait in the machine's queue.
         no_env: They leave out what `setup` made and the project's variables.
+        own_tree: As in `train`, for each.
         time_s: As in `train`, for each.
         gpus: As in `train`, for each.
         force: As in `train`, for each.
@@ -190,6 +193,7 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
             force=force,
             queue=queue,
             no_env=no_env,
+            own_tree=own_tree,
         )
     except RefusedError as error:
         if not dry_run:
@@ -200,7 +204,10 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
     if dry_run:
         return _told(report, cells)
     starts = [_start(cell, ready, env, time_s, force) for cell in to_start]
-    started = groups.start_all(sandbox, starts)
+    places = [ready.place(_run(cell)) for cell in to_start]
+    with own_trees.all_made(sandbox, places) as begun:
+        started = groups.start_all(sandbox, starts)
+        begun(len(started.jobs), started.error)
     then_job = None
     if runs_then and not started.error:
         then_job = sweep_then.start(sandbox, ready, group, started.jobs, then, env)

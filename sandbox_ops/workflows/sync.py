@@ -1,18 +1,19 @@
 """sync: bring the clone on the sandbox to the local commit, by way of the git remote."""
 
-from dataclasses import asdict, dataclass, field
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from sandbox_ops.errors import SandboxError
+from sandbox_ops.errors import NextStep, SandboxError, UsageError
 from sandbox_ops.git import explanations, local
 from sandbox_ops.git.local import LocalTree, Upstream
-from sandbox_ops.machine import jobs, repo
+from sandbox_ops.machine import jobs, leases, repo
 from sandbox_ops.machine.repo import Tree
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.remote.script_replies import listed
-from sandbox_ops.workflows import outputs, preflight, sync_refusals
+from sandbox_ops.workflows import outputs, preflight, ssh_sync, sync_refusals
 from sandbox_ops.workflows.acting import acts_as
 
 
@@ -26,6 +27,9 @@ class SyncReport:
         commit_before: Where the clone stood; "" before its first commit.
         commit_after: Where it stands, verified.
         pushed: Whether local commits were pushed.
+        base_commit: What the commit stands on, where it holds what was not committed
+            here; else "".
+        patch_sha256: Of the patch from that one to it; else "".
         warnings: Non-fatal: what the user may want to know.
     """
 
@@ -35,6 +39,8 @@ class SyncReport:
     commit_after: str
     pushed: bool = False
     warnings: tuple[str, ...] = ()
+    base_commit: str = ""
+    patch_sha256: str = ""
 
     @property
     def ok(self) -> bool:
@@ -68,6 +74,8 @@ def sync(
     project: Project,
     *,
     push: bool = False,
+    via: str = "",
+    dirty: bool = False,
     cancel: CancelToken | None = None,
 ) -> SyncReport:
     """Bring the clone there to the local commit; verify that it got there.
@@ -76,25 +84,46 @@ def sync(
         sandbox: The machine.
         project: With its local root, or without one: then upstream's commit it is.
         push: Push local commits, never by force, once nothing there is in the way.
+        via: "ssh": send the commits over the connection; no git server is asked. ""
+            and "git": by way of the git remote.
+        dirty: Also what is not committed here, with untracked files, as a commit that
+            is on no branch; it is sent over the connection, as with `via`.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
         RefusedError: Edits or unpushed commits here or there, jobs that use the tree,
-            files in the way; names them, and what to do. Nothing was changed there.
+            files in the way, or somebody else changes the tree now; names them, and
+            what to do. Nothing was changed there.
         NotFoundError: There is no clone yet.
         CancelledError: It was cancelled.
     """
     sandbox = sandbox.cancelled_by(cancel)
+    over_ssh = ssh_sync.check_via(via) == "ssh" or dirty
+    if over_ssh and push:
+        raise UsageError(
+            "--push is for the git remote, and --via ssh and --dirty go without one",
+            NextStep("sync", {"push": True}, "By the git remote"),
+        )
+    path = repo.place(sandbox, project)
+    if over_ssh:
+        local_tree, base = ssh_sync.local_commit(project)
+        if not dirty:
+            sync_refusals.refuse_edited(local_tree)
+        with leases.held(sandbox, path, "sync") as held:
+            return _sync_over_ssh(held, project, local_tree, base, dirty)
     target = _local_target(project, push=push) if project.root else None
-    tree = repo.cloned(sandbox, project)
+    with leases.held(sandbox, path, "sync") as held:
+        return _sync_by_git(held, project, target)
+
+
+def _sync_by_git(
+    sandbox: Sandbox, project: Project, target: _Target | None
+) -> SyncReport:
+    tree = _free_tree(sandbox, project)
     if target is None:
         branch = explanations.check_branch(project.branch or tree.branch or "")
         why = f"no local clone here: took what {branch} is upstream"
         target = _Target(branch=branch, warnings=(why,))
-    status = jobs.status(sandbox, path=tree.path, tails=0)
-    sync_refusals.refuse_changed(tree, project, sandbox.config.label)
-    sync_refusals.refuse_used(preflight.jobs_using(status.jobs, tree.path), tree.path)
-
     if target.push is not None:
         with sandbox.acting("push", f"{target.branch} to {target.push[1]}"):
             local.push(*target.push)
@@ -112,6 +141,45 @@ def sync(
         pushed=target.push is not None,
         warnings=(*target.warnings, *_kept_commit(tree, target.branch, backup)),
     )
+
+
+def _sync_over_ssh(
+    sandbox: Sandbox, project: Project, local_tree: LocalTree, base: str, dirty: bool
+) -> SyncReport:
+    tree = _free_tree(sandbox, project)
+    state_of = ssh_sync.dirty(local_tree) if dirty else nullcontext()
+    with state_of as state:
+        ssh_sync.send(sandbox, tree.path, local_tree, base, state)
+    commit = state.commit if state else base
+    backup = repo.checkout(sandbox, tree, local_tree.branch, commit)
+    repo.settle(sandbox, tree.path, commit, outputs.patterns(project))
+    shown = replace(local_tree, untracked=()) if dirty else local_tree
+    return SyncReport(
+        sandbox=sandbox.config.name,
+        branch=local_tree.branch,
+        commit_before=tree.head or "",
+        commit_after=commit,
+        base_commit=state.base if state else "",
+        patch_sha256=state.patch_sha256 if state else "",
+        warnings=(
+            *_warnings(shown, None),
+            *_kept_commit(tree, local_tree.branch, backup),
+        ),
+    )
+
+
+def _free_tree(sandbox: Sandbox, project: Project) -> Tree:
+    """Return the clone there, which nothing stands against changing.
+
+    Raises:
+        RefusedError: Something does; says what.
+        NotFoundError: There is no clone yet.
+    """
+    tree = repo.cloned(sandbox, project)
+    status = jobs.status(sandbox, path=tree.path, tails=0)
+    sync_refusals.refuse_changed(tree, project, sandbox.config.label)
+    sync_refusals.refuse_used(preflight.jobs_using(status.jobs, tree.path), tree.path)
+    return tree
 
 
 def _move(
@@ -152,13 +220,13 @@ def _local_target(project: Project, *, push: bool) -> _Target:
     )
 
 
-def _warnings(tree: LocalTree, upstream: Upstream) -> list[str]:
+def _warnings(tree: LocalTree, upstream: Upstream | None) -> list[str]:
     warnings = []
     if tree.untracked:
         warnings.append(
             listed("files that git does not know stay here:", tree.untracked, limit=5)
         )
-    if upstream.behind and tree.commit:
+    if upstream and upstream.behind and tree.commit:
         warnings.append(
             f"{upstream.remote} is {upstream.behind} commits ahead of this clone; "
             f"synced to yours. To have them: git pull {upstream.remote} {tree.branch}"

@@ -65,6 +65,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     force: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
     no_env: bool = False,
+    own_tree: bool = False,
     queue: QueueOptions | None = None,
     cancel: CancelToken | None = None,
 ) -> TrainReport:
@@ -82,6 +83,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         force: Objections that only warn, by their names.
         env: Variables for it; their values are in no argument list, record or log.
         no_env: Leave out what `setup` made and the project's variables.
+        own_tree: It runs in a tree of its own, which no sync changes.
         queue: It may wait in the machine's queue; None: it starts at once, or is refused.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
@@ -98,15 +100,23 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     check(name, gpus, force)
     run = RunPlan(command, settings or {}, name)
     ready = prepare(
-        sandbox, project, [run], gpus=gpus, force=force, queue=queue, no_env=no_env
+        sandbox,
+        project,
+        [run],
+        gpus=gpus,
+        force=force,
+        queue=queue,
+        no_env=no_env,
+        own_tree=own_tree,
     )
     options = ready.job_options(run, env=env, time_s=time_s, force=force)
-    job = sandbox.start(command, **options)
+    with ready.place(run).made(sandbox) as notes:
+        job = sandbox.start(command, **options)
     return TrainReport(
         sandbox=sandbox.config.name,
         job=job,
         commit=ready.tree.head or "",
-        warnings=(*ready.warnings, *link_logs(sandbox, ready.tree.path, [job])),
+        warnings=(*ready.warnings, *notes, *link_logs(sandbox, ready.tree.path, [job])),
     )
 
 

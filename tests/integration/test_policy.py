@@ -1,5 +1,7 @@
 """What a mode forbids has no way in: held at the door, with a real machine behind it."""
 
+import contextlib
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +12,10 @@ from guards import guard
 from sshd import SshServer
 
 from sandbox_ops import Sandbox
-from sandbox_ops.errors import DeniedError
+from sandbox_ops.errors import DeniedError, NotFoundError, SandboxError
 from sandbox_ops.guard import audit
 from sandbox_ops.guard.acts import log_path
-from sandbox_ops.machine import files, jobs, shell, transfer, trust
+from sandbox_ops.machine import files, jobs, listing, shell, transfer, trust
 from sandbox_ops.models import Project
 from sandbox_ops.models.policy import ACTIONS, DENY_READ, MODES, Changes, allows
 from sandbox_ops.workflows.doctor import doctor
@@ -242,6 +244,99 @@ def test_reads_stay_below_the_roots(sshd: SshServer, tmp_path: Path) -> None:
         job = machine.start("echo log")
         jobs.wait(machine, job.id, timeout_s=20)
         assert files.read_lines(machine, job.log_path).lines == ("log",)
+
+
+ASKING: dict[str, Callable[[Sandbox, Path, Path], object]] = {
+    "lines": lambda machine, path, _here: files.read_lines(machine, str(path)),
+    "bytes": lambda machine, path, _here: files.read_bytes(machine, str(path)),
+    "what is known of it": lambda machine, path, _here: files.stat(machine, str(path)),
+    "a listing": lambda machine, path, _here: listing.files(
+        machine, str(path.parent), [path.name]
+    ),
+    "a listing from the root": lambda machine, path, _here: listing.files(
+        machine, "/", [str(path)[1:]]
+    ),
+    "a checksum": lambda machine, path, _here: listing.checksums(
+        machine, {str(path): 7}
+    ),
+    "a download": lambda machine, path, here: transfer.download(
+        machine, str(path), here / "got", size_bytes=7
+    ),
+    "a fetch": lambda machine, path, here: fetch(
+        machine, Project(), paths=[str(path)], into=str(here)
+    ),
+    "a fetch of its folder": lambda machine, path, here: fetch(
+        machine, Project(), paths=[str(path.parent)], into=str(here)
+    ),
+    "the nearest names": lambda machine, path, _here: listing.nearest(
+        machine, f"{path}x"
+    ),
+}
+
+
+@guard(
+    "an agent asks of what it may not read whether it is there, how long, what beside it",
+    "no reader, listing, checksum or hint of ours says so: one table of all calls that read",
+)
+@pytest.mark.parametrize("reading", ASKING)
+@pytest.mark.parametrize("guarded_by", ["read_roots", "deny_read"])
+def test_every_call_that_reads_is_under_the_policy(
+    sshd: SshServer, tmp_path: Path, reading: str, guarded_by: str
+) -> None:
+    folder = sshd.home / f"asking-{tmp_path.name}"
+    secret, beside = folder / ".aws" / "credentials", folder / ".aws" / "config"
+    secret.parent.mkdir(parents=True)
+    (tmp_path / "root").mkdir()
+    (tmp_path / "here").mkdir()
+    for path in (secret, beside):
+        path.write_text("canary\n")
+    roots = (str(tmp_path / "root"),) if guarded_by == "read_roots" else ()
+    deny = ("*/nothing-like-it",) if roots else DENY_READ
+    with in_mode(sshd, "full", read_roots=roots, deny_read=deny) as machine:
+        told = ""
+        try:
+            told = str(ASKING[reading](machine, secret, tmp_path / "here"))
+        except (DeniedError, NotFoundError) as error:
+            told = error.message.replace(str(secret), "")
+        for missing in (folder / "none", folder / ".aws" / "none"):
+            with contextlib.suppress(SandboxError):
+                told += str(ASKING[reading](machine, missing, tmp_path / "here"))
+    assert "canary" not in told
+    assert "config" not in told.replace("config.toml", "")
+    assert hashlib.sha256(b"canary\n").hexdigest() not in told
+    assert "size_bytes=7" not in told
+    assert not list((tmp_path / "here").rglob("c*"))
+
+
+def test_outside_of_the_roots_nobody_is_told_what_is_there(
+    sshd: SshServer, tmp_path: Path
+) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "binary").write_bytes(b"a\0b")
+    with in_mode(sshd, "full", read_roots=(str(tmp_path / "root"),)) as machine:
+        for name in ("none", "none/below", "binary", ""):
+            for read in (files.read_lines, files.read_bytes, files.stat):
+                with pytest.raises(DeniedError, match="below none of read_roots"):
+                    read(machine, f"{tmp_path}/{name}")
+        with pytest.raises(DeniedError, match="below none of read_roots"):
+            listing.files(machine, f"{tmp_path}/none", ["*"])
+
+
+def test_a_listing_leaves_out_what_is_denied_below_a_folder_that_is_not(
+    sshd: SshServer, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    for name in ("out/a", "out/.env", "out/deep/.ssh/id", "out/key.pem"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("x")
+    (tmp_path / "alias").symlink_to(root)
+    with Sandbox(sshd.config()) as machine:
+        for top in (root, tmp_path / "alias"):
+            listed = listing.files(machine, str(top), ["out/"])
+            assert [file.path for file in listed] == ["out/a"]
+        assert "key.pem" not in "".join(listing.nearest(machine, f"{root}/out/none"))
+        with pytest.raises(DeniedError, match="deny_read has"):
+            listing.files(machine, str(root), ["out/.env"])
 
 
 def test_a_pattern_of_the_users_own_replaces_the_defaults(

@@ -77,6 +77,14 @@ class Machine:
             return True
         return False
 
+    def kill_inner(self, pid: int, number: int) -> bool:
+        """Send a signal to the process that the machine sees by that pid, if it lives."""
+        outer = self.server.outer_pids().get(pid, 0)
+        if outer:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(outer, number)
+        return bool(outer)
+
     def cut(self) -> None:
         """Kill every SSH session."""
         processes.end(self.server.session_pids(), grace_s=0)

@@ -35,9 +35,9 @@ exit {code}
 """
 _KILLED = (128 + signal.SIGKILL, 128 + signal.SIGTERM)  # a shutdown says TERM first
 _PAD = "x" * 1000  # so that a log outgrows the block that it has
-_CLIENTS = multiprocessing.get_context("forkserver")
-_CLIENTS.set_forkserver_preload(
-    ["sandbox_ops", "sandbox_ops.ssh.connection", "schedules"]
+CLIENTS = multiprocessing.get_context("forkserver")
+CLIENTS.set_forkserver_preload(
+    ["sandbox_ops", "sandbox_ops.ssh.connection", "schedules", "queue_schedules"]
 )
 _SELDOM, _OFTEN = 0.15, 0.25
 
@@ -140,7 +140,7 @@ class Schedule:
     def _kill_client(
         self, target: Callable[..., None], arguments: tuple[object, ...], after_s: float
     ) -> None:
-        client = _CLIENTS.Process(target=target, args=arguments)
+        client = CLIENTS.Process(target=target, args=arguments)
         client.start()
         client.join(after_s)
         client.kill()

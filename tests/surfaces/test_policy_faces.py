@@ -1,8 +1,11 @@
 """Modes and the audit log, as people and agents meet them."""
 
+import ast
 import asyncio
 import json
 import os
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -162,12 +165,46 @@ def test_rules_for_a_host_name_only_verbs_that_read(folder: Path, host: str) -> 
     done = cli("allow-list", "--host", host, cwd=folder)
     assert done.returncode == 0
     for verb in ("run", "train", "sync", "reset", "stop", "shell", "fetch", "setup"):
-        assert f"sandbox-ops {verb}" not in done.stdout
+        assert not re.search(rf"sandbox-ops {verb}\b", done.stdout)
         assert f'"{verb}"' not in done.stdout
     for verb in allow_rules.READING_VERBS:
         assert ACTIONS[verb].changes is Changes.NOTHING
         assert verb in done.stdout
     assert cli("allow-list", "--host", "x", cwd=folder).returncode == 2
+
+
+def test_the_rules_are_what_their_hosts_read() -> None:
+    claude = json.loads(allow_rules.rules("claude")[0])["permissions"]["allow"]
+    assert claude[0] == "Bash(sandbox-ops jobs:*)"
+    gemini = tomllib.loads(allow_rules.rules("gemini")[0])["rule"]
+    assert gemini[0]["commandPrefix"][0] == "sandbox-ops jobs"
+    assert gemini[1]["mcpName"] == "sandbox-ops"
+    rule = ast.parse(allow_rules.rules("codex")[0]).body[0]
+    assert isinstance(rule, ast.Expr)
+    assert isinstance(rule.value, ast.Call)
+    given = {each.arg: ast.literal_eval(each.value) for each in rule.value.keywords}
+    program, verbs = given["pattern"]
+    for line in given["match"]:
+        assert line.split()[0] == program
+        assert line.split()[1] in verbs
+    assert all(line.split()[1] not in verbs for line in given["not_match"])
+
+
+@guard(
+    "an agent puts a verb that changes something behind one that it is allowed to use",
+    "refused before anything is done: what begins as reading only reads",
+)
+@pytest.mark.parametrize("reads", allow_rules.READING_VERBS)
+@pytest.mark.parametrize(
+    "changes", [("run", "--", "touch", "x"), ("agent", "--stop"), ("allow", "--yes")]
+)
+def test_no_verb_that_changes_follows_one_that_reads(
+    folder: Path, reads: str, changes: tuple[str, ...]
+) -> None:
+    done = cli(reads, *changes, cwd=folder)
+    assert done.returncode == 2
+    assert f"`{reads}` only reads, and `{changes[0]}` cannot follow it" in done.stderr
+    assert done.stdout == ""
 
 
 def test_entries_are_private(folder: Path) -> None:

@@ -16,8 +16,10 @@ from sandbox_ops.errors import UsageError
 _FOLDER = Path(__file__).parent  # importlib.resources takes 3 ms of every start
 _LIBRARY = (
     "common", "ids", "boot", "worker", "start", "groups", "queue", "keeper", "slots",
-    "supervise", "attempts", "outputs", "environment", "restore", "watch", "limit", "stop", "look",
-    "machine", "digest", "changes", "runs", "read", "prune", "main",
+    "supervise", "attempts", "outputs", "environment", "own_tree", "restore", "watch", "limit",
+    "stop", "look", "machine", "usage", "digest", "changes", "runs", "opened", "read", "prune",
+    "notify",
+    "main",
 )  # fmt: skip
 
 _FILLER = "#\n" * 7
@@ -44,13 +46,13 @@ def _one_line(name: str) -> str:
 @functools.cache
 def library() -> str:
     """Return the library without its comments."""
-    folder = _FOLDER / "lib"
-    lines: list[str] = []
-    for name in _LIBRARY:
-        lines += (folder / f"{name}.sh").read_text("utf-8").splitlines()
-    return "\n".join(
-        line for line in lines if line and not line.lstrip().startswith("#")
-    )
+    return "\n".join(line for name in _LIBRARY for line in _code(name))
+
+
+def _code(name: str) -> list[str]:
+    """Return the lines of a file of the library, but for comments."""
+    lines = (_FOLDER / "lib" / f"{name}.sh").read_text("utf-8").splitlines()
+    return [line for line in lines if line and not line.lstrip().startswith("#")]
 
 
 @functools.cache
@@ -129,8 +131,16 @@ _LINE_BODY_BYTES = 4096
 
 def script(name: str, *arguments: str) -> str:
     """Return the command that is the packaged `NAME.sh` with those arguments."""
+    return f"set -- {words(*arguments)}\n{_script_text(name)}"
+
+
+@functools.cache
+def _script_text(name: str) -> str:
+    """Return the script, with the file of the library that it uses before it."""
     text = (_FOLDER / f"{name}.sh").read_text("utf-8")
-    return f"set -- {words(*arguments)}\n{text}"
+    if "\n# uses: lib/opened.sh\n" in text:
+        return "\n".join((*_code("opened"), text))
+    return text
 
 
 def guard(name: str, *arguments: str) -> str:

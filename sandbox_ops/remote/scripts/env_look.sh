@@ -6,6 +6,7 @@
 # that declare dependencies, FILEs, tracked ones that the patterns INPUTS (a line each) name, and
 # the python. With RECORD `yes` that is written
 # down as what is installed now. Says `recorded=` as it was written down last.
+# uses: lib/opened.sh
 set -eu
 
 cd "$1"
@@ -28,10 +29,11 @@ python=$(command -v python3 || :)
 conda=$(command -v micromamba || command -v mamba || command -v conda || :)
 python_version=
 [ -z "$python" ] || python_version=$(version "$python" --version)
+# of file 8, which is the file by that name
+builds_itself() { grep -q -e '^\[project\]' -e '^\[build-system\]' -e '^\[tool\.poetry\]' <&8 && echo yes; }
+checksum() { printf '%s %s\n' "$(sha256sum <&8)" "$1"; }
 builds=no # a pyproject.toml may hold nothing but the settings of tools
-[ ! -f pyproject.toml ] ||
-  ! grep -q -e '^\[project\]' -e '^\[build-system\]' -e '^\[tool\.poetry\]' pyproject.toml ||
-  builds=yes
+[ ! -f pyproject.toml ] || [ -z "$(with_opened pyproject.toml builds_itself)" ] || builds=yes
 [ ! -f setup.py ] || builds=yes
 
 fingerprint=$(
@@ -39,7 +41,7 @@ fingerprint=$(
     printf '%s\n' "$plan" "$python_version"
     for file in uv.lock environment.yml requirements.txt pyproject.toml setup.py setup.cfg \
       .python-version .venv/pyvenv.cfg "$@"; do
-      [ ! -f "$file" ] || printf '%s %s\n' "$(sha256sum <"$file")" "$file"
+      [ ! -f "$file" ] || with_opened "$file" checksum "$file" || :
     done
     [ -z "$inputs" ] || input_sums
   } | sha256sum | cut -c 1-64
@@ -53,9 +55,9 @@ logs=no
 driver=
 [ ! -r /proc/driver/nvidia/version ] ||
   driver=$(sed -n 's/^NVRM.* \([0-9][0-9.]*\)  .*/\1/p' /proc/driver/nvidia/version)
+venv_version() { sed -n 's/^version[_info]* *= *//p' <&8 | head -n 1; }
 venv_python=
-[ ! -f .venv/pyvenv.cfg ] ||
-  venv_python=$(sed -n 's/^version[_info]* *= *//p' .venv/pyvenv.cfg | head -n 1)
+[ ! -f .venv/pyvenv.cfg ] || venv_python=$(with_opened .venv/pyvenv.cfg venv_version) || :
 
 printf '%s\n' "uv_lock=$(has uv.lock)" "requirements=$(has requirements.txt)" \
   "conda_file=$(has environment.yml)" "conda=$conda" \

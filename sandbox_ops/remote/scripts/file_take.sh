@@ -1,12 +1,13 @@
 #!/bin/sh
 # usage: file_take.sh MARK SIZE PATH MODE replace|new <bytes
 #
-# Prints a line MARK and how many bytes of PATH.part are there already; takes the rest
+# Prints a line MARK and how many bytes of PATH have come already; takes the rest
 # from standard input; prints `sum=SHA-256` of the whole, taken meanwhile. On a line
 # `take` it becomes PATH at once, on any other it is removed. Then prints `ok`, or
-# `error=KIND why`. A short .part stays. With `new` no file there is replaced.
-size=$2 path=$3 mode=$4 how=$5
-part=$path.part
+# `error=KIND why`. What has come lies in a folder PATH.part that only we may write in: a link or a
+# pipe that somebody puts in its way gets nothing. A short one stays. With `new` no file there is
+# replaced.
+mark=$1 size=$2 path=$3 mode=$4 how=$5 part=data
 refuse() {
   printf 'error=%s %s\n' "$1" "$2"
   exit 1
@@ -29,15 +30,36 @@ sum() {
   exec sha256sum
 }
 
-case $path in */*) mkdir -p -- "${path%/*}" 2>/dev/null ;; esac
+# start_refused KIND WHY: before the bytes are asked for
+start_refused() {
+  printf '\n%s\n%s\n' "$mark" "$size"
+  refuse "$@"
+}
+case $path in /*) ;; *) path=$PWD/$path ;; esac
+folder=${path%/*} name=${path##*/}
+mkdir -p -- "$folder" 2>/dev/null
+[ ! -d "$path" ] || start_refused refused "$path is a directory"
+cd -P -- "$folder/" 2>/dev/null || start_refused denied "cannot write in $folder"
+place=${PWD%/}/$name.part
+mask=$(umask)
+umask 077
+[ -d "./$name.part" ] || rm -f -- "./$name.part" 2>/dev/null
+mkdir -- "./$name.part" 2>/dev/null
+cd -P -- "./$name.part" 2>/dev/null || {
+  [ -w . ] || start_refused denied "cannot write in $folder"
+  start_refused refused "cannot write $place: is the disk full?"
+}
+# we are in it, whatever its name leads to by now; where that was a link, PWD tells
+# shellcheck disable=SC3067 # the shells that we know have it
+[ "$PWD" = "$place" ] && [ -O . ] && [ -z "$(find . -prune \( -perm -020 -o -perm -002 \))" ] ||
+  start_refused denied "$place is not a folder of ours alone: remove it"
 # a copy: whoever began it, and lost the link, may still write what was on its way
 if [ -f "$part" ] && cp -- "$part" "$part.new"; then
   mv -f -- "$part.new" "$part"
 fi 2>/dev/null
 have=$(stat -c %s -- "$part" 2>/dev/null) || have=0
 [ "$have" -le "$size" ] || { rm -f -- "$part" && have=0; }
-printf '\n%s\n%s\n' "$1" "$have"
-[ ! -d "$path" ] || refuse refused "$path is a directory"
+printf '\n%s\n%s\n' "$mark" "$have"
 { : >>"$part"; } 2>/dev/null || refuse denied "cannot write in ${path%/*}"
 exec 3>&1
 digest=$(
@@ -47,7 +69,7 @@ digest=$(
     while [ "$left" -gt 0 ]; do
       [ "$left" -gt "$block" ] || block=$left
       rest "$block" | tee -a -- "$part" 2>/dev/null || {
-        printf 'error=refused cannot write %s: is the disk full?\n' "$part" >&3
+        printf 'error=refused cannot write %s: is the disk full?\n' "$place" >&3
         break
       }
       left=$((left - block))
@@ -65,6 +87,11 @@ if [ "$answer" != take ]; then
 fi
 [ "$how" = replace ] || [ ! -e "$path" ] ||
   refuse refused "$path was made meanwhile, and is not replaced"
+umask "$mask"
+chmod "$(printf '%o' $((0666 & ~mask)))" "$part"
 [ "$mode" != 755 ] || chmod a+x -- "$part"
-mv -f -- "$part" "$path" || refuse denied "cannot replace $path"
+# not into what became a directory meanwhile
+mv -fT "$part" "../$name" 2>/dev/null || { [ ! -d "../$name" ] && mv -f "$part" "../$name"; } 2>/dev/null ||
+  refuse denied "cannot replace $path"
+cd .. && rmdir -- "./$name.part"
 echo ok

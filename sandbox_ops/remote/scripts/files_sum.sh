@@ -1,9 +1,13 @@
 #!/bin/sh
-# usage: files_sum.sh [SIZE PATH]...
+# usage: files_sum.sh ROOTS DENY [SIZE PATH]...
 #
 # Prints the SHA-256 of the first SIZE bytes of each file, a line each; an empty line
-# where it cannot be read. Files that are as long as that go to few processes, not to
-# one each: there may be ten thousand.
+# where it cannot be read, or is not to be (see file_send.sh). Files that are as long as that go to few processes, not to
+# one each: there may be ten thousand; where one became a pipe, and those wait for it, they are
+# ended, and each is opened by itself.
+# uses: lib/opened.sh
+roots=$1 deny=$2
+shift 2
 if openssl dgst -sha256 -r </dev/null >/dev/null 2>&1; then
   sum='openssl dgst -sha256 -r' # knows the processor's own, coreutils may not
 else
@@ -13,10 +17,13 @@ names=$SANDBOX_JOB/names
 trap 'rm -f "$names" "$names".*' EXIT
 
 one() { # SIZE PATH
-  digest=
+  printf '%.64s\n' "$(with_opened "$2" sum_opened "$1" 2>/dev/null)"
+}
+
+sum_opened() { # SIZE, of file 8
+  find_opened && is_readable "$roots" "$deny" || return 0
   # shellcheck disable=SC2086 # a command and its options
-  [ ! -r "$2" ] || digest=$(head -c "$1" <"$2" | $sum)
-  printf '%.64s\n' "$digest"
+  head -c "$1" <&8 | $sum
 }
 
 newline='
@@ -24,22 +31,25 @@ newline='
 # plain PATH: whether tools print its name as it is, in a line
 plain() {
   case $1 in *"$newline"* | *\\*) return 1 ;; esac
-  [ -f "$1" ] && [ -r "$1" ]
+  [ -f "$1" ] && [ ! -h "$1" ] && [ -r "$1" ] || return 1
+  find_real "$1"
+  is_readable "$roots" "$deny"
 }
 
-size=
+size='' total=0
 for each; do # no `shift`: it takes as long as what is left
   if [ -z "$size" ]; then
     size=$each
     continue
   fi
-  size=
+  total=$((total + size)) size=
   ! plain "$each" || printf '%s\0' "$each"
 done >"$names"
 
+printf '' | tee "$names.sizes" >"$names.sums" # where there is none to look at
 # shellcheck disable=SC2086
 if xargs -0 stat -L -c '%s' <"$names" >"$names.sizes" 2>/dev/null &&
-  xargs -0 $sum <"$names" >"$names.sums" 2>/dev/null &&
+  timeout $((3 + total / 20000000)) xargs -0 $sum <"$names" >"$names.sums" 2>/dev/null &&
   [ "$(wc -l <"$names.sizes")" = "$(wc -l <"$names.sums")" ]; then
   many=yes
 else

@@ -12,12 +12,12 @@ if [ -e "$path/.git" ]; then
   place=$(cd "$path" && cd "$(git rev-parse --git-common-dir)" && pwd)/sandbox-ops-lease
 else
   place=${path%/*}/.${path##*/}.sandbox-ops-lease
-  mkdir -p "${path%/*}" 2>/dev/null || :
 fi
-{ exec 9>>"$place.lock"; } 2>/dev/null || {
+(: >>"$place.lock") 2>/dev/null || {
   echo place= # we may not write there: the next step will say so
   exit 0
 }
+exec 9>>"$place.lock"
 ! command -v flock >/dev/null 2>&1 || flock -w 10 9 || :
 now=$(date +%s)
 token=0-none until=0 host='' pid='' ticks='' since=$now who=''

@@ -18,7 +18,7 @@ branch=$2 commit=$3 before=$4 backup=
   refuse "somebody moved HEAD in $1 meanwhile"
 
 if [ -n "$before" ] &&
-  [ -n "$(git rev-list --max-count=1 "$before" --not --remotes)" ]; then
+  [ -n "$(git rev-list --max-count=1 "$before" --not --remotes --glob=refs/sandbox-ops/dirty/*)" ]; then
   backup=refs/sandbox-ops/backup/$(date -u +%Y%m%dT%H%M%SZ)-$$
   git update-ref "$backup" "$before"
 fi

@@ -1,8 +1,9 @@
 #!/bin/sh
-# usage: repo_clone.sh PATH URL BRANCH
+# usage: repo_clone.sh PATH URL BRANCH [BUNDLE]
 #
 # Clones BRANCH of URL to PATH, which appears only when it is complete. With BRANCH
-# empty it is the one that the server says. Says `head=COMMIT`.
+# empty it is the one that the server says. With BUNDLE its commits come from that file,
+# which is removed, and URL is only noted. Says `head=COMMIT`.
 set -eu
 
 fail() {
@@ -10,7 +11,7 @@ fail() {
   exit 75
 }
 
-path=$1 url=$2 branch=$3 user=$(id -un) least_kib=102400
+path=$1 url=$2 branch=$3 bundle=${4-} user=$(id -un) least_kib=102400
 workspace=${path%/*}
 workspace=${workspace:-/}
 if ! command -v git >/dev/null 2>&1; then
@@ -34,12 +35,23 @@ fi
 GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-$(git config core.sshCommand || echo ssh)} -o BatchMode=yes -o ConnectTimeout=20"
 export GIT_SSH_COMMAND
 new=$(mktemp -d "$workspace/.sandbox-ops-clone.XXXXXX")
-trap 'rm -rf "$new"' EXIT
+trap 'rm -rf "$new"; rm -f "$bundle"' EXIT
 trap 'exit 143' HUP INT TERM
 chmod 755 "$new"
-set -- clone -q
-[ -z "$branch" ] || set -- "$@" --branch "$branch"
-git "$@" -- "$url" "$new/clone" >&2
+if [ -n "$bundle" ]; then
+  remote=refs/remotes/origin/$branch
+  git init -q "$new/clone" >&2
+  cd "$new/clone"
+  git remote add -- origin "$url"
+  git fetch -q --no-tags "$bundle" "+refs/heads/$branch:$remote" >&2
+  git checkout -q --track -B "$branch" "$remote" >&2
+  git config sandbox-ops.via ssh
+  cd /
+else
+  set -- clone -q
+  [ -z "$branch" ] || set -- "$@" --branch "$branch"
+  git "$@" -- "$url" "$new/clone" >&2
+fi
 head=$(git -C "$new/clone" rev-parse -q --verify HEAD) ||
   fail refused "the repository $url has no commit yet"
 git -C "$new/clone" update-ref refs/sandbox-ops/synced "$head"

@@ -26,6 +26,7 @@ from sandbox_ops.remote import scripts
 
 SHELLS = [("dash",), ("bash",), ("busybox", "sh")]
 READ_SH = Path(scripts.__file__).with_name("lib") / "read.sh"
+OPENED_SH = READ_SH.with_name("opened.sh")
 
 
 def printed(shell: tuple[str, ...], text: str, path: str) -> bytes:
@@ -223,7 +224,7 @@ def test_a_line_is_found_by_any_shell_with_any_grep(
             (f"{other}:{usual}", "" if offset > 1 else 0),
         ):
             text = (
-                f"LIBRARY='{READ_SH}'\n{READ_SH.read_text()}\n"
+                f"LIBRARY='{READ_SH}'\n{OPENED_SH.read_text()}\n{READ_SH.read_text()}\n"
                 'trailer() { echo "<$1>"; }\n'
                 f"do_read '{path}' {offset} 2 1000000 ''"
             )
@@ -588,6 +589,13 @@ def test_a_file_is_sent_with_its_checksum_by_any_shell_with_or_without_openssl(
             assert sent == b"\nmark\n" + data[have:] + facts.encode()
 
 
+def part_of(remote: Path) -> Path:
+    """Return what has come of an upload, in its folder, which is made."""
+    folder = remote.with_name(f"{remote.name}.part")
+    folder.mkdir(mode=0o700)
+    return folder / "data"
+
+
 def test_an_upload_is_whole_resumed_and_atomic(
     shared_sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -596,7 +604,7 @@ def test_an_upload_is_whole_resumed_and_atomic(
     local.write_bytes(data)
     remote = tmp_path / "new dir" / "it's $(there)\n"
     remote.parent.mkdir()
-    remote.with_name(remote.name + ".part").write_bytes(data[:2_000_000])
+    part_of(remote).write_bytes(data[:2_000_000])
     seen: list[int] = []
     sent = transfer.upload(
         shared_sandbox,
@@ -608,7 +616,7 @@ def test_an_upload_is_whole_resumed_and_atomic(
     assert seen[0] > 2_000_000
     assert sent.sha256 == hashlib.sha256(data).hexdigest()
     remote.unlink()
-    remote.with_name(remote.name + ".part").write_bytes(b"x" * 1_000_000)
+    part_of(remote).write_bytes(b"x" * 1_000_000)
     transfer.upload(shared_sandbox, local, str(remote))  # a part of something else
     assert remote.read_bytes() == data
     with pytest.raises(RefusedError, match="is a directory"):
@@ -650,7 +658,6 @@ def test_an_upload_to_a_machine_that_is_gone_ends_and_can_go_on_later(
     server = make_sshd()
     data = os.urandom(30_000_000)
     local, remote = tmp_path / "local", tmp_path / "remote"
-    part = remote.with_name("remote.part")
     local.write_bytes(data)
     off: list[int] = []
 
@@ -662,6 +669,7 @@ def test_an_upload_to_a_machine_that_is_gone_ends_and_can_go_on_later(
     with Sandbox(server.config()) as sandbox:
         with pytest.raises(ConnectionLostError, match="goes on where it stopped"):
             transfer.upload(sandbox, local, str(remote), on_progress=switch_off)
+        part = remote.with_name("remote.part") / "data"
         begun = part.stat().st_size
         assert 0 < begun < len(data)
         assert data.startswith(part.read_bytes())
@@ -687,7 +695,7 @@ def test_what_a_lost_link_still_delivers_does_not_corrupt_the_resumed_upload(
     words = ("mark", "100000", str(path), "644", "replace")
     text = scripts.script("file_take", *words)
     # the one that lost its link has it open, and writes when the next has begun
-    with (tmp_path / "file.part").open("ab") as late:
+    with part_of(path).open("ab") as late:
         late.write(data[:40_000])
         late.flush()
         with subprocess.Popen(

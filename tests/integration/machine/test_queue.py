@@ -50,7 +50,7 @@ class Machine:
         )
 
     def hold(self, seconds: float = 60) -> Job:
-        return self.start(f"{self.gpus.hold} 20000 {seconds}", ONE_GPU)
+        return self.start(f"exec {self.gpus.hold} 20000 {seconds}", ONE_GPU)
 
     def state(self, job: Job) -> JobState:
         return jobs.get(self.sandbox, job.id).state

@@ -155,7 +155,7 @@ def _list(home: Path, place: Place, *names: str) -> None:
     """Make the machine name these files whatever it is asked for."""
     for name in names:
         place.write(name, "planted\n")
-    listing = " ".join(f"'./{name}'" for name in names)
+    listing = " ".join(f"\"$1\"/../'{name}'" for name in names)
     find = home / "planted" / "find"
     find.parent.mkdir()
     find.write_text(f"#!/bin/sh\nprintf '%s\\0' {listing}\n")

@@ -17,7 +17,7 @@ from sandbox_ops.workflows.monitor import JobView
 BARS = "for i in $(seq 1 4000); do printf '\\r%s%%|###  | %s/5000 [00:10<00:14, 41.3it/s]' 9 $i; done"
 
 
-Verb = Literal["look", "read", "bytes", "pin", "queue", "label"]
+Verb = Literal["look", "read", "bytes", "stat", "pin", "queue", "label"]
 
 
 class Counting(Sandbox):

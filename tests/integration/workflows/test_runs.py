@@ -430,5 +430,5 @@ def test_of_a_log_of_many_lines_evenly_spread_blocks_and_the_end_are_read(
     (series,) = plot([place.sandbox], place.project, [job.id]).series
     steps = [x for x, _ in series.points]
     assert 10_000 < len(steps) < 25_000
-    assert (steps[0], steps[-1]) == (1.0, 300_000.0)
+    assert [steps[0], steps[-1]] == [1, 300_000]
     assert max(b - a for a, b in itertools.pairwise(steps)) < 1000

@@ -30,6 +30,8 @@ def test_a_pushed_commit_arrives(place: Place) -> None:
         "commit_before": before,
         "commit_after": after,
         "pushed": False,
+        "base_commit": "",
+        "patch_sha256": "",
         "warnings": [],
     }
     assert place.head == after

@@ -48,6 +48,7 @@ REFUSED = {
     "sync",
     "tag",
     "trust",
+    "tunnel",
     "untag",
 }
 

@@ -48,6 +48,7 @@ VERBS = {
     "tag",
     "train",
     "trust",
+    "tunnel",
     "untag",
     "wait",
 }

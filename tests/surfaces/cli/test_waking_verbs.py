@@ -222,7 +222,7 @@ def test_one_machine_that_is_down_is_reported_and_the_others_go_on(
     sshd.write_toml(tmp_path)
     file = tmp_path / "sandbox.toml"
     file.write_text(file.read_text() + '[sandboxes.gone]\nhost = "127.0.0.1:9"\n')
-    allowed = cli("allow", "--sandbox", "gone", cwd=tmp_path)
+    allowed = cli("allow", "--sandbox", "gone", "--yes", cwd=tmp_path)
     assert allowed.returncode == 0, allowed.stderr
     sandbox.start("true")
     done = cli("events", "--json", cwd=tmp_path)

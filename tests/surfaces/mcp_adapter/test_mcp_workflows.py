@@ -114,6 +114,30 @@ def test_a_change_is_synced_trained_watched_and_fetched(
     assert re.search(rf'^{job[1]} "night" succeeded.*; 3/3 100 %; loss 0\.3$', output, re.MULTILINE)  # fmt: skip
 
 
+def test_runs_are_listed_shown_and_compared(ready: Ask) -> None:
+    first, second = (
+        ready("remote_train", settings={"steps": n}, name=f"s{n}", sync=True)[
+            0
+        ].split()[0]
+        for n in (1, 2)
+    )
+    for job in (first, second):
+        ready("remote_bash_output", bash_id=job, wait=20_000)
+    output, is_error = ready("remote_runs", where="steps<=2", sort="-steps", limit=2)
+    assert not is_error, output
+    head, *lines = output.split("\n")
+    assert re.fullmatch(r"2 of \d+ runs", head)
+    assert re.match(rf"{second}; s2; succeeded; .*; steps=2; loss 0\.2; best", lines[0])
+    output, _ = ready("remote_runs", run=first)
+    assert re.search(r"^settings: .*steps.*1", output, re.MULTILINE)
+    assert re.search(r"^python: Python 3", output, re.MULTILINE)
+    output, _ = ready("remote_runs", run=[first, second])
+    assert re.search(r'^settings: \{"steps": \["1", "2"\]\}$', output, re.MULTILINE)
+    output, is_error = ready("remote_runs", run=["1", "2", "3"])
+    assert is_error
+    assert "two runs are compared, not 3" in output
+
+
 def test_results_come_home_with_their_checksums_and_the_jobs_record(
     ready: Ask, git: GitProject
 ) -> None:
@@ -266,20 +290,20 @@ def test_the_verbs_are_there_only_when_asked_for(sandboxes: Sandboxes) -> None:
                 await client.call_tool("remote_reset", {})
         async with Client(build(Tools(sandboxes, ["workflow"]))) as client:
             names = [tool.name for tool in (await client.list_tools()).tools]
-            assert names == [f"remote_{verb}" for verb in ("setup", "sync", "train", "monitor", "reset")]  # fmt: skip
+            assert names == [f"remote_{verb}" for verb in ("setup", "sync", "train", "monitor", "reset", "put", "runs")]  # fmt: skip
 
     asyncio.run(main())
 
 
 @pytest.mark.parametrize("era", ERAS)
-def test_both_toolsets_cost_less_than_7_kb_and_say_what_is_destructive(
+def test_both_toolsets_cost_less_than_10_kb_and_say_what_is_destructive(
     era: str, sandboxes: Sandboxes
 ) -> None:
     async def main() -> None:
         async with Client(build(Tools(sandboxes, TOOLSETS)), mode=era) as client:
             listed = await client.list_tools()
             raw = listed.model_dump(mode="json", by_alias=True, exclude_none=True)
-            assert len(json.dumps(raw, separators=(",", ":"))) < 7_000
+            assert len(json.dumps(raw, separators=(",", ":"))) < 10_000
             hints = {tool.name: tool.annotations for tool in listed.tools}
             destructive = {name for name, hint in hints.items() if hint and hint.destructive_hint}  # fmt: skip
             assert destructive == {"remote_bash", "remote_reset", "remote_bash_stop"}

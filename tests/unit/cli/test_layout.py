@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from sandbox_ops.cli import dashboard, terminal, views
+from sandbox_ops.cli.encoding import plain
 from sandbox_ops.cli.layout import GAP, Column, fit
 from sandbox_ops.models import Job, JobState
 from sandbox_ops.text.progress import Progress
@@ -52,6 +53,7 @@ def report() -> MonitorReport:
                     total=500000,
                     eta_s=98765.0,
                     metrics={"loss": 0.1234, "lr": 0.0003, "grad_norm": 1.5},
+                    course=tuple(1 / n for n in range(1, 200)),
                 ),
             )
             for number, name in zip((12, 11, 10), names, strict=True)
@@ -101,6 +103,20 @@ def test_monitor_shows_the_loss_from_80_columns_on(width: int) -> None:
     rows = [dashboard.row(each) for each in monitor_rows(report()).jobs]
     lines = drawn(terminal.table(dashboard.COLUMNS, rows, width), width)
     assert sum("loss 0.1234" in line for line in lines) == 3
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_monitor_shows_the_course_of_the_loss_beside_it(width: int) -> None:
+    rows = [dashboard.row(each) for each in monitor_rows(report()).jobs]
+    lines = drawn(terminal.table(dashboard.COLUMNS, rows, width), width)
+    assert sum("█▂▂▁▁▁▁▁" in line for line in lines) == 3
+    assert "".join(map(plain, "▁▂▃▄▅▆▇█")) == "__--==##"
+
+
+def test_a_column_in_which_nothing_is_said_is_left_out() -> None:
+    rows = [("1", "running", "", "true"), ("2", "failed", "", "false")]
+    lines = drawn(terminal.table(COLUMNS, rows, 80), 80)
+    assert lines[0].split() == ["ID", "STATE", "COMMAND"]
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -92,7 +92,7 @@ def test_half_a_character_waits_for_its_other_half_while_the_job_lives() -> None
 def test_an_open_terminal_sequence_waits_too() -> None:
     assert following(b"red \x1b[3", 0).next_offset == 4
     assert following(b"red \x1b[31", 0).text == "red "
-    assert following(b"red \x1b[31mx", 0).text == "red x"
+    assert following(b"red \x1b[31m7 8", 0).text == "red 7 8"
 
 
 def test_a_rotated_log_is_reported() -> None:
@@ -134,7 +134,7 @@ def test_a_line_longer_than_a_page_is_shown_over_several() -> None:
     log = b"x" * 70_000
     offset, shown = 0, ""
     while offset < len(log):
-        page = following(log, offset)
+        page = following(log, offset, ENDED)
         assert len(page.text) <= log_pages.LIMIT
         offset, shown = page.next_offset, shown + page.text
     assert shown == "x" * 70_000

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox_ops.errors import ConfigError
+from sandbox_ops.text import clean, remote_text
 from sandbox_ops.text.redaction import RedactingStream, Redactor
 from sandbox_ops.text.token_shapes import SHAPES
 
@@ -80,7 +81,7 @@ def test_each_line_of_a_key_is_masked_by_itself() -> None:
 
 def test_a_private_key_that_nobody_named_is_masked_whole() -> None:
     assert Redactor().mask_text(f"before\n{KEY}after\n") == (
-        "before\n[redacted: private-key]\nafter\n"
+        "before\n" + 4 * "[redacted: private-key]\n" + "after\n"
     )
 
 
@@ -192,3 +193,59 @@ def test_every_pattern_of_the_table_is_one_of_re2() -> None:
     for name, arguments, pattern, _ in SHAPES:
         assert re2.compile(pattern.encode(), options=options), name
         assert arguments, name
+
+
+@pytest.mark.chance
+def test_a_long_text_is_made_safe_as_in_one_piece(seed: int) -> None:
+    rng = random.Random(seed)  # noqa: S311
+    remote_text.protect({"LONG_TEXT_KEY": SECRET})
+    plain = [b"step 12/500 loss=0.25\n", "perte=0,5 ██▌ é\n".encode(), b"\n", b"\r 12%"]
+    odd = [
+        b"\x1b[31mred\x1b[0m\n",
+        b"\xff\xfe\n",
+        b"a\0b\n",
+        "x\u202ey\n".encode(),
+        b"dropbox\n",
+    ]
+    for _ in range(60):
+        lines = [rng.choice(plain) * rng.choice([1, 3, 300]) for _ in range(40)]
+        for _ in range(rng.choice([0, 1, 5, 40])):
+            secret = rng.choice([*odd, *_canaries(rng)]) + b"\n" * rng.randrange(2)
+            lines.insert(rng.randrange(len(lines)), secret)
+        data = b"".join(lines) + b"z" * 20_000
+        whole = remote_text.masked(clean.clean(data))
+        assert remote_text.safe(data) == whole
+        stream = remote_text.SafeStream()
+        size = rng.choice([1000, 9000, 70_000])
+        pieces = [data[at : at + size] for at in range(0, len(data), size)]
+        assert "".join([*map(stream.feed, pieces), stream.finish()]) == whole
+
+
+# of each a rule that knows the token by a word far before it, in the table of others
+FAR = {
+    "lob-api-key": "live_" + "0123456789abcdef" * 2 + "abc",
+    "lob-pub-api-key": "test_pub_" + "0123456789abcdef" + "0123456789abcde",
+    "new-relic-user-api-key": "NRAK-" + "ABCDEFGHJKLMNPQRSTUVWXYZ123",
+    "typeform-api-token": "tfp_"
+    "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5"
+    "aB3dE5fG7hJ9kL1mN3pQ5rS",
+}
+
+
+@pytest.mark.parametrize(("name", "token"), FAR.items(), ids=FAR)
+def test_a_token_is_masked_where_the_word_that_names_it_has_gone_before(
+    name: str, token: str
+) -> None:
+    data = f"lob new-relic typeform_key = {token} y\n".encode()
+    assert Redactor().mask_text(token) == f"[redacted: {name}]"
+    for cut in range(len(data)):
+        stream = RedactingStream(Redactor())
+        shown = stream.feed(data[:cut]) + stream.feed(data[cut:]) + stream.finish()
+        assert token[:12].encode() not in shown
+        assert shown == Redactor().mask(data), cut
+
+
+def test_words_of_a_training_are_no_keywords() -> None:
+    redactor = Redactor()
+    words = b"next_token text_loss=1 disc_loss=2 test_acc=0.9 live_bytes=3\n" * 1000
+    assert redactor.plain_lines(words) == words

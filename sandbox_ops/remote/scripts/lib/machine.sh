@@ -35,19 +35,6 @@ look_disk() {
   trailer disk
 }
 
-# look_stat PATH: type and mode in hex, size, owner, mtime; where a link leads. Of the
-# link itself, not of what it leads to.
-look_stat() {
-  if stat -c '%f %s %u %Y' "$1"; then
-    readlink "$1"
-    trailer stat
-  elif [ -x "${1%/*}/" ]; then
-    answer_error not-found "no such file: $1"
-  else
-    answer_error denied "cannot look into ${1%/*}/: it is not there, or permission is denied"
-  fi
-}
-
 look_load() {
   cat /proc/loadavg
   grep -c '^processor' /proc/cpuinfo

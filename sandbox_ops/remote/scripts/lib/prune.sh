@@ -24,7 +24,8 @@ prune() {
   note_if_full "$BASE"
   raise_floor bg && last_job=$_n && raise_floor fg && last_command=$_n || exit 0
   du -kd1 "$JOBS" 2>/dev/null |
-    sed -En 's#^([0-9]*)[^0-9].*/(remote|cmd)-([0-9]*)$#\3 \1 \2#p' | sort -rn | select_records | keep_records |
+    sed -En 's#^([0-9]*)[^0-9].*/(remote|cmd)-([0-9]*)$#\3 \1 \2#p' | sort -rn | select_records |
+    remove_own_trees | keep_records |
     (cd "$JOBS" && xargs rm -rf)
   release_claims
   find "$BASE/tokens" -type f -mtime +7 -exec rm -f {} +

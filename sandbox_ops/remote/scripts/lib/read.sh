@@ -5,8 +5,9 @@
 # where it is negative), one more than asked if there is one; from byte FROM on, where it
 # is known. `lines size= inode= total= at=`, the last where in bytes they begin, if known
 do_read() {
-  check_named "$1" || return
-  read_opened "$@" 8<"$1"
+  check_named "$1" "${6-}" "${7-}" || return
+  [ "$2" -lt 2 ] || can_skip_lines # here, where it is remembered
+  with_opened "$1" read_opened "$@" || answer_unopened "$1"
 }
 
 # read_opened ...: the same of file 8, which was opened by that name
@@ -74,8 +75,38 @@ can_skip_lines() {
 
 # do_bytes PATH OFFSET MAX ROOTS DENY: `bytes offset= size= inode=`; a negative OFFSET counts from the end
 do_bytes() {
-  check_named "$1" || return
-  send_opened "$@" 8<"$1"
+  check_named "$1" "${4-}" "${5-}" || return
+  counts_bytes || :
+  with_opened "$1" send_opened "$@" || answer_unopened "$1"
+}
+
+# do_stat PATH ROOTS DENY: type and mode in hex, size, owner, mtime; where a link leads. Of the
+# link itself, not of what it leads to.
+do_stat() {
+  check_policy "$1" "$2" "$3" || return
+  if stat -c '%f %s %u %Y' "$1"; then
+    readlink "$1"
+    trailer stat
+  elif [ -x "${1%/*}/" ]; then
+    answer_error not-found "no such file: $1"
+  else
+    answer_error denied "cannot look into ${1%/*}/: it is not there, or permission is denied"
+  fi
+}
+
+# check_policy PATH ROOTS DENY: whether it may be asked for by that name: what is not to be read
+# is not said to be there, either. What a link leads to counts where it is followed.
+check_policy() {
+  case $1 in /*) ;; *) answer_error refused "the path must be absolute: $1"; return 1 ;; esac
+  [ -n "$2$3" ] || return 0
+  find_real "$1"
+  [ -z "${4-}" ] || [ ! -h "$1" ] || REAL=$(readlink -f "$1") || REAL=
+  may_read "$@"
+}
+
+# answer_unopened PATH: it was a file when it was checked
+answer_unopened() {
+  answer_error refused "$1 cannot be opened: it was replaced meanwhile, or does not answer"
 }
 
 # send_opened ...: the same of file 8, which was opened by that name
@@ -89,9 +120,9 @@ send_opened() {
   [ -z "$COPY" ] || rm -f "$COPY"
 }
 
-# check_named PATH: what can be known before it is opened; says why it cannot be read
+# check_named PATH ROOTS DENY: what can be known before it is opened; says why it cannot be read
 check_named() {
-  case $1 in /*) ;; *) answer_error refused "the path must be absolute: $1"; return 1 ;; esac
+  check_policy "$@" followed || return
   if [ ! -e "$1" ]; then
     _up=$1
     while [ -n "$_up" ] && [ ! -d "$_up" ]; do _up=${_up%/*}; done
@@ -115,8 +146,7 @@ the nearest directory that exists is ${_up:-/}"
 # = what is to be read: file 8, or COPY, if there is one
 check_opened() {
   FILE=/proc/self/fd/8 COPY=
-  REAL=$(readlink "$FILE") || REAL=
-  [ -f "$FILE" ] || { answer_error refused "$1 is not a regular file any more"; return 1; }
+  find_opened || { answer_error refused "$1 is not a regular file any more"; return 1; }
   may_read "$1" "$2" "$3" || return
   case $REAL in
     /dev/shm/*) ;; # memory, but files like others
@@ -127,33 +157,10 @@ check_opened() {
   SIZE=${INODE#* } INODE=${INODE% *}
 }
 
-# may_read PATH ROOTS DENY: whether the user lets REAL be read: below one of ROOTS, where
-# there are any (or what a job wrote), and like no pattern of DENY; each is one a line
+# may_read PATH ROOTS DENY: whether the user lets REAL be read; says why not
 may_read() {
-  [ -n "$2$3" ] || return 0
-  _why=
-  [ -n "$REAL" ] || _why="where it lies cannot be told"
-  IFS='
-'
-  set -f
-  for _each in $3; do
-    # shellcheck disable=SC2254 # it is a pattern
-    case $REAL in $_each) _why="deny_read has $_each" ;; esac
-  done
-  if [ -n "$2" ] && [ -z "$_why" ]; then
-    _why="it is below none of read_roots"
-    _was=$PWD
-    for _each in $2; do
-      cd -P "$_each" || continue
-      case $REAL in "${PWD%/}"/*) _why= ;; esac
-    done
-    case $REAL in "$JOBS"/*/log | "$JOBS"/*/stderr) _why= ;; esac
-    cd "$_was" || cd /
-  fi
-  set +f
-  unset IFS
-  [ -n "$_why" ] || return 0
-  answer_error "denied policy" "$1 is not to be read${REAL:+, which is $REAL}: $_why"
+  is_readable "$2" "$3" && return 0
+  answer_error "denied policy" "$1 is not to be read${REAL:+, which is $REAL}: $WHY"
   return 1
 }
 
@@ -174,12 +181,17 @@ kernel_file() {
 
 # send_range FILE OFFSET MAX: those bytes of it; by one process where `dd` counts in bytes
 send_range() {
-  [ -n "${DD_BYTES-}" ] ||
-    DD_BYTES=$(printf abc | dd bs=9 iflag=fullblock,skip_bytes,count_bytes skip=1 count=1 2>/dev/null)
-  if [ "$DD_BYTES" = b ]; then
+  if counts_bytes; then
     dd bs=65536 iflag=skip_bytes,count_bytes skip="$2" count="$3" <"$1"
   else
-    DD_BYTES=no
     tail -c "+$(($2 + 1))" "$1" | head -c "$3"
   fi
+}
+
+# counts_bytes: whether `dd` does (tried once)
+counts_bytes() {
+  [ -n "${DD_BYTES-}" ] ||
+    DD_BYTES=$(printf abc | dd bs=9 iflag=fullblock,skip_bytes,count_bytes skip=1 count=1 2>/dev/null)
+  DD_BYTES=${DD_BYTES:-no}
+  [ "$DD_BYTES" = b ]
 }
