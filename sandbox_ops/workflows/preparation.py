@@ -188,7 +188,10 @@ def prepare(  # each is one choice
         queue=plan.queue,
         no_env=no_env,
         places=places,
-        warnings=(*warnings, *_warnings(status, installed, gpus)),
+        warnings=(
+            *warnings,
+            *_warnings(status, installed, 0 if sandbox.config.by_slurm else gpus),
+        ),
     )
 
 
