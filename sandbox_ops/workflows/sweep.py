@@ -180,7 +180,7 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
     to_start = [cell for cell in cells if not cell.skipped]
     runs_then = sweep_then.is_wanted(group, then, len(to_start))
     if not to_start and not runs_then:
-        return _told(report, cells)
+        return _with_outcomes(report, cells)
     if dry_run and runs_then:
         report = replace(report, then_command=sweep_then.command_of(group, then))
     queue = queue or QueueOptions()
@@ -199,10 +199,10 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
         if not dry_run:
             raise
         refused = f"as things stand this is refused: {error.message}"
-        return _told(replace(report, warnings=(refused,)), cells)
+        return _with_outcomes(replace(report, warnings=(refused,)), cells)
     report = replace(report, commit=ready.tree.head or "", warnings=ready.warnings)
     if dry_run:
-        return _told(report, cells)
+        return _with_outcomes(report, cells)
     starts = [_start(cell, ready, env, time_s, force) for cell in to_start]
     places = [ready.place(_run(cell)) for cell in to_start]
     with own_trees.all_made(sandbox, places) as begun:
@@ -211,7 +211,7 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
     then_job = None
     if runs_then and not started.error:
         then_job = sweep_then.start(sandbox, ready, group, started.jobs, then, env)
-    report = _told(report, cells)
+    report = _with_outcomes(report, cells)
     warnings = _link_logs(sandbox, ready.tree.path, started.jobs)
     return replace(
         report,
@@ -268,7 +268,7 @@ def _cells_there(
     return group, sweep_plan.cells_of(group, again=again, failed=failed)
 
 
-def _told(report: SweepReport, cells: Sequence[Cell]) -> SweepReport:
+def _with_outcomes(report: SweepReport, cells: Sequence[Cell]) -> SweepReport:
     """Return the report with what is done with the cells, and what can be done next."""
     skipped = tuple(cell for cell in cells if cell.skipped)
     done = [cell for cell in skipped if cell.skipped == _DONE]

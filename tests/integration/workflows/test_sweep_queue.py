@@ -4,11 +4,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cable import cable
 from gitproject import GitProject
 from gpus import Gpus, give_gpus
 from machines import Place, set_up
@@ -105,6 +107,36 @@ def test_a_client_that_is_killed_in_the_middle_changes_nothing(
     assert {job.state for job in ended} == {JobState.SUCCEEDED}
     assert len(farm.gpus.lines("began")) == 120
     assert farm.gpus.lines("shared") == []
+
+
+def test_a_link_that_is_cut_in_the_middle_of_a_start_makes_no_cell_twice(
+    farm: Farm, tmp_path: Path
+) -> None:
+    server = farm.server
+    settings = {"n": tuple(map(str, range(1, 81)))}
+    command = f"{farm.gpus.hold} 20000 0.0{{n}}"
+    with cable(server.host, server.port) as laid:
+        known = tmp_path / "known_hosts"
+        key = server.known_hosts.read_text().split(maxsplit=1)[1]
+        known.write_text(f"[{server.host}]:{laid.port} {key}")
+        config = replace(
+            farm.place.sandbox.config, port=laid.port, known_hosts=str(known)
+        )
+        with Sandbox(config) as far, ThreadPoolExecutor(1) as thread:
+            started = thread.submit(
+                sweep, far, farm.place.project, settings, command=command, name="link"
+            )
+            wait_until(
+                lambda: groups.look(farm.place.sandbox, "link"), 30, what="a cell"
+            )
+            laid.cut(reset=True)
+            report = started.result(60)
+        assert laid.links > 1
+    assert report.ok
+    assert len(report.jobs) == 80
+    ended = farm.ended("link")
+    assert {job.state for job in ended} == {JobState.SUCCEEDED}
+    assert len(farm.gpus.lines("began")) == 80
 
 
 def test_then_runs_on_the_machine_once_when_all_have_ended_and_knows_how(
