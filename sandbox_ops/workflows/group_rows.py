@@ -1,7 +1,10 @@
 """A group as every face shows it: one row, or one line. Pure."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sandbox_ops.models import Job, JobState
 from sandbox_ops.models.groups import GroupSummary
 from sandbox_ops.text import formatting
 
@@ -44,3 +47,33 @@ def group_line(row: GroupRow) -> str:
         row.best and f"best {row.best}",
     )
     return "; ".join(filter(None, facts))
+
+
+WAITING_SHOWN = 3
+"""So many jobs of a group that wait are listed; the others are counted."""
+
+
+def without_waiting(jobs: Sequence[Job]) -> tuple[tuple[Job, ...], dict[str, int]]:
+    """Return a list without most of the jobs of sweeps that wait.
+
+    Returns:
+        The others in their order, and how many were left out of each group.
+    """
+    waiting: Counter[str] = Counter()
+    firsts = sorted((job for job in jobs if _waits(job)), key=lambda job: job.cell)
+    kept: set[str] = set()
+    for job in firsts:
+        waiting[job.group] += 1
+        if waiting[job.group] <= WAITING_SHOWN:
+            kept.add(job.id)
+    shown = [job for job in jobs if not _waits(job) or job.id in kept]
+    left_out = {
+        group: number - WAITING_SHOWN
+        for group, number in waiting.items()
+        if number > WAITING_SHOWN
+    }
+    return tuple(shown), left_out
+
+
+def _waits(job: Job) -> bool:
+    return job.state is JobState.QUEUED and bool(job.group) and job.cell > 0

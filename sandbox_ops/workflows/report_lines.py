@@ -200,10 +200,13 @@ def _with_survivors(job: Job) -> str:
 
 def jobs(listed: Sequence[Job], now_s: float) -> Lines:
     """Say which jobs there are, a line each: those that run first."""
-    for job in listed:
+    shown, left_out = group_rows.without_waiting(listed)
+    for job in shown:
         age_s = None if job.started_at is None else max(0.0, now_s - job.started_at)
         began = f"; started {formatting.duration(age_s)} ago" if age_s else ""
         yield _with_survivors(job) + began
+    for group, number in left_out.items():
+        yield f"{formatting.count(number, 'more job')} of the group {group} wait"
     if not listed:
         yield "no jobs"
 
