@@ -8,7 +8,8 @@ from sandbox_ops.cli.face import Rows
 from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import cell, draw, table
 from sandbox_ops.text import formatting
-from sandbox_ops.workflows.rows import GroupRow, JobRow, MonitorRows, monitor_rows
+from sandbox_ops.workflows.group_rows import GroupRow
+from sandbox_ops.workflows.rows import JobRow, MonitorRows, monitor_rows
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
