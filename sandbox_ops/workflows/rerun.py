@@ -13,7 +13,7 @@ from sandbox_ops.machine.repo import Tree
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, Project
 from sandbox_ops.models.runs import Run, reference, text
-from sandbox_ops.workflows import record, run_sync
+from sandbox_ops.workflows import record, run_find, run_sync
 from sandbox_ops.workflows.own_tree import OtherCode
 from sandbox_ops.workflows.train import train
 
@@ -86,7 +86,7 @@ def rerun(
     """
     known = run_sync.known_runs([sandbox], project)
     names = tuple({each.sandbox for each in known.runs})
-    one = run_sync.find(known.runs, reference(run, names), sandbox.config.name)
+    one = run_find.find(known.runs, reference(run, names), sandbox.config.name)
     command = text(one.record.get("command"))
     if not command or not one.commit:
         raise RefusedError(
