@@ -9,6 +9,7 @@ line as they are (`logs remote-1`, `run -- nvidia-smi`); under plain `inv` they 
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,6 +125,8 @@ def sync(
     retries="So many attempts more where it fails.",
     on="After which ends: exit, exit=75, signal, oom, lost; all of them without it.",
     resume_from="Checkpoints, such as 'ckpt/*.pt': the newest is {resume} in a retry.",
+    notify="Have the machine itself post its end to your [notify] webhook; with --watch"
+    " tell all of [notify].",
 )
 def train(  # noqa: PLR0913 - one for each option
     context: Context,
@@ -152,11 +155,19 @@ def train(  # noqa: PLR0913 - one for each option
     retries: str = "",
     on: str = "",
     resume_from: str = "",
+    notify: bool = False,
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
     """Start the training in the background, once all is right for it; or a sweep of it."""
-    from sandbox_ops.cli import following, setting_values, sweep_views, terminal, views
+    from sandbox_ops.cli import (
+        following,
+        notifying,
+        setting_values,
+        sweep_views,
+        terminal,
+        views,
+    )
     from sandbox_ops.workflows import first_second
     from sandbox_ops.workflows.sweep import sweep
     from sandbox_ops.workflows.train import train as work
@@ -186,7 +197,10 @@ def train(  # noqa: PLR0913 - one for each option
             resume_from=resume_from,
         ),
     }  # fmt: skip
-    with opened(context, sandbox) as machine:
+    with (
+        opened(context, sandbox) as machine,
+        notifying.notifier(machine.settings, asked=notify) as telling,
+    ):
         with terminal.busy("looking before the start", quiet=json):
             if is_sweep or dry_run:
                 swept = sweep(
@@ -199,6 +213,7 @@ def train(  # noqa: PLR0913 - one for each option
                     then=then,
                     **options,
                 )
+                notifying.arm(machine, swept.jobs, telling if notify else None)
                 return sweep_views.answer(swept)
             report = work(
                 machine.sandbox,
@@ -206,6 +221,7 @@ def train(  # noqa: PLR0913 - one for each option
                 settings={key: each.values[0] for key, each in settings.items()},
                 **options,
             )
+        notifying.arm(machine, (report.job,), telling if notify else None)
         if not watch:
             with terminal.busy("waiting for its first second", quiet=json):
                 report = first_second.look(machine.sandbox, report)
@@ -213,7 +229,11 @@ def train(  # noqa: PLR0913 - one for each option
         if not json:
             views.train(report)
         return following.to_the_end(
-            machine.sandbox, report.job, quiet=json, value=report.as_json()
+            machine.sandbox,
+            report.job,
+            quiet=json,
+            value=report.as_json(),
+            ended=partial(telling.ended, machine.sandbox) if telling else None,
         )
 
 
@@ -224,6 +244,7 @@ def train(  # noqa: PLR0913 - one for each option
     metric="What makes a run the best of its group: loss, max:accuracy, min:error.",
     watch="Look again and again, until q or Ctrl-C.",
     interval="Seconds between two looks.",
+    notify="With --watch: tell whoever is set below [notify] in your own config.toml.",
 )
 @on_several
 def monitor(
@@ -233,11 +254,12 @@ def monitor(
     metric: str = "",
     watch: bool = False,
     interval: float = 5.0,
+    notify: bool = False,
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
     """Show jobs with their progress, GPUs, disk, and what looks wrong."""
-    from sandbox_ops.cli import dashboard, watching
+    from sandbox_ops.cli import dashboard, notifying, watching
     from sandbox_ops.workflows.monitor import monitor as work
 
     if watch and json:
@@ -250,9 +272,10 @@ def monitor(
             return work(machine.sandbox, machine.known_project, job=job, metric=metric)
 
         if watch:
-            ended_by_key = watching.watch(
-                look, machine=machine.sandbox.config.label, interval_s=interval
-            )
+            label = machine.sandbox.config.label
+            with notifying.notifier(machine.settings, asked=notify) as telling:
+                look = notifying.telling_look(look, telling, machine.sandbox)
+                ended_by_key = watching.watch(look, machine=label, interval_s=interval)
             again = next_steps.command("monitor", job=job, watch=True)
             say(f"jobs go on; see them again: {again}")
             return Answer(value={}, exit_code=0 if ended_by_key else INTERRUPTED)

@@ -18,7 +18,7 @@ from sandbox_ops.models import CommandResult, EndKind, Job
 from sandbox_ops.text import formatting, remote_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sandbox_ops.cli.output import Stream
     from sandbox_ops.engines.foreground import Call
@@ -220,13 +220,28 @@ def _how_it_ended(result: CommandResult, line: str, *, output_too: bool) -> None
 
 
 def to_the_end(
-    sandbox: "Sandbox", job: Job, *, quiet: bool, value: dict[str, Any]
+    sandbox: "Sandbox",
+    job: Job,
+    *,
+    quiet: bool,
+    value: dict[str, Any],
+    ended: "Callable[[Job], None] | None" = None,
 ) -> Answer:
-    """Show a job's log from its beginning until it ends; its exit code is ours."""
+    """Show a job's log from its beginning until it ends; its exit code is ours.
+
+    Args:
+        sandbox: Where.
+        job: Which.
+        quiet: Show nothing as it comes.
+        value: What `--json` shows beside the job.
+        ended: Told of the job as it was last seen.
+    """
     feeds: dict[Stream, logtail.Feed] = {}
     if not quiet:
         feeds["stdout"] = logtail.Feed("stdout", "")
     last, interrupted = _follow(sandbox, job, feeds)
+    if ended is not None:
+        ended(last)
     return Answer(
         value={**value, "job": last.as_json()},
         show=lambda: say(formatting.job_line(last)),

@@ -10,7 +10,6 @@ from sandbox_ops.cli.face import Answer, say, verb
 from sandbox_ops.cli.fleet import on_several
 from sandbox_ops.cli.session import opened
 from sandbox_ops.errors import NextStep, UsageError
-from sandbox_ops.models import job_ids
 
 if TYPE_CHECKING:
     from sandbox_ops.workflows.fetch_candidates import FetchedFile
@@ -69,6 +68,7 @@ def fetch(  # noqa: PLR0913 - one for each option
 ) -> Answer:
     """Bring the declared outputs, or what is named, home, each checksum checked."""
     from sandbox_ops.cli import terminal, views
+    from sandbox_ops.models import job_ids
     from sandbox_ops.workflows import file_choice
     from sandbox_ops.workflows.fetch import fetch as work
 

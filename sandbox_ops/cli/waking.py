@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sandbox_ops.cli import output, terminal
+from sandbox_ops.cli import notifying, output, terminal
 from sandbox_ops.cli.face import Answer
 from sandbox_ops.errors import ConnectError
 from sandbox_ops.models.events import Event, EventKind
@@ -13,6 +13,7 @@ from sandbox_ops.text import formatting
 if TYPE_CHECKING:
     from sandbox_ops.machine.sandbox import Sandbox
     from sandbox_ops.models.waiting import WaitReport
+    from sandbox_ops.workflows.notify import Notifier
 
 
 def wait(
@@ -24,6 +25,7 @@ def wait(
     warnings: bool,
     for_all: bool | None,
     quiet: bool,
+    notifier: "Notifier | None" = None,
 ) -> Answer:
     """Wait for the first thing that happens to one of the jobs, or for all their ends."""
     from sandbox_ops.machine import waiting
@@ -36,6 +38,7 @@ def wait(
     )
     with terminal.busy("waiting", quiet=quiet):
         report = waiting.wait(sandbox, references, wanted)
+    notifying.after_wait(notifier, sandbox, report)
     return Answer(
         value=report.as_json(),
         show=lambda: _show(report),
@@ -55,6 +58,7 @@ def events(
     follow: bool,
     since: str,
     as_json: bool,
+    notifier: "Notifier | None" = None,
 ) -> Answer:
     """Print events as they come, until there are no more, or nobody reads them."""
     from sandbox_ops.machine import groups, jobs
@@ -63,6 +67,7 @@ def events(
     named = groups.expand(sandboxes[0], references) if references else ()
     only = [jobs.get(sandboxes[0], each).id for each in named]
     unreachable: set[str] = set()
+    by_name = {sandbox.config.name: sandbox for sandbox in sandboxes}
     for event in telling.events(
         sandboxes, since=since, follow=follow, only=only, on_idle=_check_reader
     ):
@@ -70,6 +75,8 @@ def events(
             output.write_json(event.as_json())
         else:
             terminal.tell(event_line(event))
+        if notifier is not None:
+            notifier.tell(by_name[event.sandbox], event)
         if event.kind is EventKind.UNREACHABLE:
             unreachable.add(event.sandbox)
     nobody = len(unreachable) == len(sandboxes)

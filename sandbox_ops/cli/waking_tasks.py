@@ -6,7 +6,7 @@ from invoke import Context
 
 from sandbox_ops.cli import option_values
 from sandbox_ops.cli.face import Answer, verb
-from sandbox_ops.cli.session import opened, opened_all
+from sandbox_ops.cli.session import opened, opened_all, settings_here
 from sandbox_ops.errors import UsageError
 
 
@@ -21,6 +21,7 @@ from sandbox_ops.errors import UsageError
     for_="Also a line that matches this pattern (RE2); one written before counts.",
     timeout="Wait for 90, 90s, 30m, 8h, 2d or 1:30:00; then end with 124.",
     ignore_warnings="Wait on whatever looks wrong: NaN, a traceback, a stall.",
+    notify="Tell whoever is set below [notify] in your own config.toml.",
 )
 def wait(  # noqa: PLR0913 - one for each option
     context: Context,
@@ -31,6 +32,7 @@ def wait(  # noqa: PLR0913 - one for each option
     any_: bool = False,
     all_: bool = False,
     ignore_warnings: bool = False,
+    notify: bool = False,
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
@@ -39,13 +41,16 @@ def wait(  # noqa: PLR0913 - one for each option
     Of a group, until all its jobs have ended: with 0 where all succeeded, else with the
     exit code of the first that did not.
     """
-    from sandbox_ops.cli import waking
+    from sandbox_ops.cli import notifying, waking
 
     if any_ and all_:
         raise UsageError("--any is one job's end, --all is all", "leave out one")
     option_values.needed(job[0] if job else "", "wait")
     timeout_s = option_values.seconds(timeout, "--timeout")
-    with opened(context, sandbox) as machine:
+    with (
+        opened(context, sandbox) as machine,
+        notifying.notifier(machine.settings, asked=notify) as telling,
+    ):
         return waking.wait(
             machine.sandbox,
             job or (),
@@ -54,6 +59,7 @@ def wait(  # noqa: PLR0913 - one for each option
             warnings=not ignore_warnings,
             for_all=True if all_ else False if any_ else None,
             quiet=json,
+            notifier=telling,
         )
 
 
@@ -65,6 +71,7 @@ def wait(  # noqa: PLR0913 - one for each option
     job="Only this job: its id, its number, its name, or last; several. Or a group.",
     follow="Go on, for ever; a machine that cannot be reached is asked again.",
     since="The cursor of an event: what comes after it.",
+    notify="Tell whoever is set below [notify] in your own config.toml.",
 )
 def events(
     context: Context,
@@ -72,6 +79,7 @@ def events(
     job: Sequence[str] | None = None,
     follow: bool = False,
     since: str = "",
+    notify: bool = False,
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
@@ -80,18 +88,30 @@ def events(
     Of all sandboxes that are configured; with a job, of the default one. With --json an
     object a line.
     """
-    from sandbox_ops.cli import waking
+    from sandbox_ops.cli import notifying, waking
 
     if job:
-        with opened(context, sandbox) as machine:
+        with (
+            opened(context, sandbox) as machine,
+            notifying.notifier(machine.settings, asked=notify) as telling,
+        ):
             return waking.events(
                 [machine.sandbox],
                 references=job,
                 follow=follow,
                 since=since,
                 as_json=json,
+                notifier=telling,
             )
-    with opened_all(context, sandbox) as sandboxes:
+    with (
+        opened_all(context, sandbox) as sandboxes,
+        notifying.notifier(settings_here(), asked=notify) as telling,
+    ):
         return waking.events(
-            sandboxes, references=(), follow=follow, since=since, as_json=json
+            sandboxes,
+            references=(),
+            follow=follow,
+            since=since,
+            as_json=json,
+            notifier=telling,
         )

@@ -10,6 +10,7 @@ from sandbox_ops.config.sources import Origin, SettingValue, near_match, shown
 from sandbox_ops.errors import ConfigError
 from sandbox_ops.models import Project, SandboxConfig, policy
 from sandbox_ops.models import settings as model_settings
+from sandbox_ops.models.notifications import NotifySettings
 
 ALL = "all"
 """What `--on` calls every sandbox that is not avoided."""
@@ -60,6 +61,7 @@ class Config:
         policies: What the user's own words say may be done and read, by sandbox and by
             host: no other name for a machine gets around it.
         fleet: Groups of sandboxes, and which are preferred or left out.
+        notify: Whom to tell what happens, and how.
     """
 
     source: str
@@ -71,6 +73,7 @@ class Config:
     known_addresses: frozenset[str] = frozenset()
     policies: tuple[MachinePolicy, ...] = ()
     fleet: Fleet = dataclasses.field(default_factory=Fleet)
+    notify: NotifySettings = dataclasses.field(default_factory=NotifySettings)
 
     @property
     def project(self) -> Project:

@@ -213,6 +213,11 @@ def _protect_secrets(layers: tuple[Layer, ...], environ: Mapping[str, str]) -> N
         tuple(each["secrets"] for each in configured if "secrets" in each),
         tuple(each["secret_files"] for each in configured if "secret_files" in each),
         environ,
+        tuple(
+            layer.fleet["notify_webhook"]
+            for layer in layers
+            if "notify_webhook" in layer.fleet
+        ),
     )
 
 

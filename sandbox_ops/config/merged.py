@@ -12,6 +12,7 @@ from sandbox_ops.config.configuration import (
 )
 from sandbox_ops.config.fleet import Fleet
 from sandbox_ops.config.sources import Layer, SettingValue
+from sandbox_ops.models.notifications import NotifySettings
 from sandbox_ops.text import address
 
 _FROM_VARIABLES = "default"  # the name of a sandbox that no file describes
@@ -65,7 +66,23 @@ def combine(
             if "host" in settings
         ),
         fleet=Fleet.of(fleet),
+        notify=_notify(fleet),
         policies=tuple(_policies(files, variables, (merge, *trusted))),
+    )
+
+
+def _notify(settings: Mapping[str, SettingValue]) -> NotifySettings:
+    def text(field: str) -> str:
+        return str(settings[field].value) if field in settings else ""
+
+    events = settings["notify_events"].value if "notify_events" in settings else ()
+    return NotifySettings(
+        command=text("notify_command"),
+        webhook=text("notify_webhook"),
+        format=text("notify_format"),
+        desktop=text("notify_desktop") == "yes",
+        always=text("notify_always") == "yes",
+        events=tuple(map(str, events)) if isinstance(events, tuple) else (),
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sandbox_ops.config import value_checks
-from sandbox_ops.models import policy, settings
+from sandbox_ops.models import notifications, policy, settings
 from sandbox_ops.text import address
 
 _NUMBER = re.compile(r"\s*[0-9]{1,9}\s*")
@@ -193,6 +193,67 @@ KEYS: tuple[Key, ...] = (
         user_only=True,
     ),
     Key(
+        path="notify.command",
+        variable="SANDBOX_OPS_NOTIFY_COMMAND",
+        kind=str,
+        expects="a command of this computer",
+        example="'say \"$SANDBOX_OPS_TITLE\"'",
+        check=value_checks.command,
+        help="What `--notify` runs here; what it is about is in variables.",
+        user_only=True,
+    ),
+    Key(
+        path="notify.webhook",
+        variable="SANDBOX_OPS_NOTIFY_WEBHOOK",
+        kind=str,
+        expects="an https URL",
+        example='"https://ntfy.sh/my-own-topic"',
+        check=value_checks.one_line,
+        help="Where `--notify` posts to: ntfy, Slack, Discord or anything that takes JSON."
+        " It is never shown.",
+        user_only=True,
+    ),
+    Key(
+        path="notify.format",
+        variable="SANDBOX_OPS_NOTIFY_FORMAT",
+        kind=str,
+        expects=f"one of {', '.join(notifications.FORMATS)}",
+        example='"ntfy"',
+        check=value_checks.notify_format,
+        help="How the webhook wants it; by its address if not set, else json.",
+        user_only=True,
+    ),
+    Key(
+        path="notify.desktop",
+        variable="SANDBOX_OPS_NOTIFY_DESKTOP",
+        kind=str,
+        expects="yes or no",
+        example='"yes"',
+        check=value_checks.yes_or_no,
+        help="Whether `--notify` shows it on this computer's desktop.",
+        user_only=True,
+    ),
+    Key(
+        path="notify.events",
+        variable="SANDBOX_OPS_NOTIFY_EVENTS",
+        kind=tuple,
+        expects=f"some of {', '.join(notifications.KINDS)}",
+        example='["failed", "warning"]',
+        check=value_checks.notify_event,
+        help="What `--notify` tells of; ended and warning if not set.",
+        user_only=True,
+    ),
+    Key(
+        path="notify.always",
+        variable="SANDBOX_OPS_NOTIFY_ALWAYS",
+        kind=str,
+        expects="yes or no",
+        example='"yes"',
+        check=value_checks.yes_or_no,
+        help="Whether what follows and waits notifies without --notify.",
+        user_only=True,
+    ),
+    Key(
         path="sandboxes.NAME.host",
         variable="SANDBOX_OPS_HOST",
         kind=str,
@@ -320,6 +381,16 @@ KEYS: tuple[Key, ...] = (
         example='["/data/results"]',
         check=value_checks.local_folder,
         help="Folders, beside the local clone, that an agent may fetch into.",
+        user_only=True,
+    ),
+    Key(
+        path="sandboxes.NAME.on_idle",
+        variable="SANDBOX_OPS_ON_IDLE",
+        kind=str,
+        expects="a command of this computer",
+        example="'stop-my-box \"$SANDBOX_OPS_SANDBOX_NAME\"'",
+        check=value_checks.command,
+        help="What `on-idle` runs here once nothing runs there and all results are home.",
         user_only=True,
     ),
     Key(
@@ -461,6 +532,8 @@ KEYS: tuple[Key, ...] = (
 
 SECRETS = ("secrets", "secret_files")
 FLEET = ("groups", "order", "avoid")
+NOTIFY = tuple(key.path for key in KEYS if key.path.startswith("notify."))
+"""What is neither of one sandbox nor of the project."""
 BY_PATH: dict[str, Key] = {key.path: key for key in KEYS}
 
 # The names of the original guide. They make a sandbox where no file describes one.

@@ -13,6 +13,7 @@ def protect(
     named: tuple[SettingValue, ...],
     in_files: tuple[SettingValue, ...],
     environ: Mapping[str, str],
+    webhooks: tuple[SettingValue, ...] = (),
 ) -> None:
     """Mask them from now on, in all that this process shows, logs and notes.
 
@@ -20,6 +21,7 @@ def protect(
         named: Lists of names of variables.
         in_files: Lists of files of `NAME=VALUE` lines: each value is a secret.
         environ: The environment. What is not set there cannot be masked, nor shown.
+        webhooks: Addresses that let whoever has them send.
 
     Raises:
         ConfigError: A value is too short to be masked, or a file cannot be read.
@@ -33,6 +35,10 @@ def protect(
         for path in _texts(setting):
             for name, value in of_file(Path(setting.source.resolve(path))).items():
                 values[name] = _checked(name, value, setting)
+    for setting in webhooks:
+        values["notify.webhook"] = _checked(
+            "notify.webhook", str(setting.value), setting
+        )
     remote_text.protect(values)
 
 

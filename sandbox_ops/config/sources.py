@@ -104,7 +104,8 @@ class Layer:
         machine: What it says of the default sandbox without naming it.
         sandboxes: What it says of sandboxes by name.
         secrets: What it says of what is never shown: `secrets` and `secret_files`.
-        fleet: What it says of several sandboxes: `groups`, `order` and `avoid`.
+        fleet: What it says of several sandboxes, `groups`, `order` and `avoid`, and of
+            whom to notify.
     """
 
     default: SettingValue | None = None
@@ -133,6 +134,8 @@ def not_for_projects(setting: SettingValue, key: Key, user_file: str) -> ConfigE
     """Return the error for a key that is the user's alone, set by a project."""
     why = "it touches this computer" if key.is_path else "only you may say it"
     table = "below [sandboxes.NAME]" if "NAME" in key.path else "at the top"
+    if key.path.startswith("notify."):
+        table = "below [notify]"
     return ConfigError(
         f"{setting.where} is not for a project to say: {why}",
         f"Move it to your own {user_file or '~/.config/sandbox-ops/config.toml'}, "

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sandbox_ops.config.schema import BY_PATH, FLEET, SECRETS, Key
+from sandbox_ops.config.schema import BY_PATH, FLEET, NOTIFY, SECRETS, Key
 from sandbox_ops.config.sources import (
     KeyPath,
     Layer,
@@ -53,7 +53,7 @@ def from_toml(source: Source, user_file: str = "") -> Layer:
             project[key.field] = setting
         elif key.path in SECRETS:
             secrets[key.field] = setting
-        elif key.path in FLEET:
+        elif key.path in (*FLEET, *NOTIFY):
             fleet[key.field] = setting
         else:
             default = setting

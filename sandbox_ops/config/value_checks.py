@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from sandbox_ops.errors import UsageError
-from sandbox_ops.models import policy, settings
+from sandbox_ops.models import notifications, policy, settings
 from sandbox_ops.text import address
 
 
@@ -159,6 +159,27 @@ def variable_name(value: str) -> str:
 def mode(value: str) -> str:
     """Check a mode; the refusal needs no words, for those there are are expected."""
     if value not in policy.MODES:
+        raise ValueError
+    return value
+
+
+def yes_or_no(value: str) -> str:
+    """Check a yes or a no; the refusal needs no words."""
+    if value not in {"yes", "no"}:
+        raise ValueError
+    return value
+
+
+def notify_format(value: str) -> str:
+    """Check how a webhook wants its messages; the refusal needs no words."""
+    if value not in notifications.FORMATS:
+        raise ValueError
+    return value
+
+
+def notify_event(value: str) -> str:
+    """Check what is told of; the refusal needs no words."""
+    if value not in notifications.KINDS:
         raise ValueError
     return value
 

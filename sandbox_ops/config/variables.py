@@ -6,6 +6,7 @@ from dataclasses import replace
 from sandbox_ops.config.schema import (
     FLEET,
     KEYS,
+    NOTIFY,
     SECRETS,
     SSH_VARIABLES,
     VARIABLES,
@@ -74,7 +75,7 @@ def layer(
             default = setting
         elif key.path in SECRETS:
             secrets[key.field] = setting
-        elif key.path in FLEET:
+        elif key.path in (*FLEET, *NOTIFY):
             fleet[key.field] = setting
         elif key.path.startswith("project."):
             project[key.field] = setting

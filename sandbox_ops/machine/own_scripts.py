@@ -1,6 +1,6 @@
 """Runs one of our scripts there, and reads what it reports."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sandbox_ops.errors import SandboxError
 from sandbox_ops.git.runner import GIT_ENV
@@ -17,6 +17,7 @@ def ask(
     *arguments: str,
     doing: str,
     timeout_s: float = _TIMEOUT_S,
+    env: Mapping[str, str] | None = None,
     explain: Callable[[str], SandboxError] = script_replies.failed,
 ) -> Reply:
     """Run `SCRIPT.sh` there, on record, and return what it reports.
@@ -27,6 +28,7 @@ def ask(
         *arguments: Data for it.
         doing: What it is for, to begin an error with: "clone me/x".
         timeout_s: When it is stopped.
+        env: Variables for it, beside git's: what is no argument, for it is a secret.
         explain: Makes an error of standard error, where the script names none.
 
     Raises:
@@ -35,7 +37,11 @@ def ask(
         TimedOutError: It did not end in its time.
     """
     result = sandbox.script(
-        script, *arguments, env=GIT_ENV, timeout_s=timeout_s, description=doing
+        script,
+        *arguments,
+        env={**GIT_ENV, **(env or {})},
+        timeout_s=timeout_s,
+        description=doing,
     )
     label = sandbox.config.label
     return script_replies.parse_result(

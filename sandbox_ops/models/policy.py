@@ -21,7 +21,7 @@ DENY_READ = (
     "*/.aws/*", "*/.azure/*", "*/.config/gcloud/*", "*/.oci/*", "*/.kube/config",
     "*/.docker/config.json", "*/.config/gh/hosts.yml", "*/.cache/huggingface/token",
     "*/.config/wandb/*", "*/.kaggle/*", "/proc/*/environ", "/etc/shadow*",
-    "*/.sandbox-ops/*/env",
+    "*/.sandbox-ops/*/env", "*/.sandbox-ops/*/notify*",
 )  # fmt: skip
 """Patterns of paths that are not read, where the user names none of their own."""
 
@@ -113,6 +113,8 @@ ACTIONS: dict[str, Action] = {
     "script repo_patch": _READS,
     "script env_verify": _THERE,
     "script log_link": _THERE,
+    "script notify_claim": _THERE,
+    "script notify_arm": _THERE,
     "script own_tree": _THERE,
     "script own_tree_edits": _THERE,
     "script own_tree_remove": _THERE,

@@ -76,6 +76,7 @@ class SandboxConfig(_Checked):
             fetch into.
         link: What carries our bytes there: "fabric", "openssh", "local" (this computer),
             or the words of a command that leads to a shell of it.
+        on_idle: A command of this computer for when nothing is left to do there.
 
     Raises:
         ConfigError: A field of another type; names it.
@@ -97,6 +98,7 @@ class SandboxConfig(_Checked):
     fetch_into: tuple[str, ...] = ()
     cost_per_hour: float | None = None
     link: str | tuple[str, ...] = FABRIC
+    on_idle: str | None = None
 
     @property
     def by_ssh(self) -> bool:

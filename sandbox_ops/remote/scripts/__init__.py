@@ -18,6 +18,7 @@ _LIBRARY = (
     "common", "ids", "boot", "worker", "start", "groups", "queue", "keeper", "slots",
     "supervise", "attempts", "outputs", "environment", "own_tree", "restore", "watch", "limit",
     "stop", "look", "machine", "usage", "digest", "changes", "runs", "opened", "read", "prune",
+    "notify",
     "main",
 )  # fmt: skip
 

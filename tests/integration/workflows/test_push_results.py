@@ -76,8 +76,8 @@ def test_a_second_push_goes_on_top_of_the_first_and_the_same_pushes_nothing(
     first = push_results(place.sandbox, project, job=job.id)
     again = push_results(place.sandbox, project, job=job.id)
     assert (again.commit, again.pushed) == (first.commit, False)
-    (place.clone / "results/more.txt").write_text("more")
-    second = push_results(place.sandbox, project, job=job.id)
+    other = trained(place, project, "echo more >results/more.txt")
+    second = push_results(place.sandbox, project, job=other.id)
     parent = place.git.git("rev-parse", f"{second.commit}~1", at=place.git.origin)
     assert (second.pushed, parent) == (True, first.commit)
 

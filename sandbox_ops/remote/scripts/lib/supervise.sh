@@ -150,6 +150,7 @@ clear_up() {
   fi
   [ "$left" = 0 ] || printf '' >"$_mark"
   [ -n "$queued_again" ] || record_outputs
+  [ -n "$queued_again" ] || [ ! -e "$dir/notify" ] || run_detached notify "$dir"
   [ "$ran" -gt 100 ] || return 0
   [ -z "$(find "$dir" -type f -size +131072)" ] || # 64 MiB
     run_detached prune "${dir%/jobs/*}"
