@@ -158,6 +158,14 @@ def running(jobs: Iterable[Job], sandbox: Sandbox, project: Project) -> tuple[Jo
     )
 
 
+def is_of(job: Job, sandbox: Sandbox, project: Project) -> bool:
+    """Whether a job runs, or ran, in the project's clone or in a tree of its own of it."""
+    clone = sandbox.project_path(project)
+    return job.project_path == clone or job.project_path.startswith(
+        _trees(sandbox, project)
+    )
+
+
 def _trees(sandbox: Sandbox, project: Project) -> str:
     workspace = sandbox.config.workspace.rstrip("/")
     return f"{workspace}/.sandbox-ops/trees/{project.name}-"

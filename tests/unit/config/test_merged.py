@@ -12,6 +12,7 @@ from sandbox_ops import config
 from sandbox_ops.config import Config, Source
 from sandbox_ops.errors import ConfigError
 from sandbox_ops.models import Project, SandboxConfig
+from sandbox_ops.models.notifications import NotifySettings
 
 EVERYTHING = """
 default = "gpu1"
@@ -126,6 +127,8 @@ def test_every_key_is_an_attribute_and_has_a_variable_of_its_own() -> None:
     sandbox -= {"name", "ssh_options", "mode_set_in"}  # a program's own
     project = {field.name for field in dataclasses.fields(Project)} - {"root", "name"}
     project |= {"secrets", "secret_files", "groups", "order", "avoid"}
+    notify = {field.name for field in dataclasses.fields(NotifySettings)}
+    project |= {f"notify_{name}" for name in notify}
     fields = [key.field for key in config.KEYS]
     assert sorted(fields) == sorted(sandbox | project | {"default"})
     assert len({key.variable for key in config.KEYS}) == len(config.KEYS)
@@ -264,7 +267,7 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
             _one('prot = "22"'),
             (
                 "sandbox.toml:3: unknown key `sandboxes.gpu1.prot`: expected one of "
-                "cost_per_hour, deny_read, fetch_into, host, identity_file, known_hosts, link, mode, port, "
+                "cost_per_hour, deny_read, fetch_into, host, identity_file, known_hosts, link, mode, on_idle, port, "
                 "read_roots, ssh_config, user, workspace\n"
                 "Did you mean `sandboxes.gpu1.port`?"
             ),
@@ -273,7 +276,7 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
             _one("Identity-File = 1"),
             (
                 "sandbox.toml:3: unknown key `sandboxes.gpu1.Identity-File`: expected one of "
-                "cost_per_hour, deny_read, fetch_into, host, identity_file, known_hosts, link, mode, port, "
+                "cost_per_hour, deny_read, fetch_into, host, identity_file, known_hosts, link, mode, on_idle, port, "
                 "read_roots, ssh_config, user, workspace\n"
                 "Did you mean `sandboxes.gpu1.identity_file`?"
             ),
@@ -282,21 +285,21 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
             '[sandbox.gpu1]\nhost = "gpu1"\n',
             (
                 "sandbox.toml:1: unknown key `sandbox`: expected one of avoid, default, "
-                "groups, order, project, sandboxes, secret_files, secrets\nDid you mean `sandboxes`?"
+                "groups, notify, order, project, sandboxes, secret_files, secrets\nDid you mean `sandboxes`?"
             ),
         ),
         (
             'workspace = "/w"\n',
             (
                 "sandbox.toml:1: unknown key `workspace`: expected one of avoid, default, "
-                "groups, order, project, sandboxes, secret_files, secrets\nDid you mean `sandboxes.NAME.workspace`?"
+                "groups, notify, order, project, sandboxes, secret_files, secrets\nDid you mean `sandboxes.NAME.workspace`?"
             ),
         ),
         (
             _one("xyzzy = 1"),
             (
                 "sandbox.toml:3: unknown key `sandboxes.gpu1.xyzzy`: expected one of "
-                "cost_per_hour, deny_read, fetch_into, host, identity_file, known_hosts, link, mode, port, "
+                "cost_per_hour, deny_read, fetch_into, host, identity_file, known_hosts, link, mode, on_idle, port, "
                 "read_roots, ssh_config, user, workspace\n"
                 "Remove it, or write one of those."
             ),
@@ -305,7 +308,7 @@ def test_the_lines_that_the_error_shows_do_work() -> None:
             '"sandboxes.NAME.host" = "x"\n',
             (
                 'sandbox.toml:1: unknown key `"sandboxes.NAME.host"`: expected one of '
-                "avoid, default, groups, order, project, sandboxes, secret_files, secrets\nDid you mean `sandboxes`?"
+                "avoid, default, groups, notify, order, project, sandboxes, secret_files, secrets\nDid you mean `sandboxes`?"
             ),
         ),
         (
