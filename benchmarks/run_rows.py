@@ -2,10 +2,11 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import records
@@ -38,9 +39,8 @@ def runs(bench: Bench) -> Iterator[Row]:
         )  # fmt: skip
 
     first_s = once(typed)
-    yield Row(
-        f"`runs`, {_RUNS} of them, the first time in a clone", seconds(first_s), ()
-    )
+    first = f"`runs`, {_RUNS} of them, the first time in a clone"
+    yield Row(first, seconds(first_s), (Beside(""),))
     floor = "`python -c`, the same lines by `json.loads`"
     contenders: Contenders = {
         OURS: typed,
@@ -51,10 +51,21 @@ def runs(bench: Bench) -> Iterator[Row]:
     medians = interleaved(contenders, bench.fewer(6))
     yield _within(f"`runs`, {_RUNS} of them, known", medians[OURS])
     yield compared("the same", medians, {})
+    used_s = [_processor_s(typed) for _ in "12345"]
+    yield Row("its processor time", seconds(sorted(used_s)[2]), (Beside(""),))
     sorts_s = [
         once(lambda: typed("--where", "lr<0.5", "--sort", "seed")) for _ in "123"
     ]
     yield _within("`runs --where 'lr<0.5' --sort seed`", sorted(sorts_s)[1])
+
+
+def _processor_s(work: Callable[[], None]) -> float:
+    """Return what a process that is waited for used of a processor."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    work()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = (after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime)
+    return sum(used)
 
 
 def _within(what: str, value_s: float) -> Row:

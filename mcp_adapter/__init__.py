@@ -9,7 +9,7 @@ Nothing here knows SSH, and nothing in `sandbox_ops` knows MCP. What goes where:
     tools  readers               the five tools: arguments, library, answer
     workflows                    the verbs as tools, off unless asked for
     catalog  workflow_catalog    the tools: their names, words and arguments
-    tool_arguments  advice       how arguments are read; what does what is not there
+    tool_arguments               how arguments are read
     prompts                      the instructions; the guide's patterns, for people to start
     answers                      what goes back, and its exit (pure)
     calls                        next steps as calls of the tools

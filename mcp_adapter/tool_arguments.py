@@ -24,9 +24,8 @@ from pydantic import (
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
 
-from mcp_adapter import advice
 from sandbox_ops.errors import UsageError
-from sandbox_ops.text import lenient
+from sandbox_ops.text import argument_advice, lenient
 
 _SHOWN = 80
 
@@ -111,7 +110,7 @@ class ToolArguments(BaseModel):
             if name not in known and value is not None:
                 raise UsageError(
                     f"{cls.tool_name} has no argument `{name[:_SHOWN]}`",
-                    *advice.on(name, value, known),
+                    *argument_advice.on(name, value, known),
                     f"It takes {', '.join(known)}.",
                 )
         try:

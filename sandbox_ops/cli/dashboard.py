@@ -102,9 +102,13 @@ def row(job: JobRow) -> tuple[str, ...]:
         "" if job.remaining_s is None else short_duration(job.remaining_s),
         ", ".join(job.metrics),
         f"{job.step}/{job.total}" if job.percent is not None else "",
-        short_duration(job.elapsed_s),
+        short_duration(job.elapsed_s) + _cost(job),
         formatting.one_line(job.activity, 200),
     )
+
+
+def _cost(job: JobRow) -> str:
+    return "" if job.cost is None else f" ({job.cost:.2f})"
 
 
 def short_duration(seconds: float | None) -> str:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from sandbox_ops.errors import ProtocolError, SandboxError
 from sandbox_ops.machine import readings
 from sandbox_ops.machine.sandbox import Sandbox
-from sandbox_ops.models import Job, LogDigest, job_ids
+from sandbox_ops.models import Job, JobUse, LogDigest, job_ids
 from sandbox_ops.remote import job_replies
 from sandbox_ops.remote.frames import Segment
 from sandbox_ops.remote.job_replies import JobReply
 
 _DIGEST_BYTES = 8192
+_USAGE_S = 60  # how busy jobs are costs a look at all processes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +23,13 @@ class JobChange:
     Attributes:
         written_bytes: How much it wrote so far, to its log and its file of metrics.
         digest: Of what it wrote; None where it wrote nothing since it was last seen.
+        use: How busy it is; None where that was not looked at now.
     """
 
     job: Job
     written_bytes: int
     digest: LogDigest | None
+    use: JobUse | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +77,7 @@ def look(
         for number, size in sorted(known.items())
     )
     query = " ".join((str(seen), str(_DIGEST_BYTES), *asked))
-    segments = sandbox.request("look", "changes", query)
+    segments = sandbox.request("look", "changes", query, "usage", str(_USAGE_S))
     return read(segments, sandbox.base)
 
 
@@ -94,6 +97,7 @@ def read(segments: Sequence[Segment], base: str) -> Changes:
     if "top" not in store:
         raise ProtocolError("the machine did not say which jobs it has")
     digests = dict(readings.digests(segments))
+    use = readings.use(segments)
     return Changes(
         store=store.get("inode", ""),
         newest=_number(store["top"]),
@@ -103,6 +107,7 @@ def read(segments: Sequence[Segment], base: str) -> Changes:
                 job=reply.job,
                 written_bytes=written.get(job_id, 0),
                 digest=digests.get(job_id),
+                use=use.get(job_id),
             )
             for job_id, reply in replies(segments, base).items()
         },

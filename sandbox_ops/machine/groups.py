@@ -86,7 +86,7 @@ def read(name: str, segments: Sequence[Segment], base: str) -> Group | None:
     rows = _rows(segments[at[0]].data)
     part = segments[at[0] + 1 :]
     replies = job_replies.jobs(part, base)
-    digests = dict(readings.digests(part))
+    digests = dict(readings.digests([*part, *_summaries(part)]))
     records = {s.words[0]: s.data for s in part if s.what == "run" and s.words}
     cells = {row.job_id: row for row in rows}
     members = []
@@ -111,6 +111,20 @@ def read(name: str, segments: Sequence[Segment], base: str) -> Group | None:
         numbers={row.identity: row.number for row in rows if row.number},
         starts=Counter(row.identity for row in rows),
     )
+
+
+def _summaries(part: Sequence[Segment]) -> list[Segment]:
+    """Return the digests that came together, as if each had come alone."""
+    lines: dict[str, list[bytes]] = {}
+    for segment in part:
+        if segment.what == "summaries":
+            for line in segment.data.split(b"\n"):
+                name, _, text = line.partition(b"/summary:")
+                lines.setdefault(name.decode("ascii", "replace"), []).append(text)
+    return [
+        Segment(b"\n".join((*texts, b"")), "digest", (job_id,))
+        for job_id, texts in lines.items()
+    ]
 
 
 def _record(data: bytes) -> dict[str, Any]:

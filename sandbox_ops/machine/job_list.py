@@ -83,22 +83,29 @@ def newest_first(jobs: Iterable[Job], limit: int) -> tuple[Job, ...]:
     )
 
 
-def status(sandbox: Sandbox, *, path: str, tails: int = 8192) -> MachineStatus:
+def status(
+    sandbox: Sandbox, *, path: str, tails: int = 8192, project_path: str = ""
+) -> MachineStatus:
     """Look at everything in one round trip.
 
     Args:
         sandbox: Which machine.
         path: The disk that matters holds this path.
         tails: How many bytes of the end of each job's log its digest holds; of one
-            that ended 4096 are kept. 0: there are no digests.
+            that ended 4096 are kept. 0: there are no digests, nor how busy the jobs are.
+        project_path: A clone, to learn how much its runs write; "": that is not asked.
     """
     which = ("digests", str(tails)) if tails else ("jobs", "50")
     reply = sandbox.request(
-        "look", *which, "gpu", "-", "disk", path, "load", "-", "foreign", "-"
+        *("look", *which, "gpu", "-", "disk", path, "load", "-", "foreign", "-"),
+        *(("usage", "0") if tails else ()),
+        *(("sizes", project_path) if project_path else ()),
     )
     replies = job_replies.jobs(reply, sandbox.base)
     return dataclasses.replace(
         readings.status(reply),
         jobs=tuple(each.job for each in replies.values()),
         digests=dict(readings.digests(reply)),
+        use=readings.use(reply),
+        written=readings.written(reply),
     )

@@ -28,6 +28,7 @@ from sandbox_ops.remote.stream import Range
 __all__ = [
     "ends",
     "get",
+    "meant",
     "output",
     "pin",
     "processes",
@@ -53,6 +54,16 @@ def get(sandbox: Sandbox, job: str) -> Job:
         NotFoundError: There is no such job; the hint lists the newest.
     """
     return _status(sandbox, job).job
+
+
+def meant(sandbox: Sandbox, reference: str) -> tuple[Job, ...]:
+    """Return the job that is meant, or all jobs of the group.
+
+    Raises:
+        NotFoundError: There is no such job or group.
+    """
+    group = groups.named(sandbox, reference)
+    return group.jobs if group else (get(sandbox, reference),)
 
 
 def output(

@@ -11,6 +11,7 @@ from sandbox_ops.models import (
     ForeignProcess,
     Gpu,
     GpuProcess,
+    JobUse,
     LogDigest,
     MachineStatus,
 )
@@ -50,6 +51,29 @@ def digests(segments: Sequence[Segment]) -> Iterable[tuple[str, LogDigest]]:
                     metrics_file=metrics_file,
                 ),
             )
+
+
+def use(segments: Sequence[Segment]) -> dict[str, JobUse]:
+    """Return how busy each job is that an answer tells of, by its id."""
+    return {
+        segment.words[0]: JobUse(
+            cpu_percent=_number(segment.fields.get("cpu", "")),
+            cpu_window_s=_number(segment.fields.get("window", "")),
+            gpu_percent=_number(segment.fields.get("gpu", "")),
+            gpu_idle_s=_number(segment.fields.get("idle", "")),
+        )
+        for segment in segments
+        if segment.what == "usage" and segment.words
+    }
+
+
+def written(segments: Sequence[Segment]) -> tuple[str, int] | None:
+    """Return which run wrote most, and how many bytes, if an answer tells it."""
+    for segment in segments:
+        size = _number(segment.fields.get("bytes", ""))
+        if segment.what == "written" and segment.words and size is not None:
+            return segment.words[0], size
+    return None
 
 
 def gpus(devices: str, processes: str = "") -> tuple[Gpu, ...]:

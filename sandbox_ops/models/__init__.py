@@ -10,6 +10,7 @@ from sandbox_ops.models.hardware import (
     ForeignProcess,
     Gpu,
     GpuProcess,
+    JobUse,
     LogDigest,
     MachineStatus,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "Job",
     "JobOutput",
     "JobState",
+    "JobUse",
     "LogDigest",
     "MachineStatus",
     "Output",

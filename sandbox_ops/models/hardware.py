@@ -54,6 +54,23 @@ class ForeignProcess:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobUse:
+    """How busy a job keeps the machine; None where that is not known.
+
+    Attributes:
+        cpu_percent: What its processes used of the CPUs, in percent of one core.
+        cpu_window_s: Of so long a time, up to now.
+        gpu_percent: Use of the busiest of its GPUs.
+        gpu_idle_s: For so long all of them were seen below 10 %; 0: they are not.
+    """
+
+    cpu_percent: int | None = None
+    cpu_window_s: int | None = None
+    gpu_percent: int | None = None
+    gpu_idle_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogDigest:
     """What tells of a job's progress, without reading all of its log.
 
@@ -72,7 +89,10 @@ class LogDigest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineStatus:
-    """What one look at the machine found; `digests` by job id, where they were asked for."""
+    """What one look at the machine found; `digests` and `use` by job id, where asked for.
+
+    `written` is which of the project's newest runs wrote most, and how many bytes.
+    """
 
     jobs: tuple[Job, ...] = ()
     digests: dict[str, LogDigest] = field(default_factory=dict)
@@ -82,3 +102,5 @@ class MachineStatus:
     load_1min: float | None = None
     cpus: int | None = None
     foreign: tuple[ForeignProcess, ...] = ()
+    use: dict[str, JobUse] = field(default_factory=dict)
+    written: tuple[str, int] | None = None

@@ -7,7 +7,9 @@ change.
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["not-a-number", "exploded", "traceback", "out-of-memory", "stalled"]
+Kind = Literal[
+    "not-a-number", "exploded", "traceback", "out-of-memory", "stalled", "idle"
+]
 
 
 @dataclass(frozen=True, slots=True)

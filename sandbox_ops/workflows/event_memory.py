@@ -15,13 +15,14 @@ from sandbox_ops.models import Job, JobState, LogDigest
 from sandbox_ops.models.events import Event, EventKind
 from sandbox_ops.text import formatting, stalls
 from sandbox_ops.text.log_warnings import LogWarning
-from sandbox_ops.workflows import job_progress
+from sandbox_ops.workflows import idle, job_progress
 
 T = TypeVar("T")
 _PENDING_S = 300.0  # so long a job may take from its number to its record
 _MAX_WARNINGS = 32  # reported of one job
 _NAME = 64  # so much of a name is kept
 _STALLED = zlib.crc32(LogWarning("stalled", "").key.encode())
+_IDLE = zlib.crc32(LogWarning("idle", "").key.encode())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +217,17 @@ def _looked_at(
     old: JobMemory, change: JobChange, at: float
 ) -> tuple[JobMemory, tuple[LogWarning, ...]]:
     """Return a live job as it is remembered now, and what looks wrong with it."""
+    now, findings = _log_looked_at(old, change, at)
+    if idles := idle.warning(change.job, change.use):
+        return now, (*findings, idles)
+    if change.use is not None:  # busy again: to be idle once more is news
+        now = replace(now, reported=tuple(m for m in now.reported if m != _IDLE))
+    return now, findings
+
+
+def _log_looked_at(
+    old: JobMemory, change: JobChange, at: float
+) -> tuple[JobMemory, tuple[LogWarning, ...]]:
     if change.digest is None:
         stalled = old.reports and stalls.warning(at - old.changed_at)
         return old, (stalled,) if stalled else ()

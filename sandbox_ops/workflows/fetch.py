@@ -14,10 +14,10 @@ from sandbox_ops.errors import (
     NotFoundError,
     UsageError,
 )
-from sandbox_ops.machine import groups, jobs, listing, repo
+from sandbox_ops.machine import jobs, listing, repo
 from sandbox_ops.machine.pace import Pace
 from sandbox_ops.machine.sandbox import Sandbox
-from sandbox_ops.models import Job, Project
+from sandbox_ops.models import Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.transfers import OnTransfer
 from sandbox_ops.workflows import (
@@ -167,7 +167,7 @@ def wanted(
         candidates = fetch_candidates.named(sandbox, project, paths, into=into)
     elif job:
         candidates, notes = fetch_run.of_jobs(
-            sandbox, project, asked_jobs(sandbox, job)
+            sandbox, project, jobs.meant(sandbox, job)
         )
     else:
         root = repo.cloned(sandbox, project).path
@@ -183,12 +183,6 @@ def wanted(
         raise _nothing(sandbox, project, paths, warnings)
     places = [(file, fetch_places.destination(target, file.path)) for file in files]
     return places, (*warnings, *notes)
-
-
-def asked_jobs(sandbox: Sandbox, job: str) -> tuple[Job, ...]:
-    """Return the job that is meant, or those of the group."""
-    group = groups.named(sandbox, job)
-    return group.jobs if group else (jobs.get(sandbox, job),)
 
 
 def _nothing(

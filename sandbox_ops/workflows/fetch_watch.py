@@ -20,7 +20,7 @@ from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.transfers import OnTransfer
 from sandbox_ops.workflows import fetch_bring, fetch_places, preflight
 from sandbox_ops.workflows.acting import acts_as
-from sandbox_ops.workflows.fetch import FetchReport, asked_jobs, target_folder, wanted
+from sandbox_ops.workflows.fetch import FetchReport, target_folder, wanted
 from sandbox_ops.workflows.fetch_candidates import FetchedFile
 from sandbox_ops.workflows.file_choice import ALL, FileChoice
 from sandbox_ops.workflows.transfer_progress import Meter
@@ -104,7 +104,7 @@ def watch(  # noqa: PLR0913  # each is one choice
 
 def _has_ended(sandbox: Sandbox, project: Project, job: str) -> bool:
     if job:
-        return all(each.state.ended for each in asked_jobs(sandbox, job))
+        return all(each.state.ended for each in jobs.meant(sandbox, job))
     path = repo.place(sandbox, project)
     status = jobs.status(sandbox, path=path, tails=0)
     return not preflight.jobs_using(status.jobs, path)

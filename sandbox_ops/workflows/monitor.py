@@ -13,6 +13,7 @@ from sandbox_ops.models import (
     Gpu,
     Job,
     JobState,
+    JobUse,
     LogDigest,
     MachineStatus,
     Project,
@@ -23,6 +24,7 @@ from sandbox_ops.text import best_metric, paging
 from sandbox_ops.text.progress import Progress
 from sandbox_ops.workflows import (
     group_summary,
+    idle,
     job_progress,
     monitored,
     preflight,
@@ -38,11 +40,18 @@ _LAST_LINES = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
-    """A job, and what its log says of it; `last_lines` are the log's."""
+    """A job, and what its log says of it; `last_lines` are the log's.
+
+    Attributes:
+        use: How busy it keeps the machine; None of one that has ended.
+        cost: What it has cost so far, where an hour of the machine has a price.
+    """
 
     job: Job
     progress: Progress
     last_lines: tuple[str, ...] = ()
+    use: JobUse | None = None
+    cost: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The job as `monitor --json` shows it."""
@@ -51,6 +60,9 @@ class JobView:
             **self.progress.as_json(),
             "warnings": list(self.progress.warnings),
             "last_lines": list(self.last_lines),
+            "cpu_percent": self.use.cpu_percent if self.use else None,
+            "gpu_percent": self.use.gpu_percent if self.use else None,
+            "cost": self.cost,
         }
 
 
@@ -144,7 +156,13 @@ def monitor(
             next_steps=error.next_steps,
         )
     rows = tuple(group_summary.summary(group, project, by) for group in members)
-    return report(sandbox.config.name, status, project, rows)
+    return report(
+        sandbox.config.name,
+        status,
+        project,
+        rows,
+        cost_per_hour=sandbox.config.cost_per_hour,
+    )
 
 
 def report(
@@ -152,6 +170,7 @@ def report(
     status: MachineStatus,
     project: Project | None = None,
     groups: tuple[GroupSummary, ...] = (),
+    cost_per_hour: float | None = None,
 ) -> MonitorReport:
     """Return what a look means; of a group's jobs those that wait are in its row. Pure."""
     in_rows = {group.name for group in groups}
@@ -160,7 +179,7 @@ def report(
         for job in status.jobs
         if job.state is not JobState.QUEUED or job.group not in in_rows
     )
-    views = tuple(_view(job, status, project) for job in shown)
+    views = tuple(_view(job, status, project, cost_per_hour) for job in shown)
     views = tuple(
         replace(view, job=job)
         for view, job in zip(
@@ -176,7 +195,7 @@ def report(
         groups=groups,
         reachable=True,
         jobs=views,
-        older=tuple(_view(job, status, project) for job in older),
+        older=tuple(_view(job, status, project, cost_per_hour) for job in older),
         gpus=status.gpus or (),
         disk=status.disk,
         load_1min=status.load_1min,
@@ -212,12 +231,19 @@ def _number(job: Job) -> int:
     return int(number) if number.isdecimal() else 0
 
 
-def _view(job: Job, status: MachineStatus, project: Project | None) -> JobView:
+def _view(
+    job: Job,
+    status: MachineStatus,
+    project: Project | None,
+    cost_per_hour: float | None,
+) -> JobView:
     digest = status.digests.get(job.id, LogDigest())
     return JobView(
         job=job,
         progress=job_progress.read(job, digest, project),
         last_lines=paging.last_written(digest.tail, _LAST_LINES),
+        use=status.use.get(job.id),
+        cost=preflight.cost(job, cost_per_hour),
     )
 
 
@@ -225,6 +251,8 @@ def _warnings(views: tuple[JobView, ...], status: MachineStatus) -> Iterable[str
     for view in views:
         for warning in view.progress.warnings:
             yield f"{view.job.id} {view.job.name}".rstrip() + f": {warning}"
+        if idles := idle.warning(view.job, view.use):
+            yield f"{view.job.id} {view.job.name}".rstrip() + f": {idles}"
         if view.job.state is JobState.LOST:
             yield f"{view.job.id} is {view.job.words}"
         if view.job.survivors and view.job.state.ended:
@@ -241,8 +269,10 @@ def _gpu_warnings(status: MachineStatus) -> Iterable[str]:
     for gpu in status.gpus or ():
         users = [job for job in running if gpu.index in job.gpus]
         for job in users:
-            if _is_idle(gpu) and (job.elapsed_s or 0) > _WARM_UP_S:
-                yield f"GPU {gpu.index} is idle while {job.id} has it"
+            seen = idle.warning(job, status.use.get(job.id))
+            if _is_idle(gpu) and not seen and (job.elapsed_s or 0) > _WARM_UP_S:
+                percent = f"{gpu.utilization_percent} %"
+                yield f"GPU {gpu.index} is idle ({percent}) while {job.id} has it"
         for process in gpu.processes:
             known = strangers.get(process.pid)
             if known or not running:

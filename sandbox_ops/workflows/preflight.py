@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from sandbox_ops.models import Disk, Gpu, Job, MachineStatus
+from sandbox_ops.text import formatting
 
 BUSY_PERCENT = 10
 BUSY_MIB = 500
@@ -57,6 +58,39 @@ def disk_low(disk: Disk | None) -> str:
         return ""
     total = disk.total_bytes // _MIB
     return f"only {disk.free_bytes // _MIB} of {total} MiB are free at {disk.path}"
+
+
+def cost(job: Job, cost_per_hour: float | None) -> float | None:
+    """Return what a job has cost so far; None where that is not known."""
+    if cost_per_hour is None or job.elapsed_s is None:
+        return None
+    return round(job.elapsed_s / 3600 * cost_per_hour, 2)
+
+
+def will_fill(
+    disk: Disk | None, written: tuple[str, int] | None, size_gb: float | None, runs: int
+) -> str:
+    """Return that what the runs will write does not fit, in words; "" if it does.
+
+    Args:
+        disk: The room there is.
+        written: Which earlier run wrote most, and how many bytes.
+        size_gb: What is configured; it goes before that.
+        runs: How many are to start.
+    """
+    if size_gb is not None:
+        source, each = "as configured", int(size_gb * 1e9)
+    elif written is not None:
+        source, each = f"as {written[0]} did", written[1]
+    else:
+        return ""
+    if disk is None or not each or each * runs + LEAST_FREE_BYTES <= disk.free_bytes:
+        return ""
+    which = f"each of {runs} runs is" if runs > 1 else "the run is"
+    return (
+        f"{which} expected to write {formatting.size(each)}, {source}, and only "
+        f"{formatting.size(disk.free_bytes)} are free at {disk.path}"
+    )
 
 
 def driver_fault(status: MachineStatus) -> str:

@@ -153,7 +153,7 @@ def prepare(  # each is one choice
     tree = repo.cloned(sandbox, project)
     local_tree = local.look(project.root, project.branch) if project.root else None
     local_tree = ssh_sync.as_synced(local_tree, tree.head)
-    status = jobs.status(sandbox, path=tree.path, tails=0)
+    status = jobs.status(sandbox, path=tree.path, tails=0, project_path=tree.path)
     chosen, objections = train_objections.choose(status, gpus)
     at_once = queueing.Plan(gpus=chosen, objections=objections)
     plan = queueing.plan(sandbox, queue, status, gpus, at_once)
@@ -172,7 +172,9 @@ def prepare(  # each is one choice
         *run_files.shared(every, status.jobs, tree.path),
         *run_files.shared_within(writes, tree.path),
         *train_objections.code_objections(tree, local_tree, outputs.patterns(project)),
-        *train_objections.disk_objections(status),
+        *train_objections.disk_objections(
+            status, project.train_output_size_gb, len(runs)
+        ),
     )
     warnings = train_objections.overridden(objections, force)
     installed = environment.look(sandbox, project, tree.path)

@@ -7,7 +7,7 @@ tree moves and runs go on. What is too large for git is refused by name.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,7 @@ def push_results(
     dry_run: bool = False,
     cancel: CancelToken | None = None,
 ) -> PushReport:
-    """Commit a run's outputs and its record on `results/RUN`, and push that from there.
+    """Commit the outputs and records of a run, or of a group, on `results/RUN`, and push that.
 
     On top of that branch where the remote has it, else of the commit that the run ran;
     never by force. The log stays: it may hold what a repository must not.
@@ -96,7 +96,7 @@ def push_results(
     Args:
         sandbox: The machine; it has to be able to push.
         project: Whose outputs.
-        job: The run.
+        job: The run, or the group.
         choice: Which files.
         most_bytes: What one file may have.
         dry_run: Only say what would be committed.
@@ -109,20 +109,25 @@ def push_results(
         CancelledError: It was cancelled.
     """
     sandbox = sandbox.cancelled_by(cancel)
-    run = jobs.get(sandbox, job)
+    runs = jobs.meant(sandbox, job)
+    run = runs[0]
     if not run.project_path:
         raise UsageError(f"{run.id} did not run in a project", "Name a training.")
-    found, notes = fetch_run.candidates(sandbox, project, run)
+    found, notes = fetch_run.of_jobs(sandbox, project, runs)
+    private = {each.log_path for each in runs}
+    patches = tuple(f"logs/{each.id}/dirty.patch" for each in runs)
     candidates = [
         each
         for each in found
-        if each.file.remote != run.log_path
-        and not each.file.path.startswith(f"logs/{run.id}/dirty.patch")
+        if each.file.remote not in private
+        and not each.file.path.startswith(patches)
         and not choice.reason_against(each.file.path, each.file.size_bytes)
     ]
     chosen, warnings = fetch_candidates.admitted(candidates, project, Path("/"))
     if not chosen:
-        raise NotFoundError(f"there are no results of {run.id} to push")
+        raise NotFoundError(f"there are no results of {job} to push")
+    if len(runs) > 1:  # a group: its results go together
+        run = replace(run, name=run.group)
     branch = branch_of(run)
     _refuse_large(chosen, most_bytes)
     report = PushReport(
@@ -171,6 +176,8 @@ def _push(
     doing = f"push {report.branch} from {where}"
     pairs = [word for file in report.files for word in (file.remote, file.path)]
     title = f"Results of {run.id}" + (f" ({run.name})" if run.name else "")
+    if run.name and run.name == run.group:
+        title = f"Results of the sweep {run.group}"
     message = f"{title} on {sandbox.config.name}\n\n{run.command[:2000]}"
     result = sandbox.script(
         *("results_push", run.project_path, _commit(sandbox, run), report.branch),

@@ -129,6 +129,7 @@ def _job_line(row: JobRow) -> str:
     """`remote-3 "night" running, 2 h 05 min: python t.py; 7/10 70 %; ETA 1 h; loss 2`."""
     name = f' "{formatting.one_line(row.name, 40)}"' if row.name else ""
     time = "" if row.elapsed_s is None else f", {formatting.duration(row.elapsed_s)}"
+    time += "" if row.cost is None else f", cost {row.cost:.2f}"
     doing = f": {formatting.one_line(row.activity)}" if row.activity else ""
     eta = row.remaining_s
     facts = (

@@ -43,6 +43,7 @@ class JobRow:
         metrics: Each with its value: `loss 0.123`.
         course: The last values of the first of the metrics, in their order.
         activity: What it does: its command, or the description of a step of ours.
+        cost: What it has cost so far; None where that is not known.
     """
 
     id: str
@@ -56,6 +57,7 @@ class JobRow:
     total: int | None = None
     remaining_s: float | None = None
     metrics: tuple[str, ...] = ()
+    cost: float | None = None
     course: tuple[float, ...] = ()
 
     @property
@@ -75,7 +77,9 @@ class JobRow:
         return f"{self.step}/{self.total} {self.percent} %"
 
 
-def job_row(job: "Job", progress: "Progress | None" = None) -> JobRow:
+def job_row(
+    job: "Job", progress: "Progress | None" = None, cost: float | None = None
+) -> JobRow:
     """Return the facts of a job, with what its log says where that was read."""
     row = JobRow(
         id=job.id,
@@ -84,6 +88,7 @@ def job_row(job: "Job", progress: "Progress | None" = None) -> JobRow:
         short_state=short_state(job),
         has_ended=job.state.ended,
         elapsed_s=job.elapsed_s,
+        cost=cost,
         activity=_activity(job),
     )
     if progress is None:
@@ -151,7 +156,7 @@ def monitor_rows(report: "MonitorReport", machine: str = "") -> MonitorRows:
     return MonitorRows(
         headline=_headline(report, machine or report.sandbox),
         reachable=report.reachable,
-        jobs=tuple(job_row(view.job, view.progress) for view in report.jobs),
+        jobs=tuple(job_row(view.job, view.progress, view.cost) for view in report.jobs),
         last_lines=tuple(_last_lines(report.jobs)),
         gpus=tuple(map(formatting.gpu_line, report.gpus)),
         foreign=tuple(map(formatting.foreign_line, report.foreign)),

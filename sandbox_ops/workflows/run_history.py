@@ -14,7 +14,7 @@ import fcntl
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ _JOB_FIELDS = (
     "description", "cwd", "started_at", "elapsed_s", "log_path", "log_incomplete",
     "project_path", "started_by",
 )  # fmt: skip
+_STATES = {str(state): state for state in JobState}
 _DEFAULTS = {each.name: each.default for each in dataclasses.fields(Job)}
 _PLACE_S = 600
 """So often a place is written down that says nothing new but when it was looked."""
@@ -233,18 +234,21 @@ def is_worth_a_line(
     return before is None or before[0] != place or at - before[1] > _PLACE_S
 
 
-def run_of(line: Mapping[str, Any]) -> Run:
-    """Return the run that a line is.
+def run_of(line: Line) -> Run:
+    """Return the run that a line is; of ten thousand none is copied.
 
     Raises:
         ValueError, KeyError, TypeError: It is none.
     """
-    job = dict(line["job"])
+    job, record = line["job"], line["record"]
+    if not isinstance(job, dict) or not isinstance(record, dict):
+        raise TypeError("a run without its job or its record")
+    job["state"] = _STATES[job["state"]]
     return Run(
-        sandbox=str(line["sandbox"]),
-        store=str(line["run"]).rpartition("/")[0],
-        job=Job(**{**job, "state": JobState(job["state"])}),
-        record=dict(line["record"]),
+        sandbox=line["sandbox"],
+        store=line["run"].rpartition("/")[0],
+        job=Job(**job),
+        record=record,
         outputs=tuple(line["outputs"]),
         seen_at=float(line["seen_at"]),
         is_current=False,

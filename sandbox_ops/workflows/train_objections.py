@@ -101,9 +101,19 @@ def code_objections(
     return tuple(objections)
 
 
-def disk_objections(status: MachineStatus) -> tuple[Objection, ...]:
-    """Return the lack of room, if there is one. Pure."""
-    short = preflight.disk_low(status.disk)
+def disk_objections(
+    status: MachineStatus, size_gb: float | None = None, runs: int = 1
+) -> tuple[Objection, ...]:
+    """Return the lack of room, if there is one. Pure.
+
+    Args:
+        status: The machine, and what earlier runs wrote.
+        size_gb: What one of the runs will write, if that is configured.
+        runs: How many are to start.
+    """
+    short = preflight.disk_low(status.disk) or preflight.will_fill(
+        status.disk, status.written, size_gb, runs
+    )
     if not short:
         return ()
     hint = NextStep("run", {"command": "du -xh --max-depth=2 ."}, "Make room there")

@@ -8,26 +8,33 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _MIB = 81559
+_ALIVE = """
+alive() {{ # HOLDER: the process lives that wrote it, not another with its pid
+  mib='' born=''
+  read -r mib born 2>/dev/null <"$1" || return 1
+  stat=$(cat "/proc/${{1##*.}}/stat" 2>/dev/null) || return 1
+  set -- ${{stat##*) }}
+  [ "$1" != Z ] && [ "${{20}}" = "$born" ]
+}}
+"""
 _SMI = """#!/bin/sh
 cd {folder} || exit 9
+{alive}
 [ ! -e hangs ] || exec sleep 60
 [ ! -e fails ] || {{ echo 'driver mismatch' >&2; exit 9; }}
 echo "$*" >>asked
 case "$*" in
   *compute-apps*)
     for holder in holders/*.*; do
-      pid=${{holder##*.}}
-      [ -e "/proc/$pid/cwd" ] || continue
+      alive "$holder" || continue
       gpu=${{holder%.*}}
-      read -r mib <"$holder"
-      echo "GPU-${{gpu##*/}}, $pid, $mib, /usr/bin/python3"
+      echo "GPU-${{gpu##*/}}, ${{holder##*.}}, $mib, /usr/bin/python3"
     done ;;
   *)
     for gpu in {indices}; do
       used=4
       for holder in holders/$gpu.*; do
-        [ -e "/proc/${{holder##*.}}/cwd" ] || continue
-        read -r mib <"$holder"
+        alive "$holder" || continue
         used=$((used + mib))
       done
       echo "$gpu, H100, GPU-$gpu, 0, $used, {mib}, 30, 580.1"
@@ -37,13 +44,15 @@ esac
 _HOLD = """#!/bin/sh
 # usage: hold MIB SECONDS: as a training does on the GPUs that it was given
 cd {folder} || exit 9
+{alive}
+stat=$(cat "/proc/$$/stat")
+born=$(set -- ${{stat##*) }}; echo "${{20}}")
 for gpu in $(echo "$CUDA_VISIBLE_DEVICES" | tr , ' '); do
-  echo "$1" >holders/$gpu.$$
+  echo "$1 $born" >holders/$gpu.$$
 done
 for gpu in $(echo "$CUDA_VISIBLE_DEVICES" | tr , ' '); do
   for other in holders/$gpu.*; do
-    pid=${{other##*.}}
-    [ "$pid" = $$ ] || [ ! -e "/proc/$pid/cwd" ] || echo "$gpu $$ $pid" >>shared
+    [ "${{other##*.}}" = $$ ] || ! alive "$other" || echo "$gpu $$ ${{other##*.}} $SANDBOX_JOB" >>shared
   done
 done
 echo "$SANDBOX_JOB $CUDA_VISIBLE_DEVICES" >>began
@@ -73,8 +82,9 @@ class Gpus:
 
     def holds(self, index: int, pid: int, mib: int = 20_000) -> Path:
         """Have a process of nobody's hold a GPU; returns the file that says so."""
+        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         file = self.folder / "holders" / f"{index}.{pid}"
-        file.write_text(f"{mib}\n")
+        file.write_text(f"{mib} {stat[19]}\n")
         return file
 
 
@@ -85,7 +95,10 @@ def give_gpus(home: Path, count: int) -> Gpus:
     indices = " ".join(map(str, range(count)))
     for name, text in (("nvidia-smi", _SMI), ("hold", _HOLD)):
         program = folder / name
-        program.write_text(text.format(folder=folder, indices=indices, mib=_MIB))
+        alive = _ALIVE.format()
+        program.write_text(
+            text.format(folder=folder, indices=indices, mib=_MIB, alive=alive)
+        )
         program.chmod(0o755)
     with (home / ".profile").open("a") as profile:
         profile.write(f'PATH="{folder}:$PATH"\n')

@@ -17,7 +17,8 @@ _FOLDER = Path(__file__).parent  # importlib.resources takes 3 ms of every start
 _LIBRARY = (
     "common", "ids", "boot", "worker", "start", "groups", "queue", "keeper", "slots",
     "supervise", "attempts", "outputs", "environment", "own_tree", "restore", "watch", "limit",
-    "stop", "look", "machine", "digest", "changes", "runs", "opened", "read", "prune", "notify",
+    "stop", "look", "machine", "usage", "digest", "changes", "runs", "opened", "read", "prune",
+    "notify",
     "main",
 )  # fmt: skip
 

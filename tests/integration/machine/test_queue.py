@@ -404,3 +404,13 @@ def test_a_hundred_queued_by_two_clients_are_all_started_once(
         assert jobs.wait(machine.sandbox, job, timeout_s=100).exit_code == 0
     ran = sorted(truth.read_text().split(), key=int)
     assert ran == [str(n) for n in range(50) for _ in range(2)]
+
+
+def test_what_a_job_left_running_keeps_its_gpu(machine: Machine) -> None:
+    other = machine.until(machine.hold(), JobState.RUNNING)
+    left = machine.start("setsid sleep 7351 & exit 0", ONE_GPU)  # may use it any time
+    assert jobs.wait(machine.sandbox, left.id, timeout_s=20).survivors == 1
+    waiting = machine.waits_for(machine.hold(0), f"{left.id} has GPU")
+    jobs.stop(machine.sandbox, left.id, grace_s=0)
+    assert jobs.wait(machine.sandbox, waiting.id, timeout_s=30).exit_code == 0
+    machine.end(other)

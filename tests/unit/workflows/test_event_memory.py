@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sandbox_ops.errors import ProtocolError, UsageError
 from sandbox_ops.machine import changes as looking
 from sandbox_ops.machine.changes import Changes, JobChange
-from sandbox_ops.models import Job, JobState, LogDigest
+from sandbox_ops.models import Job, JobState, JobUse, LogDigest
 from sandbox_ops.models.events import EventKind
 from sandbox_ops.remote.frames import Segment
 from sandbox_ops.text.stalls import STALL_S
@@ -113,6 +113,23 @@ def test_a_stall_is_reported_once_and_again_after_it_went_on() -> None:
     _, memory = news_lines(memory, looked(change(1, log=LOG * 2)), at=STALL_S + 10)
     lines, _ = news_lines(memory, silent, at=2 * STALL_S + 11)
     assert lines == ["warning remote-1"]
+
+
+def test_an_idle_job_is_reported_once_and_again_after_it_was_busy() -> None:
+    def seen(cpu_percent: int) -> Changes:
+        use = JobUse(cpu_percent=cpu_percent, cpu_window_s=200)
+        return looked(replace(change(1, log=None), use=use))
+
+    memory = news_lines(SandboxMemory(), looked(change(1)))[1]
+    lines, memory = news_lines(memory, seen(3))
+    assert lines == ["warning remote-1"]
+    lines, memory = news_lines(memory, seen(4))
+    assert lines == []
+    lines, memory = news_lines(memory, looked(change(1, log=None)))  # not looked at
+    assert lines == []
+    lines, memory = news_lines(memory, seen(90))
+    assert lines == []
+    assert news_lines(memory, seen(3))[0] == ["warning remote-1"]
 
 
 def test_a_job_that_never_said_how_far_it_is_does_not_stall() -> None:

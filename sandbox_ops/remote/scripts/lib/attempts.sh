@@ -97,9 +97,9 @@ attempt_settled() {
   on_alarm # a watcher of its own: no worker's clock has this job
 }
 
-# attempts_over: the job ended: secrets and claims go
+# attempts_over: the job ended: its secrets go, and what it claimed
 attempts_over() {
   [ -n "$attempt" ] || return 0
   rm -f "$HELD_ENTRY" "$dir/env" "$dir/login" "$dir/again"
-  release "$id"
+  [ "${left:-0}" != 0 ] || release "$id" # what it left may use them
 }

@@ -7,11 +7,13 @@
 # do_start_all WORDS...: many starts, one after the other; WORDS are those of do_start for one,
 # quoted for a shell. The first that is refused is the last that is tried.
 do_start_all() {
+  REFUSED='' STARTS_MORE=1
   for _start in "$@"; do
-    REFUSED=
     eval "do_start $_start"
-    [ -z "$REFUSED" ] || return 0
+    [ -z "$REFUSED" ] || break
   done
+  STARTS_MORE=
+  poke_keeper # once for all: each time it looks at every job that waits
 }
 
 # join_group: the job _id is cell _cell of the group _group from now on; answers why not
@@ -63,7 +65,8 @@ find_cell() {
 }
 
 # look_group "KEY MODE BYTES": `group KEY` with its lines, then its jobs as `emit_job` has them,
-# with `r` in MODE each after its run record (`run ID`); nothing where there is no such group
+# with `r` in MODE each after its run record (`run ID`); digests of those that are final all at
+# once, as `summaries`: lines `ID/summary:LINE`. Nothing where there is no such group
 look_group() {
   # shellcheck disable=SC2086 # three words of our own
   set -- $1
@@ -71,10 +74,22 @@ look_group() {
   cat "$BASE/groups/$1"
   trailer "group $1"
   find_group_jobs "$1"
+  _summaries=
   for _member in $MEMBERS $THEN; do
     case $2 in *r*) cat "$JOBS/$_member/run.json"; trailer "run $_member" ;; esac
+    case $2 in
+      *d*) [ ! -f "$JOBS/$_member/summary" ] || {
+        _summaries="$_summaries $_member/summary"
+        emit_job "$_member" j 0 0 0 0
+        continue
+      } ;;
+    esac
     emit_job "$_member" "$2" 0 "$3" 0 0
   done
+  [ -n "$_summaries" ] || return 0
+  # shellcheck disable=SC2086 # our own names
+  (cd "$JOBS" && LC_ALL=C grep -H '' $_summaries)
+  trailer summaries
 }
 
 # count_group: COUNTS = shell lines that export how the cells of a group ended, for the job in

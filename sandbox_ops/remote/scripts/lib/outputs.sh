@@ -86,6 +86,7 @@ collect_outputs() {
   put_outputs listed sed "s/^/-$TAB/" "$_new.shown" &&
     take_sums <"$_new.facts" 3<"$_new.shown" &&
     put_outputs "$_state" cat "$_new.sums"
+  [ -z "$RUNS" ] || { printf '%s\n' "$_size $RUNS" >"$dir/outputs.size"; } 2>/dev/null
   rm -f "$_new".* "$dir/collecting"
 }
 
@@ -238,6 +239,25 @@ look_outputs() {
     ready.* | *' now') cat "$_dir/outputs.tsv" 2>/dev/null ;;
   esac
   trailer "outputs $_id state=$_ready"
+}
+
+# look_sizes TREE: `written ID bytes=`: of the newest five runs of the project at TREE that ended, the one
+# that wrote most, if there is one
+look_sizes() {
+  _most=-1 _which='' _count=0 _missed=0
+  select_series bg
+  highest_number
+  while [ "$_n" -gt 0 ] && [ $_count -lt 5 ] && [ $_missed -lt 500 ]; do
+    _bytes='' _runs=''
+    if { read -r _bytes _runs <"$JOBS/remote-$_n/outputs.size"; } 2>/dev/null && [ "$_runs" = "$1/runs" ]; then
+      _count=$((_count + 1))
+      [ "$_bytes" -le "$_most" ] || _most=$_bytes _which=remote-$_n
+    else
+      _missed=$((_missed + 1))
+    fi
+    _n=$((_n - 1))
+  done
+  [ -z "$_which" ] || trailer "written $_which bytes=$_most"
 }
 
 # in_sed TEXT: as the second half of an `s`

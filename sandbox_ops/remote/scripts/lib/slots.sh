@@ -58,7 +58,7 @@ find_holders() {
     [ -e "$_mark" ] || continue
     _other=${_mark##*.}
     [ "$_other" != "${2-}" ] || continue
-    if is_active "$JOBS/$_other"; then
+    if is_active "$JOBS/$_other" || left_processes "$JOBS/$_other"; then
       _allows=1 _mib=0
       read -r _allows _mib <"$_mark"
       HOLDERS="$HOLDERS $_other" N_HOLDERS=$((N_HOLDERS + 1)) RESERVED=$((RESERVED + ${_mib:-0}))
@@ -67,6 +67,18 @@ find_holders() {
       rm -f "$_mark"
     fi
   done
+}
+
+# left_processes DIR: it is over, and processes of it live, which may use what it claimed; after
+# is_active
+left_processes() {
+  [ "$WHERE" = "$MACHINE" ] || return 1
+  case $PHASE.$SURVIVORS in
+    ended.0) return 1 ;;
+    ended.*) [ ! -e "$1/quiet" ] || return 1 ;;
+  esac
+  find_members "$1"
+  [ -n "$PIDS" ]
 }
 
 # has_slot: fewer jobs of the queue run than this one allows

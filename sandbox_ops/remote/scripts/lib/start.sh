@@ -50,7 +50,7 @@ do_start() {
   [ -z "$_name" ] || printf '%s\n' "$_id" >"$BASE/names/$_name" || rm -f "$BASE/names/$_name"
   if [ -n "$_queue" ]; then
     enter_queue "$_id"
-    poke_keeper
+    [ -n "${STARTS_MORE-}" ] || poke_keeper
     emit_job "$_id" j 0 "$_max" 0 "$_max"
     return
   fi

@@ -1,0 +1,129 @@
+"""How reliable each machine was: kept here, for a machine that is down cannot say it.
+
+One file a user, lines of JSON, private; the newest of them count. A machine that often
+did not answer, or lost jobs, is flaky: it is tried last.
+"""
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandbox_ops.guard.user_folders import state_folder
+
+_KEPT_LINES = 2000
+_KEPT_S = 30 * 86400
+_FEWEST = 4
+_RELIABLE = 0.75
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reliability:
+    """How often a machine did what was asked, of the last times.
+
+    Attributes:
+        asked: How many times it was asked.
+        answered: How many times it answered.
+        lost_jobs: How many jobs it lost.
+    """
+
+    asked: int = 0
+    answered: int = 0
+    lost_jobs: int = 0
+
+    @property
+    def is_flaky(self) -> bool:
+        """Whether it is tried after the others. Of a few times nothing is concluded."""
+        tries = self.asked + self.lost_jobs
+        return tries >= _FEWEST and self.answered < _RELIABLE * tries
+
+    def __str__(self) -> str:
+        lost = f", lost {self.lost_jobs} jobs" if self.lost_jobs else ""
+        return f"answered {self.answered} of {self.asked} times{lost}"
+
+
+class ReliabilityFile:
+    """What is remembered of all machines of this user.
+
+    Args:
+        environ: Says where the file is; see `state_folder`.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._file = state_folder(environ) / "machines.jsonl"
+
+    def note(self, machine: str, *, answered: bool, lost: Iterable[str] = ()) -> None:
+        """Remember one time. What cannot be written is not worth failing for.
+
+        Args:
+            machine: Its address.
+            answered: Whether it did.
+            lost: Ids of the jobs that are lost there; each counts once.
+        """
+        line: dict[str, Any] = {
+            "at": int(time.time()),
+            "machine": machine,
+            "answered": answered,
+        }
+        new = sorted(set(lost) - self._lost(machine))
+        if new:
+            line["lost"] = new
+        with contextlib.suppress(OSError):
+            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+            descriptor = os.open(self._file, flags, 0o600)
+            with os.fdopen(descriptor, "a") as file:
+                file.write(json.dumps(line) + "\n")
+            self._shorten()
+
+    def of(self, machine: str) -> Reliability:
+        """Return what is remembered of a machine."""
+        lines = [line for line in self._lines() if line["machine"] == machine]
+        return Reliability(
+            asked=len(lines),
+            answered=sum(bool(line.get("answered")) for line in lines),
+            lost_jobs=sum(len(line.get("lost", ())) for line in lines),
+        )
+
+    def _lost(self, machine: str) -> set[str]:
+        lines = (line for line in self._lines() if line["machine"] == machine)
+        return {str(job) for line in lines for job in line.get("lost", ())}
+
+    def _lines(self) -> Sequence[dict[str, Any]]:
+        try:
+            text = self._file.read_text("utf-8", "replace")
+        except OSError:
+            return ()
+        since = time.time() - _KEPT_S
+        return [line for line in map(_read, text.splitlines()) if _is_line(line, since)]
+
+    def _shorten(self) -> None:
+        """Keep the newest lines, where there are twice as many."""
+        lines = self._file.read_text("utf-8", "replace").splitlines(keepends=True)
+        if len(lines) > 2 * _KEPT_LINES:
+            new = Path(f"{self._file}.{os.getpid()}")
+            new.touch(0o600)
+            new.write_text("".join(lines[-_KEPT_LINES:]), "utf-8")
+            new.replace(self._file)
+
+
+def _read(text: str) -> dict[str, Any]:
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return line if isinstance(line, dict) else {}
+
+
+def _is_line(line: Mapping[str, object], since: float) -> bool:
+    at, lost = line.get("at"), line.get("lost", [])
+    return (
+        isinstance(line.get("machine"), str)
+        and isinstance(at, int)
+        and at >= since
+        and isinstance(lost, list)
+    )
