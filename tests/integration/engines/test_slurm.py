@@ -45,7 +45,7 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def log_in(cluster: SlurmCluster, home: Path, tmp_path: Path) -> Iterator[OpenSandbox]:
+def log_in(cluster: SlurmCluster, home: Path) -> Iterator[OpenSandbox]:
     """Return sandboxes on the login node, each with a connection of its own."""
     with contextlib.ExitStack() as stack:
 
@@ -74,7 +74,7 @@ def login(log_in: OpenSandbox) -> Sandbox:
     return log_in()
 
 
-def number_of(sandbox: Sandbox, job: Job) -> str:
+def number_of(job: Job) -> str:
     """Return a job's number in Slurm."""
     folder = Path(job.log_path).parent
     return (folder / "slurm.id").read_text().split()[0]
@@ -89,12 +89,9 @@ def wait_for(
         now = jobs.get(sandbox, job.id)
         return now if now.state is state else None
 
-    return wait_until(
-        reached,
-        timeout_s,
-        every_s=0.1,
-        what=f"{job.id} {state} ({jobs.get(sandbox, job.id).words})",
-    )
+    job = wait_until(reached, timeout_s, every_s=0.1, what=f"{job.id} {state}") or job
+    assert job.state is state
+    return job
 
 
 def log_of(sandbox: Sandbox, job: Job) -> str:
@@ -143,7 +140,7 @@ def test_a_value_of_the_environment_is_nowhere_in_what_slurm_is_told(
     login: Sandbox, cluster: SlurmCluster
 ) -> None:
     job = started(login, "echo begun; sleep 7801", env={"TOKEN": "s3cret-value"})
-    number = number_of(login, job)
+    number = number_of(job)
     assert "s3cret-value" not in cluster.ask("scontrol", "show", "job", number)
     script = cluster.folder / "script"
     cluster.ask("scontrol", "write", "batch_script", number, str(script))
@@ -151,7 +148,7 @@ def test_a_value_of_the_environment_is_nowhere_in_what_slurm_is_told(
 
 
 def test_a_job_that_waits_says_why_and_where_it_stands(
-    login: Sandbox, cluster: SlurmCluster
+    login: Sandbox,
 ) -> None:
     for index in range(3):
         started(
@@ -217,7 +214,7 @@ def test_a_stop_takes_a_waiting_job_out_of_slurms_queue(
     login: Sandbox, cluster: SlurmCluster
 ) -> None:
     held = login.start("echo never", queue=QueueRequest(gpus=2), name="held")
-    cluster.ask("scontrol", "hold", number_of(login, held), check=False)
+    cluster.ask("scontrol", "hold", number_of(held), check=False)
     report = jobs.stop(login, held.id, grace_s=1)
     assert report.job.state is JobState.STOPPED
     assert log_of(login, held) == "" or "never" in log_of(login, held)
@@ -240,12 +237,12 @@ def test_usr1_ahead_of_the_limit_reaches_only_who_listens_for_it(
         "signal.pause(); signal.pause()\n"
     )
     job = started(login, f'python3 -c "{listening}"; echo "saved $?"')
-    cluster.ask("scancel", "--batch", "--signal=USR1", number_of(login, job))
+    cluster.ask("scancel", "--batch", "--signal=USR1", number_of(job))
     ended = jobs.wait(login, job.id, timeout_s=_SOON_S)
     assert ended.state is JobState.SUCCEEDED
     assert log_of(login, job) == "begun\nnear the limit\nsaved 0\n"
     deaf = started(login, "echo begun; sleep 2; echo lived")
-    cluster.ask("scancel", "--batch", "--signal=USR1", number_of(login, deaf))
+    cluster.ask("scancel", "--batch", "--signal=USR1", number_of(deaf))
     assert jobs.wait(login, deaf.id, timeout_s=_SOON_S).state is JobState.SUCCEEDED
 
 
@@ -253,30 +250,48 @@ def test_a_running_job_that_somebody_cancels_in_slurm_is_stopped(
     login: Sandbox, cluster: SlurmCluster
 ) -> None:
     job = started(login, "echo begun; sleep 7841")
-    cluster.ask("scancel", number_of(login, job))
+    cluster.ask("scancel", number_of(job))
     ended = wait_for(login, job, JobState.STOPPED)
     assert ended.words == "stopped (cancelled in Slurm)"
     assert "CANCELLED AT" in log_of(login, job)
 
 
 def test_a_waiting_job_that_somebody_cancels_in_slurm_is_stopped(
-    login: Sandbox, cluster: SlurmCluster, log_in: OpenSandbox
+    cluster: SlurmCluster, log_in: OpenSandbox
 ) -> None:
     later = log_in(slurm_extra=("--begin=now+600",))
     job = later.start("true")
     wait_until(lambda: "not before its time" in jobs.get(later, job.id).words, _SOON_S)
-    cluster.ask("scancel", number_of(later, job))
+    cluster.ask("scancel", number_of(job))
     assert (
         wait_for(later, job, JobState.STOPPED).words == "stopped (cancelled in Slurm)"
     )
 
 
-def test_a_preempted_job_is_lost_unless_it_may_be_tried_again(
-    login: Sandbox, cluster: SlurmCluster, log_in: OpenSandbox
+def test_a_preempted_job_that_may_be_tried_again_waits_for_its_next_attempt(
+    login: Sandbox, log_in: OpenSandbox
+) -> None:
+    retried = QueueRequest(gpus=2, retry=RetryPolicy(retries=1))
+    for index in range(3):
+        started(login, "echo begun; sleep 7855", name=f"low-{index}", queue=retried)
+    log_in(slurm_partition="urgent").start("sleep 7856", queue=FILL)
+    waiting = wait_until(
+        lambda: [
+            each
+            for each in jobs.recent(login, 10)
+            if each.name.startswith("low") and each.state is JobState.QUEUED
+        ],
+        _SOON_S,
+    )
+    assert [each.attempt for each in waiting] == [2]
+
+
+def test_a_preempted_job_that_has_no_retries_is_lost(
+    login: Sandbox, log_in: OpenSandbox
 ) -> None:
     for index in range(2):
         started(login, "echo begun; sleep 7851", name=f"full-{index}", queue=FILL)
-    job = started(login, "echo begun; sleep 7852", name="low", queue=FILL)
+    started(login, "echo begun; sleep 7852", name="low", queue=FILL)
     urgent = log_in(slurm_partition="urgent")
     jobs_before = [job.id for job in jobs.recent(login, 10)]
     urgent.start("sleep 7853", name="high", queue=FILL)
@@ -304,7 +319,7 @@ def test_a_requeued_job_is_the_same_job_with_another_attempt_and_its_checkpoint(
         env={"WORD": "kept"},
         queue=QueueRequest(retry=policy),
     )
-    number = number_of(login, job)
+    number = number_of(job)
     cluster.ask("scontrol", "requeue", number)
     waits = wait_for(login, job, JobState.QUEUED)
     assert waits.attempt == 2
@@ -314,11 +329,11 @@ def test_a_requeued_job_is_the_same_job_with_another_attempt_and_its_checkpoint(
     text = log_of(login, job)
     assert "attempt 1 from <> kept\n" in text
     assert "attempt 2 from <ckpt-1> kept\n" in text
-    assert number_of(login, job) == number
+    assert number_of(job) == number
 
 
 def test_a_failed_attempt_is_followed_by_another_through_slurm(
-    login: Sandbox, cluster: SlurmCluster
+    login: Sandbox,
 ) -> None:
     policy = RetryPolicy(retries=1, backoff_s=0)
     job = login.start(
@@ -346,7 +361,7 @@ def test_a_job_whose_node_dies_is_lost_and_says_so(
 
 
 def test_an_answer_lost_in_mid_submission_makes_one_job_found_by_its_token(
-    login: Sandbox, cluster: SlurmCluster, home: Path, tmp_path: Path
+    login: Sandbox, cluster: SlurmCluster, tmp_path: Path
 ) -> None:
     """The job reaches Slurm, and the login node never hears its number."""
     tool = fake(tmp_path, "sbatch", 'real "$@" >/dev/null; exit 124')
@@ -359,7 +374,7 @@ def test_an_answer_lost_in_mid_submission_makes_one_job_found_by_its_token(
 
 
 def test_a_submission_that_never_arrived_is_sent_again_and_runs_once(
-    login: Sandbox, cluster: SlurmCluster, tmp_path: Path
+    login: Sandbox, tmp_path: Path
 ) -> None:
     tool = fake(tmp_path, "sbatch", "exit 124")
     job = login.start("echo ran >>runs", cwd=str(tmp_path))
@@ -388,7 +403,7 @@ def fake(tmp_path: Path, name: str, script: str) -> Path:
 
 
 def test_while_slurm_does_not_answer_a_waiting_job_is_unknown_and_not_lost(
-    login: Sandbox, tmp_path: Path, log_in: OpenSandbox
+    tmp_path: Path, log_in: OpenSandbox
 ) -> None:
     later = log_in(slurm_extra=("--begin=now+600",))
     job = later.start("true")
@@ -404,7 +419,7 @@ def test_while_slurm_does_not_answer_a_waiting_job_is_unknown_and_not_lost(
 
 
 def test_a_job_that_slurm_forgot_is_unknown_and_lost_only_after_a_while(
-    login: Sandbox, tmp_path: Path, log_in: OpenSandbox
+    tmp_path: Path, log_in: OpenSandbox
 ) -> None:
     """MinJobAge has passed, and there is no accounting."""
     later = log_in(slurm_extra=("--begin=now+600",))
@@ -420,22 +435,22 @@ def test_a_job_that_slurm_forgot_is_unknown_and_lost_only_after_a_while(
 
 
 def test_a_number_that_slurm_gave_again_is_not_taken_for_the_job(
-    login: Sandbox, tmp_path: Path, log_in: OpenSandbox
+    tmp_path: Path, log_in: OpenSandbox
 ) -> None:
     later = log_in(slurm_extra=("--begin=now+600",))
     job = later.start("true")
-    number = number_of(later, job)
+    number = number_of(job)
     fake(tmp_path, "squeue", f"echo '{number}|COMPLETED|other|node1|N/A|None'")
     fake(tmp_path, "sacct", f"echo '{number}|other|COMPLETED|0:0'")
     assert wait_for(later, job, JobState.UNKNOWN).reason == "Slurm knows it no more"
 
 
 def test_what_squeue_knows_no_more_accounting_tells(
-    login: Sandbox, tmp_path: Path, log_in: OpenSandbox
+    tmp_path: Path, log_in: OpenSandbox
 ) -> None:
     later = log_in(slurm_extra=("--begin=now+600",))
     job = later.start("true")
-    number = number_of(later, job)
+    number = number_of(job)
     token = (Path(job.log_path).parent / "token").read_text().strip()
     fake(tmp_path, "squeue", "exit 0")
     fake(tmp_path, "sacct", f"echo '{number}|so-{token}|CANCELLED by 0|0:0'")
@@ -445,7 +460,7 @@ def test_what_squeue_knows_no_more_accounting_tells(
 
 
 def test_one_question_to_slurm_serves_all_jobs(
-    login: Sandbox, tmp_path: Path, log_in: OpenSandbox
+    tmp_path: Path, log_in: OpenSandbox
 ) -> None:
     later = log_in(slurm_extra=("--begin=now+600",))
     for index in range(5):
@@ -453,7 +468,7 @@ def test_one_question_to_slurm_serves_all_jobs(
     asked = tmp_path / "asked"
     fake(tmp_path, "squeue", f'echo asked >>{asked}; real "$@"')
     (Path(later.base) / "squeue").unlink(missing_ok=True)
-    assert len(jobs.recent(later, 10)) == 5
+    assert len(jobs.recent(log_in(), 10)) == 5
     assert asked.read_text() == "asked\n"
 
 
@@ -461,7 +476,7 @@ def test_a_job_after_another_waits_for_it_in_slurm(login: Sandbox) -> None:
     first = started(login, "echo begun; sleep 1; exit 4", name="first")
     strict = login.start("true", queue=QueueRequest(after=(first.id,)))
     any_end = login.start("true", queue=QueueRequest(after=(f"{first.id}:any",)))
-    assert wait_for(login, any_end, JobState.SUCCEEDED)
+    wait_for(login, any_end, JobState.SUCCEEDED)
     ended = wait_for(login, strict, JobState.STOPPED)
     assert ended.words == f"stopped ({first.id} did not succeed)"
 
@@ -470,9 +485,9 @@ def test_a_suspended_job_runs_and_says_that_it_is_suspended(
     login: Sandbox, cluster: SlurmCluster
 ) -> None:
     job = started(login, "echo begun; sleep 7891")
-    cluster.ask("scontrol", "suspend", number_of(login, job))
+    cluster.ask("scontrol", "suspend", number_of(job))
     wait_until(
         lambda: jobs.get(login, job.id).words == "running (suspended by Slurm)", _SOON_S
     )
-    cluster.ask("scontrol", "resume", number_of(login, job))
+    cluster.ask("scontrol", "resume", number_of(job))
     wait_until(lambda: jobs.get(login, job.id).words == "running", _SOON_S)
