@@ -36,7 +36,7 @@ from sandbox_ops.cli.label_tasks import note, rerun, tag, untag
 from sandbox_ops.cli.machine_tasks import login, logout, sandboxes, shell
 from sandbox_ops.cli.run_tasks import diff, export, plot, runs, show
 from sandbox_ops.cli.session import opened
-from sandbox_ops.cli.transfer_tasks import fetch, put, tunnel
+from sandbox_ops.cli.transfer_tasks import fetch, on_idle, put, tunnel
 from sandbox_ops.cli.waking_tasks import events, wait
 from sandbox_ops.errors import ConnectError, NextStep, UsageError
 
@@ -390,7 +390,7 @@ def completion(context: Context, *, shell: str = "") -> Answer:  # noqa: ARG001 
 
 
 ns = Collection(
-    *(setup, sync, train, monitor, reset, fetch, put, tunnel),
+    *(setup, sync, train, monitor, reset, fetch, put, tunnel, on_idle),
     *(jobs, logs, wait, events, stop, move, pin, run),
     *(runs, show, diff, plot, rerun, note, tag, untag, export),
     *(sandboxes, doctor, trust, allow, shell, login, logout, demo),

@@ -192,6 +192,12 @@ def running(jobs: Iterable[Job], sandbox: Sandbox, project: Project) -> tuple[Jo
     )
 
 
+def is_of(sandbox: Sandbox, project: Project, path: str) -> bool:
+    """Return whether a tree is the project's: its clone, or that of a run of it."""
+    clone = sandbox.project_path(project)
+    return path == clone or path.startswith(_trees(sandbox, project))
+
+
 def _trees(sandbox: Sandbox, project: Project) -> str:
     workspace = sandbox.config.workspace.rstrip("/")
     return f"{workspace}/.sandbox-ops/trees/{project.name}-"

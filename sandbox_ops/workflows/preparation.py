@@ -45,6 +45,7 @@ class Preparation:
         queue: What each waits for in the machine's queue; None: it starts at once.
         warnings: What is said beside the start.
         no_env: They leave out what `setup` made and the project's variables.
+        cost_per_hour: What an hour of the machine costs now, for the run record.
         places: Where those work that have trees of their own, by the names of the runs.
     """
 
@@ -57,6 +58,7 @@ class Preparation:
     queue: QueueRequest | None = None
     warnings: tuple[str, ...] = ()
     no_env: bool = False
+    cost_per_hour: float | None = None
     places: Mapping[str, RunPlace] = field(default_factory=dict)
 
     def place(self, run: RunPlan) -> RunPlace:
@@ -90,7 +92,8 @@ class Preparation:
             variables = environment.variables(self.project, env)
             use = environment.use(self.project, self.tree.path, where.root)
         variables = where.variables(variables)
-        run_record = record.run_record(
+        price = {"cost_per_hour": self.cost_per_hour} if self.cost_per_hour else {}
+        run_record = price | record.run_record(
             tree=replace(self.tree, path=where.root),
             environment=self.environment,
             command=run.command,
@@ -197,6 +200,7 @@ def prepare(  # noqa: PLR0913  # each is one choice
         gpus=plan.gpus,
         queue=plan.queue,
         no_env=no_env,
+        cost_per_hour=sandbox.config.cost_per_hour,
         places=places,
         warnings=(*warnings, *_warnings(status, installed, gpus)),
     )
