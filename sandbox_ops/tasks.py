@@ -32,18 +32,9 @@ from sandbox_ops.cli.job_tasks import (
     run,
     stop,
 )
+from sandbox_ops.cli.label_tasks import note, rerun, tag, untag
 from sandbox_ops.cli.machine_tasks import login, logout, sandboxes, shell
-from sandbox_ops.cli.run_tasks import (
-    diff,
-    export,
-    note,
-    plot,
-    rerun,
-    runs,
-    show,
-    tag,
-    untag,
-)
+from sandbox_ops.cli.run_tasks import diff, export, plot, runs, show
 from sandbox_ops.cli.session import opened
 from sandbox_ops.cli.transfer_tasks import fetch, on_idle, put, tunnel
 from sandbox_ops.cli.waking_tasks import events, wait

@@ -14,7 +14,7 @@ from sandbox_ops.cli.terminal import draw, table, tell
 from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.models import Job, JobState, StopReport
 from sandbox_ops.text import formatting
-from sandbox_ops.workflows import rows
+from sandbox_ops.workflows import group_rows, rows
 
 if TYPE_CHECKING:
     from sandbox_ops.config import Unconfirmed
@@ -116,7 +116,12 @@ def jobs(newest: Sequence[Job]) -> None:
     if not newest:
         tell(f"no jobs yet; start one: {next_steps.command('train')}")
         return
-    draw(table(JOB_COLUMNS, map(job_row, newest)))
+    shown, left_out = group_rows.without_waiting(newest)
+    draw(table(JOB_COLUMNS, map(job_row, shown)))
+    for group, number in left_out.items():
+        count = formatting.count(number, "more job")
+        see = next_steps.command("jobs", job=group)
+        tell(f"{count} of {group} wait; all of them: {see}")
 
 
 def sandboxes(report: "SandboxesReport") -> None:

@@ -226,7 +226,7 @@ class _Results:
         return tuple(filter(None, (self._fetched(job, dry_run) for job in wanted)))
 
     def _is_ours(self, job: Job) -> bool:
-        return own_tree.is_of(job, self._sandbox, self._project)
+        return own_tree.is_of(self._sandbox, self._project, job.project_path)
 
     def _fetched(self, job: Job, dry_run: bool) -> FetchReport | None:
         try:
