@@ -123,7 +123,7 @@ def sync(
     after="Wait for the success of this job, JOB:any for its end; may be repeated.",
     priority="Higher ones come first in the queue, -999 to 999.",
     retries="So many attempts more where it fails.",
-    on="After which ends: exit, exit=75, signal, oom, lost; all of them without it.",
+    retry_on="After which ends: exit, exit=75, signal, oom, lost; all of them without it.",
     resume_from="Checkpoints, such as 'ckpt/*.pt': the newest is {resume} in a retry.",
     notify="Have the machine itself post its end to your [notify] webhook; with --watch"
     " tell all of [notify].",
@@ -153,7 +153,7 @@ def train(  # noqa: PLR0913 - one for each option
     after: Sequence[str] | None = None,
     priority: str = "",
     retries: str = "",
-    on: str = "",
+    retry_on: str = "",
     resume_from: str = "",
     notify: bool = False,
     sandbox: str = "",
@@ -193,7 +193,7 @@ def train(  # noqa: PLR0913 - one for each option
         "force": tuple(force or ()),
         "queue": queue_options.read(
             queue=queue, share=share, min_free_mem=min_free_mem, slots=slots,
-            after=after or (), priority=priority, retries=retries, on=on,
+            after=after or (), priority=priority, retries=retries, retry_on=retry_on,
             resume_from=resume_from,
         ),
     }  # fmt: skip
