@@ -46,6 +46,7 @@ _SANDBOX_COLUMNS = (
     Column(name="GPUS"),
     Column(name="LOAD"),
     Column(name="JOBS"),
+    Column(name="RELIABLE"),
 )
 _CHECK_COLUMNS = (
     Column(name="CHECK"),
@@ -133,6 +134,7 @@ def sandboxes(report: "SandboxesReport") -> None:
                 "" if gpus is None else gpus,
                 "" if load is None else f"{load:.1f}",
                 "" if each.live is None else each.live,
+                each.reliability.short,
             )
         )
     draw(table(_SANDBOX_COLUMNS, rows))

@@ -9,11 +9,6 @@ torn by a crash, or that nobody can read, is passed over.
 
 import contextlib
 import dataclasses
-import errno
-import fcntl
-import json
-import os
-import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +16,7 @@ from typing import Any
 
 from sandbox_ops.errors import RefusedError, SandboxError
 from sandbox_ops.git import local
+from sandbox_ops.guard import line_file
 from sandbox_ops.machine.run_records import Place
 from sandbox_ops.models import Job, JobState, Project
 from sandbox_ops.models.runs import Run
@@ -99,18 +95,9 @@ class RunHistory:
         if self.path is None:
             return
         try:
-            data = self.path.read_text("utf-8", "replace")
-        except FileNotFoundError:
-            return
+            yield from line_file.lines(self.path)
         except OSError as error:
             raise _cannot("read", self.path, error) from error
-        for raw in data.split("\n"):
-            try:
-                line = json.loads(raw)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(line, dict):
-                yield line
 
     def add(self, lines: Iterable[Line]) -> None:
         """Write lines at the end, whole.
@@ -122,26 +109,9 @@ class RunHistory:
         if self.path is None or not data:
             return
         try:
-            with _opened(self.path) as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                size = os.fstat(file).st_size
-                if size and os.pread(file, 1, size - 1) != b"\n":
-                    data = b"\n" + data  # whoever wrote before us was killed over it
-                _append(file, size, data)
+            line_file.add(self.path, data)
         except OSError as error:
             raise _cannot("write", self.path, error) from error
-
-
-def _append(file: int, size_bytes: int, data: bytes) -> None:
-    """Write bytes whole, or not at all."""
-    try:
-        written = os.write(file, data)
-    except OSError:
-        os.ftruncate(file, size_bytes)
-        raise
-    if written != len(data):
-        os.ftruncate(file, size_bytes)
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _remember(remembered: Remembered, metrics: dict[str, Line], line: Line) -> None:
@@ -162,24 +132,6 @@ def _remember(remembered: Remembered, metrics: dict[str, Line], line: Line) -> N
         place = Place(**line["upto"])
         remembered.places[place.store] = (place, float(line["at"]))
         remembered.stores[str(line["place"])] = place.store
-
-
-class _opened:  # noqa: N801 - used as a function
-    """A file descriptor of the history, whose folder is ours."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        folder = path.parent.lstat()
-        if not stat.S_ISDIR(folder.st_mode) or folder.st_uid != os.getuid():
-            raise OSError(1, f"{path.parent} is not a folder of yours")
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._file = os.open(path, flags, 0o600)
-
-    def __enter__(self) -> int:
-        return self._file
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._file)
 
 
 def _cannot(what: str, path: Path, error: OSError) -> RefusedError:
@@ -267,16 +219,12 @@ def _measured(run: Run, line: Line) -> Run:
 
 def _encoded(line: Line) -> bytes:
     """Return a line as bytes; of one that is too long what is long is left out."""
-    data = _dumped(line)
+    data = line_file.encoded(line)
     if len(data) > MAX_LINE_BYTES and "run" in line:
         record = {k: v for k, v in line["record"].items() if k != "untracked"}
         shorter = {**line, "record": record, "outputs": line["outputs"][:_MOST_OUTPUTS]}
-        data = _dumped(shorter)
+        data = line_file.encoded(shorter)
         if len(data) > MAX_LINE_BYTES:
             kept = {k: v for k, v in record.items() if len(str(v)) < 1000}  # noqa: PLR2004
-            data = _dumped({**shorter, "record": kept, "outputs": []})
+            data = line_file.encoded({**shorter, "record": kept, "outputs": []})
     return data if len(data) <= MAX_LINE_BYTES else b""
-
-
-def _dumped(line: Line) -> bytes:
-    return json.dumps(line, ensure_ascii=True).encode() + b"\n"
