@@ -38,6 +38,11 @@ class Candidate:
     error: SandboxError | None = None
 
     @property
+    def may_come(self) -> bool:
+        """Whether something can be started there, now or once it answers again."""
+        return not self.against or self.error is not None
+
+    @property
     def why_not(self) -> str:
         """Why another one goes before it; "" where it only comes later in the order."""
         flaky = f"often fails: {self.reliability}" if self.reliability.is_flaky else ""

@@ -102,7 +102,7 @@ def place(  # each is one choice
         return PlacementReport(
             sandbox=candidate.name, did=candidate.needs, others=tuple(others)
         )
-    raise _none(candidates)
+    raise none_can_be_taken(candidates)
 
 
 def make_ready(
@@ -176,7 +176,8 @@ def _facts(
     return status, tree, installed.is_current
 
 
-def _none(candidates: Sequence[Candidate]) -> RefusedError:
+def none_can_be_taken(candidates: Sequence[Candidate]) -> RefusedError:
+    """Return the refusal that says of each machine why not."""
     reasons = "".join(f"\n  {each.name}: {each.against}" for each in candidates)
     return RefusedError(
         f"no machine can be taken:{reasons}",

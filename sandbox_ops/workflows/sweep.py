@@ -23,7 +23,7 @@ from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.groups import Group
 from sandbox_ops.text import formatting
 from sandbox_ops.workflows import own_tree as own_trees
-from sandbox_ops.workflows import sweep_plan, sweep_then, train
+from sandbox_ops.workflows import sweep_list, sweep_plan, sweep_then, train
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.preparation import Preparation, RunPlan, prepare
 from sandbox_ops.workflows.queueing import QueueOptions
@@ -77,10 +77,10 @@ class SweepReport:
             "sandbox": self.sandbox,
             "group": self.group,
             "commit": self.commit,
-            "jobs": [_planned(cell) for cell in self.planned] or started,
+            "jobs": [planned_cell(cell) for cell in self.planned] or started,
             "skipped": [
                 {
-                    **_planned(cell),
+                    **planned_cell(cell),
                     "job": cell.job.as_json() if cell.job else None,
                     "reason": cell.skipped,
                     "commit": cell.old_commit,
@@ -88,7 +88,7 @@ class SweepReport:
                 for cell in self.skipped
             ],
             "then": self._then(),
-            "not_started": [_planned(cell) for cell in self.not_started],
+            "not_started": [planned_cell(cell) for cell in self.not_started],
             "error": self.error.message if self.error else None,
             "dry_run": self.dry_run,
             "warnings": list(self.warnings),
@@ -101,7 +101,8 @@ class SweepReport:
         return {"command": self.then_command} if self.then_command else None
 
 
-def _planned(cell: Cell) -> dict[str, Any]:
+def planned_cell(cell: Cell) -> dict[str, Any]:
+    """Return a cell that has no job yet, as `train --json` shows it."""
     return {
         "cell": cell.key.number,
         "name": cell.name,
@@ -136,6 +137,7 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
     gpus: int | None = None,
     force: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
+    cells_to_start: Sequence[Cell] | None = None,
     cancel: CancelToken | None = None,
 ) -> SweepReport:
     """Start a training for each combination of the settings, as one group.
@@ -163,6 +165,7 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
         gpus: As in `train`, for each.
         force: As in `train`, for each.
         env: As in `train`, for each.
+        cells_to_start: Just these, of a list that spans several machines.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
@@ -172,10 +175,10 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
     sandbox = sandbox.cancelled_by(cancel)
     train.check(name, gpus, force)
     report = SweepReport(sandbox=sandbox.config.name, group=name, dry_run=dry_run)
-    if (again or failed) and not settings and not command:
-        group, cells = _cells_there(sandbox, project, name, again, failed)
+    if cells_to_start is not None:
+        group, cells = Group(name=name), tuple(cells_to_start)
     else:
-        group, cells = _cells(sandbox, project, settings, command, name, again, failed)
+        group, cells = _chosen(sandbox, project, settings, command, name, again, failed)
     report = replace(report, group=group.name)
     to_start = [cell for cell in cells if not cell.skipped]
     runs_then = sweep_then.is_wanted(group, then, len(to_start))
@@ -222,6 +225,28 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
         error=started.error,
         warnings=(*report.warnings, *warnings),
     )
+
+
+def _chosen(  # each is one choice
+    sandbox: Sandbox,
+    project: Project,
+    settings: Mapping[str, Sequence[str]],
+    command: str,
+    name: str,
+    again: bool,
+    failed: bool,
+) -> tuple[Group, tuple[Cell, ...]]:
+    """Return the group and what is done with its cells.
+
+    Raises:
+        RefusedError: Its cells are handed out to several machines.
+    """
+    if (again or failed) and not settings and not command:
+        group, cells = _cells_there(sandbox, project, name, again, failed)
+    else:
+        group, cells = _cells(sandbox, project, settings, command, name, again, failed)
+    sweep_list.refuse_one_machine(project, group.name)
+    return group, cells
 
 
 def _cells(  # each is one choice
