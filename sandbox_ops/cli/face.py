@@ -210,7 +210,7 @@ def _rehearsed(body: Body) -> Literal[True]:
     raise UsageError(
         f"`{name}` has no dry run, and --dry was given; nothing was done",
         "leave out --dry. With it go the verbs that only look, and those that have "
-        "--dry-run: train, reset, fetch, put, mcp-install",
+        "--dry-run: train, reset, fetch, put, on-idle, mcp-install",
     )
 
 

@@ -52,8 +52,8 @@ def read(  # noqa: PLR0913 - one for each option
         )
     return QueueOptions(
         waits=waits,
-        share=_whole(share, "--share") if share else 1,
-        min_free_mem_mib=memory_mib(min_free_mem) if min_free_mem else 0,
+        share=_whole(share, "--share") if share else None,
+        min_free_mem_mib=memory_mib(min_free_mem) if min_free_mem else None,
         slots=_whole(slots, "--slots") if slots else None,
         priority=_whole(priority, "--priority") if priority else 0,
         after=tuple(job for each in after for job in each.split(",") if job),

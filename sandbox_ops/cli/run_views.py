@@ -71,7 +71,7 @@ def _rows(report: "RunsReport") -> list[tuple[str, ...]]:
             ", ".join(row.metrics),
             ", ".join(row.best),
             row.settings,
-            dashboard.short_duration(row.elapsed_s),
+            dashboard.time_and_cost(row.elapsed_s, row.cost),
             row.commit,
             dashboard.short_duration(row.age_s),
             row.tags,

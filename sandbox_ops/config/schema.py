@@ -26,7 +26,7 @@ class Key:
         path: Its key in the file; NAME stands for the name of a sandbox.
         variable: The environment variable that says the same. For a sandbox's keys it
             speaks of the default sandbox.
-        kind: `str`, `int` (a port), `float` (an amount), `tuple` for a list of strings
+        kind: `str`, `int` (from 1 to `most`), `float` (an amount), `tuple` for a list of strings
             (in a variable: one a line), `dict` for a table of them (NAME=VALUE a line).
         expects: What it may be, to go after "expected".
         example: A value as TOML writes it.
@@ -34,6 +34,7 @@ class Key:
         help: What it is for.
         user_only: Whether it touches this computer, so that no project may say it.
         is_path: Whether it is the path of a file on this computer.
+        most: The highest that an `int` may be.
     """
 
     path: str
@@ -51,6 +52,7 @@ class Key:
     help: str
     user_only: bool = False
     is_path: bool = False
+    most: int = 65535
 
     @property
     def field(self) -> str:
@@ -65,7 +67,7 @@ class Key:
             ValueError: The type is wrong (no words), or the check refused it.
         """
         if type(value) is int and self.kind is int:
-            return value_checks.port(value)
+            return value_checks.number(value, self.most)
         if isinstance(value, str) and self.kind is str:
             return self.check(value)
         strings = isinstance(value, list) and all(isinstance(i, str) for i in value)
@@ -86,7 +88,8 @@ class Key:
             ValueError: It cannot be read (no words), or the check refused it.
         """
         if self.kind is int:
-            return value_checks.port(int(text) if _NUMBER.fullmatch(text) else 0)
+            value = int(text) if _NUMBER.fullmatch(text) else 0
+            return value_checks.number(value, self.most)
         if self.kind is float:
             return value_checks.amount(text)
         if self.kind in (tuple, dict):
@@ -332,6 +335,37 @@ KEYS: tuple[Key, ...] = (
         example='"/workspace"',
         check=value_checks.workspace,
         help="The folder on the sandbox in which projects live; /workspace if not set.",
+    ),
+    Key(
+        path="sandboxes.NAME.slots",
+        variable="SANDBOX_OPS_SLOTS",
+        kind=int,
+        expects="a number from 1 to 100000",
+        example="4",
+        check=value_checks.one_line,
+        help="How many jobs of its queue without a GPU run at once; as many as it has cores if"
+        " not set.",
+        most=100_000,
+    ),
+    Key(
+        path="sandboxes.NAME.gpu_share",
+        variable="SANDBOX_OPS_GPU_SHARE",
+        kind=int,
+        expects="a number from 1 to 999",
+        example="2",
+        check=value_checks.one_line,
+        help="How many jobs of its queue may have a GPU at once; 1 if not set.",
+        most=999,
+    ),
+    Key(
+        path="sandboxes.NAME.min_free_mem_mib",
+        variable="SANDBOX_OPS_MIN_FREE_MEM_MIB",
+        kind=int,
+        expects="a number of MiB",
+        example="20480",
+        check=value_checks.one_line,
+        help="How much memory of a GPU must be free for a job of its queue.",
+        most=10**9,
     ),
     Key(
         path="sandboxes.NAME.mode",

@@ -14,11 +14,11 @@ from sandbox_ops.models import notifications, policy, settings
 from sandbox_ops.text import address
 
 
-def port(number: int) -> int:
-    """Check a TCP port; the refusal needs no words, for the range is expected."""
-    if not address.is_port(number):
+def number(value: int, most: int) -> int:
+    """Check a count or a TCP port; the refusal needs no words, for the range is expected."""
+    if not 1 <= value <= most:
         raise ValueError
-    return number
+    return value
 
 
 def one_line(value: str) -> str:

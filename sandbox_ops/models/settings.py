@@ -71,6 +71,9 @@ class SandboxConfig(_Checked):
         mode_set_in: Where the mode is set, for messages.
         read_roots: Folders there below which files may be read; empty: all of them.
         deny_read: Patterns of paths there that are not read, as `case` of sh has them.
+        slots: How many jobs of its queue without a GPU run at once; None: as many as cores.
+        gpu_share: How many jobs of its queue may have a GPU at once; None: one.
+        min_free_mem_mib: How much memory of a GPU must be free for a job of its queue.
         cost_per_hour: What an hour of it costs, in the user's own currency; None: unknown.
         fetch_into: Folders on this computer, beside the local clone, that an agent may
             fetch into.
@@ -97,6 +100,9 @@ class SandboxConfig(_Checked):
     deny_read: tuple[str, ...] = policy.DENY_READ
     fetch_into: tuple[str, ...] = ()
     cost_per_hour: float | None = None
+    slots: int | None = None
+    gpu_share: int | None = None
+    min_free_mem_mib: int | None = None
     link: str | tuple[str, ...] = FABRIC
     on_idle: str | None = None
 

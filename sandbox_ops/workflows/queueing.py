@@ -6,6 +6,7 @@ for it ends as `stopped`, without having run. `JOB:any` waits for any end.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.machine import jobs
@@ -14,6 +15,7 @@ from sandbox_ops.models import Gpu, MachineStatus
 from sandbox_ops.models.queue import ANY_END, CORES, QueueRequest, RetryPolicy
 from sandbox_ops.workflows.train_objections import Objection
 
+T = TypeVar("T")
 _BUSY = "busy-gpu"
 
 
@@ -24,18 +26,19 @@ class QueueOptions:
     Attributes:
         waits: Whether it waits for a GPU that is busy; else it is refused then, as without
             a queue, and only its retries are the queue's.
-        share: How many jobs may have one of its GPUs at once; 1: it has them alone.
-        min_free_mem_mib: So much memory must be free on each.
-        slots: So many jobs of the queue may run at once; None: as many as there are cores
-            for a training without a GPU, any number for one with.
+        share: How many jobs may have one of its GPUs at once; 1: it has them alone. None:
+            what is configured for the machine, or 1.
+        min_free_mem_mib: So much memory must be free on each; None: what is configured.
+        slots: So many jobs of the queue may run at once; None: for a training without a GPU
+            what is configured, or as many as there are cores; any number for one with.
         priority: Higher ones come first, -999 to 999.
         after: Jobs that must have succeeded, or ended where `:any` stands behind one.
         retry: What follows an attempt that did not succeed; None: nothing.
     """
 
     waits: bool = True
-    share: int = 1
-    min_free_mem_mib: int = 0
+    share: int | None = None
+    min_free_mem_mib: int | None = None
     slots: int | None = None
     priority: int = 0
     after: tuple[str, ...] = ()
@@ -99,12 +102,13 @@ def plan(
             f"{number} GPUs are wanted, and the machine has {there}: it would wait for ever",
             NextStep("monitor", purpose="See what there is"),
         )
-    slots = options.slots if options.slots is not None else (0 if number else CORES)
+    config = sandbox.config
+    slots_without_gpu: int | str = config.slots or CORES
     request = QueueRequest(
         gpus=number,
-        share=options.share,
-        min_free_mem_mib=options.min_free_mem_mib,
-        slots=slots,
+        share=_given(options.share, config.gpu_share or 1),
+        min_free_mem_mib=_given(options.min_free_mem_mib, config.min_free_mem_mib or 0),
+        slots=_given(options.slots, 0 if number else slots_without_gpu),
         priority=options.priority,
         after=_ids(sandbox, options.after),
         retry=options.retry or RetryPolicy(retries=0),
@@ -113,6 +117,10 @@ def plan(
     if options.waits:
         objections = tuple(each for each in objections if each.force != _BUSY)
     return replace(at_once, gpus=(), objections=objections, queue=request)
+
+
+def _given(value: int | None, otherwise: T) -> int | T:
+    return otherwise if value is None else value
 
 
 def _ids(sandbox: Sandbox, after: Sequence[str]) -> tuple[str, ...]:

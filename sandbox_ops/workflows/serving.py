@@ -159,10 +159,10 @@ class _Serving:
         batches = self._batches
         if not self._is_ready:
             self._make_ready()
-        path = self._machine.config.workspace
-        status = jobs.status(self._machine, path=path, tails=0)
+        config = self._machine.config
+        status = jobs.status(self._machine, path=config.workspace, tails=0)
         group = groups.look(self._machine, batches.group) or Group(name=batches.group)
-        room = spread_plan.room(status, batches.gpus, batches.queue)
+        room = spread_plan.room(status, config, batches.gpus, batches.queue)
         self.share = replace(self.share, error=None)
         cells = self._hand_out.take(self.name, room, group)
         if not cells:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sandbox_ops.models import JobState, MachineStatus
+from sandbox_ops.models import JobState, MachineStatus, SandboxConfig
 from sandbox_ops.models.groups import CellKey, Group
 from sandbox_ops.workflows.listed_cells import HandedOut, ListedCell, Sighting
 from sandbox_ops.workflows.queueing import QueueOptions
@@ -155,19 +155,27 @@ def cells_at(
 
 
 def capacity(
-    status: MachineStatus, gpus: int | None, queue: QueueOptions | None
+    status: MachineStatus,
+    config: SandboxConfig,
+    gpus: int | None,
+    queue: QueueOptions | None,
 ) -> int:
     """Return how many cells run on a machine at once, about."""
     queue = queue or QueueOptions()
     there = len(status.gpus or ())
     each = min(1, there) if gpus is None else gpus
     if not each:
-        return max(1, queue.slots or status.cpus or 1)
-    at_once = there // each * queue.share
+        return max(1, queue.slots or config.slots or status.cpus or 1)
+    at_once = there // each * (queue.share or config.gpu_share or 1)
     return max(1, min(at_once, queue.slots or at_once))
 
 
-def room(status: MachineStatus, gpus: int | None, queue: QueueOptions | None) -> int:
+def room(
+    status: MachineStatus,
+    config: SandboxConfig,
+    gpus: int | None,
+    queue: QueueOptions | None,
+) -> int:
     """Return how many cells a machine can be given: as many may wait there as run at once."""
     waiting = sum(job.state is JobState.QUEUED for job in status.jobs)
-    return max(0, capacity(status, gpus, queue) - waiting)
+    return max(0, capacity(status, config, gpus, queue) - waiting)

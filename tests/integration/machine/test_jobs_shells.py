@@ -12,7 +12,8 @@ from waiting import wait_until
 
 from sandbox_ops import EndKind, JobState, Sandbox
 from sandbox_ops.errors import NotFoundError
-from sandbox_ops.machine import jobs
+from sandbox_ops.machine import jobs, queue
+from sandbox_ops.models.queue import QueueRequest, RetryPolicy
 
 Make = Callable[..., SshServer]
 
@@ -69,6 +70,7 @@ def _a_day_in_the_life(server: SshServer) -> None:
         late = sandbox.run("setsid sleep 7571 & sleep 7571", timeout_s=0.5)
         assert (late.end, late.left) == (EndKind.TIMED_OUT, ())
         _background(sandbox)
+        _queue(sandbox)
         with pytest.raises(NotFoundError, match="no such directory"):
             sandbox.run("true", cwd=f"{server.home}/nowhere")
 
@@ -88,3 +90,24 @@ def _background(sandbox: Sandbox) -> None:
     left = sandbox.run("setsid sleep 7573 >/dev/null 2>&1 &").job
     assert left.survivors == 1
     assert jobs.stop(sandbox, left.id, grace_s=0).job.state is JobState.SUCCEEDED
+
+
+def _queue(sandbox: Sandbox) -> None:
+    slot = QueueRequest(slots=1)
+    blocker = sandbox.start("sleep 7574", queue=slot)
+    wait_until(lambda: jobs.get(sandbox, blocker.id).state is JobState.RUNNING)
+    retry = RetryPolicy(retries=1, backoff_s=0.1, resume_from="/tmp/nothing-*")
+    first = sandbox.start("echo $SANDBOX_ATTEMPT; exit 3", queue=slot)
+    second = sandbox.start(
+        'echo "$SANDBOX_ATTEMPT$SANDBOX_RESUME"; exit 3',
+        queue=QueueRequest(slots=1, retry=retry),
+        timeout_s=60,
+    )
+    stopped = sandbox.start("echo never", queue=slot)
+    queue.move(sandbox, second.id, "first")
+    assert jobs.stop(sandbox, stopped.id).job.state is JobState.STOPPED
+    jobs.stop(sandbox, blocker.id, grace_s=0)
+    for job, output in ((first, b"1\n"), (second, b"1\n2\n")):
+        ended = jobs.wait(sandbox, job.id, timeout_s=40)
+        assert (ended.state, ended.exit_code) == (JobState.FAILED, 3)
+        assert jobs.output(sandbox, job.id).data == output

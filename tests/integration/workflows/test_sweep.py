@@ -20,7 +20,8 @@ from sandbox_ops.workflows.fetch import fetch
 from sandbox_ops.workflows.group_jobs import group_jobs
 from sandbox_ops.workflows.monitor import monitor
 from sandbox_ops.workflows.stop import GroupStopReport, stop
-from sandbox_ops.workflows.sweep import SweepReport, sweep
+from sandbox_ops.workflows.sweep import sweep
+from sandbox_ops.workflows.sweep_report import SweepReport
 from sandbox_ops.workflows.train import train
 
 TRAINING = """import sys

@@ -14,6 +14,7 @@ from waiting import wait_until
 from sandbox_ops import JobState, Sandbox
 from sandbox_ops.errors import NotFoundError, RefusedError
 from sandbox_ops.machine import jobs
+from sandbox_ops.models import Job
 from sandbox_ops.models.queue import RetryPolicy
 from sandbox_ops.workflows import waiting_times
 from sandbox_ops.workflows.events import events
@@ -137,3 +138,24 @@ def _news(place: GpuPlace, seen: list, job_id: str) -> list:  # type: ignore[typ
     new = list(events([place.sandbox], since=seen[-1].cursor))
     seen += new
     return [event for event in new if event.job == job_id]
+
+
+def test_the_configuration_of_a_machine_says_how_many_at_once(place: GpuPlace) -> None:
+    config = dataclasses.replace(
+        place.sandbox.config, slots=1, gpu_share=2, min_free_mem_mib=1000
+    )
+    with Sandbox(config) as sandbox:
+
+        def start(gpus: int) -> Job:
+            options = {"command": "sleep 600", "gpus": gpus, "queue": QUEUE}
+            return train(sandbox, place.project, **options).job  # type: ignore[arg-type]
+
+        cpu, gpu = [start(0), start(0)], [start(1), start(1)]
+        for job in (cpu[0], *gpu):
+            wait_until(
+                lambda: jobs.get(sandbox, job.id).state is JobState.RUNNING  # noqa: B023
+            )
+        why = "waits for a slot: 1 of 1 are taken"
+        wait_until(lambda: jobs.get(sandbox, cpu[1].id).waits_for.startswith(why))
+        for job in (cpu[1], cpu[0], *gpu):
+            jobs.stop(sandbox, job.id, grace_s=0)

@@ -30,6 +30,7 @@ def answer(*arguments: str, cwd: Path, code: int = 0) -> dict[str, Any]:
     return output
 
 
+@pytest.mark.timeout(180)  # fifteen programs, one after the other
 def test_jobs_wait_in_an_order_that_can_be_seen_and_changed(clone: Path) -> None:
     first = answer("train", *SLOT, "--command", "sleep 600", cwd=clone)
     assert first["job"]["id"] == "remote-1"

@@ -42,9 +42,10 @@ read_declared() {
   { IFS= read -r ROOT && IFS= read -r RUNS; } 2>/dev/null <"$1/outputs"
 }
 
-# record_outputs: by the supervisor, once the end is written; what takes long goes on alone
+# record_outputs: by the supervisor, once the end is written; what takes long goes on alone. An
+# attempt that another follows is not the end.
 record_outputs() {
-  [ "$kind" = bg ] && { IFS= read -r RUN_DIR <"$dir/run_dir"; } 2>/dev/null || return 0
+  [ "$kind" = bg ] && [ -z "$queued_again" ] && { IFS= read -r RUN_DIR <"$dir/run_dir"; } 2>/dev/null || return 0
   read_declared "$dir"
   if rmdir "$RUN_DIR" 2>/dev/null && [ -z "$ROOT" ]; then
     rm -f "$dir/run_dir" # it wrote nothing, and declared nothing
