@@ -39,6 +39,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "memory": output_rows.memory,
     "reading": file_rows.reading,
     "download": file_rows.download,
+    "upload": file_rows.upload,
     "program": start_rows.program,
     "program-far": start_rows.program_far,
     "list": start_rows.listed,
