@@ -132,7 +132,10 @@ finish() {
 # nothing to remove), and always could
 has_all() {
   [ ! -e "$dir/incomplete" ] || return 1
-  printf '%4096s' '' >>"$dir/state" || { note_disk_full "${dir%/jobs/*}"; return 1; }
+  if ! printf '%4096s' '' >>"$dir/state"; then
+    [ ! -d "$dir" ] || note_disk_full "${dir%/jobs/*}" # removed: the disk is not full for that
+    return 1
+  fi
   _when=0 _where=
   read -r _when _where <"${dir%/jobs/*}/full"
   [ "$_where" != "$MACHINE" ] || [ "$_when" -lt "$up0" ]
