@@ -94,7 +94,7 @@ lock:
 	$(VENV)/lock/bin/pip --quiet install uv
 	$(LOCK) pyproject.toml --all-extras --group dev --output-file requirements.lock
 	$(LOCK) pyproject.toml --constraint requirements.lock --output-file packaging/bundle.lock
-	for name in v1 fastmcp; do \
+	for name in v1 fastmcp mlflow; do \
 	  $(LOCK) tests/gates/$$name-client.in --output-file tests/gates/$$name-client.txt || exit; \
 	done
 	cd tests/gates && npm install --package-lock-only --ignore-scripts --no-audit --no-fund

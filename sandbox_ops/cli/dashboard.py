@@ -8,7 +8,8 @@ from sandbox_ops.cli.face import Rows
 from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import cell, draw, table
 from sandbox_ops.text import formatting
-from sandbox_ops.workflows.rows import GroupRow, JobRow, MonitorRows, monitor_rows
+from sandbox_ops.workflows.group_rows import GroupRow
+from sandbox_ops.workflows.rows import JobRow, MonitorRows, monitor_rows
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -102,13 +103,15 @@ def row(job: JobRow) -> tuple[str, ...]:
         "" if job.remaining_s is None else short_duration(job.remaining_s),
         ", ".join(job.metrics),
         f"{job.step}/{job.total}" if job.percent is not None else "",
-        short_duration(job.elapsed_s) + _cost(job),
+        time_and_cost(job.elapsed_s, job.cost),
         formatting.one_line(job.activity, 200),
     )
 
 
-def _cost(job: JobRow) -> str:
-    return "" if job.cost is None else f" ({job.cost:.2f})"
+def time_and_cost(seconds: float | None, cost: float | None) -> str:
+    """A span of time in a column, and what it cost where that is known: `2h05m (5.21)`."""
+    price = "" if cost is None else f" ({cost:.2f})"
+    return f"{short_duration(seconds)}{price}"
 
 
 def short_duration(seconds: float | None) -> str:

@@ -156,7 +156,7 @@ def verb(
             positional=(),
             iterable=repeated,
             auto_shortflags=False,
-            help={**options, **{name: _COMMON[name] for name in common}},
+            help={**{name: _COMMON[name] for name in common}, **options},
         )
         task.operand, task.rest, task.shorts = operand, rest, shorts or {}
         task.only_reads = effect == "reads"
@@ -210,7 +210,7 @@ def _rehearsed(body: Body) -> Literal[True]:
     raise UsageError(
         f"`{name}` has no dry run, and --dry was given; nothing was done",
         "leave out --dry. With it go the verbs that only look, and those that have "
-        "--dry-run: train, reset, fetch, put, mcp-install",
+        "--dry-run: train, reset, fetch, put, on-idle, mcp-install",
     )
 
 

@@ -8,13 +8,13 @@ from sandbox_ops.cli.face import Answer
 from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import draw, table, tell
 from sandbox_ops.text import formatting
-from sandbox_ops.workflows import rows
+from sandbox_ops.workflows import group_rows, rows
 
 if TYPE_CHECKING:
     from sandbox_ops.workflows.group_jobs import GroupJobs
     from sandbox_ops.workflows.stop import GroupStopReport
-    from sandbox_ops.workflows.sweep import SweepReport
     from sandbox_ops.workflows.sweep_plan import Cell
+    from sandbox_ops.workflows.sweep_report import SweepReport
 
 _CELL_COLUMNS = (
     Column(name="CELL"),
@@ -86,7 +86,7 @@ def group_jobs(listed: "GroupJobs") -> None:
         dashboard.row(rows.job_row(job, progress)) for job, progress in listed.jobs
     ]
     draw(table(dashboard.COLUMNS, cells))
-    row = dashboard.group_row(rows.group_row(listed.summary))
+    row = dashboard.group_row(group_rows.group_row(listed.summary))
     draw(table(dashboard.GROUP_COLUMNS, [row]))
 
 

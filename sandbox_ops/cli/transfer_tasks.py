@@ -246,3 +246,49 @@ def tunnel(
     wanted = tunneling.wanted(port, local, tensorboard=tensorboard, keep=keep)
     with opened(context, sandbox) as machine:
         return tunneling.hold(machine.sandbox, machine.project, wanted, as_json=json)
+
+
+@verb(
+    "changes",
+    repeated=("leave",),
+    command="What to run here then; without it on_idle of the sandbox in your config.toml.",
+    into="A local folder for the results; without it the same paths in the local clone.",
+    leave="A job whose results may be left there; may be repeated.",
+    ignore_others="Whoever else seems to be at work on the machine.",
+    interval="Seconds between two looks.",
+    dry_run="Only show what is waited for, what would come home and what would be run.",
+)
+def on_idle(  # noqa: PLR0913 - one for each option
+    context: Context,
+    *,
+    command: str = "",
+    into: str = "",
+    leave: Sequence[str] | None = None,
+    ignore_others: bool = False,
+    interval: float = 30.0,
+    dry_run: bool = False,
+    sandbox: str = "",
+    json: bool = False,
+) -> Answer:
+    """Wait until nothing runs there, bring all results home, then run a command here."""
+    from sandbox_ops.cli import views
+    from sandbox_ops.workflows.on_idle import on_idle as work
+
+    if not interval > 0:
+        raise UsageError(f"--interval takes seconds, not {interval}", "such as 30")
+    with opened(context, sandbox) as machine:
+        report = work(
+            machine.sandbox,
+            machine.project,
+            command=command,
+            into=into,
+            leave=tuple(leave or ()),
+            ignore_others=ignore_others,
+            dry_run=dry_run,
+            interval_s=interval,
+            on_wait=None if json else views.waited_for,
+        )
+    code = report.exit_code or 0
+    return Answer(
+        value=report.as_json(), show=lambda: views.on_idle(report), exit_code=code
+    )

@@ -14,13 +14,14 @@ from sandbox_ops.cli.terminal import draw, table, tell
 from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.models import Job, JobState, StopReport
 from sandbox_ops.text import formatting
-from sandbox_ops.workflows import rows
+from sandbox_ops.workflows import group_rows, rows
 
 if TYPE_CHECKING:
     from sandbox_ops.config import Unconfirmed
     from sandbox_ops.machine.trust import ShownKey, TrustReport
     from sandbox_ops.workflows.doctor import DoctorReport
     from sandbox_ops.workflows.fetch import FetchReport
+    from sandbox_ops.workflows.on_idle import IdleReport
     from sandbox_ops.workflows.push_results import PushReport
     from sandbox_ops.workflows.put import PutReport
     from sandbox_ops.workflows.reset import ResetReport
@@ -46,6 +47,7 @@ _SANDBOX_COLUMNS = (
     Column(name="GPUS"),
     Column(name="LOAD"),
     Column(name="JOBS"),
+    Column(name="RELIABLE"),
 )
 _CHECK_COLUMNS = (
     Column(name="CHECK"),
@@ -115,7 +117,12 @@ def jobs(newest: Sequence[Job]) -> None:
     if not newest:
         tell(f"no jobs yet; start one: {next_steps.command('train')}")
         return
-    draw(table(JOB_COLUMNS, map(job_row, newest)))
+    shown, left_out = group_rows.without_waiting(newest)
+    draw(table(JOB_COLUMNS, map(job_row, shown)))
+    for group, number in left_out.items():
+        count = formatting.count(number, "more job")
+        see = next_steps.command("jobs", job=group)
+        tell(f"{count} of {group} wait; all of them: {see}")
 
 
 def sandboxes(report: "SandboxesReport") -> None:
@@ -133,6 +140,7 @@ def sandboxes(report: "SandboxesReport") -> None:
                 "" if gpus is None else gpus,
                 "" if load is None else f"{load:.1f}",
                 "" if each.live is None else each.live,
+                each.reliability.short,
             )
         )
     draw(table(_SANDBOX_COLUMNS, rows))
@@ -228,6 +236,24 @@ def push_results(report: "PushReport") -> None:
     else:
         tell(f"{report.branch} has them already, at {formatting.short(report.commit)}")
     _warn(report.warnings)
+
+
+def waited_for(running: Sequence[Job]) -> None:
+    """What has to end before a machine is idle."""
+    say(f"waiting for {', '.join(job.id for job in running)}")
+
+
+def on_idle(report: "IdleReport") -> None:
+    """What came home before a machine was given up, and what its command said."""
+    if report.running:
+        ids = ", ".join(job.id for job in report.running)
+        tell(f"it would wait for {ids}, and bring home what these write")
+    for each in report.fetched:
+        _files(each, "would come" if report.dry_run else "is home, checked:")
+    if report.dry_run:
+        tell(f"then it would run here: {report.command}")
+        return
+    tell(*report.output, f"{report.command}: exit code {report.exit_code}")
 
 
 def _files(report: "FetchReport | PutReport", did: str) -> None:

@@ -238,6 +238,20 @@ def fetch(
     ).need("tip")
 
 
+def need_commit(sandbox: Sandbox, path: str, commit: str) -> None:
+    """Make sure that the clone at `path` has a commit; fetch it if it has not.
+
+    Raises:
+        RefusedError: It cannot be had.
+    """
+    own_scripts.ask(
+        sandbox,
+        *("repo_commit", path, commit),
+        doing=f"look for {commit[:10]} in {path}",
+        timeout_s=_NETWORK_S,
+    )
+
+
 def checkout(sandbox: Sandbox, at: Tree, branch: str, commit: str) -> str:
     """Move a clean clone to a fetched commit, and HEAD to its branch.
 

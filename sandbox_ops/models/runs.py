@@ -83,6 +83,14 @@ class Run:
             return {}
         return {str(name): str(value) for name, value in settings.items()}
 
+    @property
+    def cost(self) -> float | None:
+        """What it has cost, by the price of its machine at its start; None: not known."""
+        price, elapsed_s = self.record.get("cost_per_hour"), self.job.elapsed_s
+        if not isinstance(price, (int, float)) or elapsed_s is None:
+            return None
+        return round(elapsed_s / 3600 * price, 2)
+
     def as_json(self) -> dict[str, Any]:
         """The run as `runs --json` shows it."""
         return {
@@ -99,6 +107,7 @@ class Run:
             "sampled": self.is_sampled,
             "started_at": self.job.started_at,
             "elapsed_s": self.job.elapsed_s,
+            "cost": self.cost,
             "outputs": [dict(output) for output in self.outputs],
             "tags": list(self.tags),
             "note": self.note,

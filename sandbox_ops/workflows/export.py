@@ -16,7 +16,7 @@ from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.models.runs import Run
 from sandbox_ops.text import formatting, remote_text
-from sandbox_ops.workflows import run_mlflow, run_sync
+from sandbox_ops.workflows import run_metrics, run_mlflow, run_sync
 from sandbox_ops.workflows.run_query import RunQuery, selected
 
 Format = Literal["csv", "json", "mlflow"]
@@ -102,11 +102,11 @@ def export(
     runs, _ = selected(
         query or RunQuery(limit=0),
         known.runs,
-        lambda each: run_sync.with_metrics(known, each, sandboxes, project),
+        lambda each: run_metrics.with_metrics(known, each, sandboxes, project),
     )
     text = ""
     if to_format == "mlflow" and file is not None:
-        courses = run_sync.courses(known, runs, sandboxes, project)
+        courses = run_metrics.courses(known, runs, sandboxes, project)
         _writing(file, lambda: run_mlflow.write(file, project.name, runs, courses))
     else:
         text = as_csv(runs) if to_format == "csv" else as_json(runs)

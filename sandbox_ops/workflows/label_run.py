@@ -10,7 +10,7 @@ from sandbox_ops.machine import run_records
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.models.runs import Run, reference
-from sandbox_ops.workflows import run_history, run_labels, run_sync
+from sandbox_ops.workflows import history_lines, run_find, run_labels, run_sync
 from sandbox_ops.workflows.run_labels import Label
 
 
@@ -74,13 +74,13 @@ def label_run(
     checked += [run_labels.new("", now, "untag", tag) for tag in untags]
     known = run_sync.known_runs(sandboxes, project)
     names = tuple({each.sandbox for each in known.runs})
-    one = run_sync.find(known.runs, reference(run, names), default)
+    one = run_find.find(known.runs, reference(run, names), default)
     labels = [replace(label, run=one.key) for label in checked]
     why = _write_there(sandboxes, known, one, labels)
     if why and known.history.path is None:
         raise RefusedError(f"it cannot be kept: {why}, and this is no clone")
     if why:
-        known.history.add(map(run_history.label_line, labels))
+        known.history.add(map(history_lines.label_line, labels))
         why = f"kept in this clone alone: {why}"
     before = [Label(run=one.key, at=0, kind="note", value=one.note)]
     before += [Label(run=one.key, at=0, kind="tag", value=tag) for tag in one.tags]

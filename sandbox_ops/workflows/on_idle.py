@@ -27,6 +27,7 @@ from sandbox_ops.models import Job, MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.text import formatting, remote_text
+from sandbox_ops.workflows import own_tree
 from sandbox_ops.workflows.fetch import FetchReport, fetch
 from sandbox_ops.workflows.reset import foreign
 
@@ -88,6 +89,7 @@ def on_idle(  # noqa: PLR0913  # each is one choice
     command: str = "",
     into: str = "",
     leave: Sequence[str] = (),
+    ignore_others: bool = False,
     dry_run: bool = False,
     interval_s: float = INTERVAL_S,
     on_wait: OnWait | None = None,
@@ -101,6 +103,7 @@ def on_idle(  # noqa: PLR0913  # each is one choice
         command: What to run; "": the machine's `on_idle`.
         into: Where the results go; "": the local clone.
         leave: Jobs whose results may be left there.
+        ignore_others: Whatever else there may be at work on the machine.
         dry_run: Only say what is waited for, what would come and what would be run.
         interval_s: Between two looks.
         on_wait: Told what is waited for, whenever that changes.
@@ -122,11 +125,18 @@ def on_idle(  # noqa: PLR0913  # each is one choice
         )
     action = "on-idle --dry-run" if dry_run else ACTION
     with sandbox.acting(action, line) as view:
+        results = _Results(view, project, into, leave, ignore_others)
         if dry_run:
-            return _rehearsed(view, project, line, into, leave)
+            return IdleReport(
+                sandbox=sandbox.config.name,
+                command=line,
+                running=_busy(view),
+                fetched=results.bring_home(dry_run=True),
+                dry_run=True,
+            )
         while True:
             _wait(view, interval_s, on_wait)
-            fetched = _bring_home(view, project, into, leave, dry_run=False)
+            fetched = results.bring_home(dry_run=False)
             if not _busy(view):  # nothing began meanwhile
                 break
         code, said = _run(view, line)
@@ -136,18 +146,6 @@ def on_idle(  # noqa: PLR0913  # each is one choice
         fetched=fetched,
         exit_code=code,
         output=said,
-    )
-
-
-def _rehearsed(
-    sandbox: Sandbox, project: Project, line: str, into: str, leave: Sequence[str]
-) -> IdleReport:
-    return IdleReport(
-        sandbox=sandbox.config.name,
-        command=line,
-        running=_busy(sandbox),
-        fetched=_bring_home(sandbox, project, into, leave, dry_run=True),
-        dry_run=True,
     )
 
 
@@ -185,50 +183,69 @@ def _busy(sandbox: Sandbox) -> tuple[Job, ...]:
     )
 
 
-def _bring_home(
-    sandbox: Sandbox,
-    project: Project,
-    into: str,
-    leave: Sequence[str],
-    *,
-    dry_run: bool,
-) -> tuple[FetchReport, ...]:
-    """Bring the results of all runs that have ended.
+class _Results:
+    """What runs left on a machine, and how it comes home."""
 
-    Raises:
-        RefusedError: Something cannot come, is not ours, or somebody is at work there.
-    """
-    path = repo.place(sandbox, project)
-    ended = [job for job in recent(sandbox, _ALL) if _has_results(job)]
-    left = {jobs.get(sandbox, each).id for each in leave}
-    ours = [job for job in ended if job.project_path == path and job.id not in left]
-    others = [j for j in ended if j.project_path != path and j.id not in left]
-    if others:
-        raise RefusedError(
-            listed(
-                "runs of other projects are on record there, whose results are not seen to:",
-                tuple(f"{job.id} in {job.project_path}" for job in others),
-            ),
-            NextStep(
-                ACTION, {"leave": others[0].id}, "Fetch them there, then leave them"
-            ),
-        )
-    status = jobs.status(sandbox, path=path, tails=0)
-    _refuse_foreign(sandbox, status)
-    reports = []
-    for job in ours:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        project: Project,
+        into: str,
+        leave: Sequence[str],
+        ignore_others: bool,
+    ) -> None:
+        self._sandbox, self._project, self._into = sandbox, project, into
+        self._leave, self._ignore_others = leave, ignore_others
+
+    def bring_home(self, *, dry_run: bool) -> tuple[FetchReport, ...]:
+        """Bring the results of all runs that have ended.
+
+        Raises:
+            RefusedError: Something cannot come, is not ours, or somebody is at work there.
+        """
+        path = repo.place(self._sandbox, self._project)
+        if not self._ignore_others:
+            _refuse_foreign(
+                self._sandbox, jobs.status(self._sandbox, path=path, tails=0)
+            )
+        left = {jobs.get(self._sandbox, each).id for each in self._leave}
+        ended = [job for job in recent(self._sandbox, _ALL) if _has_results(job)]
+        wanted = [job for job in ended if job.id not in left]
+        others = [job for job in wanted if not self._is_ours(job)]
+        if others:
+            raise RefusedError(
+                listed(
+                    "runs of other projects are on record there, whose results are not "
+                    "seen to:",
+                    tuple(f"{job.id} in {job.project_path}" for job in others),
+                ),
+                NextStep(
+                    ACTION, {"leave": others[0].id}, "Fetch them there, then leave them"
+                ),
+            )
+        return tuple(filter(None, (self._fetched(job, dry_run) for job in wanted)))
+
+    def _is_ours(self, job: Job) -> bool:
+        return own_tree.is_of(self._sandbox, self._project, job.project_path)
+
+    def _fetched(self, job: Job, dry_run: bool) -> FetchReport | None:
         try:
-            report = fetch(sandbox, project, job=job.id, into=into, dry_run=dry_run)
+            report = fetch(
+                self._sandbox,
+                self._project,
+                job=job.id,
+                into=self._into,
+                dry_run=dry_run,
+            )
         except NotFoundError:  # its record went meanwhile, with nothing left to bring
-            continue
+            return None
         if report.warnings:
             raise RefusedError(
                 f"not all of {job.id} would be home:\n" + "\n".join(report.warnings),
                 NextStep("fetch", {"path": "PATH"}, "Bring it by its path"),
                 NextStep(ACTION, {"leave": job.id}, "Then, or if nobody needs it"),
             )
-        reports.append(report)
-    return tuple(reports)
+        return report
 
 
 def _has_results(job: Job) -> bool:
@@ -241,6 +258,7 @@ def _refuse_foreign(sandbox: Sandbox, status: MachineStatus) -> None:
         raise RefusedError(
             listed(f"somebody else is at work on {sandbox.config.label}:", others),
             NextStep("monitor", purpose="See who"),
+            NextStep(ACTION, {"ignore_others": True}, "If that does not matter"),
         )
 
 

@@ -7,7 +7,7 @@ tree is kept as long as the run's record, and removed with it (lib/own_tree.sh).
 import contextlib
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sandbox_ops.errors import (
     DeniedError,
@@ -29,6 +29,28 @@ _NOT_STARTED = (RefusedError, NotFoundError, DeniedError, UsageError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OtherCode:
+    """Code that is not what the clone has: that of a run which is started again.
+
+    Attributes:
+        commit: It is in the clone.
+        patch_of: The job whose edits were on top of it; "" for none.
+        patch: Those edits.
+    """
+
+    commit: str
+    patch_of: str = ""
+    patch: bytes | None = None
+
+    def instead_of(self, clone: Tree) -> Tree:
+        """Return the clone as if it had this code."""
+        edits = (f"the edits of {self.patch_of}",) if self.patch_of else ()
+        return replace(
+            clone, head=self.commit, branch=None, edits=edits, untracked=(), unpushed=()
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlace:
     """Where a run works: the clone, or a tree of its own, which may not be made yet.
 
@@ -36,11 +58,13 @@ class RunPlace:
         root: The tree, absolute.
         clone: The project's clone as it is now.
         links: What a tree of its own shares with the clone.
+        patch_of: The job whose edits it has, in place of those of the clone.
     """
 
     root: str
     clone: Tree
     links: tuple[str, ...] = ()
+    patch_of: str = ""
 
     @property
     def is_own(self) -> bool:
@@ -109,20 +133,30 @@ class RunPlace:
             timeout_s=_NETWORK_S,
         )
         repo.settle(sandbox, self.root, commit)
-        if self.clone.edits:
+        if self.patch_of:
+            doing = f"make the edits of {self.patch_of} in {self.root}"
+            own_scripts.ask(
+                sandbox, "own_tree_patch", self.root, self.patch_of, doing=doing
+            )
+        elif self.clone.edits:
             doing = f"make the edits of {clone} in {self.root}"
             own_scripts.ask(sandbox, "own_tree_edits", clone, self.root, doing=doing)
         return reply.all("missing")
 
 
 def place(
-    sandbox: Sandbox, project: Project, clone: Tree, *, own: bool = False
+    sandbox: Sandbox,
+    project: Project,
+    clone: Tree,
+    *,
+    own: bool = False,
+    patch_of: str = "",
 ) -> RunPlace:
     """Return where a run of the project works: its own tree, if asked for or configured."""
     if not own and project.train_tree != _OWN:
         return RunPlace(root=clone.path, clone=clone)
     root = f"{_trees(sandbox, project)}{secrets.token_hex(6)}"
-    return RunPlace(root=root, clone=clone, links=project.links)
+    return RunPlace(root=root, clone=clone, links=project.links, patch_of=patch_of)
 
 
 @contextlib.contextmanager
@@ -156,6 +190,12 @@ def running(jobs: Iterable[Job], sandbox: Sandbox, project: Project) -> tuple[Jo
     return tuple(
         job for job in jobs if not job.state.ended and job.project_path.startswith(top)
     )
+
+
+def is_of(sandbox: Sandbox, project: Project, path: str) -> bool:
+    """Return whether a tree is the project's: its clone, or that of a run of it."""
+    clone = sandbox.project_path(project)
+    return path == clone or path.startswith(_trees(sandbox, project))
 
 
 def _trees(sandbox: Sandbox, project: Project) -> str:

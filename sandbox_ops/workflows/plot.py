@@ -10,7 +10,7 @@ from sandbox_ops.models import Project
 from sandbox_ops.models.runs import Run, RunReference, reference
 from sandbox_ops.text import curves, metric_history
 from sandbox_ops.text.curves import Curves, Points
-from sandbox_ops.workflows import run_sync
+from sandbox_ops.workflows import run_find, run_metrics, run_sync
 
 MOST_RUNS = 50
 _ALL_LINES = 40_000
@@ -109,7 +109,7 @@ def plot(
     known = run_sync.known_runs(sandboxes, project)
     wanted = meant(known.runs, runs, default)
     lines = max(_LEAST_LINES, min(_MOST_LINES, _ALL_LINES // len(wanted)))
-    courses = run_sync.courses(known, wanted, sandboxes, project, lines=lines)
+    courses = run_metrics.courses(known, wanted, sandboxes, project, lines=lines)
     names = _names(courses.values())
     chosen = metric or next(iter(names), "")
     with_it = [run for run in wanted if chosen in _points(courses, run)]
@@ -152,7 +152,7 @@ def meant(runs: Sequence[Run], texts: Sequence[str], default: str = "") -> list[
     for text in texts:
         wanted = reference(text, names)
         group = _group(runs, wanted)
-        for run in group or [run_sync.find(runs, wanted, default)]:
+        for run in group or [run_find.find(runs, wanted, default)]:
             found[run.key] = run
     if len(found) > MOST_RUNS:
         raise UsageError(

@@ -23,7 +23,7 @@ from sandbox_ops.workflows import (
     train_objections,
 )
 from sandbox_ops.workflows import own_tree as own_trees
-from sandbox_ops.workflows.own_tree import RunPlace
+from sandbox_ops.workflows.own_tree import OtherCode, RunPlace
 from sandbox_ops.workflows.queueing import QueueOptions
 
 
@@ -45,6 +45,7 @@ class Preparation:
         queue: What each waits for in the machine's queue; None: it starts at once.
         warnings: What is said beside the start.
         no_env: They leave out what `setup` made and the project's variables.
+        cost_per_hour: What an hour of the machine costs now, for the run record.
         places: Where those work that have trees of their own, by the names of the runs.
     """
 
@@ -57,6 +58,7 @@ class Preparation:
     queue: QueueRequest | None = None
     warnings: tuple[str, ...] = ()
     no_env: bool = False
+    cost_per_hour: float | None = None
     places: Mapping[str, RunPlace] = field(default_factory=dict)
 
     def place(self, run: RunPlan) -> RunPlace:
@@ -90,7 +92,8 @@ class Preparation:
             variables = environment.variables(self.project, env)
             use = environment.use(self.project, self.tree.path, where.root)
         variables = where.variables(variables)
-        run_record = record.run_record(
+        price = {"cost_per_hour": self.cost_per_hour} if self.cost_per_hour else {}
+        run_record = price | record.run_record(
             tree=replace(self.tree, path=where.root),
             environment=self.environment,
             command=run.command,
@@ -123,7 +126,7 @@ def _declared(project: Project, run: RunPlan) -> tuple[str, ...]:
     return run_files.declared(project, run.command, run.settings, run.name)
 
 
-def prepare(  # each is one choice
+def prepare(  # noqa: PLR0913  # each is one choice
     sandbox: Sandbox,
     project: Project,
     runs: Sequence[RunPlan],
@@ -133,6 +136,7 @@ def prepare(  # each is one choice
     queue: QueueOptions | None,
     no_env: bool = False,
     own_tree: bool = False,
+    code: OtherCode | None = None,
 ) -> Preparation:
     """Look once for all jobs that are about to start.
 
@@ -145,12 +149,14 @@ def prepare(  # each is one choice
         queue: They may wait in the machine's queue; None: one starts at once.
         no_env: They leave out what `setup` made and the project's variables.
         own_tree: Each works in a tree of its own; so it is, too, where that is configured.
+        code: What they run in place of what the clone has: in trees of their own.
 
     Raises:
         RefusedError: As `train` has it; or two of them would write the same file.
         NotFoundError: There is no clone yet.
     """
     tree = repo.cloned(sandbox, project)
+    tree = code.instead_of(tree) if code else tree
     local_tree = local.look(project.root, project.branch) if project.root else None
     local_tree = ssh_sync.as_synced(local_tree, tree.head)
     status = jobs.status(sandbox, path=tree.path, tails=0, project_path=tree.path)
@@ -158,7 +164,14 @@ def prepare(  # each is one choice
     at_once = queueing.Plan(gpus=chosen, objections=objections)
     plan = queueing.plan(sandbox, queue, status, gpus, at_once)
     places = {
-        run.name: own_trees.place(sandbox, project, tree, own=own_tree) for run in runs
+        run.name: own_trees.place(
+            sandbox,
+            project,
+            tree,
+            own=own_tree or code is not None,
+            patch_of=code.patch_of if code else "",
+        )
+        for run in runs
     }
     writes = {
         run.name: run_files.written(
@@ -183,13 +196,24 @@ def prepare(  # each is one choice
         machine=sandbox.config.label,
         tree=tree,
         environment=installed,
-        patch=repo.patch(sandbox, tree.path) if tree.edits else None,
+        patch=_patch(sandbox, tree, code),
         gpus=plan.gpus,
         queue=plan.queue,
         no_env=no_env,
+        cost_per_hour=sandbox.config.cost_per_hour,
         places=places,
-        warnings=(*warnings, *_warnings(status, installed, gpus)),
+        warnings=(
+            *warnings,
+            *_warnings(status, installed, 0 if sandbox.config.by_slurm else gpus),
+        ),
     )
+
+
+def _patch(sandbox: Sandbox, tree: Tree, code: OtherCode | None) -> bytes | None:
+    """Return the edits that are recorded with the runs."""
+    if code:
+        return code.patch
+    return repo.patch(sandbox, tree.path) if tree.edits else None
 
 
 def _warnings(

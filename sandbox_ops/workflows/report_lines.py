@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from sandbox_ops.errors import NextStep
 from sandbox_ops.models import Job, JobState, StopReport
 from sandbox_ops.text import formatting
-from sandbox_ops.workflows import rows
-from sandbox_ops.workflows.rows import GroupRow, JobRow
+from sandbox_ops.workflows import group_rows, rows
+from sandbox_ops.workflows.rows import JobRow
 
 if TYPE_CHECKING:
     from sandbox_ops.workflows.fetch import FetchReport
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sandbox_ops.workflows.reset import ResetReport
     from sandbox_ops.workflows.setup import SetupReport
     from sandbox_ops.workflows.stop import GroupStopReport
-    from sandbox_ops.workflows.sweep import SweepReport
+    from sandbox_ops.workflows.sweep_report import SweepReport
     from sandbox_ops.workflows.sync import SyncReport
     from sandbox_ops.workflows.train import TrainReport
 
@@ -92,21 +92,11 @@ def sweep(report: "SweepReport") -> Lines:
 
 def group_jobs(listed: "GroupJobs") -> Lines:
     """Say how a group is, then each of its jobs."""
-    yield group_line(rows.group_row(listed.summary))
+    yield group_rows.group_line(group_rows.group_row(listed.summary))
     for job, progress in listed.jobs[:_MOST_FILES]:
         yield _job_line(rows.job_row(job, progress))
     if len(listed.jobs) > _MOST_FILES:
         yield f"... and {len(listed.jobs) - _MOST_FILES} more"
-
-
-def group_line(row: GroupRow) -> str:
-    """`group t1, 10 cells: 3 running, 7 succeeded; ETA 2 min; best loss 0.1 (remote-7 a)`."""
-    facts = (
-        f"group {row.name}, {row.cells} cells: {row.states}",
-        row.remaining and f"ETA {row.remaining}",
-        row.best and f"best {row.best}",
-    )
-    return "; ".join(filter(None, facts))
 
 
 def monitor(report: "MonitorReport") -> Lines:
@@ -114,7 +104,7 @@ def monitor(report: "MonitorReport") -> Lines:
     table = rows.monitor_rows(report)
     yield table.headline
     yield from table.gpus
-    yield from map(group_line, table.groups)
+    yield from map(group_rows.group_line, table.groups)
     yield from map(_job_line, table.jobs)
     yield from table.last_lines
     for line in table.foreign:
@@ -210,10 +200,13 @@ def _with_survivors(job: Job) -> str:
 
 def jobs(listed: Sequence[Job], now_s: float) -> Lines:
     """Say which jobs there are, a line each: those that run first."""
-    for job in listed:
+    shown, left_out = group_rows.without_waiting(listed)
+    for job in shown:
         age_s = None if job.started_at is None else max(0.0, now_s - job.started_at)
         began = f"; started {formatting.duration(age_s)} ago" if age_s else ""
         yield _with_survivors(job) + began
+    for group, number in left_out.items():
+        yield f"{formatting.count(number, 'more job')} of the group {group} wait"
     if not listed:
         yield "no jobs"
 

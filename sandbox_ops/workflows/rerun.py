@@ -1,23 +1,30 @@
 """rerun: the same commit, command, settings and environment again, and what is not the same."""
 
-import shlex
+import base64
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox_ops.errors import NextStep, RefusedError
-from sandbox_ops.machine import environment, repo
+from sandbox_ops.errors import NextStep, NotFoundError, RefusedError
+from sandbox_ops.machine import environment, files, repo
 from sandbox_ops.machine.environment import Environment
 from sandbox_ops.machine.repo import Tree
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, Project
 from sandbox_ops.models.runs import Run, reference, text
-from sandbox_ops.text import formatting
-from sandbox_ops.workflows import record, run_sync
+from sandbox_ops.workflows import record, run_find, run_sync
+from sandbox_ops.workflows.own_tree import OtherCode
 from sandbox_ops.workflows.train import train
 
-OURS = frozenset(record.ENV_NAMES) | {"CUDA_VISIBLE_DEVICES"}
-"""Variables that every run has, or that follow from what it claims."""
+OURS = frozenset(record.ENV_NAMES) | {
+    "CUDA_VISIBLE_DEVICES",
+    "PYTHONPATH",
+    "UV_NO_SYNC",
+}
+"""Variables that every run has, or that follow from what it claims and where it runs."""
+
+_PATCH_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,26 +81,28 @@ def rerun(
 
     Raises:
         NotFoundError: There is no such run, or no clone.
-        RefusedError: The code there is another, or was edited; or `train` refuses.
+        RefusedError: The commit, or the edits it ran with, cannot be had there; or
+            `train` refuses.
     """
     known = run_sync.known_runs([sandbox], project)
     names = tuple({each.sandbox for each in known.runs})
-    one = run_sync.find(known.runs, reference(run, names), sandbox.config.name)
+    one = run_find.find(known.runs, reference(run, names), sandbox.config.name)
     command = text(one.record.get("command"))
     if not command or not one.commit:
         raise RefusedError(
             f"the record of {one.job.id} names no commit or no command",
             NextStep("show", {"run": one.job.id}, "See it"),
         )
-    tree = repo.cloned(sandbox, project)
-    _refuse_other_code(one, tree, sandbox)
-    installed = environment.look(sandbox, project, tree.path)
+    code = _code(sandbox, repo.cloned(sandbox, project), one, known)
+    path = repo.place(sandbox, project)
+    installed = environment.look(sandbox, project, path)
     wanted = one.record.get("gpus")
     report = train(
         sandbox,
         project,
         command=command,
         is_filled=True,
+        code=code,
         settings=one.settings,
         name=name or one.job.name,
         env=env,
@@ -119,38 +128,46 @@ def rerun(
     )
 
 
-def _refuse_other_code(run: Run, tree: Tree, sandbox: Sandbox) -> None:
-    """Refuse unless the clone there is what the run had.
+def _code(
+    sandbox: Sandbox, clone: Tree, run: Run, known: run_sync.Known
+) -> OtherCode | None:
+    """Return the code of the run, for a tree of its own; None where the clone is just that.
 
     Raises:
-        RefusedError: It is at another commit, or was edited, or the run's edits are
-            not in it.
+        RefusedError: The commit, or the edits on top of it, cannot be had there.
     """
-    where = f"{tree.path} on {sandbox.config.label}"
-    if tree.head != run.commit:
-        checkout = (
-            f"git cat-file -e {run.commit} 2>/dev/null || git fetch -q origin; "
-            f"git checkout -q --detach {run.commit}"
-        )
+    is_dirty = bool(run.record.get("dirty"))
+    if clone.head == run.commit and not clone.edits and not is_dirty:
+        return None
+    repo.need_commit(sandbox, clone.path, run.commit)
+    if not is_dirty:
+        return OtherCode(commit=run.commit)
+    if run.store not in known.stores or run.sandbox != sandbox.config.name:
         raise RefusedError(
-            f"{run.job.id} ran {formatting.short(run.commit)}, and {where} is at "
-            f"{formatting.short(tree.head or '')}",
-            NextStep(
-                "run", {"command": f"sh -c {shlex.quote(checkout)}"}, "Put it there"
-            ),
-            NextStep("sync", purpose="Afterwards back to the newest"),
-        )
-    if run.record.get("dirty"):
-        raise RefusedError(
-            f"{run.job.id} ran with edits that were not committed; they are kept as "
-            "dirty.patch in its folder, and the code without them is another",
+            f"{run.job.id} ran with edits that were not committed, and they are in its "
+            f"folder on {run.sandbox}",
             "Commit them, sync, and train again.",
         )
-    if tree.edits:
-        raise RefusedError(
-            f"{where} was edited, and the run had no edits",
-            NextStep("reset", {"dry_run": True}, "See what is there"),
-        )
+    patch = _patch(sandbox, run)
+    return OtherCode(commit=run.commit, patch_of=run.job.id, patch=patch)
+
+
+def _patch(sandbox: Sandbox, run: Run) -> bytes:
+    """Return the edits that a run had.
+
+    Raises:
+        RefusedError: They are not in its folder.
+    """
+    folder = run.job.log_path.rpartition("/")[0]
+    for name in ("dirty.patch", "dirty.patch.base64"):
+        with contextlib.suppress(NotFoundError):
+            data = files.read_bytes(sandbox, f"{folder}/{name}", 0, _PATCH_BYTES)
+            return base64.b64decode(data) if name.endswith("base64") else data
+    raise RefusedError(
+        f"{run.job.id} ran with edits that were not committed, and they are not in its "
+        "folder any more, or were too large for it",
+        "Commit them, sync, and train again.",
+    )
 
 
 def differences(

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from sandbox_ops.machine.job_list import is_own_step
 from sandbox_ops.models import JobState
 from sandbox_ops.text import formatting
+from sandbox_ops.workflows import group_rows
+from sandbox_ops.workflows.group_rows import GroupRow
 
 if TYPE_CHECKING:
     from sandbox_ops.errors import NextStep
     from sandbox_ops.models import Job
-    from sandbox_ops.models.groups import GroupSummary
     from sandbox_ops.text.progress import Progress
     from sandbox_ops.workflows.monitor import JobView, MonitorReport
     from sandbox_ops.workflows.setup import SetupReport, Step
@@ -143,7 +144,7 @@ class MonitorRows:
     foreign: tuple[str, ...]
     warnings: tuple[str, ...]
     next_steps: tuple["NextStep", ...]
-    groups: tuple["GroupRow", ...] = ()
+    groups: tuple[GroupRow, ...] = ()
 
 
 def monitor_rows(report: "MonitorReport", machine: str = "") -> MonitorRows:
@@ -162,7 +163,7 @@ def monitor_rows(report: "MonitorReport", machine: str = "") -> MonitorRows:
         foreign=tuple(map(formatting.foreign_line, report.foreign)),
         warnings=report.warnings,
         next_steps=report.next_steps,
-        groups=tuple(map(group_row, report.groups)),
+        groups=tuple(map(group_rows.group_row, report.groups)),
     )
 
 
@@ -234,34 +235,4 @@ def setup_rows(report: "SetupReport") -> SetupRows:
     steps = tuple(map(step_row, report.steps))
     return SetupRows(
         headline=headline, ok=report.ok, steps=steps, not_checked=report.not_checked
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupRow:
-    """A group: how many cells it has, how many are in each state, how long yet, the best.
-
-    Attributes:
-        states: `3 running, 6 succeeded, 1 failed`.
-        remaining: "" where that is not known, or nothing is left.
-        best: `loss 0.123 (remote-7 t1-lr1e-3)`; "" where no cell says the metric.
-    """
-
-    name: str
-    cells: str
-    states: str
-    remaining: str
-    best: str
-
-
-def group_row(summary: "GroupSummary") -> GroupRow:
-    """Return the facts of a group."""
-    best = summary.best
-    value = f"{best.metric} {formatting.figure(best.value)}" if best else ""
-    return GroupRow(
-        name=summary.name,
-        cells=str(summary.n_cells),
-        states=", ".join(f"{count} {state}" for state, count in summary.counts.items()),
-        remaining=formatting.duration(summary.eta_s) if summary.eta_s else "",
-        best=f"{value} ({best.job} {best.name})" if best else "",
     )

@@ -9,7 +9,7 @@ from sandbox_ops.git import local
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.models.runs import Run, reference
-from sandbox_ops.workflows import run_sync
+from sandbox_ops.workflows import run_find, run_metrics, run_sync
 
 Pair = tuple[Any, Any]
 Pairs = Mapping[str, Pair]
@@ -90,10 +90,10 @@ def diff(
     known = run_sync.known_runs(sandboxes, project)
     names = tuple({run.sandbox for run in known.runs})
     chosen = [
-        run_sync.find(known.runs, reference(text, names), default)
+        run_find.find(known.runs, reference(text, names), default)
         for text in (first, second)
     ]
-    one, other = run_sync.with_metrics(known, chosen, sandboxes, project)
+    one, other = run_metrics.with_metrics(known, chosen, sandboxes, project)
     return compared(one, other, *_between(project, one.commit, other.commit))
 
 

@@ -8,38 +8,20 @@ torn by a crash, or that nobody can read, is passed over.
 """
 
 import contextlib
-import dataclasses
-import errno
-import fcntl
-import json
-import os
-import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from sandbox_ops.errors import RefusedError, SandboxError
 from sandbox_ops.git import local
+from sandbox_ops.guard import line_file
 from sandbox_ops.machine.run_records import Place
-from sandbox_ops.models import Job, JobState, Project
+from sandbox_ops.models import Project
 from sandbox_ops.models.runs import Run
-from sandbox_ops.workflows import run_labels
+from sandbox_ops.workflows import history_lines, run_labels
+from sandbox_ops.workflows.history_lines import Line
 
 FILE = "sandbox-ops/runs.jsonl"
-MAX_LINE_BYTES = 32 << 10
-_MOST_OUTPUTS = 20
-_JOB_FIELDS = (
-    "id", "name", "reason", "exit_code", "signal", "signal_certain", "command",
-    "description", "cwd", "started_at", "elapsed_s", "log_path", "log_incomplete",
-    "project_path", "started_by",
-)  # fmt: skip
-_STATES = {str(state): state for state in JobState}
-_DEFAULTS = {each.name: each.default for each in dataclasses.fields(Job)}
-_PLACE_S = 600
-"""So often a place is written down that says nothing new but when it was looked."""
-
-Line = dict[str, Any]
 
 
 @dataclass(kw_only=True)
@@ -92,25 +74,18 @@ class RunHistory:
                 _remember(remembered, metrics, line)
         for key, line in metrics.items():
             if key in remembered.runs:
-                remembered.runs[key] = _measured(remembered.runs[key], line)
+                remembered.runs[key] = history_lines.measured(
+                    remembered.runs[key], line
+                )
         return remembered
 
     def _lines(self) -> Iterator[Line]:
         if self.path is None:
             return
         try:
-            data = self.path.read_text("utf-8", "replace")
-        except FileNotFoundError:
-            return
+            yield from line_file.lines(self.path)
         except OSError as error:
             raise _cannot("read", self.path, error) from error
-        for raw in data.split("\n"):
-            try:
-                line = json.loads(raw)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(line, dict):
-                yield line
 
     def add(self, lines: Iterable[Line]) -> None:
         """Write lines at the end, whole.
@@ -118,30 +93,13 @@ class RunHistory:
         Raises:
             RefusedError: They cannot be written; says why.
         """
-        data = b"".join(_encoded(line) for line in lines)
+        data = b"".join(history_lines.encoded(line) for line in lines)
         if self.path is None or not data:
             return
         try:
-            with _opened(self.path) as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                size = os.fstat(file).st_size
-                if size and os.pread(file, 1, size - 1) != b"\n":
-                    data = b"\n" + data  # whoever wrote before us was killed over it
-                _append(file, size, data)
+            line_file.add(self.path, data)
         except OSError as error:
             raise _cannot("write", self.path, error) from error
-
-
-def _append(file: int, size_bytes: int, data: bytes) -> None:
-    """Write bytes whole, or not at all."""
-    try:
-        written = os.write(file, data)
-    except OSError:
-        os.ftruncate(file, size_bytes)
-        raise
-    if written != len(data):
-        os.ftruncate(file, size_bytes)
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _remember(remembered: Remembered, metrics: dict[str, Line], line: Line) -> None:
@@ -152,7 +110,7 @@ def _remember(remembered: Remembered, metrics: dict[str, Line], line: Line) -> N
     """
     kind = next(iter(line), "")
     if kind == "run":
-        run = run_of(line)
+        run = history_lines.run_of(line)
         remembered.runs[run.key] = run
     elif kind == "metrics":
         metrics[str(line["metrics"])] = line
@@ -164,119 +122,9 @@ def _remember(remembered: Remembered, metrics: dict[str, Line], line: Line) -> N
         remembered.stores[str(line["place"])] = place.store
 
 
-class _opened:  # noqa: N801 - used as a function
-    """A file descriptor of the history, whose folder is ours."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        folder = path.parent.lstat()
-        if not stat.S_ISDIR(folder.st_mode) or folder.st_uid != os.getuid():
-            raise OSError(1, f"{path.parent} is not a folder of yours")
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._file = os.open(path, flags, 0o600)
-
-    def __enter__(self) -> int:
-        return self._file
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._file)
-
-
 def _cannot(what: str, path: Path, error: OSError) -> RefusedError:
     return RefusedError(
         f"cannot {what} the history of runs {path}: {error.strerror}",
         "It only speeds up and outlives the machines: remove it, and what is on the "
         "machines is read again.",
     )
-
-
-def run_line(run: Run) -> Line:
-    """Return the line of a run, without metrics and labels."""
-    job = {
-        name: value
-        for name in _JOB_FIELDS
-        if (value := getattr(run.job, name)) != _DEFAULTS[name]
-    }
-    return {
-        "run": run.key,
-        "sandbox": run.sandbox,
-        "seen_at": run.seen_at,
-        "job": {**job, "state": str(run.job.state)},
-        "record": dict(run.record),
-        "outputs": [dict(output) for output in run.outputs],
-    }
-
-
-def metrics_line(run: Run) -> Line:
-    """Return the line of a run's metrics."""
-    return {
-        "metrics": run.key,
-        "final": dict(run.metrics or {}),
-        "best": dict(run.best),
-        "sampled": run.is_sampled,
-    }
-
-
-def label_line(label: run_labels.Label) -> Line:
-    """Return the line of what was said of a run."""
-    return {"label": label.as_json()}
-
-
-def place_line(sandbox: str, place: Place, at: float) -> Line:
-    """Return the line that says up to where a machine was read."""
-    return {"place": sandbox, "at": at, "upto": dataclasses.asdict(place)}
-
-
-def is_worth_a_line(
-    before: tuple[Place, float] | None, place: Place, at: float
-) -> bool:
-    """Whether a place is news, or the last word of it is old. Pure."""
-    return before is None or before[0] != place or at - before[1] > _PLACE_S
-
-
-def run_of(line: Line) -> Run:
-    """Return the run that a line is; of ten thousand none is copied.
-
-    Raises:
-        ValueError, KeyError, TypeError: It is none.
-    """
-    job, record = line["job"], line["record"]
-    if not isinstance(job, dict) or not isinstance(record, dict):
-        raise TypeError("a run without its job or its record")
-    job["state"] = _STATES[job["state"]]
-    return Run(
-        sandbox=line["sandbox"],
-        store=line["run"].rpartition("/")[0],
-        job=Job(**job),
-        record=record,
-        outputs=tuple(line["outputs"]),
-        seen_at=float(line["seen_at"]),
-        is_current=False,
-    )
-
-
-def _measured(run: Run, line: Line) -> Run:
-    try:
-        final = {str(k): float(v) for k, v in line["final"].items() if v is not None}
-        best = {str(k): float(v) for k, v in line["best"].items() if v is not None}
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return run
-    sampled = bool(line.get("sampled"))
-    return dataclasses.replace(run, metrics=final, best=best, is_sampled=sampled)
-
-
-def _encoded(line: Line) -> bytes:
-    """Return a line as bytes; of one that is too long what is long is left out."""
-    data = _dumped(line)
-    if len(data) > MAX_LINE_BYTES and "run" in line:
-        record = {k: v for k, v in line["record"].items() if k != "untracked"}
-        shorter = {**line, "record": record, "outputs": line["outputs"][:_MOST_OUTPUTS]}
-        data = _dumped(shorter)
-        if len(data) > MAX_LINE_BYTES:
-            kept = {k: v for k, v in record.items() if len(str(v)) < 1000}  # noqa: PLR2004
-            data = _dumped({**shorter, "record": kept, "outputs": []})
-    return data if len(data) <= MAX_LINE_BYTES else b""
-
-
-def _dumped(line: Line) -> bytes:
-    return json.dumps(line, ensure_ascii=True).encode() + b"\n"

@@ -31,6 +31,7 @@ class RunRow:
     best: tuple[str, ...]
     settings: str
     elapsed_s: float | None
+    cost: float | None
     age_s: float | None
     commit: str
     tags: str
@@ -57,6 +58,7 @@ def run_row(run: Run, *, several: bool = False, now: float | None = None) -> Run
         best=tuple(f"{mark}{each}" for each in _figures(run.best, _BEST)),
         settings=", ".join(f"{k}={v}" for k, v in run.settings.items()),
         elapsed_s=run.job.elapsed_s,
+        cost=run.cost,
         age_s=age,
         commit=run.commit[:7],
         tags=", ".join(run.tags),

@@ -11,19 +11,17 @@ from sandbox_ops.errors import (
     ConfigError,
     ConnectError,
     ConnectionLostError,
-    NextStep,
-    NotFoundError,
     ProtocolError,
     TimedOutError,
 )
-from sandbox_ops.machine import run_curves, run_records
+from sandbox_ops.machine import run_records
 from sandbox_ops.machine.run_records import Place, RunPage, RunRecord
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, JobState, Project
-from sandbox_ops.models.runs import Run, RunReference, text
-from sandbox_ops.text import curves
-from sandbox_ops.workflows import run_history, run_labels
-from sandbox_ops.workflows.run_history import Line, Remembered, RunHistory
+from sandbox_ops.models.runs import Run, text
+from sandbox_ops.workflows import history_lines, run_labels
+from sandbox_ops.workflows.history_lines import Line
+from sandbox_ops.workflows.run_history import Remembered, RunHistory
 
 _LATE = 100
 """So many numbers below the newest are looked at again: a record may come late."""
@@ -132,10 +130,10 @@ def _update(sandbox: Sandbox, remembered: Remembered, project: Project) -> _Upda
             run, sandbox=name, job=job, seen_at=now, is_current=True
         )
     news = (run for run in update.runs.values() if _is_news(known.get(run.key), run))
-    update.lines += map(run_history.run_line, news)
-    update.lines += map(run_history.label_line, update.labels)
-    if run_history.is_worth_a_line(remembered.places.get(last.store), last, now):
-        update.lines.append(run_history.place_line(name, last, now))
+    update.lines += map(history_lines.run_line, news)
+    update.lines += map(history_lines.label_line, update.labels)
+    if history_lines.is_worth_a_line(remembered.places.get(last.store), last, now):
+        update.lines.append(history_lines.place_line(name, last, now))
     return update
 
 
@@ -231,112 +229,3 @@ def _is_news(before: Run | None, run: Run) -> bool:
 
 def _facts(run: Run) -> tuple[object, ...]:
     return run.job.state, run.job.reason, run.sandbox, run.outputs
-
-
-def with_metrics(
-    known: Known, runs: Sequence[Run], sandboxes: Sequence[Sandbox], project: Project
-) -> tuple[Run, ...]:
-    """Return the runs with their metrics: those of ended ones are read once and kept."""
-    measured: dict[str, Run] = {}
-    for sandbox in sandboxes:
-        name = sandbox.config.name
-        wanted = [
-            run
-            for run in runs
-            if run.sandbox == name and run.store in known.stores
-            and (run.metrics is None or not run.job.state.ended)
-        ]  # fmt: skip
-        measured |= _measure(sandbox, wanted, project)
-    ended = [run for run in measured.values() if run.job.state.ended]
-    known.history.add(map(run_history.metrics_line, ended))
-    return tuple(measured.get(run.key, run) for run in runs)
-
-
-def courses(
-    known: Known,
-    runs: Sequence[Run],
-    sandboxes: Sequence[Sandbox],
-    project: Project,
-    *,
-    lines: int = run_curves.SOME_LINES,
-) -> dict[str, curves.Curves]:
-    """Return the metrics of runs over time, by key, of those whose machine has them yet.
-
-    Args:
-        known: As `known_runs` returned it.
-        runs: Which.
-        sandboxes: The machines to ask.
-        project: Whose patterns for metrics count.
-        lines: At most about so many lines of each are read.
-    """
-    patterns = project.train_metrics
-    read: dict[str, curves.Curves] = {}
-    for sandbox in sandboxes:
-        there = [
-            run
-            for run in runs
-            if run.sandbox == sandbox.config.name and run.store in known.stores
-        ]
-        ids = [run.job.id for run in there]
-        texts = run_curves.read(sandbox, ids, lines=lines, has_patterns=bool(patterns))
-        read |= {
-            run.key: curves.read(texts[run.job.id].text, patterns)
-            for run in there
-            if run.job.id in texts
-        }
-    return read
-
-
-def _measure(sandbox: Sandbox, runs: Sequence[Run], project: Project) -> dict[str, Run]:
-    patterns = project.train_metrics
-    try:
-        lines = run_curves.read(
-            sandbox, [run.job.id for run in runs], has_patterns=bool(patterns)
-        )
-    except UNREACHABLE:
-        return {}
-    measured = {}
-    for run in runs:
-        if (of_run := lines.get(run.job.id)) is not None:
-            course = curves.read(of_run.text, patterns)
-            measured[run.key] = dataclasses.replace(
-                run,
-                metrics=course.final,
-                best=course.best,
-                is_sampled=of_run.sampled > 0,
-            )
-    return measured
-
-
-def find(runs: Sequence[Run], wanted: RunReference, default: str = "") -> Run:
-    """Return the run that is meant; of several that fit the newest of the default machine's.
-
-    Args:
-        runs: Those to look among, newest first.
-        wanted: Which.
-        default: The machine that an id belongs to where none is named.
-
-    Raises:
-        NotFoundError: There is none; names the newest.
-    """
-    fitting = [run for run in runs if _fits(run, wanted)]
-    sandbox = wanted.sandbox or default
-    preferred = [run for run in fitting if run.sandbox == sandbox]
-    if not wanted.sandbox and not preferred:
-        preferred = fitting
-    if preferred:
-        return preferred[0]
-    newest = ", ".join(f"{run.job.id} {run.job.name}".strip() for run in runs[:5])
-    raise NotFoundError(
-        f"there is no run {wanted.text!r}",
-        *((f"The newest are {newest}.",) if newest else ()),
-        NextStep("runs", purpose="All of them"),
-    )
-
-
-def _fits(run: Run, wanted: RunReference) -> bool:
-    if wanted.job_id:
-        return run.job.id == wanted.job_id
-    if wanted.cell is not None:
-        return (run.group, run.cell) == (wanted.name, wanted.cell)
-    return wanted.name == "last" or wanted.name in {run.job.name, run.group}

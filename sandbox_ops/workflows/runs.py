@@ -7,7 +7,7 @@ from typing import Any
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.models.runs import Run, reference
-from sandbox_ops.workflows import run_sync
+from sandbox_ops.workflows import run_find, run_metrics, run_sync
 from sandbox_ops.workflows.run_query import RunQuery, selected
 
 
@@ -79,7 +79,7 @@ def runs(
     shown, total = selected(
         query or RunQuery(),
         known.runs,
-        lambda each: run_sync.with_metrics(known, each, sandboxes, project),
+        lambda each: run_metrics.with_metrics(known, each, sandboxes, project),
     )
     return RunsReport(runs=tuple(shown), total=total, unreachable=known.unreachable)
 
@@ -101,5 +101,5 @@ def show(
     names = tuple(sandbox.config.name for sandbox in sandboxes)
     known = run_sync.known_runs(sandboxes, project)
     names += tuple({each.sandbox for each in known.runs} - set(names))
-    one = run_sync.find(known.runs, reference(run, names), default)
-    return RunReport(run=run_sync.with_metrics(known, (one,), sandboxes, project)[0])
+    one = run_find.find(known.runs, reference(run, names), default)
+    return RunReport(run=run_metrics.with_metrics(known, (one,), sandboxes, project)[0])

@@ -5,109 +5,30 @@ All of them wait in the machine's queue, which starts them with nobody connected
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from sandbox_ops.errors import (
     NextStep,
     NotFoundError,
     RefusedError,
-    SandboxError,
     UsageError,
 )
 from sandbox_ops.machine import groups
-from sandbox_ops.machine.groups import CellStart
+from sandbox_ops.machine.groups import CellStart, Started
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.groups import Group
-from sandbox_ops.text import formatting
 from sandbox_ops.workflows import own_tree as own_trees
-from sandbox_ops.workflows import sweep_plan, sweep_then, train
+from sandbox_ops.workflows import sweep_list, sweep_plan, sweep_then, train
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.preparation import Preparation, RunPlan, prepare
 from sandbox_ops.workflows.queueing import QueueOptions
 from sandbox_ops.workflows.sweep_plan import Cell
+from sandbox_ops.workflows.sweep_report import SweepReport, with_outcomes
 
 _LINKS_AT_ONCE = 100
-_DONE = sweep_plan.DONE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweepReport:
-    """What became of a sweep.
-
-    Attributes:
-        sandbox: The name of the machine.
-        group: What its jobs are asked for by.
-        commit: Of the code that they run.
-        jobs: Those that were started now, in their order.
-        then: What was started now to run when all have ended.
-        then_command: In a dry run: what would be.
-        planned: In a dry run: the cells that would be started, in their order.
-        skipped: The cells that were left as they are, each with its reason.
-        not_started: The cells that should have been started.
-        next_steps: What can be done about those that were skipped.
-        error: Why the first of those was not.
-    """
-
-    sandbox: str = ""
-    group: str
-    commit: str = ""
-    jobs: tuple[Job, ...] = ()
-    then: Job | None = None
-    then_command: str = ""
-    planned: tuple[Cell, ...] = ()
-    skipped: tuple[Cell, ...] = ()
-    not_started: tuple[Cell, ...] = ()
-    dry_run: bool = False
-    warnings: tuple[str, ...] = ()
-    next_steps: tuple[NextStep, ...] = ()
-    error: SandboxError | None = field(default=None, compare=False)
-
-    @property
-    def ok(self) -> bool:
-        """Whether all that should start was started."""
-        return self.error is None
-
-    def as_json(self) -> dict[str, Any]:
-        """The report as `train --json` shows it."""
-        started = [job.as_json() for job in self.jobs]
-        return {
-            "sandbox": self.sandbox,
-            "group": self.group,
-            "commit": self.commit,
-            "jobs": [_planned(cell) for cell in self.planned] or started,
-            "skipped": [
-                {
-                    **_planned(cell),
-                    "job": cell.job.as_json() if cell.job else None,
-                    "reason": cell.skipped,
-                    "commit": cell.old_commit,
-                }
-                for cell in self.skipped
-            ],
-            "then": self._then(),
-            "not_started": [_planned(cell) for cell in self.not_started],
-            "error": self.error.message if self.error else None,
-            "dry_run": self.dry_run,
-            "warnings": list(self.warnings),
-            "next_steps": [str(step) for step in self.next_steps],
-        }
-
-    def _then(self) -> dict[str, Any] | None:
-        if self.then:
-            return self.then.as_json()
-        return {"command": self.then_command} if self.then_command else None
-
-
-def _planned(cell: Cell) -> dict[str, Any]:
-    return {
-        "cell": cell.key.number,
-        "name": cell.name,
-        "command": cell.command,
-        "settings": dict(cell.settings),
-    }
 
 
 def _action(options: Mapping[str, Any]) -> str:
@@ -136,6 +57,7 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
     gpus: int | None = None,
     force: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
+    cells_to_start: Sequence[Cell] | None = None,
     cancel: CancelToken | None = None,
 ) -> SweepReport:
     """Start a training for each combination of the settings, as one group.
@@ -163,6 +85,7 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
         gpus: As in `train`, for each.
         force: As in `train`, for each.
         env: As in `train`, for each.
+        cells_to_start: Just these, of a list that spans several machines.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
@@ -172,7 +95,9 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
     sandbox = sandbox.cancelled_by(cancel)
     train.check(name, gpus, force)
     report = SweepReport(sandbox=sandbox.config.name, group=name, dry_run=dry_run)
-    if (again or failed) and not settings and not command:
+    if cells_to_start is not None:
+        group, cells = Group(name=name), tuple(cells_to_start)
+    elif (again or failed) and not settings and not command:
         group, cells = _cells_there(sandbox, project, name, again, failed)
     else:
         group, cells = _cells(sandbox, project, settings, command, name, again, failed)
@@ -180,7 +105,7 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
     to_start = [cell for cell in cells if not cell.skipped]
     runs_then = sweep_then.is_wanted(group, then, len(to_start))
     if not to_start and not runs_then:
-        return _told(report, cells)
+        return with_outcomes(report, cells)
     if dry_run and runs_then:
         report = replace(report, then_command=sweep_then.command_of(group, then))
     queue = queue or QueueOptions()
@@ -199,19 +124,14 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
         if not dry_run:
             raise
         refused = f"as things stand this is refused: {error.message}"
-        return _told(replace(report, warnings=(refused,)), cells)
+        return with_outcomes(replace(report, warnings=(refused,)), cells)
     report = replace(report, commit=ready.tree.head or "", warnings=ready.warnings)
     if dry_run:
-        return _told(report, cells)
-    starts = [_start(cell, ready, env, time_s, force) for cell in to_start]
-    places = [ready.place(_run(cell)) for cell in to_start]
-    with own_trees.all_made(sandbox, places) as begun:
-        started = groups.start_all(sandbox, starts)
-        begun(len(started.jobs), started.error)
-    then_job = None
-    if runs_then and not started.error:
-        then_job = sweep_then.start(sandbox, ready, group, started.jobs, then, env)
-    report = _told(report, cells)
+        return with_outcomes(report, cells)
+    started, then_job = _started(
+        sandbox, ready, group, to_start, then if runs_then else None, env, time_s, force
+    )
+    report = with_outcomes(report, cells)
     warnings = _link_logs(sandbox, ready.tree.path, started.jobs)
     return replace(
         report,
@@ -222,6 +142,28 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
         error=started.error,
         warnings=(*report.warnings, *warnings),
     )
+
+
+def _started(  # each is one fact of the jobs
+    sandbox: Sandbox,
+    ready: Preparation,
+    group: Group,
+    cells: Sequence[Cell],
+    then: str | None,
+    env: Mapping[str, str] | None,
+    time_s: float | None,
+    force: Sequence[str],
+) -> tuple[Started, Job | None]:
+    """Start the jobs of the cells, and what runs after them where `then` is not None."""
+    starts = [_start(cell, ready, env, time_s, force) for cell in cells]
+    places = [ready.place(_run(cell)) for cell in cells]
+    with own_trees.all_made(sandbox, places) as begun:
+        started = groups.start_all(sandbox, starts)
+        begun(len(started.jobs), started.error)
+    if then is None or started.error:
+        return started, None
+    job = sweep_then.start(sandbox, ready, group, started.jobs, then, env)
+    return started, job
 
 
 def _cells(  # each is one choice
@@ -237,7 +179,7 @@ def _cells(  # each is one choice
     rows = sweep_plan.combinations(settings)
     name = name or sweep_plan.default_name(command or project.train_command, settings)
     group = groups.look(sandbox, name) or Group(name=name)
-    _refuse_another_project(group, sandbox.project_path(project))
+    _refuse_another_project(sandbox, project, group)
     fill = functools.partial(train.filled, project, command)
     return group, sweep_plan.cells(
         group, rows, fill, project=project.name, again=again, failed=failed
@@ -264,41 +206,8 @@ def _cells_there(
             f"no group {name} on {sandbox.config.label}",
             NextStep("jobs", purpose="See what there is"),
         )
-    _refuse_another_project(group, sandbox.project_path(project))
+    _refuse_another_project(sandbox, project, group)
     return group, sweep_plan.cells_of(group, again=again, failed=failed)
-
-
-def _told(report: SweepReport, cells: Sequence[Cell]) -> SweepReport:
-    """Return the report with what is done with the cells, and what can be done next."""
-    skipped = tuple(cell for cell in cells if cell.skipped)
-    done = [cell for cell in skipped if cell.skipped == _DONE]
-    failed = [cell for cell in skipped if cell not in done and _ended(cell)]
-    commits = {cell.old_commit for cell in done} - {report.commit, ""}
-    warnings, steps = list(report.warnings), []
-    if commits and report.commit:
-        codes = ", ".join(sorted(formatting.short(commit) for commit in commits))
-        warnings.append(
-            f"cells that are done ran other code ({codes}): their results stay"
-        )
-        again = {"name": report.group, "again": True}
-        steps.append(NextStep("train", again, "Run them again with this code"))
-    if failed:
-        once_more = {"name": report.group, "failed": True}
-        count = formatting.count(len(failed), "cell")
-        steps.append(
-            NextStep("train", once_more, f"{count} did not succeed; run them again")
-        )
-    return replace(
-        report,
-        planned=tuple(cell for cell in cells if not cell.skipped),
-        skipped=skipped,
-        warnings=tuple(warnings),
-        next_steps=tuple(steps),
-    )
-
-
-def _ended(cell: Cell) -> bool:
-    return cell.job is not None and cell.job.state.ended
 
 
 def _run(cell: Cell) -> RunPlan:
@@ -331,8 +240,11 @@ def _link_logs(sandbox: Sandbox, path: str, jobs: Sequence[Job]) -> tuple[str, .
     return tuple(warnings)
 
 
-def _refuse_another_project(group: Group, path: str) -> None:
-    others = {job.project_path for job in group.jobs} - {path}
+def _refuse_another_project(sandbox: Sandbox, project: Project, group: Group) -> None:
+    """Refuse a group of another project, or one that several machines have."""
+    sweep_list.refuse_one_machine(project, group.name)
+    paths = {job.project_path for job in group.jobs}
+    others = [path for path in paths if not own_trees.is_of(sandbox, project, path)]
     if others:
         raise RefusedError(
             f"{group.name} is a group of jobs of {min(others)}",

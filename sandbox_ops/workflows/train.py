@@ -13,6 +13,7 @@ from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.objections import FORCE_NAMES
 from sandbox_ops.workflows import attempt_holes, record, template
 from sandbox_ops.workflows.acting import acts_as
+from sandbox_ops.workflows.own_tree import OtherCode
 from sandbox_ops.workflows.preparation import RunPlan, prepare
 from sandbox_ops.workflows.queueing import QueueOptions
 
@@ -66,6 +67,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     env: Mapping[str, str] | None = None,
     no_env: bool = False,
     own_tree: bool = False,
+    code: OtherCode | None = None,
     queue: QueueOptions | None = None,
     cancel: CancelToken | None = None,
 ) -> TrainReport:
@@ -84,6 +86,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         env: Variables for it; their values are in no argument list, record or log.
         no_env: Leave out what `setup` made and the project's variables.
         own_tree: It runs in a tree of its own, which no sync changes.
+        code: What it runs there in place of what the clone has.
         queue: It may wait in the machine's queue; None: it starts at once, or is refused.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
@@ -108,6 +111,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         queue=queue,
         no_env=no_env,
         own_tree=own_tree,
+        code=code,
     )
     options = ready.job_options(run, env=env, time_s=time_s, force=force)
     with ready.place(run).made(sandbox) as notes:

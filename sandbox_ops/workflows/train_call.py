@@ -12,7 +12,8 @@ from sandbox_ops.text import formatting
 from sandbox_ops.workflows import first_second, report_lines
 from sandbox_ops.workflows.queueing import asked
 from sandbox_ops.workflows.report_lines import Lines
-from sandbox_ops.workflows.sweep import SweepReport, sweep
+from sandbox_ops.workflows.sweep import sweep
+from sandbox_ops.workflows.sweep_report import SweepReport
 from sandbox_ops.workflows.sync import sync as bring
 from sandbox_ops.workflows.train import train
 

@@ -197,11 +197,11 @@ def finds_out_why_and_repairs_it(tutorial: Tutorial) -> None:
     assert "old.tar" not in tutorial.run("sandbox-ops run -- df")
     tutorial.run("sandbox-ops run -- rm")
     assert "loss=nan" in tutorial.run("sandbox-ops logs t1/12")
-    (fix,) = [block for block in blocks("python") if not block.startswith("# ")]
+    (fix,) = blocks("diff")
+    broken, repaired = (f"{line[1:]}\n" for line in fix.splitlines())
     program = tutorial.project.clone / "train.py"
-    broken = "    gradient = curvature * weight\n"
     assert broken in program.read_text()
-    program.write_text(program.read_text().replace(broken, fix))
+    program.write_text(program.read_text().replace(broken, repaired))
     tutorial.run("git commit")
     tutorial.run("sandbox-ops sync --push")
 

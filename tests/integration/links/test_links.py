@@ -14,7 +14,7 @@ from sandbox_ops import EndKind, JobState, Sandbox, SandboxConfig
 from sandbox_ops.errors import ConfigError, ConnectError, ProtocolError
 from sandbox_ops.links import LinkEnd, LinkError
 from sandbox_ops.links.process import ProcessLinks
-from sandbox_ops.machine import files, jobs, transfer
+from sandbox_ops.machine import jobs, transfer
 
 Environment = dict[str, str]
 
@@ -236,15 +236,14 @@ def test_a_worker_that_an_error_ends_is_reported_at_once_with_the_shells_own_wor
 
 
 def test_an_error_in_a_later_request_is_reported_with_its_reason(
-    environment: Environment, tmp_path: Path
+    environment: Environment,
 ) -> None:
     switch = lying(environment, "stat")
-    file = tmp_path / "file"
-    file.write_text("some text\n")
     with over("sh", "-c", env=environment) as sandbox:
-        assert sandbox.run("echo works").stdout.text == "works\n"
+        job = sandbox.start("echo works")
+        assert jobs.wait(sandbox, job.id, timeout_s=20).exit_code == 0
         switch.touch()
-        with pytest.raises(ProtocolError, match=r"at `bytes`, twice: .*1x"):
-            files.read_bytes(sandbox, str(file), offset=-4)
+        with pytest.raises(ProtocolError, match=r"at `poll`, twice: .*1x"):
+            jobs.output(sandbox, job.id, offset=-4)
         switch.unlink()
-        assert sandbox.run("echo still").stdout.text == "still\n"
+        assert jobs.output(sandbox, job.id, offset=-4).data == b"rks\n"

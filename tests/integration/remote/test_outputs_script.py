@@ -69,7 +69,7 @@ def test_every_shell_makes_the_same_record(box: ScriptBox, tmp_path: Path) -> No
     }
     assert written.n_skipped == 1
     assert sorted(path.name for path in job.iterdir()) == [
-        "begun", "outputs", "outputs.tsv", "run_dir",
+        "begun", "outputs", "outputs.size", "outputs.tsv", "run_dir",
     ]  # fmt: skip
 
 

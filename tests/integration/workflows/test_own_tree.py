@@ -248,3 +248,12 @@ def test_the_jobs_of_a_sweep_have_a_tree_each(place: Place, project: Project) ->
         "1\n",
         "2\n",
     }
+    again = sweep(
+        place.sandbox,
+        project,
+        {"lr": ["1", "2"]},
+        command="python train.py {lr}; mkdir models; echo {lr} >models/a.pt",
+        name="t1",
+        own_tree=True,
+    )
+    assert [cell.skipped for cell in again.skipped] == ["done", "done"]

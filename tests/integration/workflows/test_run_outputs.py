@@ -19,7 +19,9 @@ from sandbox_ops import JobState, Sandbox
 from sandbox_ops.errors import RefusedError
 from sandbox_ops.machine import jobs, run_outputs
 from sandbox_ops.models import Project
+from sandbox_ops.models.queue import RetryPolicy
 from sandbox_ops.workflows.fetch import FetchReport, fetch
+from sandbox_ops.workflows.queueing import QueueOptions
 from sandbox_ops.workflows.reset import reset
 from sandbox_ops.workflows.train import TrainReport, train
 
@@ -297,3 +299,20 @@ def test_of_two_clients_at_once_one_may_write_a_file(place: Place) -> None:
         place.sandbox.start("sleep 60", writes=(path,))
     assert "a path of its own" in caught.value.hint
     jobs.stop(place.sandbox, first.id, grace_s=1)
+
+
+def test_what_every_attempt_of_a_run_wrote_is_in_its_record(
+    place: Place, project: Project
+) -> None:
+    report = start(
+        place,
+        project,
+        "echo $SANDBOX_ATTEMPT >models/$SANDBOX_ATTEMPT.pt; "
+        "echo x >{run_dir}/$SANDBOX_ATTEMPT; [ $SANDBOX_ATTEMPT = 3 ]",
+        queue=QueueOptions(retry=RetryPolicy(retries=2, backoff_s=0.05)),
+    )
+    assert ended(place, report) is JobState.SUCCEEDED
+    job_id = report.job.id
+    expected = {f"models/{n}.pt" for n in (1, 2, 3)}
+    expected |= {f"runs/{job_id}/{n}" for n in (1, 2, 3)}
+    assert paths(fetch(place.sandbox, project, job=job_id)) == expected

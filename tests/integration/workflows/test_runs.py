@@ -339,19 +339,57 @@ def test_a_rerun_has_the_commit_command_and_settings_of_the_run(place: Place) ->
     assert again.metrics == once.metrics
 
 
-def test_a_rerun_is_refused_where_the_code_there_is_another(place: Place) -> None:
+def test_a_rerun_of_another_commit_has_a_tree_of_its_own_at_that_commit(
+    place: Place,
+) -> None:
     first = trained(place, "0.5")
     new = place.git.commit({"train.py": "raise SystemExit(9)\n"}, push=True)
     place.run("fetch", "-q")
     place.run("reset", "-q", "--hard", new)
-    with pytest.raises(
-        RefusedError, match=rf"remote-1 ran .*, and .* is at {new[:10]}"
-    ):
-        rerun(place.sandbox, place.project, first.id)
-    place.run("reset", "-q", "--hard", listed(place)[0].commit)
     place.write("train.py", "edited\n")
-    with pytest.raises(RefusedError, match="was edited, and the run had no edits"):
+    report = rerun(place.sandbox, place.project, first.id)
+    job = jobs.wait(place.sandbox, report.job.id, timeout_s=20)
+    assert (job.state, report.differs) == (JobState.SUCCEEDED, ())
+    again, once = listed(place)
+    assert (again.commit, again.metrics) == (once.commit, once.metrics)
+    assert again.record["dirty"] is False
+    assert (place.clone / "train.py").read_text() == "edited\n"
+    assert place.head == new
+
+
+def test_a_rerun_of_a_run_with_edits_has_those_edits(place: Place) -> None:
+    place.write("train.py", "print('step 1/1 loss=0.125')\n")
+    report = train(
+        place.sandbox,
+        place.project,
+        command="python3 train.py",
+        force=["stale-code"],
+        gpus=0,
+    )
+    first = jobs.wait(place.sandbox, report.job.id, timeout_s=20)
+    place.run("checkout", "-q", "--", ".")
+    again = rerun(place.sandbox, place.project, first.id)
+    assert jobs.wait(place.sandbox, again.job.id, timeout_s=20).state == first.state
+    newest, once = listed(place)
+    assert newest.metrics == once.metrics == {"loss": 0.125}
+    assert newest.record["dirty"] is True
+    patches = [
+        Path(run.job.log_path).with_name("dirty.patch").read_text()
+        for run in (newest, once)
+    ]
+    assert patches[0] == patches[1]
+    Path(first.log_path).with_name("dirty.patch").unlink()
+    with pytest.raises(RefusedError, match="not in its folder any more"):
         rerun(place.sandbox, place.project, first.id)
+
+
+def test_a_rerun_is_refused_where_the_commit_is_nowhere(place: Place) -> None:
+    job = trained(place, "0.5")
+    file = Path(job.log_path).with_name("run.json")
+    record = json.loads(file.read_text()) | {"commit": "1" * 40}
+    file.write_text(json.dumps(record, indent=2))
+    with pytest.raises(RefusedError, match=r"neither in the clone at .* nor"):
+        rerun(place.sandbox, place.project, job.id)
 
 
 def test_a_rerun_says_what_cannot_be_the_same(place: Place) -> None:

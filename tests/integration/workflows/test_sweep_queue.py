@@ -1,14 +1,19 @@
 """A sweep in the machine's queue: two GPUs, nobody connected, and what runs at its end."""
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cable import cable
 from gitproject import GitProject
 from gpus import Gpus, give_gpus
 from machines import Place, set_up
@@ -22,7 +27,8 @@ from sandbox_ops.models.groups import Group
 from sandbox_ops.workflows.monitor import monitor
 from sandbox_ops.workflows.queueing import QueueOptions
 from sandbox_ops.workflows.stop import GroupStopReport, stop
-from sandbox_ops.workflows.sweep import SweepReport, sweep
+from sandbox_ops.workflows.sweep import sweep
+from sandbox_ops.workflows.sweep_report import SweepReport
 
 MakeSshd = Callable[..., SshServer]
 
@@ -104,6 +110,65 @@ def test_a_client_that_is_killed_in_the_middle_changes_nothing(
     assert len(ended) == 120
     assert {job.state for job in ended} == {JobState.SUCCEEDED}
     assert len(farm.gpus.lines("began")) == 120
+    assert farm.gpus.lines("shared") == []
+
+
+def test_a_link_that_is_cut_in_the_middle_of_a_start_makes_no_cell_twice(
+    farm: Farm, tmp_path: Path
+) -> None:
+    server = farm.server
+    settings = {"n": tuple(map(str, range(1, 81)))}
+    command = f"{farm.gpus.hold} 20000 0.0{{n}}"
+    with cable(server.host, server.port) as laid:
+        known = tmp_path / "known_hosts"
+        key = server.known_hosts.read_text().split(maxsplit=1)[1]
+        known.write_text(f"[{server.host}]:{laid.port} {key}")
+        config = replace(
+            farm.place.sandbox.config, port=laid.port, known_hosts=str(known)
+        )
+        with Sandbox(config) as far, ThreadPoolExecutor(1) as thread:
+            started = thread.submit(
+                sweep, far, farm.place.project, settings, command=command, name="link"
+            )
+            wait_until(
+                lambda: groups.look(farm.place.sandbox, "link"), 30, what="a cell"
+            )
+            laid.cut(reset=True)
+            report = started.result(60)
+        assert laid.links > 1
+    assert report.ok
+    assert len(report.jobs) == 80
+    ended = farm.ended("link")
+    assert {job.state for job in ended} == {JobState.SUCCEEDED}
+    assert len(farm.gpus.lines("began")) == 80
+
+
+def test_sessions_that_are_killed_again_and_again_make_no_cell_twice(
+    farm: Farm,
+) -> None:
+    """The resident shells die with SIGKILL, wherever in a start they are."""
+    settings = {"n": tuple(map(str, range(1, 101)))}
+    command = f"{farm.gpus.hold} 20000 0.0{{n}}"
+    lines = farm.server.home / ".sandbox-ops/v1/home/groups/kill"
+    with ThreadPoolExecutor(1) as thread:
+        started = thread.submit(farm.start, "kill", settings=settings, command=command)
+
+        def has(count: int) -> bool:
+            begun = lines.read_text().splitlines() if lines.exists() else []
+            return started.done() or len(begun) >= count
+
+        for count in (3, 28, 40, 61):
+            wait_until(partial(has, count), 60, what=f"{count} starts")
+            for pid in farm.server.session_pids():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        report = started.result(90)
+    assert report.ok, report.error
+    assert len(report.jobs) == 100
+    ended = farm.ended("kill")
+    assert {job.state for job in ended} == {JobState.SUCCEEDED}
+    assert len({job.id for job in ended}) == 100
+    assert len(farm.gpus.lines("began")) == 100
     assert farm.gpus.lines("shared") == []
 
 

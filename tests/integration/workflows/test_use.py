@@ -17,6 +17,7 @@ from sandbox_ops.machine import changes, jobs, run_outputs
 from sandbox_ops.models import Disk, JobUse
 from sandbox_ops.workflows import idle, preflight
 from sandbox_ops.workflows.monitor import monitor
+from sandbox_ops.workflows.run_sync import known_runs
 from sandbox_ops.workflows.train import train
 
 MakeSshd = Callable[..., SshServer]
@@ -142,6 +143,20 @@ def test_time_costs_money_where_an_hour_has_a_price(place: Place) -> None:
     assert entry["cost"] >= 1
     assert monitor(place.sandbox).as_json()["jobs"][0]["cost"] is None
     jobs.stop(place.sandbox, job.id, grace_s=1)
+
+
+def test_what_a_run_cost_is_known_when_the_machine_has_been_returned(
+    place: Place,
+) -> None:
+    config = dataclasses.replace(place.sandbox.config, cost_per_hour=36000.0)
+    with Sandbox(config) as sandbox:
+        started = train(sandbox, place.project, command="sleep 0.3")
+        jobs.wait(sandbox, started.job.id, timeout_s=20)
+        assert known_runs([sandbox], place.project).runs
+    run = known_runs([], place.project).runs[0]
+    assert run.cost is not None
+    assert run.cost >= 3
+    assert run.as_json()["cost"] == run.cost
 
 
 # -- what a run will write ----------------------------------------------------------

@@ -27,7 +27,15 @@ LOOKS = {
     "show",
     "wait",
 }
-REHEARSED = {"fetch", "mcp-install", "plugin-install", "put", "reset", "train"}
+REHEARSED = {
+    "fetch",
+    "mcp-install",
+    "on-idle",
+    "plugin-install",
+    "put",
+    "reset",
+    "train",
+}
 REFUSED = {
     "agent",
     "allow",

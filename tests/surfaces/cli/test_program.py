@@ -31,6 +31,7 @@ VERBS = {
     "monitor",
     "move",
     "note",
+    "on-idle",
     "pin",
     "plot",
     "plugin-install",

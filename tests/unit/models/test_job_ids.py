@@ -20,6 +20,12 @@ from sandbox_ops.models import job_ids
         ("remote-03", "name=remote-03"),
         ("0", "name=0"),
         ("LAST", "name=LAST"),
+        ("t1/3", "cell=t1/3"),
+        ("t1/then", "cell=t1/then"),
+        ("t1-lr1e-3.b/12", "cell=t1-lr1e-3.b/12"),
+        ("a/b", f"name={job_ids.name_key('a/b')}"),
+        ("t1/0", f"name={job_ids.name_key('t1/0')}"),
+        ("a/b/3", f"name={job_ids.name_key('a/b/3')}"),
     ],
 )
 def test_a_job_is_named_by_id_number_name_or_last(text: str, wire: str) -> None:
@@ -53,3 +59,19 @@ def test_an_id_tells_its_number_and_whether_it_is_a_command() -> None:
     assert job_ids.is_command("cmd-3")
     assert not job_ids.is_command("remote-3")
     assert job_ids.log_path("/b", "cmd-3") == "/b/jobs/cmd-3/log"
+
+
+@pytest.mark.parametrize("name", ["t1/3", "t1/then", " t1/3 "])
+def test_a_job_is_not_called_like_a_cell_of_a_sweep(name: str) -> None:
+    assert job_ids.is_cell(name)
+    with pytest.raises(UsageError, match="cells of a sweep"):
+        job_ids.check_name(name)
+
+
+def test_only_a_name_may_be_a_group() -> None:
+    groups = [job_ids.reference(text) for text in ("t1", "a.b-c_d")]
+    assert all(each.may_be_group for each in groups)
+    jobs = [
+        job_ids.reference(text) for text in ("t1/3", "remote-3", "3", "last", "a b")
+    ]
+    assert not any(each.may_be_group for each in jobs)

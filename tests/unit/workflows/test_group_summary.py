@@ -9,7 +9,7 @@ from sandbox_ops.errors import UsageError
 from sandbox_ops.models import Job, LogDigest
 from sandbox_ops.models.groups import Group, Member
 from sandbox_ops.text import best_metric
-from sandbox_ops.workflows import group_summary
+from sandbox_ops.workflows import group_rows, group_summary, report_lines
 
 
 def member(
@@ -78,3 +78,21 @@ def test_how_long_yet_counts_those_that_wait_at_the_pace_of_the_others() -> None
     assert nothing_left.eta_s is None
     unknown = group_summary.summary(Group(name="t", members=waits))
     assert unknown.eta_s is None
+
+
+def test_a_list_shows_few_of_those_that_wait_and_counts_the_others() -> None:
+    waiting = [
+        Job(id=f"remote-{cell}", state=JobState.QUEUED, group="t1", cell=cell)
+        for cell in range(40, 0, -1)
+    ]
+    alone = Job(id="remote-50", state=JobState.QUEUED)
+    runs = Job(id="remote-51", state=JobState.RUNNING, group="t1", cell=41)
+    then = Job(id="remote-52", state=JobState.QUEUED, group="t1")
+    shown, left_out = group_rows.without_waiting([then, runs, alone, *waiting])
+    assert [job.id for job in shown] == [
+        "remote-52", "remote-51", "remote-50", "remote-3", "remote-2", "remote-1",
+    ]  # fmt: skip
+    assert left_out == {"t1": 37}
+    lines = list(report_lines.jobs([then, runs, alone, *waiting], 0))
+    assert lines[-1] == "37 more jobs of the group t1 wait"
+    assert len(lines) == 7

@@ -10,7 +10,7 @@ from sandbox_ops.errors import RefusedError
 from sandbox_ops.machine.run_records import Place
 from sandbox_ops.models import Job, JobState
 from sandbox_ops.models.runs import Run
-from sandbox_ops.workflows import run_history, run_labels
+from sandbox_ops.workflows import history_lines, run_labels
 from sandbox_ops.workflows.run_history import RunHistory
 
 
@@ -30,23 +30,23 @@ def text(history: RunHistory) -> bytes:
 
 
 def test_the_newest_line_of_a_run_counts(history: RunHistory) -> None:
-    history.add([run_history.run_line(run(1, commit="a"))])
-    history.add([run_history.run_line(run(1, commit="b"))])
+    history.add([history_lines.run_line(run(1, commit="a"))])
+    history.add([history_lines.run_line(run(1, commit="b"))])
     assert history.read().runs["s/remote-1"].commit == "b"
 
 
 def test_the_file_and_its_folder_are_closed_to_others(history: RunHistory) -> None:
-    history.add([run_history.run_line(run(1))])
+    history.add([history_lines.run_line(run(1))])
     assert history.path
     assert history.path.stat().st_mode & 0o777 == 0o600
     assert history.path.parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_torn_last_line_costs_that_line_alone(history: RunHistory) -> None:
-    history.add([run_history.run_line(run(1)), run_history.run_line(run(2))])
+    history.add([history_lines.run_line(run(1)), history_lines.run_line(run(2))])
     assert history.path
     history.path.write_bytes(text(history)[:-20])
-    history.add([run_history.run_line(run(3))])
+    history.add([history_lines.run_line(run(3))])
     assert set(history.read().runs) == {"s/remote-1", "s/remote-3"}
 
 
@@ -68,7 +68,7 @@ def test_a_torn_last_line_costs_that_line_alone(history: RunHistory) -> None:
 def test_a_line_that_nobody_can_read_is_passed_over(
     history: RunHistory, line: bytes
 ) -> None:
-    history.add([run_history.run_line(run(2))])
+    history.add([history_lines.run_line(run(2))])
     assert history.path
     history.path.write_bytes(line + b"\n" + text(history) + line + b"\n")
     assert set(history.read().runs) == {"s/remote-2"}
@@ -77,7 +77,7 @@ def test_a_line_that_nobody_can_read_is_passed_over(
 def _add(path: Path, first: int) -> None:
     history = RunHistory(path)
     for number in range(first, first + 200):
-        history.add([run_history.run_line(run(number, commit="c" * 2000))])
+        history.add([history_lines.run_line(run(number, commit="c" * 2000))])
 
 
 def test_two_processes_that_write_at_once_lose_no_line(history: RunHistory) -> None:
@@ -95,9 +95,9 @@ def test_two_processes_that_write_at_once_lose_no_line(history: RunHistory) -> N
 
 def test_no_line_is_longer_than_it_may_be(history: RunHistory) -> None:
     long = run(1, commit="c", untracked=["x" * 100] * 10_000, branch="main")
-    history.add([run_history.run_line(long)])
-    history.add([run_history.run_line(run(2, command="y" * 100_000, commit="d"))])
-    assert max(map(len, text(history).split(b"\n"))) < run_history.MAX_LINE_BYTES
+    history.add([history_lines.run_line(long)])
+    history.add([history_lines.run_line(run(2, command="y" * 100_000, commit="d"))])
+    assert max(map(len, text(history).split(b"\n"))) < history_lines.MAX_LINE_BYTES
     runs = history.read().runs
     assert runs["s/remote-1"].record == {"commit": "c", "branch": "main"}
     assert runs["s/remote-2"].commit == "d"
@@ -110,7 +110,7 @@ def test_a_folder_that_leads_elsewhere_is_not_written_to(
     assert history.path
     history.path.parent.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(RefusedError, match="cannot write the history of runs"):
-        history.add([run_history.run_line(run(1))])
+        history.add([history_lines.run_line(run(1))])
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
@@ -126,10 +126,10 @@ def test_metrics_labels_and_places_come_back(history: RunHistory) -> None:
     )
     history.add(
         [
-            run_history.metrics_line(measured),
-            run_history.run_line(run(1)),
-            run_history.label_line(label),
-            run_history.place_line("gpu1", place, 9.0),
+            history_lines.metrics_line(measured),
+            history_lines.run_line(run(1)),
+            history_lines.label_line(label),
+            history_lines.place_line("gpu1", place, 9.0),
         ]
     )
     remembered = history.read()
@@ -143,7 +143,7 @@ def test_metrics_labels_and_places_come_back(history: RunHistory) -> None:
 
 def test_without_a_clone_nothing_is_kept() -> None:
     nowhere = RunHistory(None)
-    nowhere.add([run_history.run_line(run(1))])
+    nowhere.add([history_lines.run_line(run(1))])
     assert nowhere.read().runs == {}
 
 

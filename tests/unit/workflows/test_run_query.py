@@ -5,7 +5,7 @@ import pytest
 from sandbox_ops.errors import UsageError
 from sandbox_ops.models import Job, JobState
 from sandbox_ops.models.runs import Run, reference
-from sandbox_ops.workflows import run_query, run_sync
+from sandbox_ops.workflows import run_find, run_query
 
 
 def run(number: int, **facts: object) -> Run:
@@ -101,7 +101,7 @@ def test_a_run_is_found_by_id_name_cell_and_machine() -> None:
     names = ("gpu1", "gpu2")
 
     def found(text: str, default: str = "gpu1") -> tuple[str, int]:
-        one = run_sync.find(runs, reference(text, names), default)
+        one = run_find.find(runs, reference(text, names), default)
         return one.sandbox, one.number
 
     assert found("remote-3") == ("gpu1", 3)
