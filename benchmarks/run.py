@@ -21,6 +21,7 @@ import file_rows  # noqa: E402
 import guard_rows  # noqa: E402
 import output_rows  # noqa: E402
 import promise_rows  # noqa: E402
+import queue_rows  # noqa: E402
 import run_rows  # noqa: E402
 import start_rows  # noqa: E402
 from bench import Bench  # noqa: E402
@@ -47,6 +48,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "promises": promise_rows.promises,
     "guards": guard_rows.guards,
     "runs": run_rows.runs,
+    "queue": queue_rows.queue,
 }
 
 
