@@ -9,7 +9,6 @@ line as they are (`logs remote-1`, `run -- nvidia-smi`); under plain `inv` they 
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,10 +113,12 @@ def sync(
     after="Wait for the success of this job, JOB:any for its end; may be repeated.",
     priority="Higher ones come first in the queue, -999 to 999.",
     retries="So many attempts more where it fails.",
-    on="After which ends: exit, exit=75, signal, oom, lost; all of them without it.",
+    retry_on="After which ends: exit, exit=75, signal, oom, lost; all of them without it.",
     resume_from="Checkpoints, such as 'ckpt/*.pt': the newest is {resume} in a retry.",
     notify="Have the machine itself post its end to your [notify] webhook; with --watch"
     " tell all of [notify].",
+    on="On the first of these sandboxes that can take it: names or groups with commas"
+    " between, or any. A sweep: on all of them.",
 )
 def train(  # noqa: PLR0913 - one for each option
     context: Context,
@@ -144,9 +145,10 @@ def train(  # noqa: PLR0913 - one for each option
     after: Sequence[str] | None = None,
     priority: str = "",
     retries: str = "",
-    on: str = "",
+    retry_on: str = "",
     resume_from: str = "",
     notify: bool = False,
+    on: str = "",
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
@@ -154,17 +156,7 @@ def train(  # noqa: PLR0913 - one for each option
 
     With lists in --set, a job for each combination: a sweep, in the machine's queue.
     """
-    from sandbox_ops.cli import (
-        following,
-        notifying,
-        setting_values,
-        sweep_views,
-        terminal,
-        views,
-    )
-    from sandbox_ops.workflows import first_second
-    from sandbox_ops.workflows.sweep import sweep
-    from sandbox_ops.workflows.train import train as work
+    from sandbox_ops.cli import setting_values, training
 
     settings = setting_values.read(option_values.assignments(set_ or (), "--set"))
     is_sweep = setting_values.is_sweep(settings) or again or failed or bool(then)
@@ -187,48 +179,24 @@ def train(  # noqa: PLR0913 - one for each option
         "force": tuple(force or ()),
         "queue": queue_options.read(
             queue=queue, share=share, min_free_mem=min_free_mem, slots=slots,
-            after=after or (), priority=priority, retries=retries, on=on,
+            after=after or (), priority=priority, retries=retries, retry_on=retry_on,
             resume_from=resume_from,
         ),
     }  # fmt: skip
-    with (
-        opened(context, sandbox) as machine,
-        notifying.notifier(machine.settings, asked=notify) as telling,
-    ):
-        with terminal.busy("looking before the start", quiet=json):
-            if is_sweep or dry_run:
-                swept = sweep(
-                    machine.sandbox,
-                    machine.project,
-                    setting_values.lists(settings),
-                    again=again,
-                    failed=failed,
-                    dry_run=dry_run,
-                    then=then,
-                    **options,
-                )
-                notifying.arm(machine, swept.jobs, telling if notify else None)
-                return sweep_views.answer(swept)
-            report = work(
-                machine.sandbox,
-                machine.project,
-                settings={key: each.values[0] for key, each in settings.items()},
-                **options,
-            )
-        notifying.arm(machine, (report.job,), telling if notify else None)
-        if not watch:
-            with terminal.busy("waiting for its first second", quiet=json):
-                report = first_second.look(machine.sandbox, report)
-            return Answer.of(report, lambda: views.train(report))
-        if not json:
-            views.train(report)
-        return following.to_the_end(
-            machine.sandbox,
-            report.job,
-            quiet=json,
-            value=report.as_json(),
-            ended=partial(telling.ended, machine.sandbox) if telling else None,
-        )
+    wish = training.Wish(
+        settings=settings,
+        options=options,
+        is_sweep=is_sweep,
+        sweep_options={"again": again, "failed": failed, "then": then},
+        dry_run=dry_run,
+        watch=watch,
+        notify=notify,
+        as_json=json,
+    )
+    if not on:
+        return training.start(context, sandbox, wish)
+    training.check_on(on, sandbox=sandbox, after=after or ())
+    return training.start_on(context, on, wish)
 
 
 @verb(

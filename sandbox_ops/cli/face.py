@@ -156,7 +156,7 @@ def verb(
             positional=(),
             iterable=repeated,
             auto_shortflags=False,
-            help={**options, **{name: _COMMON[name] for name in common}},
+            help={**{name: _COMMON[name] for name in common}, **options},
         )
         task.operand, task.rest, task.shorts = operand, rest, shorts or {}
         task.only_reads = effect == "reads"

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox_ops.cli import next_steps, output
 from sandbox_ops.cli.face import Answer, Body, failure_facts
-from sandbox_ops.errors import SandboxError, UsageError
+from sandbox_ops.errors import NotFoundError, SandboxError, UsageError
 
 if TYPE_CHECKING:
     pass
 
-_NOT_WITH = ("watch", "follow")
+_NOT_WITH = ("watch", "follow", "any_")
+_NAMES_A_JOB = ("job", "group")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def _answer(
     """Do a verb on the sandboxes that `on` names.
 
     Raises:
-        UsageError: It cannot be done on several: with --sandbox, --watch or --follow.
+        UsageError: It cannot be done on several: with --sandbox, --watch, --follow or --any.
         ConfigError: One of them is not described.
     """
     from sandbox_ops.cli import session
@@ -67,7 +68,8 @@ def _answer(
     for name in _NOT_WITH:
         if options.get(name):
             raise UsageError(
-                f"--{name} shows one machine, --on asks several", "leave out one"
+                f"--{name.rstrip('_')} looks at one machine, --on at several",
+                "leave out one",
             )
     names = session.settings_here().config.names(on)
     token = CancelToken()
@@ -84,8 +86,20 @@ def _answer(
     return Answer(
         value={"sandboxes": {name: _value(part) for name, part in parts.items()}},
         show=lambda: _show(parts),
-        exit_code=next((code for part in parts.values() if (code := _code(part))), 0),
+        exit_code=next(filter(None, map(_code, _that_count(parts, options))), 0),
     )
+
+
+def _that_count(
+    parts: Mapping[str, _Part | SandboxError], options: Mapping[str, Any]
+) -> list[_Part | SandboxError]:
+    """Those that the exit code tells of: a job need not be on every machine, only on one."""
+    count = [
+        part
+        for part in parts.values()
+        if not (isinstance(part, NotFoundError) and any(map(options.get, _NAMES_A_JOB)))
+    ]
+    return count or list(parts.values())
 
 
 def _on_one(body: Body, context: Any, name: str, options: Mapping[str, Any]) -> Answer:  # noqa: ANN401

@@ -1,5 +1,6 @@
 """The verbs about machines themselves: which there are, a terminal, a login that asks."""
 
+import os
 import shlex
 from pathlib import Path
 from types import ModuleType
@@ -73,6 +74,7 @@ def sandboxes(
 ) -> Answer:
     """List your sandboxes and how each is; or add, remove or import some."""
     from sandbox_ops.cli import own_machines, terminal, views
+    from sandbox_ops.guard.reliability import ReliabilityFile
     from sandbox_ops.workflows.sandboxes import sandboxes as work
 
     if add or remove or import_:
@@ -82,7 +84,7 @@ def sandboxes(
     if host or workspace or link:
         raise UsageError("--host, --workspace and --link go with --add NAME")
     with opened_all(context, "") as machines, terminal.busy("asking all", quiet=json):
-        report = work(machines)
+        report = work(machines, ReliabilityFile(os.environ))
     return Answer.of(report, lambda: views.sandboxes(report))
 
 

@@ -21,7 +21,7 @@ def read(  # noqa: PLR0913 - one for each option
     after: Sequence[str],
     priority: str,
     retries: str,
-    on: str,
+    retry_on: str,
     resume_from: str,
 ) -> "QueueOptions | None":
     """Return what was asked of the queue; None where nothing was.
@@ -31,8 +31,8 @@ def read(  # noqa: PLR0913 - one for each option
     Raises:
         UsageError: A value cannot be read, or one makes no sense without another.
     """
-    if (on or resume_from) and not retries:
-        option = "--on" if on else "--resume-from"
+    if (retry_on or resume_from) and not retries:
+        option = "--retry-on" if retry_on else "--resume-from"
         raise UsageError(f"{option} says how to retry", "Give --retries N, too.")
     waits = queue or any((share, min_free_mem, slots, after, priority))
     if not (waits or retries):
@@ -43,7 +43,7 @@ def read(  # noqa: PLR0913 - one for each option
     retry = None
     if retries:
         number = _whole(retries, "--retries")
-        ends = tuple(each.strip() for each in on.split(",") if each.strip())
+        ends = tuple(each.strip() for each in retry_on.split(",") if each.strip())
         policy = RetryPolicy(retries=number, resume_from=resume_from)
         retry = (
             RetryPolicy(retries=number, on=ends, resume_from=resume_from)

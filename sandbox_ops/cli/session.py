@@ -4,14 +4,14 @@ import contextlib
 import dataclasses
 import os
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox_ops.cli import fabric_context, next_steps, shared_connection
 from sandbox_ops.cli.face import say
-from sandbox_ops.errors import RefusedError
+from sandbox_ops.errors import RefusedError, SandboxError
 
 if TYPE_CHECKING:
     from sandbox_ops.config.discover import Settings
@@ -126,6 +126,53 @@ def opened_all(context: Any, name: str) -> Iterator[tuple["Sandbox", ...]]:  # n
         yield sandboxes
     finally:
         close_all(sandboxes)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FleetSession:
+    """The sandboxes that `--on` names, closed at the task's end.
+
+    Attributes:
+        open_other: Opens one more, by its name; None: there is none that may be used.
+    """
+
+    sandboxes: tuple["Sandbox", ...]
+    settings: "Settings"
+    open_other: "Callable[[str], Sandbox | None]"
+
+
+@contextlib.contextmanager
+def opened_on(on: str) -> Iterator[FleetSession]:
+    """Open every sandbox that `--on` names.
+
+    Raises:
+        ConfigError: One of them is not described.
+        RefusedError: The user has not allowed one.
+    """
+    from sandbox_ops.machine.sandbox import Sandbox
+    from sandbox_ops.machine.sandboxes import close_all
+
+    settings = settings_here()
+    opened_now: list[Sandbox] = []
+
+    def open_one(name: str) -> Sandbox:
+        config = settings.sandbox(name)
+        links = shared_connection.links(config, os.environ)
+        opened_now.append(Sandbox(config, links=links))
+        return opened_now[-1]
+
+    def open_other(name: str) -> Sandbox | None:
+        try:
+            return open_one(name)
+        except SandboxError as error:
+            say(f"{name} is not asked: {error.message}")
+            return None
+
+    try:
+        named = tuple(map(open_one, settings.config.names(on)))
+        yield FleetSession(sandboxes=named, settings=settings, open_other=open_other)
+    finally:
+        close_all(opened_now)
 
 
 def _allowed(settings: "Settings", names: Sequence[str]) -> Iterator["SandboxConfig"]:

@@ -47,6 +47,7 @@ _SANDBOX_COLUMNS = (
     Column(name="GPUS"),
     Column(name="LOAD"),
     Column(name="JOBS"),
+    Column(name="RELIABLE"),
 )
 _CHECK_COLUMNS = (
     Column(name="CHECK"),
@@ -139,6 +140,7 @@ def sandboxes(report: "SandboxesReport") -> None:
                 "" if gpus is None else gpus,
                 "" if load is None else f"{load:.1f}",
                 "" if each.live is None else each.live,
+                each.reliability.short,
             )
         )
     draw(table(_SANDBOX_COLUMNS, rows))

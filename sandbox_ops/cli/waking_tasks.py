@@ -6,6 +6,7 @@ from invoke import Context
 
 from sandbox_ops.cli import option_values
 from sandbox_ops.cli.face import Answer, verb
+from sandbox_ops.cli.fleet import on_several
 from sandbox_ops.cli.session import opened, opened_all, settings_here
 from sandbox_ops.errors import UsageError
 
@@ -23,6 +24,7 @@ from sandbox_ops.errors import UsageError
     ignore_warnings="Wait on whatever looks wrong: NaN, a traceback, a stall.",
     notify="Tell whoever is set below [notify] in your own config.toml.",
 )
+@on_several
 def wait(  # noqa: PLR0913 - one for each option
     context: Context,
     *,

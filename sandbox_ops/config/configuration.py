@@ -14,6 +14,8 @@ from sandbox_ops.models.notifications import NotifySettings
 
 ALL = "all"
 """What `--on` calls every sandbox that is not avoided."""
+ANY = "any"
+"""The same, where one of them is enough."""
 
 _ADDRESS = ("host", "user", "port")
 
@@ -133,7 +135,7 @@ class Config:
         """
         names: dict[str, None] = {}
         for word in filter(None, map(str.strip, on.split(","))):
-            if word == ALL:
+            if word in {ALL, ANY}:
                 names.update(dict.fromkeys(self.fleet.preferred(self.sandboxes)))
             elif word in self.fleet.groups:
                 names.update(dict.fromkeys(self.fleet.groups[word]))

@@ -5,15 +5,16 @@ did not answer, or lost jobs, is flaky: it is tried last.
 """
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sandbox_ops.guard import line_file
 from sandbox_ops.guard.user_folders import state_folder
+from sandbox_ops.models import SandboxConfig
 
 _KEPT_LINES = 2000
 _KEPT_S = 30 * 86400
@@ -41,9 +42,24 @@ class Reliability:
         tries = self.asked + self.lost_jobs
         return tries >= _FEWEST and self.answered < _RELIABLE * tries
 
+    @property
+    def short(self) -> str:
+        """The same in a column: `9 of 12, lost 1`."""
+        lost = f", lost {self.lost_jobs}" if self.lost_jobs else ""
+        return f"{self.answered} of {self.asked}{lost}"
+
+    def as_json(self) -> dict[str, int]:
+        """The counts for programs."""
+        return asdict(self)
+
     def __str__(self) -> str:
         lost = f", lost {self.lost_jobs} jobs" if self.lost_jobs else ""
         return f"answered {self.answered} of {self.asked} times{lost}"
+
+
+def address(config: SandboxConfig) -> str:
+    """Return what a machine is remembered by."""
+    return f"{config.user or ''}@{config.host}:{config.port or ''}"
 
 
 class ReliabilityFile:
@@ -73,11 +89,7 @@ class ReliabilityFile:
         if new:
             line["lost"] = new
         with contextlib.suppress(OSError):
-            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-            descriptor = os.open(self._file, flags, 0o600)
-            with os.fdopen(descriptor, "a") as file:
-                file.write(json.dumps(line) + "\n")
+            line_file.add(self._file, line_file.encoded(line))
             self._shorten()
 
     def of(self, machine: str) -> Reliability:
@@ -94,12 +106,13 @@ class ReliabilityFile:
         return {str(job) for line in lines for job in line.get("lost", ())}
 
     def _lines(self) -> Sequence[dict[str, Any]]:
+        since = time.time() - _KEPT_S
         try:
-            text = self._file.read_text("utf-8", "replace")
+            return [
+                each for each in line_file.lines(self._file) if _is_line(each, since)
+            ]
         except OSError:
             return ()
-        since = time.time() - _KEPT_S
-        return [line for line in map(_read, text.splitlines()) if _is_line(line, since)]
 
     def _shorten(self) -> None:
         """Keep the newest lines, where there are twice as many."""
@@ -109,14 +122,6 @@ class ReliabilityFile:
             new.touch(0o600)
             new.write_text("".join(lines[-_KEPT_LINES:]), "utf-8")
             new.replace(self._file)
-
-
-def _read(text: str) -> dict[str, Any]:
-    try:
-        line = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return line if isinstance(line, dict) else {}
 
 
 def _is_line(line: Mapping[str, object], since: float) -> bool:

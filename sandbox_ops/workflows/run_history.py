@@ -8,17 +8,13 @@ torn by a crash, or that nobody can read, is passed over.
 """
 
 import contextlib
-import errno
-import fcntl
-import json
-import os
-import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox_ops.errors import RefusedError, SandboxError
 from sandbox_ops.git import local
+from sandbox_ops.guard import line_file
 from sandbox_ops.machine.run_records import Place
 from sandbox_ops.models import Project
 from sandbox_ops.models.runs import Run
@@ -87,18 +83,9 @@ class RunHistory:
         if self.path is None:
             return
         try:
-            data = self.path.read_text("utf-8", "replace")
-        except FileNotFoundError:
-            return
+            yield from line_file.lines(self.path)
         except OSError as error:
             raise _cannot("read", self.path, error) from error
-        for raw in data.split("\n"):
-            try:
-                line = json.loads(raw)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(line, dict):
-                yield line
 
     def add(self, lines: Iterable[Line]) -> None:
         """Write lines at the end, whole.
@@ -110,26 +97,9 @@ class RunHistory:
         if self.path is None or not data:
             return
         try:
-            with _opened(self.path) as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                size = os.fstat(file).st_size
-                if size and os.pread(file, 1, size - 1) != b"\n":
-                    data = b"\n" + data  # whoever wrote before us was killed over it
-                _append(file, size, data)
+            line_file.add(self.path, data)
         except OSError as error:
             raise _cannot("write", self.path, error) from error
-
-
-def _append(file: int, size_bytes: int, data: bytes) -> None:
-    """Write bytes whole, or not at all."""
-    try:
-        written = os.write(file, data)
-    except OSError:
-        os.ftruncate(file, size_bytes)
-        raise
-    if written != len(data):
-        os.ftruncate(file, size_bytes)
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _remember(remembered: Remembered, metrics: dict[str, Line], line: Line) -> None:
@@ -150,24 +120,6 @@ def _remember(remembered: Remembered, metrics: dict[str, Line], line: Line) -> N
         place = Place(**line["upto"])
         remembered.places[place.store] = (place, float(line["at"]))
         remembered.stores[str(line["place"])] = place.store
-
-
-class _opened:  # noqa: N801 - used as a function
-    """A file descriptor of the history, whose folder is ours."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        folder = path.parent.lstat()
-        if not stat.S_ISDIR(folder.st_mode) or folder.st_uid != os.getuid():
-            raise OSError(1, f"{path.parent} is not a folder of yours")
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._file = os.open(path, flags, 0o600)
-
-    def __enter__(self) -> int:
-        return self._file
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._file)
 
 
 def _cannot(what: str, path: Path, error: OSError) -> RefusedError:

@@ -1,13 +1,14 @@
 """sandboxes: which machines there are, and how each is just now."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sandbox_ops.errors import SandboxError
+from sandbox_ops.guard.reliability import Reliability, ReliabilityFile, address
 from sandbox_ops.machine import jobs
 from sandbox_ops.machine.sandbox import Sandbox
-from sandbox_ops.models import MachineStatus, SandboxConfig
+from sandbox_ops.models import JobState, MachineStatus, SandboxConfig
 from sandbox_ops.workflows.fleet import on_each
 
 
@@ -19,11 +20,13 @@ class SandboxView:
         status: What it said; None where it did not.
         error: Why it did not; None where it did.
         live: How many jobs live on it.
+        reliability: How often it answered, this time counted too.
     """
 
     config: SandboxConfig
     status: MachineStatus | None = None
     error: SandboxError | None = field(default=None, compare=False)
+    reliability: Reliability = field(default_factory=Reliability)
 
     @property
     def reachable(self) -> bool:
@@ -49,6 +52,7 @@ class SandboxView:
             "gpus": None if gpus is None else [gpu.name for gpu in gpus],
             "load": status.load_1min if status else None,
             "jobs": self.live,
+            "reliability": self.reliability.as_json(),
             "error": self.error.message if self.error else "",
         }
 
@@ -69,16 +73,30 @@ class SandboxesReport:
         return {"sandboxes": [each.as_json() for each in self.sandboxes]}
 
 
-def sandboxes(machines: Sequence[Sandbox]) -> SandboxesReport:
-    """Ask each machine, all at once, how it is. Raises nothing for what it finds."""
+def sandboxes(machines: Sequence[Sandbox], memory: ReliabilityFile) -> SandboxesReport:
+    """Ask each machine, all at once, how it is. Raises nothing for what it finds.
+
+    Args:
+        machines: Which ones.
+        memory: How reliable they were; whether each answered is noted there.
+    """
     answers: Mapping[Sandbox, MachineStatus | SandboxError] = on_each(machines, _look)
-    views = [
-        SandboxView(config=machine.config, error=answer)
-        if isinstance(answer, SandboxError)
-        else SandboxView(config=machine.config, status=answer)
-        for machine, answer in answers.items()
-    ]
+    views = []
+    for machine, answer in answers.items():
+        where = address(machine.config)
+        if isinstance(answer, SandboxError):
+            memory.note(where, answered=False)
+            view = SandboxView(config=machine.config, error=answer)
+        else:
+            memory.note(where, answered=True, lost=lost_jobs(answer))
+            view = SandboxView(config=machine.config, status=answer)
+        views.append(replace(view, reliability=memory.of(where)))
     return SandboxesReport(sandboxes=tuple(views))
+
+
+def lost_jobs(status: MachineStatus) -> list[str]:
+    """Return the ids of the jobs that a machine lost. Pure."""
+    return [job.id for job in status.jobs if job.state is JobState.LOST]
 
 
 def _look(machine: Sandbox) -> MachineStatus:

@@ -21,7 +21,7 @@ from sandbox_ops.models import Job, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.groups import Group
 from sandbox_ops.workflows import own_tree as own_trees
-from sandbox_ops.workflows import sweep_plan, sweep_then, train
+from sandbox_ops.workflows import sweep_list, sweep_plan, sweep_then, train
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.preparation import Preparation, RunPlan, prepare
 from sandbox_ops.workflows.queueing import QueueOptions
@@ -57,6 +57,7 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
     gpus: int | None = None,
     force: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
+    cells_to_start: Sequence[Cell] | None = None,
     cancel: CancelToken | None = None,
 ) -> SweepReport:
     """Start a training for each combination of the settings, as one group.
@@ -84,6 +85,7 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
         gpus: As in `train`, for each.
         force: As in `train`, for each.
         env: As in `train`, for each.
+        cells_to_start: Just these, of a list that spans several machines.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
@@ -93,7 +95,9 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
     sandbox = sandbox.cancelled_by(cancel)
     train.check(name, gpus, force)
     report = SweepReport(sandbox=sandbox.config.name, group=name, dry_run=dry_run)
-    if (again or failed) and not settings and not command:
+    if cells_to_start is not None:
+        group, cells = Group(name=name), tuple(cells_to_start)
+    elif (again or failed) and not settings and not command:
         group, cells = _cells_there(sandbox, project, name, again, failed)
     else:
         group, cells = _cells(sandbox, project, settings, command, name, again, failed)
@@ -237,6 +241,8 @@ def _link_logs(sandbox: Sandbox, path: str, jobs: Sequence[Job]) -> tuple[str, .
 
 
 def _refuse_another_project(sandbox: Sandbox, project: Project, group: Group) -> None:
+    """Refuse a group of another project, or one that several machines have."""
+    sweep_list.refuse_one_machine(project, group.name)
     paths = {job.project_path for job in group.jobs}
     others = [path for path in paths if not own_trees.is_of(sandbox, project, path)]
     if others:

@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sandbox_ops.errors import UsageError
@@ -21,7 +21,7 @@ MOST_CELLS = 1000
 
 DONE = "done"
 _LONGEST_NAME = 64
-_NEVER_STARTED = "never started"
+NEVER_STARTED = "never started"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +111,7 @@ def cells(
     project: str,
     again: bool = False,
     failed: bool = False,
+    taken_names: Iterable[str] = (),
 ) -> tuple[Cell, ...]:
     """Return the cells of a sweep, in their order, and what becomes of each.
 
@@ -121,12 +122,13 @@ def cells(
         project: Whose clone they run in: a part of what a cell is.
         again: Start also what is done.
         failed: Start also what ended without success.
+        taken_names: Names that other jobs have.
     """
     varied = [name for name in rows[0] if len({row[name] for row in rows}) > 1]
     known = {member.identity: member for member in group.members}
     highest = max(group.numbers.values(), default=0)
     result: list[Cell] = []
-    names: set[str] = set()
+    names = set(taken_names)
     for row in rows:
         # the name may change with the values of others: it is no part of what a cell is
         command = fill(row, "{name}")
@@ -198,7 +200,7 @@ def _unique_name(name: str, taken: set[str], number: int) -> str:
 
 def why_skipped(member: Member | None, *, again: bool, failed: bool) -> str:
     """Return why a cell is not started; "" if it is."""
-    if member is None or member.job.reason == _NEVER_STARTED:
+    if member is None or member.job.reason == NEVER_STARTED:
         return ""
     state = member.job.state
     if not state.ended:

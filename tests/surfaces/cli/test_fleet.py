@@ -181,7 +181,7 @@ def sleepers(seconds: str) -> list[int]:
     [
         (("jobs", "--on", "compas"), "Did you mean `compass`?"),
         (("jobs", "--on", "east", "--sandbox", "west"), "--sandbox names one machine"),
-        (("monitor", "--on", "all", "--watch"), "--watch shows one machine"),
+        (("monitor", "--on", "all", "--watch"), "--watch looks at one machine"),
     ],
 )
 def test_what_cannot_be_done_on_several_is_refused_before_anything_is_asked(

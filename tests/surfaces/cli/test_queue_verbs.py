@@ -62,7 +62,7 @@ def test_jobs_wait_in_an_order_that_can_be_seen_and_changed(clone: Path) -> None
 def test_a_training_is_tried_again_from_its_checkpoint(clone: Path) -> None:
     command = "echo with '{resume:--resume %}'; touch x.pt; exit 75"
     asked = (
-        "train", "--gpus", "0", "--retries", "1", "--on", "exit=75",
+        "train", "--gpus", "0", "--retries", "1", "--retry-on", "exit=75",
         "--resume-from", "*.pt", "--command", command,
     )  # fmt: skip
     job = answer(*asked, cwd=clone)["job"]
@@ -74,9 +74,9 @@ def test_a_training_is_tried_again_from_its_checkpoint(clone: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--on", "exit"), "--on says how to retry"),
+        (("--retry-on", "exit"), "--retry-on says how to retry"),
         (("--retries", "many"), "--retries takes a whole number, not `many`"),
-        (("--retries", "1", "--on", "fire"), "there is no retry on 'fire'"),
+        (("--retries", "1", "--retry-on", "fire"), "there is no retry on 'fire'"),
         (("--min-free-mem", "much"), "takes an amount of memory, not `much`"),
         (("--share", "0"), "the number of jobs on a GPU cannot be 0"),
         (("--priority", "5000"), "the priority cannot be 5000"),

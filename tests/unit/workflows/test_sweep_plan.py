@@ -1,6 +1,7 @@
 """What a sweep would start: cells, names, and which are left as they are."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,11 @@ def fill(row: Mapping[str, str], name: str) -> str:
     return f"run {' '.join(row.values())} --out {name}"
 
 
-def planned(group: Group, *rows: Mapping[str, str], **how: bool) -> tuple[Cell, ...]:
+def planned(
+    group: Group,
+    *rows: Mapping[str, str],
+    **how: Any,  # noqa: ANN401
+) -> tuple[Cell, ...]:
     return sweep_plan.cells(group, rows, fill, project="p", **how)
 
 

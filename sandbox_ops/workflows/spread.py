@@ -1,0 +1,271 @@
+"""spread: a sweep over several machines, whose queues pull its cells from a list here.
+
+Each machine gets about as many cells as run there at once, and more when fewer wait. So the
+cells that a dead machine never got go elsewhere. The list says who got which: the same call
+again goes on where one was cut off, and no cell is started twice.
+"""
+
+import contextlib
+import functools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sandbox_ops.errors import (
+    NotFoundError,
+    SandboxError,
+    UsageError,
+)
+from sandbox_ops.guard.reliability import ReliabilityFile
+from sandbox_ops.machine import groups
+from sandbox_ops.machine.sandbox import Sandbox
+from sandbox_ops.models import Project
+from sandbox_ops.models.cancellation import CancelToken
+from sandbox_ops.models.groups import Group
+from sandbox_ops.workflows import placement, spread_plan, sweep_plan, train
+from sandbox_ops.workflows.candidates import Candidate
+from sandbox_ops.workflows.fleet import on_each
+from sandbox_ops.workflows.hand_out import HandOut, Rules
+from sandbox_ops.workflows.queueing import QueueOptions
+from sandbox_ops.workflows.serving import Batches, MachineShare, serve
+from sandbox_ops.workflows.spread_plan import FREE, PENDING, UNKNOWN, Standing
+from sandbox_ops.workflows.spread_report import SpreadReport, before_the_start
+from sandbox_ops.workflows.sweep_list import SweepList
+
+
+def spread(  # noqa: PLR0913  # each is one choice
+    machines: Sequence[Sandbox],
+    project: Project,
+    settings: Mapping[str, Sequence[str]],
+    *,
+    command: str = "",
+    name: str = "",
+    again: bool = False,
+    failed: bool = False,
+    dry_run: bool = False,
+    gpus: int | None = None,
+    force: Sequence[str] = (),
+    queue: QueueOptions | None = None,
+    memory: ReliabilityFile,
+    other_machine: Callable[[str], Sandbox | None] = lambda _name: None,
+    on_step: Callable[[str], None] = lambda _line: None,
+    cancel: CancelToken | None = None,
+    **options: Any,  # noqa: ANN401  # the others of `sweep`
+) -> SpreadReport:
+    """Start a training for each combination of the settings, on several machines.
+
+    Returns when each cell is with a machine: they may still run, or wait there.
+
+    Args:
+        machines: In the user's order. They are synced and set up where they need that.
+        project: Whose clone they run in, and whose local clone keeps the list.
+        settings: The values of each hole of the command. None, no command, and `again`
+            or `failed`: the cells that the list has.
+        command: As in `sweep`.
+        name: As in `sweep`.
+        again: As in `sweep`; what is done counts wherever it ran.
+        failed: As in `sweep`; also what is with a machine that does not answer.
+        dry_run: As in `sweep`; nothing is synced or set up either.
+        gpus: As in `train`, for each.
+        force: As in `train`, for each.
+        queue: How they wait in a machine's queue.
+        memory: How reliable the machines were.
+        other_machine: Opens one that has cells and is not among `machines`; None: there
+            is none of that name any more.
+        on_step: Told each thing that is done.
+        cancel: Ends it; what is with a machine goes on.
+        **options: As `sweep` has them, for each machine.
+
+    Raises:
+        UsageError: As `sweep` has it; or there is no local clone.
+        RefusedError: No machine can be used, or another `train` hands out this sweep.
+        NotFoundError: The list has no cells.
+    """
+    train.check(name, gpus, force)
+    if options.get("then"):
+        raise UsageError(
+            "--then runs on one machine, and knows nothing of the others",
+            "Leave it out, and `wait` for the sweep with --on.",
+        )
+    listed_alone = (again or failed) and not settings and not command
+    if not name and not listed_alone:
+        name = sweep_plan.default_name(command or project.train_command, settings)
+    rows = () if listed_alone else sweep_plan.combinations(settings)
+    fill = functools.partial(train.filled, project, command)
+    for row in rows[:1]:
+        fill(row, name)  # a command that cannot be is told before any machine is asked
+    batches = Batches(
+        project=project,
+        group=name,
+        gpus=gpus,
+        queue=queue,
+        options={**options, "force": tuple(force), "gpus": gpus},
+        memory=memory,
+        on_step=on_step,
+    )
+    rules = Rules(again=again, failed=failed)
+    cells = SweepList.of(project, name)
+    with contextlib.nullcontext() if dry_run else cells.held():
+        # what somebody added before we held it counts
+        cells = SweepList.of(project, name, is_written=not dry_run)
+        candidates = placement.look(
+            machines, project, gpus, memory, may_wait=True, force=force
+        )
+        if all(each.against for each in candidates):
+            raise placement.none_can_be_taken(candidates)
+        there = _groups(machines, candidates, cells, other_machine)
+        wanted = _wanted(cells, rows, fill, there, project)
+        standings = _standings(cells, wanted, there, candidates, rules)
+        report = before_the_start(
+            cells, [each.name for each in candidates], standings, dry_run=dry_run
+        )
+        if dry_run or not report.planned:
+            return report
+        hand_out = _hand_out(cells, standings, there, rules)
+        shares = _serve_all(machines, candidates, hand_out, batches, cancel)
+        return _with_outcome(report, cells, hand_out, shares)
+
+
+def _groups(
+    machines: Sequence[Sandbox],
+    candidates: Sequence[Candidate],
+    cells: SweepList,
+    other_machine: Callable[[str], Sandbox | None],
+) -> dict[str, Group]:
+    """Return the group as each machine has it that answers; also those not named now."""
+    silent = {each.name for each in candidates if each.error}
+    by_name = {machine.config.name: machine for machine in machines}
+    asked = {n: machine for n, machine in by_name.items() if n not in silent}
+    for name in cells.machines:
+        if name not in by_name and (other := other_machine(name)):
+            asked[name] = other
+    answers = on_each(tuple(asked), lambda name: groups.look(asked[name], cells.group))
+    return {
+        name: answer or Group(name=cells.group)
+        for name, answer in answers.items()
+        if not isinstance(answer, SandboxError)
+    }
+
+
+def _wanted(
+    cells: SweepList,
+    rows: Sequence[Mapping[str, str]],
+    fill: Callable[[Mapping[str, str], str], str],
+    there: Mapping[str, Group],
+    project: Project,
+) -> tuple[int, ...]:
+    """Return the numbers of the cells that are asked for; new ones get theirs.
+
+    Raises:
+        NotFoundError: All of the list are, and it has none.
+    """
+    if not rows:
+        if not cells.cells:
+            raise NotFoundError(
+                f"this clone has no list of a sweep {cells.group or 'without a name'}",
+                "Give the command and the settings as at the first start.",
+            )
+        return tuple(cells.cells)
+    numbers = cells.numbers
+    for group in there.values():
+        for identity, number in group.numbers.items():
+            if number not in numbers.values():
+                numbers.setdefault(identity, number)
+    planned = sweep_plan.cells(
+        Group(name=cells.group, numbers=numbers),
+        rows,
+        fill,
+        project=project.name,
+        taken_names=[each.name for each in cells.cells.values()],
+    )
+    cells.add_cells(planned)
+    return tuple(each.key.number for each in planned)
+
+
+def _standings(
+    cells: SweepList,
+    wanted: Sequence[int],
+    there: Mapping[str, Group],
+    candidates: Sequence[Candidate],
+    rules: Rules,
+) -> dict[int, Standing]:
+    """Return what is done with each cell; how their jobs are is written down."""
+    now = time.time()
+    open_to = frozenset(each.name for each in candidates if each.may_come)
+    cells.see(
+        (number, each)
+        for number in wanted
+        for each in spread_plan.sightings(
+            cells.cells[number], cells.handed.get(number), there
+        ).values()
+    )
+    standings = {}
+    for number in wanted:
+        standings[number] = spread_plan.standing(
+            cells.cells[number],
+            cells.handed.get(number),
+            cells.seen.get(number, {}),
+            there,
+            open_to=open_to,
+            now=now,
+            again=rules.again,
+            failed=rules.failed,
+        )
+    return standings
+
+
+def _hand_out(
+    cells: SweepList,
+    standings: Mapping[int, Standing],
+    there: Mapping[str, Group],
+    rules: Rules,
+) -> HandOut:
+    pending: dict[str, list[int]] = {}
+    for number, each in standings.items():
+        if each.what == PENDING:
+            pending.setdefault(each.machine, []).append(number)
+    free = [n for n, each in standings.items() if each.what == FREE]
+    return HandOut(cells, free, pending, there, rules)
+
+
+def _serve_all(
+    machines: Sequence[Sandbox],
+    candidates: Sequence[Candidate],
+    hand_out: HandOut,
+    batches: Batches,
+    cancel: CancelToken | None,
+) -> tuple[MachineShare, ...]:
+    token = cancel or CancelToken()
+    looked_at = {each.name: each for each in candidates}
+    by_name = {machine.config.name: machine for machine in machines}
+
+    def one(name: str) -> MachineShare:
+        machine = by_name[name].cancelled_by(token)
+        return serve(machine, looked_at[name], hand_out, batches)
+
+    with token.on_cancel(hand_out.cancel):
+        shares = on_each(tuple(by_name), one, cancel=token)
+    token.check()
+    return tuple(each for each in shares.values() if isinstance(each, MachineShare))
+
+
+def _with_outcome(
+    report: SpreadReport,
+    cells: SweepList,
+    hand_out: HandOut,
+    shares: tuple[MachineShare, ...],
+) -> SpreadReport:
+    skipped = [(cells.cells[n], each) for n, each in hand_out.skipped.items()]
+    unknown = [
+        (cells.cells[n], Standing(what=UNKNOWN, why=UNKNOWN, machine=name))
+        for n, name in hand_out.pending.items()
+    ]
+    return replace(
+        report,
+        planned=(),
+        shares=shares,
+        skipped=(*report.skipped, *skipped),
+        unknown=(*report.unknown, *unknown),
+        not_started=tuple(cells.cells[n] for n in hand_out.free),
+    )
