@@ -152,7 +152,10 @@ def train(  # noqa: PLR0913 - one for each option
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
-    """Start the training in the background, once all is right for it; or a sweep of it."""
+    """Start the training in the background, once all is right for it.
+
+    With lists in --set, a job for each combination: a sweep, in the machine's queue.
+    """
     from sandbox_ops.cli import setting_values, training
 
     settings = setting_values.read(option_values.assignments(set_ or (), "--set"))

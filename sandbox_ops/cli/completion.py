@@ -153,6 +153,7 @@ def _jobs(cursor: Cursor) -> Iterable[str]:
 
 _FILLED_BY: Mapping[str, Callable[[Cursor], Iterable[str]]] = {
     "--force": _force_names,
+    "--group": _jobs,
     "--host": _hosts,
     "--format": _one_of("csv", "json", "mlflow"),
     "--into": _paths,

@@ -90,6 +90,9 @@ def _asked(name: str) -> Sequence[tuple[str, str]]:
         newest = nouns.recent(machine, limit=_NEWEST)
     named: dict[str, tuple[str, str]] = {}
     for job in newest:
+        if job.group:
+            named.setdefault(job.group, (job.group, "all jobs of this sweep"))
+    for job in newest:
         if job.name:
             named.setdefault(job.name, (job.name, f"{job.id}, {job.words}"))
     by_id = [

@@ -33,7 +33,10 @@ def jobs(
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
-    """List the jobs of the machine, newest first; or those of a group, in its order."""
+    """List the jobs of the machine, newest first.
+
+    Of a group, its own alone, in the order of its cells.
+    """
     from sandbox_ops.cli import sweep_views, terminal, views
     from sandbox_ops.machine import jobs as nouns
     from sandbox_ops.workflows import waiting_times
@@ -114,7 +117,10 @@ def stop(
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
-    """End a job with every process it started, or all jobs of a group."""
+    """End a job with every process it started.
+
+    Of a group, all of its jobs: those that wait first.
+    """
     from sandbox_ops.cli import sweep_views, terminal, views
     from sandbox_ops.machine import groups
     from sandbox_ops.machine import jobs as nouns

@@ -28,7 +28,7 @@ _COLUMNS = (
     Column(name="NAME", least=12, most=28, wraps=True),
     Column(name="STATE", least=9, most=16, wraps=True),
     Column(name="METRICS", least=12, most=40, wraps=True),
-    Column(name="BEST", least=10, optional=True),
+    Column(name="BEST", least=12, most=24, wraps=True, optional=True),
     Column(name="SETTINGS", least=8, most=40, wraps=True, optional=True),
     Column(name="TIME", optional=True),
     Column(name="COMMIT", optional=True),

@@ -399,6 +399,41 @@ KEYS: tuple[Key, ...] = (
         user_only=True,
     ),
     Key(
+        path="sandboxes.NAME.engine",
+        variable="SANDBOX_OPS_ENGINE",
+        kind=str,
+        expects=f"one of {', '.join(settings.ENGINES)}",
+        example='"slurm"',
+        check=value_checks.engine,
+        help="Who starts jobs there; supervisor, the machine itself, if not set. slurm: it is"
+        " the login node of a cluster.",
+    ),
+    *(
+        Key(
+            path=f"sandboxes.NAME.slurm.{name}",
+            variable=f"SANDBOX_OPS_SLURM_{name.upper()}",
+            kind=str,
+            expects=f"the name of {article} {name}",
+            example=example,
+            check=value_checks.slurm_name,
+            help=f"The {name} of all jobs there; Slurm's default if not set.",
+        )
+        for name, article, example in (
+            ("partition", "a", '"gpu"'),
+            ("account", "an", '"my-lab"'),
+            ("qos", "a", '"normal"'),
+        )
+    ),
+    Key(
+        path="sandboxes.NAME.slurm.extra",
+        variable="SANDBOX_OPS_SLURM_EXTRA",
+        kind=tuple,
+        expects="a list of options of sbatch, such as --mem=64G",
+        example='["--cpus-per-task=8", "--mem=64G"]',
+        check=value_checks.slurm_option,
+        help="More options of sbatch for all jobs there.",
+    ),
+    Key(
         path="sandboxes.NAME.cost_per_hour",
         variable="SANDBOX_OPS_COST_PER_HOUR",
         kind=float,

@@ -262,3 +262,59 @@ def group(value: str) -> str:
     for each in (name, *members.split(",")):
         sandbox_name(each)
     return value
+
+
+def engine(value: str) -> str:
+    """Check who starts jobs; the refusal needs no words, for those are expected."""
+    if value not in settings.ENGINES:
+        raise ValueError
+    return value
+
+
+def slurm_name(value: str) -> str:
+    """Check a partition, or several with commas between, an account or a QOS."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.,@+-]*", value):
+        raise ValueError("has other characters than letters, digits and . , _ @ + -")
+    return value
+
+
+_OUR_OPTIONS = frozenset(
+    [
+        "array",
+        "chdir",
+        "clusters",
+        "comment",
+        "dependency",
+        "error",
+        "export",
+        "export-file",
+        "help",
+        "input",
+        "job-name",
+        "kill-on-invalid-dep",
+        "no-requeue",
+        "open-mode",
+        "output",
+        "parsable",
+        "quiet",
+        "requeue",
+        "signal",
+        "test-only",
+        "time",
+        "usage",
+        "version",
+        "verbose",
+        "wait",
+        "wrap",
+    ]
+)
+
+
+def slurm_option(value: str) -> str:
+    """Check `--name` or `--name=value`, which is none of those that we set ourselves."""
+    match = re.fullmatch(r"--([a-z][a-z-]*)(=.+)?", one_line(value))
+    if not match:
+        raise ValueError("is no --option or --option=value of sbatch")
+    if match[1] in _OUR_OPTIONS:
+        raise ValueError(f"sets --{match[1]}, which is sandbox-ops's own")
+    return value

@@ -4,9 +4,11 @@ import threading
 from collections.abc import Callable
 
 from sandbox_ops.engines import Engine
+from sandbox_ops.engines.slurm import Slurm
 from sandbox_ops.engines.supervisor import Supervisor
 from sandbox_ops.links import Links
 from sandbox_ops.links.shared import SharedLinks
+from sandbox_ops.models.settings import SlurmSettings
 from sandbox_ops.remote.follower import Follower
 from sandbox_ops.remote.pool import Workers
 
@@ -17,9 +19,17 @@ class Stack:
     Args:
         open_links: Makes the links; nothing is connected by that.
         started_by: Who starts jobs through it.
+        slurm: What the configuration says of the cluster; None: the machine itself starts
+            jobs.
     """
 
-    def __init__(self, open_links: Callable[[], Links], started_by: str) -> None:
+    def __init__(
+        self,
+        open_links: Callable[[], Links],
+        started_by: str,
+        slurm: SlurmSettings | None = None,
+    ) -> None:
+        self._slurm = slurm
         self.started_by = started_by
         self._open_links = open_links
         self._lock = threading.RLock()
@@ -71,7 +81,8 @@ class Stack:
         """Starts, finds and ends jobs."""
         with self._lock:
             if self._engine is None:
-                self._engine = Supervisor(self.workers)
+                workers, slurm = self.workers, self._slurm
+                self._engine = Slurm(workers, slurm) if slurm else Supervisor(workers)
             return self._engine
 
     @property

@@ -67,7 +67,9 @@ class Sandbox:
         self._guard = ""
         self._action = ""  # what this view carries out; its steps are part of that
         self._stack = Stack(
-            lambda: links or links_of(config), started_by or this_user.name()
+            lambda: links or links_of(config),
+            started_by or this_user.name(),
+            config.slurm if config.by_slurm else None,
         )
 
     @property

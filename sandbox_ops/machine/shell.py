@@ -17,7 +17,7 @@ from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project, SandboxConfig
 from sandbox_ops.models.settings import OPENSSH
 from sandbox_ops.remote import scripts
-from sandbox_ops.ssh.openssh_links import OpensshLinks
+from sandbox_ops.ssh.openssh_master import Master, end_all
 from sandbox_ops.text import remote_text
 
 _WITH_TERMINAL = frozenset({"docker", "podman", "kubectl", "nerdctl", "oc"})
@@ -53,9 +53,9 @@ def command(
     if not config.by_ssh:
         words = leading_to_a_shell(with_terminal(command_of(config)))
         return (*words, f"{enter}exec {program or '${SHELL:-sh} -l'}")
-    links = OpensshLinks(config)
-    kept = ("-S", links.control_path) if config.link == OPENSSH else ()
-    words = ("ssh", *links.options(), *kept, "-t", "--", config.host)
+    master = Master(config)
+    kept = ("-S", master.path) if config.link == OPENSSH else ()
+    words = ("ssh", *master.options(), *kept, "-t", "--", config.host)
     return (*words, f"{enter}exec {program or '$SHELL -l'}")
 
 
@@ -103,11 +103,11 @@ def login(config: SandboxConfig) -> bool:
         NotFoundError: There is no ssh client on this machine.
         ConnectError: ssh did not get in; what it said is on the terminal.
     """
-    links = _by_openssh(config)
-    if links.has_master():
+    master = _by_openssh(config)
+    if master.is_open():
         return False
-    code = subprocess.run(links.login_command(), check=False).returncode
-    if code != 0 or not links.has_master():
+    code = subprocess.run(master.login_command(), check=False).returncode
+    if code != 0 or not master.is_open():
         raise ConnectError(
             f"ssh did not get in at {config.host} (exit code {code})",
             f"Try it by hand: ssh {config.host} true",
@@ -122,10 +122,11 @@ def logout(config: SandboxConfig) -> bool:
         ConfigError: The machine is not reached by the user's own ssh.
         NotFoundError: There is no ssh client on this machine.
     """
-    return _by_openssh(config).end_master()
+    _by_openssh(config)
+    return end_all(config)
 
 
-def _by_openssh(config: SandboxConfig) -> OpensshLinks:
+def _by_openssh(config: SandboxConfig) -> Master:
     if config.link != OPENSSH:
         raise ConfigError(
             f"{config.label} needs no login: it is not reached by your own ssh",
@@ -133,7 +134,7 @@ def _by_openssh(config: SandboxConfig) -> OpensshLinks:
             f"[sandboxes.{config.name}] in your own config.toml",
         )
     _require("ssh")
-    return OpensshLinks(config)
+    return Master(config)
 
 
 def _require(program: str) -> None:

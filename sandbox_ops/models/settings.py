@@ -32,6 +32,8 @@ class _Checked:
 
 FABRIC, OPENSSH, LOCAL = LINKS = ("fabric", "openssh", "local")
 
+SUPERVISOR, SLURM = ENGINES = ("supervisor", "slurm")
+
 _Types = tuple[typing.Any, ...]
 _TEXTS = tuple[str, ...]
 _WORDS: dict[typing.Any, str] = {
@@ -59,6 +61,16 @@ def _is_a(value: object, expected: object) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlurmSettings(_Checked):
+    """What sbatch is told of every job of a sandbox; empty: Slurm's own default."""
+
+    partition: str = ""
+    account: str = ""
+    qos: str = ""
+    extra: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxConfig(_Checked):
     """How one machine is reached and where things lie on it.
 
@@ -80,6 +92,9 @@ class SandboxConfig(_Checked):
         link: What carries our bytes there: "fabric", "openssh", "local" (this computer),
             or the words of a command that leads to a shell of it.
         on_idle: A command of this computer for when nothing is left to do there.
+        engine: Who starts jobs there: "supervisor" (the machine itself), or "slurm"
+            (a cluster, of which this is a login node).
+        slurm_partition, slurm_account, slurm_qos, slurm_extra: See `SlurmSettings`.
 
     Raises:
         ConfigError: A field of another type; names it.
@@ -105,6 +120,26 @@ class SandboxConfig(_Checked):
     min_free_mem_mib: int | None = None
     link: str | tuple[str, ...] = FABRIC
     on_idle: str | None = None
+    engine: str = SUPERVISOR
+    slurm_partition: str = ""
+    slurm_account: str = ""
+    slurm_qos: str = ""
+    slurm_extra: tuple[str, ...] = ()
+
+    @property
+    def by_slurm(self) -> bool:
+        """Whether Slurm starts its jobs."""
+        return self.engine == SLURM
+
+    @property
+    def slurm(self) -> SlurmSettings:
+        """What sbatch is told of every job."""
+        return SlurmSettings(
+            partition=self.slurm_partition,
+            account=self.slurm_account,
+            qos=self.slurm_qos,
+            extra=self.slurm_extra,
+        )
 
     @property
     def by_ssh(self) -> bool:

@@ -110,6 +110,9 @@ def _queued(job: Job, segment: Segment, waits: str) -> Job:
     """Add what is only known of a job of the queue."""
     fields = segment.fields
     attempt = number(fields, "attempt") or 0
+    if job.state is JobState.UNKNOWN and waits:
+        reason = queue_words.waits_for(waits, attempt or 1, 0)
+        return dataclasses.replace(job, attempt=attempt, reason=reason)
     if job.state is not JobState.QUEUED:
         held = fields.get("gpus", "")
         is_elsewhere = fields.get("life") == "elsewhere"

@@ -4,6 +4,7 @@ import re
 
 from sandbox_ops.models import JobState, job_ids
 from sandbox_ops.models.queue import ANY_END
+from sandbox_ops.remote import slurm_words
 
 _START_WINDOW_CS = 3000
 """How long a record may say `starting`: the supervisor that was launched may be on its
@@ -21,6 +22,8 @@ def job_state(phase: str, fields: dict[str, str]) -> tuple[JobState, str]:
     life = fields.get("life", "gone")
     if phase == "ended":
         return _ended(fields)
+    if life == "unclear":
+        phase = ""
     if phase == "queued" or life == "again":
         return JobState.QUEUED, ""
     if life == "restarted":
@@ -30,7 +33,7 @@ def job_state(phase: str, fields: dict[str, str]) -> tuple[JobState, str]:
         return _RUNNING.get(life, (JobState.RUNNING, where))
     if phase == "starting":
         return _starting(fields)
-    return JobState.UNKNOWN, "its record cannot be read"
+    return JobState.UNKNOWN, "" if life == "unclear" else "its record cannot be read"
 
 
 def _end_of_machine(phase: str, fields: dict[str, str]) -> str:
@@ -51,22 +54,26 @@ def _starting(fields: dict[str, str]) -> tuple[JobState, str]:
 _RUNNING = {
     "gone": (JobState.LOST, "killed"),
     "orphaned": (JobState.RUNNING, "unsupervised"),
+    "suspended": (JobState.RUNNING, "suspended by Slurm"),
 }
 
 
 def _ended(fields: dict[str, str]) -> tuple[JobState, str]:
     reason = fields.get("reason", "exited")
     if reason == "stopped":
-        return JobState.STOPPED, ""
+        return JobState.STOPPED, "cancelled in Slurm" if "by" in fields else ""
     if reason == "timed-out":
         return JobState.TIMED_OUT, ""
     if reason == "unmet":
         return JobState.STOPPED, f"{_job_of_after(fields)} did not succeed"
-    if reason == "late":
-        return JobState.LOST, "never started"
+    if reason in _LOST:
+        return JobState.LOST, _LOST[reason]
     if fields.get("code") == "0":
         return JobState.SUCCEEDED, ""
     return JobState.FAILED, "out of memory" if "oom" in fields else ""
+
+
+_LOST = {"late": "never started", **slurm_words.LOST}
 
 
 def _job_of_after(fields: dict[str, str]) -> str:

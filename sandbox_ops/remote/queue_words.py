@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from sandbox_ops.models import job_ids
 from sandbox_ops.models.queue import ANY_END
+from sandbox_ops.remote import slurm_words
 
 _MOST_LINES = 64
 _LONGEST = 60
@@ -23,6 +24,8 @@ def waits_for(text: str, attempt: int, now_cs: int) -> str:
     """
     first, *lines = text.splitlines()[:_MOST_LINES] or [""]
     word, _, operand = first.partition(" ")
+    if word == "slurm":
+        return slurm_words.waits_for(operand)
     reasons: dict[str, Callable[[], str]] = {
         "gpu": lambda: _with_details("waits for a GPU", _gpu_details(lines)),
         "slot": lambda: _with_details("waits for a slot", _slot_details(lines)),

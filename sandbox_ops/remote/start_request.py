@@ -60,6 +60,7 @@ class StartRequest:
         cell: Its place in a group.
         queue: What it waits for in the machine's queue; None: it starts at once. The GPUs
             are chosen there, so `gpus` is empty.
+        slurm: What sbatch is told of it; empty: Slurm does not start it.
 
     Raises:
         UsageError: A NUL in command or directory, a name that will not do, or a
@@ -90,6 +91,7 @@ class StartRequest:
     token: str = field(default_factory=new_token)
     cell: CellKey | None = None
     queue: QueueRequest | None = None
+    slurm: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.timeout_s is not None and not self.timeout_s <= LONGEST_TIMEOUT_S:
@@ -179,6 +181,7 @@ class StartRequest:
             "command": self.command,
             "claims": " ".join(self.claims),
             "name": job_ids.name_key(self.name) if self.name else "",
+            "slurm": "\n".join(self.slurm),
         }
         if self.cell is not None:
             fields |= {

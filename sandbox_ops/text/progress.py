@@ -108,9 +108,12 @@ def read(
         elapsed_s: How long the job has run: gives a rate where the log gives none.
         source: What else is known.
     """
+    repeated = 0
     if source.head:
-        tail = f"{_from_line_start(source.notable)}\n{_from_line_start(tail)}"
-    counts, history = _lines(tail)
+        notable = _from_line_start(source.notable)
+        repeated = sum(1 for _ in log_entries.entries(notable))
+        tail = f"{notable}\n{_from_line_start(tail)}"
+    counts, history = _lines(tail, repeated)
     beginning, baseline = _lines(source.head)
     declared, own_names = _declared(history, tail, source)
     where = position.position(
@@ -150,12 +153,22 @@ def _from_line_start(tail: str) -> str:
     return tail[end:] if tail[end:].strip() else tail
 
 
-def _lines(text: str) -> tuple[list[LineCounts], metric_history.History]:
-    """Return the counts and the metrics that the lines of a log say."""
+def _lines(
+    text: str, repeated: int = 0
+) -> tuple[list[LineCounts], metric_history.History]:
+    """Return the counts and the metrics that the lines of a log say.
+
+    Args:
+        text: The log.
+        repeated: So many of its first entries may be among the later ones too: they are
+            not in the courses of the metrics.
+    """
     counts: list[LineCounts] = []
     history = metric_history.History()
     outer: Count | None = None
-    for entry in log_entries.entries(text):
+    for at, entry in enumerate(log_entries.entries(text)):
+        if at == repeated:
+            history.courses.clear()
         history.add(entry.metrics)
         if entry.step or entry.epoch:
             outer = entry.epoch or outer
@@ -176,7 +189,11 @@ def _declared(
     """
     names: list[str] = []
     from_file: list[LineCounts] = []
+    in_file: set[str] = set()
     for entry in metrics_file.entries(source.metrics_file):
+        for name in entry.metrics.keys() - in_file:
+            history.courses.pop(name, None)  # the log says the same
+            in_file.add(name)
         history.add(entry.metrics)
         if entry.step or entry.epoch:
             from_file.append(LineCounts(entry.step, entry.epoch, same_line=True))

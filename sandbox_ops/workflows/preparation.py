@@ -202,7 +202,10 @@ def prepare(  # noqa: PLR0913  # each is one choice
         no_env=no_env,
         cost_per_hour=sandbox.config.cost_per_hour,
         places=places,
-        warnings=(*warnings, *_warnings(status, installed, gpus)),
+        warnings=(
+            *warnings,
+            *_warnings(status, installed, 0 if sandbox.config.by_slurm else gpus),
+        ),
     )
 
 

@@ -133,7 +133,8 @@ def put(  # noqa: PLR0913  # each is one choice
     missing = [file for file in wanted if file.path not in present]
     put_refusals.refuse_tracked(missing, place, folder)
     if not overwrite:
-        put_refusals.refuse_overwriting(missing, there, path, folder)
+        asked = {"path": path, "dest": dest} if dest else {"path": path}
+        put_refusals.refuse_overwriting(missing, there, asked, folder)
     put_refusals.refuse_without_room(missing, place, sandbox.config.label)
     if not dry_run:
         work = _Sending(sandbox, folder, overwrite, bytes_per_s, place)

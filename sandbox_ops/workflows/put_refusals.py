@@ -33,7 +33,10 @@ def refuse_in_the_way(place: Place, target: str, local: Path) -> None:
 
 
 def refuse_overwriting(
-    missing: Sequence[LocalFile], there: Mapping[str, int], path: str, folder: str
+    missing: Sequence[LocalFile],
+    there: Mapping[str, int],
+    asked: Mapping[str, str],
+    folder: str,
 ) -> None:
     """Refuse to replace files there that differ.
 
@@ -44,8 +47,8 @@ def refuse_overwriting(
     if others:
         raise RefusedError(
             listed(f"files in {folder} differ from those that would go:", others),
-            NextStep("put", {"path": path, "dest": "DEST"}, "Keep both"),
-            NextStep("put", {"path": path, "overwrite": True}, "Or replace them"),
+            NextStep("put", {**asked, "dest": "DEST"}, "Keep both"),
+            NextStep("put", {**asked, "overwrite": True}, "Or replace them"),
         )
 
 

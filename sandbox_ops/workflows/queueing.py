@@ -93,6 +93,8 @@ def plan(
         NotFoundError: There is no such job to wait for.
         UsageError: A value that cannot be.
     """
+    if sandbox.config.by_slurm:
+        return _by_slurm(sandbox, options or QueueOptions(), wanted)
     if options is None:
         return at_once
     there = len(status.gpus or ())
@@ -117,6 +119,20 @@ def plan(
     if options.waits:
         objections = tuple(each for each in objections if each.force != _BUSY)
     return replace(at_once, gpus=(), objections=objections, queue=request)
+
+
+def _by_slurm(sandbox: Sandbox, options: QueueOptions, wanted: int | None) -> Plan:
+    """Return how a training goes to Slurm, whose nodes nobody has looked at from here."""
+    request = QueueRequest(
+        gpus=wanted or 0,
+        share=options.share or 1,
+        min_free_mem_mib=options.min_free_mem_mib or 0,
+        slots=options.slots or 0,
+        priority=options.priority,
+        after=_ids(sandbox, options.after),
+        retry=options.retry or RetryPolicy(retries=0),
+    )
+    return Plan(gpus=(), objections=(), queue=request)
 
 
 def _given(value: int | None, otherwise: T) -> int | T:

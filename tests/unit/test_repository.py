@@ -69,6 +69,7 @@ def flaky(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.timeout(240)  # four runs of pytest
 def test_what_passes_only_the_second_time_is_named_and_chance_stays_failed(
     flaky: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

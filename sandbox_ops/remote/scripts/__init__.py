@@ -16,10 +16,9 @@ from sandbox_ops.errors import UsageError
 _FOLDER = Path(__file__).parent  # importlib.resources takes 3 ms of every start
 _LIBRARY = (
     "common", "ids", "boot", "worker", "start", "groups", "queue", "keeper", "slots",
-    "supervise", "attempts", "outputs", "environment", "own_tree", "restore", "watch", "limit",
-    "stop", "look", "machine", "usage", "digest", "changes", "runs", "opened", "read", "prune",
-    "notify",
-    "main",
+    "supervise", "attempts", "slurm", "outputs", "outputs_look", "environment", "own_tree", "restore",
+    "watch", "limit", "stop", "look", "machine", "usage", "digest", "changes", "runs",
+    "opened", "read", "prune", "notify", "main",
 )  # fmt: skip
 
 _FILLER = "#\n" * 7

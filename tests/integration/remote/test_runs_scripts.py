@@ -126,3 +126,18 @@ def test_every_shell_reads_the_whole_course_of_a_log_or_blocks_of_it(
     assert parts["remote-4"].source == "metrics"
     assert curves.read(parts["remote-4"].text).points["loss"] == [(7, 0.25)]
     assert (parts["remote-5"].source, parts["remote-99"].source) == ("none", "none")
+
+
+def test_blocks_of_a_long_log_have_what_is_said_every_other_line(
+    box: ScriptBox, base: Path
+) -> None:
+    lines = (f"step {n} loss={n}\nstep {n} eval_loss={n}\n" for n in range(1, 9001))
+    (base / "jobs/remote-1/log").write_text("".join(lines))
+    (base / "jobs/cmd-1").mkdir()
+    done = box.run(
+        *("run_curves", "500", "80000", run_curves.PATTERN, "remote-1"),
+        before=f"SANDBOX_JOB={base}/jobs/cmd-1",
+    )
+    points = curves.read(run_curves.parts(done.stdout.encode())["remote-1"].text).points
+    assert len(points["eval_loss"]) == pytest.approx(len(points["loss"]), abs=2)
+    assert len(points["loss"]) > 200

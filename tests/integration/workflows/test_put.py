@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -280,3 +281,13 @@ def test_where_we_may_not_write_it_is_denied(
         return  # root may write anywhere
     with pytest.raises(DeniedError, match="may not write"):
         put(shared_sandbox, NOWHERE, path=str(local), dest=f"{closed}/data")
+
+
+def test_a_rate_is_kept(shared_sandbox: Sandbox, tmp_path: Path) -> None:
+    files = {"big": b"x" * 1_000_000, "a": b"y" * 300_000, "b": b"z" * 300_000}
+    local = write(tmp_path / "data", files)
+    dest = workspace(shared_sandbox) / "slowly"
+    began = time.monotonic()
+    put(shared_sandbox, NOWHERE, path=str(local), dest=str(dest), bytes_per_s=800_000)
+    assert time.monotonic() - began > 1.4, "1.6 MB came at more than 0.8 MB/s"
+    assert content(dest) == content(local)

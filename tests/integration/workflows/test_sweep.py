@@ -337,3 +337,29 @@ def test_a_sweep_of_one_and_a_plain_training_of_its_name(place: Place) -> None:
     ended(place, "solo")
     job = train(place.sandbox, place.project, command="true", name="solo").job
     assert jobs.get(place.sandbox, "solo").id == job.id
+
+
+def test_cells_that_would_write_the_same_declared_file_are_refused_before_the_start(
+    place: Place,
+) -> None:
+    project = place.git.project(outputs=("models/",))
+    settings = {"seed": ("1", "2")}
+    with pytest.raises(
+        RefusedError, match=r"models/a.pt would be written by"
+    ) as caught:
+        sweep(
+            place.sandbox,
+            project,
+            settings,
+            name="clash",
+            command="echo {seed} > models/a.pt",
+        )
+    assert "clash-seed1, clash-seed2" in caught.value.message
+    assert "{run_dir}" in caught.value.hint
+    assert groups.look(place.sandbox, "clash") is None
+    command = "mkdir -p models; echo {seed} >models/{name}.pt"
+    report = sweep(place.sandbox, project, settings, name="apart", command=command)
+    assert report.ok
+    ended(place, "apart")
+    written = {path.name for path in (place.clone / "models").iterdir()}
+    assert written == {"apart-seed1.pt", "apart-seed2.pt"}

@@ -8,6 +8,7 @@ import pytest
 from command_line import INV, cli
 from gitproject import make_git_project
 from sshd import SshServer
+from waiting import wait_until
 
 TRAINING = """
 import sys
@@ -165,3 +166,15 @@ def test_invoke_s_dry_run_is_the_sweep_s(clone: Path) -> None:
     (clone / "tasks.py").unlink()
     assert done.returncode == 0, done
     assert "inv: 2 jobs would be started" in done.stdout
+
+
+def test_a_group_is_offered_where_a_job_is_completed(clone: Path) -> None:
+    swept(clone, "offered")
+    answer("wait", "offered", cwd=clone)
+
+    def names(verb: str) -> set[str]:  # none while the machine takes over a second
+        done = cli("--complete", "--", verb, "", cwd=clone)
+        return {line.split("\t")[0] for line in done.stdout.splitlines()}
+
+    wait_until(lambda: "offered" in names("wait"), 30)
+    wait_until(lambda: "offered" in names("jobs"), 30)

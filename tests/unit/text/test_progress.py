@@ -369,3 +369,12 @@ def test_a_pattern_that_reads_nothing_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=words):
         check(pattern)
+
+
+def test_the_course_of_a_metric_is_that_of_the_end_of_the_log_alone() -> None:
+    lines = [f"step {n}/99 loss={n}.0" for n in range(1, 100)]
+    source = progress.Source(head="begin\n", notable="\n" + "\n".join(lines[90:]))
+    read = progress.read("\n".join(lines[50:]), source=source)
+    assert read.course == tuple(float(n) for n in range(52, 100))
+    source = progress.Source(metrics_file='{"loss": 7}\n{"loss": 8}\n')
+    assert progress.read("loss=1.0\nloss=2.0\n", source=source).course == (7.0, 8.0)

@@ -13,6 +13,7 @@ note_attempt() {
 # in the log it begins. `again` stands while its loss would be followed by another.
 begin_attempt() {
   resume='' LOG_AT=0 gpus='' keep_env=
+  [ -z "${IN_SLURM-}" ] || [ "$_retries" = 0 ] || keep_env=1 # Slurm may start it again at any time
   [ -n "$attempt" ] || return 0
   { read -r gpus <"$dir/gpus"; } 2>/dev/null
   [ -e "$dir/first" ] || printf '' >"$dir/first"
@@ -20,7 +21,7 @@ begin_attempt() {
   LOG_AT=$(stat -c %s "$dir/log")
   printf '%s\n' "$LOG_AT" >"$dir/log_at"
   [ "$attempt" -le 1 ] || [ -z "$_resume" ] || resume=$(newest_match)
-  [ "$attempt" -le "$_retries" ] || return 0
+  [ "$attempt" -le "$_retries" ] && [ -z "${IN_SLURM-}" ] || return 0
   keep_env=1
   case ,$_on, in *,lost,*) printf '' >"$dir/again" ;; esac
 }
@@ -43,7 +44,7 @@ newest_match() {
 
 # retry_follows: another attempt follows an end like this (code sure extra)
 retry_follows() {
-  [ -n "$attempt" ] && [ "$attempt" -le "$_retries" ] && [ ! -e "$dir/stopping" ] &&
+  [ -n "$attempt" ] && [ "$reason" = exited ] && [ "$attempt" -le "$_retries" ] && [ ! -e "$dir/stopping" ] &&
     [ "$code" != 0 ] || return 1
   _kind_of_end='exit'
   [ "$sure" = 1 ] || _kind_of_end=signal
@@ -68,6 +69,7 @@ queue_again() {
   _pause=$_backoff _n=1
   while [ $_n -lt "$attempt" ] && [ "$_pause" -lt 60000 ]; do _pause=$((_pause * 2)) _n=$((_n + 1)); done
   [ "$_pause" -le 60000 ] || _pause=60000
+  [ -z "${IN_SLURM-}" ] || { requeue_slurm; return; }
   printf 'retry %s\n' $((UP + _pause)) >"$dir/waits"
   { printf '%12d' $((UP + _pause)) 1<>"$HELD_ENTRY"; } 2>/dev/null || return 1
   put_state "$dir" "queued $origin up0=$UP q0=$q0 attempt=$((attempt + 1))" || return 1

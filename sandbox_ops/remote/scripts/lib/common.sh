@@ -11,7 +11,7 @@
 # (SANDBOX_OPS_SH is ours, and says to a new life what SH is)
 set -- "${SANDBOX_OPS_SH-}" "$@"
 unset SANDBOX_OPS_SH
-case ${2-} in '' | worker) LOGIN_ENV=$(export -p) ;; esac
+case ${2-} in '' | worker | slurm_job) LOGIN_ENV=$(export -p) ;; esac
 SH=${1:-$0}
 shift
 # what a start-up file did to PATH is the commands' matter, not ours
@@ -150,12 +150,14 @@ find_life() {
   LIFE=gone
   if [ "$WHERE" != "$MACHINE" ]; then
     LIFE=restarted
-    [ "${ON:-$NODE}" = "$NODE" ] || ! has_heartbeat "$1" || LIFE=elsewhere
+    [ -e "$1/slurm" ] || [ "${ON:-$NODE}" = "$NODE" ] || ! has_heartbeat "$1" || LIFE=elsewhere
   elif is_alive "$PID" "$PTICKS"; then
     LIFE=supervised
   elif is_alive "$LEADER" "$LTICKS"; then
     LIFE=orphaned
   fi
+  case $PHASE.$LIFE in ended.* | *.supervised | *.orphaned) return 0 ;; esac
+  [ ! -e "$1/slurm" ] || find_slurm_life "$1"
 }
 
 # has_heartbeat DIR: somebody wrote into that record in the last half minute, as the watcher of a

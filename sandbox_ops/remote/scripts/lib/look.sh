@@ -16,8 +16,9 @@ emit_job() {
     return
   fi
   now
+  SLURM_SAYS='' _shift=0
   LIFE=gone # of an ended job it is not asked: reading /proc costs more than all the rest
-  case $PHASE in ended) ;; queued) LIFE=queued ;; *) find_life "$_dir" ;; esac
+  case $PHASE in ended) ;; queued) find_wait "$_dir" ;; *) find_life "$_dir" ;; esac
   case $PHASE.$LIFE in
     running.gone | *ing.restarted) [ ! -e "$_dir/again" ] || LIFE=again ;;
   esac
@@ -29,7 +30,7 @@ emit_job() {
   [ ! -e "$_dir/incomplete" ] || lacks_output
   keep_lost
   case $LIFE in
-    queued | again)
+    queued | again | unclear)
       say_wait "$1"
       [ "${KEPT-}" = "${_seq-}" ] || ensure_keeper # once a request
       KEPT=${_seq-}
@@ -37,7 +38,8 @@ emit_job() {
     *) { read -r _held <"$_dir/gpus"; } 2>/dev/null && _flags="$_flags gpus=$_held" ;;
   esac
   [ "$PHASE" = ended ] || [ ! -e "$_dir/incomplete" ] || _flags=" incomplete=1$_flags"
-  { read -r _why _when <"$_dir/stopping"; } 2>/dev/null && _flags="$_flags stopping=$_when"
+  set_clock
+  { read -r _why _when <"$_dir/stopping"; } 2>/dev/null && _flags="$_flags stopping=$((_when + _shift))"
   for _report in stopped swept; do
     [ -e "$_dir/$_report" ] || continue
     cat "$_dir/$_report"
@@ -60,11 +62,25 @@ emit_job() {
   esac
   [ ! -e "$_dir/stderr" ] || emit_range "$1" stderr "$5" "$6" "$2"
   now
+  UP=$((UP + _shift))
   case $LIFE in
-    elsewhere) UP=$((${UP0:-0} + EPOCH * 100 + UP - EPOCH_UP - ${T0:-0})) ;; # by its clock
     restarted) [ "${ON:-$NODE}" = "$NODE" ] || _flags="$_flags departed=1" ;;
   esac
   trailer "job $1 now=$UP$_flags $_said"
+}
+
+# find_wait DIR: LIFE of a job that waits: here, or in Slurm
+find_wait() {
+  LIFE=queued
+  [ ! -e "$1/slurm" ] || find_slurm_life "$1"
+}
+
+# set_clock: _shift = how far ahead of ours the uptime of that machine is which runs the job, from
+# when it began by the clocks of both
+set_clock() {
+  case $PHASE.$LIFE in *.elsewhere) ;; *ing.supervised | running.suspended | running.unclear) [ "$WHERE" != "$MACHINE" ] || return 0 ;; *) return 0 ;; esac
+  now
+  _shift=$((${UP0:-0} + EPOCH * 100 - EPOCH_UP - ${T0:-0}))
 }
 
 # lacks_output: said of a job that lives, or left processes that may write on. What is said

@@ -172,6 +172,11 @@ $_line"
 
 # say_wait ID: `waits ID`: its reason, then what its keeper saw of GPUs and slots
 say_wait() {
+  if [ -n "${SLURM_SAYS-}" ]; then
+    printf '%s' "$SLURM_SAYS"
+    trailer "waits $1"
+    return 0
+  fi
   _reason='' _owner=${ON:-$NODE}
   { read -r _reason <"$_dir/waits"; } 2>/dev/null
   [ "$_owner" = "$NODE" ] || _reason="host $_owner"
@@ -193,5 +198,6 @@ emit_queue() {
   for _entry in "$QUEUE/waiting"/*; do
     [ ! -e "$_entry" ] || _ids="$_ids ${_entry##*.}"
   done
+  [ -z "${ROWS_AT-}" ] || list_slurm_queue
   [ -z "$_ids" ] || trailer "queue$_ids"
 }

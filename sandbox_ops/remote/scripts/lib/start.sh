@@ -48,6 +48,10 @@ do_start() {
   fi
   # before its first answer, so that who knows of the job finds it by name
   [ -z "$_name" ] || printf '%s\n' "$_id" >"$BASE/names/$_name" || rm -f "$BASE/names/$_name"
+  if [ -n "$_slurm" ]; then
+    submit_new
+    return
+  fi
   if [ -n "$_queue" ]; then
     enter_queue "$_id"
     [ -n "${STARTS_MORE-}" ] || poke_keeper
@@ -74,7 +78,7 @@ do_start() {
 # for (queue_fields). Whoever sends a field that we do not know is newer than this library.
 start_fields() {
   _token='' _kind=bg _timeout=0 _grace=10 _cap=0 _wait=0 _max=0 _shell=bash _cwd=''
-  _spec='' _env='' _command='' _claims='' _name='' _queue='' _resume='' NEW_ENTRY=''
+  _spec='' _env='' _command='' _claims='' _name='' _queue='' _resume='' NEW_ENTRY='' _slurm=''
   _group='' _cell='' _identity='' _commit=''
   for _field in "$@"; do
     case $_field in
@@ -97,6 +101,7 @@ start_fields() {
       identity=*) _identity=${_field#*=} ;;
       commit=*) _commit=${_field#*=} ;;
       queue=*) queue_fields "${_field#*=}" || return 1 ;;
+      slurm=*) _slurm=${_field#*=} ;;
       resume=*) _resume=${_field#*=} ;;
       file.*) ;;
       *) answer_error protocol "unknown field of a start: ${_field%%=*}"; return 1 ;;
@@ -105,6 +110,7 @@ start_fields() {
   [ -n "$_token" ] && [ -n "$_command" ] ||
     { answer_error protocol 'a start without its token or its command'; return 1; }
   _cwd=${_cwd:-$HOME}
+  [ -z "$_slurm" ] || [ -n "$_queue" ] || queue_fields ''
 }
 
 # queue_fields WORDS: _queue, for a job that waits; _gpus _share _free_mib _slots (a number, or
@@ -180,7 +186,7 @@ write_record() {
     [ -s "$_f/state" ] && printf '' >"$_f/log" || return 1
   [ "$_kind" = bg ] || printf '' >"$_f/stderr" || return 1
   [ -z "$_env" ] || printf '%s\n' "$_env" >"$_f/env" || return 1
-  [ -z "$_queue" ] || { write_start "$_f" && prepare_entry "${_f##*/}"; } || return 1
+  [ -z "$_queue" ] || { write_start "$_f" && if [ -n "$_slurm" ]; then write_slurm "$_f"; else prepare_entry "${_f##*/}"; fi; } || return 1
   shift
   for _field in "$@"; do
     case $_field in file.*) ;; *) continue ;; esac

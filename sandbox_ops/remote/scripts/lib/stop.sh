@@ -12,6 +12,10 @@ stop() {
   machine_id
   QUEUE=$BASE/queue/$NODE
   get_state "$dir" || exit 70
+  if [ -e "$dir/slurm" ] && { [ "$WHERE" != "$MACHINE" ] || [ "$PHASE" = queued ]; }; then
+    stop_slurm
+    exit 0
+  fi
   mark_stopping
   if stop_queued; then
     report

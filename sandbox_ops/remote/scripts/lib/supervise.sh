@@ -10,6 +10,7 @@ supervise() {
   id=${dir##*/} poked='' attempt=${10-} q0=${11-} queued_again=
   trap '' HUP PIPE
   trap 'poked=1' TERM INT USR1
+  slurm_traps
   trap 'tell_worker ended' EXIT # whatever goes wrong here, nobody is to wait for ever
   command exec 8<"$dir/state" # by which our record is known, if its folder is removed
   read_stat self && origin="pid=$ITS ticks=$TICKS machine=$MACHINE host=$NODE t0=$t0"
@@ -109,10 +110,12 @@ finish() {
     read -r reason _ <"$dir/stopping"
   else
     count_leftovers
+    take_slurm_end
   fi
   ran=$((UP - up0))
   # what lasted so short a time fills no large cap, and to look costs a process
   [ "$cap" = 0 ] || { [ $ran -lt 5 ] && [ "$cap" -ge 67108864 ]; } || truncate_logs
+  [ -z "$queued_again" ] || return 0
   if retry_follows && queue_again; then
     queued_again=1
     return 0

@@ -1,0 +1,213 @@
+"""A real Slurm cluster on this machine: munged, slurmctld and slurmd, as root, on loopback.
+
+Each node is a `slurmd -N nodeK` in a PID and a UTS namespace of its own: it has its own host
+name and its own processes, as another machine has, and killing the first of these processes
+is what a power cut is. The folders below `/tmp` are what they share.
+"""
+
+import contextlib
+import itertools
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from waiting import wait_until
+
+_CONF = """\
+ClusterName=test
+SlurmctldHost=localhost(127.0.0.1)
+SlurmUser=root
+AuthType=auth/munge
+CredType=cred/munge
+AuthInfo=socket={folder}/munge.sock,cred_expire=3
+SlurmctldPort={controller}
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool/%n
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd-%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SchedulerType=sched/backfill
+SchedulerParameters=sched_min_interval=10000,sched_interval=1,bf_interval=1,batch_sched_delay=0
+SlurmdParameters=config_overrides
+MpiDefault=none
+ReturnToService=2
+KillWait=5
+MinJobAge={min_job_age}
+SlurmdTimeout=5
+GresTypes=gpu
+AccountingStorageType={accounting}
+JobAcctGatherType=jobacct_gather/none
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+NodeName=node[1-{nodes}] NodeHostname=localhost NodeAddr=127.0.0.1 \
+Port=[{first}-{last}] CPUs=4 CoresPerSocket=4 RealMemory=4000 Gres=gpu:2 State=UNKNOWN
+PartitionName=main Nodes=ALL Default=YES MaxTime=2:00:00 State=UP PriorityTier=1
+PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=10
+"""
+_WARM_S = 20.0
+
+
+@dataclass
+class SlurmCluster:
+    """A cluster that runs; `environment` is what a shell of its login node needs."""
+
+    folder: Path
+    nodes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    daemons: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"SLURM_CONF": str(self.folder / "slurm.conf")}
+
+    def ask(self, *command: str, check: bool = True) -> str:
+        """Run a program of Slurm, as somebody on the login node does."""
+        done = subprocess.run(
+            command,
+            env=os.environ | self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        if check:
+            assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def start_node(self, name: str) -> None:
+        """Switch a node on, and wait until the controller has heard of it."""
+        script = f"hostname {name} && exec slurmd -D -N {name}"
+        self.nodes[name] = self._spawn(
+            "unshare", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc",
+            "sh", "-c", script,
+        )  # fmt: skip
+
+    def kill_node(self, name: str) -> None:
+        """End all processes of a node at once, as a power cut does."""
+        process = self.nodes.pop(name)
+        process.kill()
+        process.wait()
+
+    def wait_until_idle(self, nodes: int) -> None:
+        def idle() -> bool:
+            states = self.ask(
+                "sinfo", "-h", "-N", "-p", "main", "-o", "%t", check=False
+            )
+            return states.split() == ["idle"] * nodes
+
+        wait_until(idle, timeout_s=_WARM_S)
+
+    def cancel_all(self) -> None:
+        """End all jobs at once, and wait until the nodes are free again."""
+        self.ask("scancel", "--signal=KILL", "--full", "--me", check=False)
+        self.ask("scancel", "--me")
+        self.wait_until_idle(len(self.nodes))
+
+    def release(self, number: str) -> None:
+        """Let a requeued job begin now: Slurm itself waits two minutes."""
+        self.ask("scontrol", "update", f"JobId={number}", "StartTime=now")
+
+    def start_controller(self) -> None:
+        self.daemons["slurmctld"] = self._spawn("slurmctld", "-D")
+
+    def stop_controller(self) -> None:
+        process = self.daemons.pop("slurmctld")
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+
+    def close(self) -> None:
+        for name in tuple(self.nodes):
+            self.kill_node(name)
+        for process in reversed(self.daemons.values()):
+            process.kill()
+            process.wait()
+
+    def _spawn(self, *command: str) -> "subprocess.Popen[bytes]":
+        with (self.folder / f"{command[0]}.out").open("ab") as out:
+            return subprocess.Popen(
+                command,
+                env=os.environ | self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _start_munge(self) -> None:
+        key = self.folder / "munge.key"
+        key.write_bytes(os.urandom(1024))
+        key.chmod(0o600)
+        files = {
+            name: str(self.folder / f"munge.{name}")
+            for name in ("sock", "pid", "log", "seed")
+        }
+        self.daemons["munged"] = self._spawn(
+            "munged", "--foreground", "--force", f"--socket={files['sock']}",
+            f"--key-file={key}", f"--pid-file={files['pid']}",
+            f"--log-file={files['log']}", f"--seed-file={files['seed']}",
+        )  # fmt: skip
+        wait_until(Path(files["sock"]).exists, timeout_s=_WARM_S)
+
+
+def _free_ports(count: int) -> range:
+    """Return that many ports in a row that nobody has."""
+    for first in itertools.count(20000 + os.getpid() * 7 % 20000, count):
+        with contextlib.ExitStack() as stack:
+            try:
+                for port in range(first, first + count):
+                    probe = stack.enter_context(socket.socket())
+                    probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return range(first, first + count)
+    raise AssertionError
+
+
+@contextlib.contextmanager
+def slurm_cluster(
+    folder: Path,
+    *,
+    nodes: int = 3,
+    min_job_age: int = 300,
+    accounting: str = "accounting_storage/none",
+) -> Iterator[SlurmCluster]:
+    """Start a cluster and end all that was started for it.
+
+    Args:
+        folder: Its own, which every user may enter (munge wants that).
+        nodes: How many; each has 4 cores and 2 GPUs.
+        min_job_age: How long the controller remembers a job that ended, in seconds.
+        accounting: The plugin; by default there is none, as `slurmdbd` is often absent.
+    """
+    folder.mkdir(mode=0o755)
+    for name in ("state", "spool"):
+        (folder / name).mkdir()
+    ports = _free_ports(nodes + 1)
+    conf = _CONF.format(
+        folder=folder, controller=ports[0], first=ports[1], last=ports[-1],
+        nodes=nodes, min_job_age=min_job_age, accounting=accounting,
+    )  # fmt: skip
+    (folder / "slurm.conf").write_text(conf)
+    gpus = [folder / f"gpu{index}" for index in range(2)]
+    for gpu in gpus:
+        gpu.touch()
+    (folder / "gres.conf").write_text(f"Name=gpu File={folder}/gpu[0-1]\n")
+    cluster = SlurmCluster(folder)
+    try:
+        cluster._start_munge()  # of this module
+        cluster.start_controller()
+        for index in range(1, nodes + 1):
+            cluster.start_node(f"node{index}")
+        cluster.wait_until_idle(nodes)
+        yield cluster
+    finally:
+        cluster.close()
