@@ -77,6 +77,7 @@ def _answer(
     def one(name: str) -> _Part:
         own = contextvars.copy_context()
         own.run(session.cancelled_by, token)
+        own.run(session.one_of_several)
         quiet = {**options, "sandbox": name}
         if "json" in quiet:
             quiet["json"] = True

@@ -28,6 +28,19 @@ def cancelled_by(token: "CancelToken") -> None:
     _cancel.set(token)
 
 
+_among_several: ContextVar[bool] = ContextVar("among_several", default=False)
+
+
+def one_of_several() -> None:
+    """Say that other machines are asked the same at the same time."""
+    _among_several.set(True)
+
+
+def among_several() -> bool:
+    """Whether other machines are asked the same at the same time."""
+    return _among_several.get()
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """A sandbox that is closed at the task's end, and the settings around us."""
