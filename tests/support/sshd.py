@@ -116,7 +116,7 @@ class SshServer:
         entries = [
             f"{key} = {json.dumps(value)}"
             for key, value in values.items()
-            if value is not None
+            if value is not None and not key.startswith("slurm_")  # of a table below
         ]
         lines = [f"[sandboxes.{name}]", *entries, ""]
         own.write_text("\n".join(lines), "utf-8")
