@@ -21,6 +21,7 @@ import file_rows  # noqa: E402
 import guard_rows  # noqa: E402
 import output_rows  # noqa: E402
 import promise_rows  # noqa: E402
+import queue_rows  # noqa: E402
 import run_rows  # noqa: E402
 import start_rows  # noqa: E402
 from bench import Bench  # noqa: E402
@@ -39,6 +40,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "memory": output_rows.memory,
     "reading": file_rows.reading,
     "download": file_rows.download,
+    "upload": file_rows.upload,
     "program": start_rows.program,
     "program-far": start_rows.program_far,
     "list": start_rows.listed,
@@ -46,6 +48,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "promises": promise_rows.promises,
     "guards": guard_rows.guards,
     "runs": run_rows.runs,
+    "queue": queue_rows.queue,
 }
 
 

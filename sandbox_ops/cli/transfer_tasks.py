@@ -1,4 +1,7 @@
-"""The verbs that move files, as Invoke tasks."""
+"""The verbs that move files, as Invoke tasks.
+
+(Over 250 lines: half of it is the help that users read.)
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any

@@ -416,7 +416,7 @@ KEYS: tuple[Key, ...] = (
             expects=f"the name of {article} {name}",
             example=example,
             check=value_checks.slurm_name,
-            help=f"The {name} of all jobs there; Slurm's default if not set.",
+            help=f"The {name} of all its jobs; Slurm's default if not set.",
         )
         for name, article, example in (
             ("partition", "a", '"gpu"'),

@@ -28,9 +28,6 @@ def submit_options(settings: SlurmSettings, request: StartRequest) -> tuple[str,
     queue = request.queue or QueueRequest()
     _check(queue)
     named = {
-        "partition": settings.partition,
-        "account": settings.account,
-        "qos": settings.qos,
         "gres": f"gpu:{queue.gpus}" if queue.gpus else "",
         "nice": str(-queue.priority) if queue.priority else "",
         "time": _minutes(request.timeout_s),
@@ -39,7 +36,7 @@ def submit_options(settings: SlurmSettings, request: StartRequest) -> tuple[str,
     options = [f"--{name}={value}" for name, value in named.items() if value]
     requeue = queue.retry.retries > 0
     options.append("--requeue" if requeue else "--no-requeue")
-    return (*options, *settings.extra)
+    return (*options, *settings.options)
 
 
 def _check(queue: QueueRequest) -> None:

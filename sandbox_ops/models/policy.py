@@ -102,6 +102,7 @@ ACTIONS: dict[str, Action] = {
     "allow": Action(Changes.COMPUTER, destroys=True),
     # our own scripts, which are steps of those
     "script doctor_look": _READS,
+    "script slurm_look": _READS,
     "script session_look": _READS,
     "script env_look": _READS,
     "script files_list": _READS,

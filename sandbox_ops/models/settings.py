@@ -69,6 +69,19 @@ class SlurmSettings(_Checked):
     qos: str = ""
     extra: tuple[str, ...] = ()
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The same as options of sbatch; what stands in `extra` comes last, and wins."""
+        named = {
+            "partition": self.partition,
+            "account": self.account,
+            "qos": self.qos,
+        }
+        return (
+            *(f"--{name}={value}" for name, value in named.items() if value),
+            *self.extra,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxConfig(_Checked):

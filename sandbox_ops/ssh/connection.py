@@ -27,9 +27,10 @@ from sandbox_ops.ssh import (
 )
 from sandbox_ops.ssh.budget import Budget
 from sandbox_ops.ssh.fabric_verbs import UserVerbs
+from sandbox_ops.ssh.jump_hosts import Hop
 from sandbox_ops.ssh.login import Keyring, LockedKeyError, Strategy
 from sandbox_ops.ssh.resolve import resolve
-from sandbox_ops.ssh.route import Hop, Route
+from sandbox_ops.ssh.route import Route
 from sandbox_ops.ssh.runner import Runner
 from sandbox_ops.ssh.worker_links import WorkerLinks
 

@@ -9,10 +9,10 @@ from sandbox_ops.config.sources import Origin
 from sandbox_ops.errors import ConfigError, ConnectError, SandboxError
 from sandbox_ops.machine import jobs, own_scripts, repo, ssh_session
 from sandbox_ops.machine.sandbox import Sandbox
-from sandbox_ops.models import Project
+from sandbox_ops.models import MachineStatus, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.remote.script_replies import Reply
-from sandbox_ops.workflows import doctor_checks
+from sandbox_ops.workflows import doctor_checks, doctor_slurm
 from sandbox_ops.workflows.doctor_checks import Check, check
 
 
@@ -75,7 +75,7 @@ def doctor(
         doctor_checks.git(machine),
         *doctor_checks.ssh_environment(session),
         *_project(sandbox, project),
-        doctor_checks.gpu(machine, status),
+        *_engine(sandbox, machine, status),
         doctor_checks.python(machine),
         doctor_checks.clock(machine, middle),
         doctor_checks.leftovers(status),
@@ -92,6 +92,18 @@ def _own_hints(error: SandboxError) -> str:
 def _look(sandbox: Sandbox) -> Reply:
     workspace = sandbox.config.workspace
     return own_scripts.ask(sandbox, "doctor_look", workspace, doing="look around")
+
+
+def _engine(sandbox: Sandbox, machine: Reply, status: MachineStatus) -> Iterable[Check]:
+    """Check what starts jobs: the machine's own GPUs, or the cluster behind it."""
+    if not sandbox.config.by_slurm:
+        yield doctor_checks.gpu(machine, status)
+        return
+    options = sandbox.config.slurm.options
+    doing = "look at Slurm"
+    yield from doctor_slurm.checks(
+        own_scripts.ask(sandbox, "slurm_look", *options, doing=doing)
+    )
 
 
 def _project(sandbox: Sandbox, project: Project | None) -> Iterable[Check]:

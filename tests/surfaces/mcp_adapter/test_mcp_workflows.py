@@ -83,6 +83,7 @@ def test_setup_says_its_steps_and_what_comes_next(ready: Ask) -> None:
         "ok logs",
         "ok environment",
         "ok verify",
+        "not checked",
     ]
     assert last == "next: remote_train()"
 

@@ -16,9 +16,11 @@ from sandbox_ops.models import Project, SandboxConfig
 AT_THE_TOP = ", ".join(sorted({key.path.split(".")[0] for key in config.KEYS}))
 OF_A_SANDBOX = ", ".join(
     sorted(
-        key.path.split(".")[2]
-        for key in config.KEYS
-        if key.path.startswith("sandboxes.NAME.")
+        {
+            key.path.split(".")[2]
+            for key in config.KEYS
+            if key.path.startswith("sandboxes.NAME.")
+        }
     )
 )
 EVERYTHING = """
