@@ -2,6 +2,7 @@
 
 One process a machine and environment: its socket is named by a hash of all that decides
 how the machine is reached. The folder is ours alone (0700), or it is not used.
+(Over 250 lines: who may listen and who may be spoken to is one decision.)
 """
 
 import contextlib

@@ -2,6 +2,7 @@
 
 Opened on first use, shared by threads. Host keys are checked before a single command
 byte; every wait is bounded; a probe that wants an answer finds the dead and the frozen.
+(A few lines over 250: half of it says what each method promises.)
 """
 
 import contextlib
