@@ -1,5 +1,6 @@
 """Rows about files: the end and the middle of a big one, and bringing one home."""
 
+import functools
 import itertools
 import os
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from bench import OURS, Bench, opened
 from measure import Beside, Contenders, Row, compared, interleaved, seconds
 
 from sandbox_ops.machine import files, listing, transfer
+from sandbox_ops.models import Project
+from sandbox_ops.workflows import put
 
 _LINES = 10_000_000
 _LINE = "step %8d loss 1.234567 lr 0.000300 tokens/s 123456 grad_norm 0.987654"
@@ -18,6 +21,7 @@ _MIDDLE = 9_000_000
 _PAGE = 50
 _NEXT_PAGE_S = 0.02
 _DOWNLOAD_BYTES = 200_000_000
+_SMALL_FILES = 10_000
 
 
 def reading(bench: Bench) -> Iterator[Row]:
@@ -83,3 +87,41 @@ def download(bench: Bench) -> Iterator[Row]:
         medians = interleaved(contenders, bench.fewer(8))
     goals = dict.fromkeys(contenders, 1.5)
     yield compared("download of 200 MB, checked by SHA-256", medians, goals)
+
+
+def upload(bench: Bench) -> Iterator[Row]:
+    """Say how fast 200 MB, and 10,000 small files, go there, checksums included."""
+    local, there = bench.folder / "local", bench.folder / "there"
+    (local / "many").mkdir(parents=True)
+    there.mkdir()
+    with (local / "model").open("wb") as file:
+        for _ in range(_DOWNLOAD_BYTES // 1_000_000):
+            file.write(os.urandom(1_000_000))
+    for number in range(_SMALL_FILES):
+        folder = local / "many" / f"class-{number % 10}"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{number}.png").write_bytes(os.urandom(4000))
+    runs = itertools.count()
+    with (
+        opened(bench.server) as sandbox,
+        references.multiplexed(bench.server) as master,
+    ):
+        workspace = Path(sandbox.config.workspace)
+
+        def ours(name: str) -> None:
+            to = f"{workspace}/{name}-{next(runs)}"
+            put.put(sandbox, Project(), path=str(local / name), dest=to)
+
+        def scp(name: str) -> None:
+            master.send(local / name, there / f"{name}-{next(runs)}")
+
+        for name, words in (
+            ("model", "put of 200 MB, checked by SHA-256"),
+            ("many", "put of 10,000 files of 4 kB, each checked by SHA-256"),
+        ):
+            contenders: Contenders = {
+                OURS: functools.partial(ours, name),
+                "`scp`, connection open": functools.partial(scp, name),
+            }
+            medians = interleaved(contenders, bench.fewer(20))
+            yield compared(words, medians, dict.fromkeys(contenders, 1.5))

@@ -127,6 +127,10 @@ class Multiplexed:
         """Fetch a file with scp, the connection warm."""
         _check(["scp", "-q", *self._options, f"box:{remote}", str(local)])
 
+    def send(self, local: Path, remote: Path) -> None:
+        """Send a file or a folder with scp, the connection warm."""
+        _check(["scp", "-q", "-r", *self._options, str(local), f"box:{remote}"])
+
     def close(self) -> None:
         _check(["ssh", *self._options, "-q", "-O", "exit", "box"])
         self._master.wait(10)

@@ -19,8 +19,10 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "support")]
 import command_rows  # noqa: E402
 import file_rows  # noqa: E402
 import guard_rows  # noqa: E402
+import link_rows  # noqa: E402
 import output_rows  # noqa: E402
 import promise_rows  # noqa: E402
+import queue_rows  # noqa: E402
 import run_rows  # noqa: E402
 import start_rows  # noqa: E402
 from bench import Bench  # noqa: E402
@@ -30,6 +32,9 @@ from sshd import start_sshd  # noqa: E402
 GROUPS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "warm": command_rows.warm,
     "reading-jobs": command_rows.reading_jobs,
+    "links": link_rows.links,
+    "link-programs": link_rows.link_programs,
+    "fleet": link_rows.fleet,
     "cold": command_rows.cold,
     "far": command_rows.far,
     "threads": command_rows.threads,
@@ -39,6 +44,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "memory": output_rows.memory,
     "reading": file_rows.reading,
     "download": file_rows.download,
+    "upload": file_rows.upload,
     "program": start_rows.program,
     "program-far": start_rows.program_far,
     "list": start_rows.listed,
@@ -46,6 +52,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "promises": promise_rows.promises,
     "guards": guard_rows.guards,
     "runs": run_rows.runs,
+    "queue": queue_rows.queue,
 }
 
 

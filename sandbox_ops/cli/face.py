@@ -3,6 +3,7 @@
 A task returns an `Answer`; this module alone has it printed (by `output`, where all that
 a machine said is made safe), as one JSON object or as words, and alone turns an exception into a message and an exit code. Under `sandbox-ops`, under
 plain `inv` and in somebody's own fabfile the end is the same: `invoke.Exit`.
+(Over 250 lines: a verb, its answer and its failure are one contract.)
 """
 
 import contextlib

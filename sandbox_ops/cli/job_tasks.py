@@ -1,4 +1,7 @@
-"""The verbs about single jobs and commands, as Invoke tasks."""
+"""The verbs about single jobs and commands, as Invoke tasks.
+
+(Over 250 lines: half of it is the help that users read.)
+"""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,7 @@
-"""The verbs that move files, as Invoke tasks."""
+"""The verbs that move files, as Invoke tasks.
+
+(Over 250 lines: half of it is the help that users read.)
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -8,7 +11,7 @@ from invoke import Context
 from sandbox_ops.cli import option_values
 from sandbox_ops.cli.face import Answer, say, verb
 from sandbox_ops.cli.fleet import on_several
-from sandbox_ops.cli.session import opened
+from sandbox_ops.cli.session import among_several, opened
 from sandbox_ops.errors import NextStep, UsageError
 
 if TYPE_CHECKING:
@@ -100,6 +103,7 @@ def fetch(  # noqa: PLR0913 - one for each option
             machine.sandbox,
             machine.project,
             dry_run=dry_run,
+            by_machine=among_several(),
             on_progress=progress,
             **options,
         )

@@ -4,6 +4,7 @@ A check takes a value and returns it, tidied; what it refuses it tells, in a Val
 as the end of a sentence that begins with "it". The file lies in a repository, which is
 not trusted: a value must not turn into an option, into shell text, or into a path out
 of the project.
+(Over 250 lines: a function of a few lines for each kind of value.)
 """
 
 import re

@@ -2,6 +2,7 @@
 
 One process a machine and environment: its socket is named by a hash of all that decides
 how the machine is reached. The folder is ours alone (0700), or it is not used.
+(Over 250 lines: who may listen and who may be spoken to is one decision.)
 """
 
 import contextlib
@@ -29,7 +30,7 @@ _OF_THE_TERMINAL = frozenset({
 """Variables that differ from one terminal to the next, and decide nothing of ours."""
 
 
-_MOST = 8
+MOST = 8
 """So many processes may keep connections at once; the next connects directly."""
 
 
@@ -182,7 +183,7 @@ def _refuse_many(folder: Path) -> None:
         else:
             sock.close()
             n_live += 1
-    if n_live >= _MOST:
+    if n_live >= MOST:
         raise UnusableError(
             f"{n_live} processes keep connections already; end them: "
             "sandbox-ops agent --stop"

@@ -1,8 +1,8 @@
 """A local port whose connections go to a port that a machine listens on, through lost links.
 
 It listens on this computer's loopback alone. Each connection is a link of its own: a
-forwarded channel where SSH carries us, else bash's own /dev/tcp, so that a tunnel leads
-into whatever we reach. A lost link ends the connections; the port stays, and new ones
+forwarded channel where SSH carries us (`ssh -W` of the user's own connection with
+`link = "openssh"`), else bash's own /dev/tcp, so that a tunnel leads into whatever we reach. A lost link ends the connections; the port stays, and new ones
 go over the link as it is opened again.
 """
 
@@ -15,12 +15,15 @@ from typing import Protocol, runtime_checkable
 
 from sandbox_ops.errors import ConfigError, NextStep, RefusedError, SandboxError
 from sandbox_ops.links import Link, LinkError, Links, SessionLimitError
+from sandbox_ops.links.process import ProcessLink
 from sandbox_ops.machine import local_ports
 from sandbox_ops.machine.sandbox import Sandbox
 
 LOOPBACK = "127.0.0.1"
 _CHUNK_BYTES = 1 << 16
 _DAY_S = 86400.0
+_SOON_S = 2.0
+"""A process that leads to a port has said by then that nobody listens there."""
 _DEV_TCP = (
     "exec 3<>/dev/tcp/127.0.0.1/{port} || exit; cat <&3 & cat >&3; "
     "kill $! 2>/dev/null; wait"
@@ -102,8 +105,8 @@ class Tunnel:
             return False
         except (LinkError, SessionLimitError):
             return True  # not known
-        link.close()
-        return True
+        with contextlib.closing(link):
+            return not (isinstance(link, ProcessLink) and _refuses(link))
 
     def close(self) -> None:
         """Listen no more, and end the connections."""
@@ -148,6 +151,8 @@ class Tunnel:
                 link.send(data)
             link.end_input()
         back.join()
+        if _says_refused(link) and self._on_refused is not None:
+            self._on_refused()
         for end in (link, client):
             _close(end)
         with self._lock:
@@ -163,7 +168,20 @@ class Tunnel:
         return self._links.open_link(f"exec bash -c {command}")
 
 
+def _refuses(link: Link) -> bool:
+    """Whether nobody listens at the end of a link that is a process: it says so late."""
+    with contextlib.suppress(TimeoutError, LinkError):
+        return not link.receive(_SOON_S, 1) and _says_refused(link)
+    return False
+
+
+def _says_refused(link: Link) -> bool:
+    return isinstance(link, ProcessLink) and "refused" in link.complaint().lower()
+
+
 def _links(sandbox: Sandbox) -> Links:
+    if isinstance(sandbox.links, PortLinks):
+        return sandbox.links
     try:
         return sandbox.ssh
     except ConfigError:

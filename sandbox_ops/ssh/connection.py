@@ -2,6 +2,7 @@
 
 Opened on first use, shared by threads. Host keys are checked before a single command
 byte; every wait is bounded; a probe that wants an answer finds the dead and the frozen.
+(A few lines over 250: half of it says what each method promises.)
 """
 
 import contextlib
@@ -27,9 +28,10 @@ from sandbox_ops.ssh import (
 )
 from sandbox_ops.ssh.budget import Budget
 from sandbox_ops.ssh.fabric_verbs import UserVerbs
+from sandbox_ops.ssh.jump_hosts import Hop
 from sandbox_ops.ssh.login import Keyring, LockedKeyError, Strategy
 from sandbox_ops.ssh.resolve import resolve
-from sandbox_ops.ssh.route import Hop, Route
+from sandbox_ops.ssh.route import Route
 from sandbox_ops.ssh.runner import Runner
 from sandbox_ops.ssh.worker_links import WorkerLinks
 

@@ -31,10 +31,10 @@ from sandbox_ops.links.agent_files import (
 from sandbox_ops.links.shared import Unframer, frame, packed
 from sandbox_ops.models import SandboxConfig
 from sandbox_ops.remote import scripts
+from sandbox_ops.ssh import deciding_files
 from sandbox_ops.ssh.channel import ChannelLink
 from sandbox_ops.ssh.connection import SandboxConnection
 from sandbox_ops.ssh.resolve import resolve
-from sandbox_ops.ssh.resolved_host import ResolvedHost
 
 _MESSAGE_S = 10.0
 _SEND_S = 30.0
@@ -202,7 +202,7 @@ class ConnectionAgent:
     def _current(self) -> Kept:
         """Return the connection, or one that is not open yet where its facts changed."""
         resolved = resolve(self._config)
-        facts = (resolved, _files(self._config, resolved))
+        facts = (resolved, deciding_files.states(self._config, resolved))
         kept, is_silent = self._kept, False
         if kept is not None and abs(time.time() - self._used_at) > _FRESH_S:
             # the computer may have slept: another is opened beside one that is silent
@@ -287,27 +287,6 @@ def _receive(sock: socket.socket) -> bytes:
     while True:
         with contextlib.suppress(TimeoutError):
             return sock.recv(1 << 18)
-
-
-def _files(config: SandboxConfig, resolved: ResolvedHost) -> tuple[object, ...]:
-    """Return the state of the files that decide whom we trust, and as whom we log in."""
-    names = (
-        config.ssh_config or "~/.ssh/config",
-        "/etc/ssh/ssh_config",
-        *resolved.identity_files,
-        *resolved.certificate_files,
-        *resolved.user_known_hosts_files,
-        *resolved.global_known_hosts_files,
-        *resolved.revoked_host_keys_files,
-    )
-    states: list[object] = []
-    for name in names:
-        try:
-            facts = Path(name).expanduser().stat()
-            states.append((name, facts.st_ino, facts.st_size, facts.st_mtime_ns))
-        except OSError:
-            states.append((name, None))
-    return tuple(states)
 
 
 class _Warnings(logging.Handler):

@@ -80,6 +80,17 @@ class OpensshLinks(ProcessLinks):
             self._open.add(link)
             return link
 
+    def open_port(self, port: int) -> "PortLink":
+        """Return the bytes of a new connection to the machine's own `port`.
+
+        That nothing listens there is what it complains of when it has ended.
+
+        Raises:
+            LinkError: ssh cannot be started.
+        """
+        with self._lock:
+            return PortLink(self, self._master, port)
+
     def _in_use(self) -> int:
         mine = (link for link in self._open if link.master is self._master)
         return sum(link.is_open for link in mine)
@@ -92,10 +103,9 @@ class OpensshLinks(ProcessLinks):
         """Take note of it. The master ends by itself, ten minutes after its last use."""
         self._connected = False
 
-    def lost(self, link: "OpensshLink") -> None:
+    def lost(self, link: "OpensshLink | PortLink") -> None:
         """Take note that the master of a link is gone."""
         with self._lock:
-            self._open.discard(link)
             if link.master is self._master:
                 self._connected = False
 
@@ -186,3 +196,27 @@ class OpensshLink(ProcessLink):
 
     def _is_refused(self) -> bool:
         return not self._begun and any(s in self.complaint() for s in _NO_SESSION)
+
+
+class PortLink(ProcessLink):
+    """A connection to a port of the machine, through a master.
+
+    Args:
+        links: Told where the master is gone.
+        master: What it goes through.
+        port: Of the machine's own loopback.
+    """
+
+    def __init__(self, links: OpensshLinks, master: Master, port: int) -> None:
+        super().__init__(master.port_command(port), None)
+        self.master = master
+        self._links = links
+
+    def receive(self, timeout_s: float, size_bytes: int = CHUNK_BYTES) -> bytes:
+        """Return what has come; nothing at its end."""
+        data = super().receive(timeout_s, size_bytes)
+        # "refused" would be the port's own word, not the master's end
+        died = not data and self.end() is LinkEnd.DIED
+        if died and "refused" not in self.complaint():
+            self._links.lost(self)
+        return data

@@ -118,9 +118,17 @@ class Master:
 
     def session_command(self, command: str) -> tuple[str, ...]:
         """Return the argv of a session of it: of it or none, never a second login."""
+        return (*self._through(), "-T", "--", self._config.host, command)
+
+    def port_command(self, port: int) -> tuple[str, ...]:
+        """Return the argv of a connection through it to the machine's own `port`."""
+        target = f"127.0.0.1:{port}"
+        return (*self._through(), "-W", target, "--", self._config.host)
+
+    def _through(self) -> tuple[str, ...]:
         return (
             "ssh", *self.options(), "-S", self.path, "-o", "ControlMaster=no",
-            *BATCH, "-o", "ProxyCommand=false", "-T", "--", self._config.host, command,
+            *BATCH, "-o", "ProxyCommand=false",
         )  # fmt: skip
 
     def login_command(self) -> tuple[str, ...]:

@@ -6,41 +6,24 @@ and keeping a connection open are `connection`'s.
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import paramiko
 
-from sandbox_ops.errors import ConnectError
+from sandbox_ops.errors import ConnectError, HostKeyError
 from sandbox_ops.models import SandboxConfig
-from sandbox_ops.ssh import algorithms, dial, failures
+from sandbox_ops.ssh import algorithms, deciding_files, dial, failures, jump_hosts
 from sandbox_ops.ssh.algorithms import Algorithms
 from sandbox_ops.ssh.budget import Budget
 from sandbox_ops.ssh.host_keys import HostKeys
+from sandbox_ops.ssh.jump_hosts import Hop
 from sandbox_ops.ssh.proxy import Proxy
 from sandbox_ops.ssh.resolved_host import ResolvedHost
 from sandbox_ops.ssh.transport import AVAILABLE, Transport
 from sandbox_ops.text.address import Address
-
-
-class Hop(Protocol):
-    """A connection to a jump host: what a route needs of it."""
-
-    transport: Any
-
-    @property
-    def route(self) -> "Route":
-        """How the jump host itself is reached."""
-        ...
-
-    def open(self, within_s: float | None = None) -> None:
-        """Open it, if it is not."""
-        ...
-
-    def close(self) -> None:
-        """Close it."""
-        ...
 
 
 @dataclass(slots=True)
@@ -63,10 +46,14 @@ class Route:
     proxy: Proxy | None = None
     transport: Transport | None = None
     _via: Hop | None = field(default=None)
+    _borrowed: Hashable = field(default=None)
 
     @property
     def via(self) -> Hop | None:
-        """The connection to the last jump host; None where there is no ProxyJump."""
+        """The last jump host, as a connection of our own; None where there is no ProxyJump.
+
+        `dial` uses one that is shared with other machines; see `jump_hosts`.
+        """
         if self._via is None:
             for hop in self.resolved.hops:
                 self._via = self.connect_hop(_hop_config(self.config, hop), self._via)
@@ -84,7 +71,8 @@ class Route:
         """
         where = self.resolved
         if self.via is not None:
-            return _open_stream(self.via, where.hostname, where.port, budget)
+            hop = self._open_hop(self.via, budget)
+            return _open_stream(hop, where.hostname, where.port, budget)
         if where.proxy_command:
             self.proxy = Proxy(where.proxy_command)
             return self.proxy.sock
@@ -95,6 +83,37 @@ class Route:
             family=where.address_family,
             bind=where.bind_address,
         )
+
+    def key(self) -> Hashable:
+        """Return all that decides how this machine is reached and checked now."""
+        config = self.config
+        return (
+            (config.host, config.port, config.user),
+            (config.known_hosts, config.ssh_config),
+            self.resolved,
+            deciding_files.states(config, self.resolved),
+            os.environ.get("SSH_AUTH_SOCK"),
+            self.via.route.key() if self.via is not None else None,
+        )
+
+    def _open_hop(self, own: Hop, budget: Budget) -> Hop:
+        """Return a jump host that is open: shared with those who reach it as we do."""
+        config, before = own.route.config, own.route.via
+        key = own.route.key()
+        hop = jump_hosts.OF_THIS_PROCESS.borrow(
+            key, self, lambda: self.connect_hop(config, before)
+        )
+        if self._borrowed not in {None, key}:
+            jump_hosts.OF_THIS_PROCESS.give_back(self._borrowed, self)
+        self._borrowed = key
+        try:
+            hop.open(budget.left_s)
+        except HostKeyError:
+            if hop.route.config.name == config.name:
+                raise
+            own.open(budget.left_s)  # refuses it in this machine's own words
+            return own
+        return hop
 
     @contextlib.contextmanager
     def dialled(self, budget: Budget) -> Iterator[Any]:
@@ -153,13 +172,15 @@ class Route:
     def close(self) -> None:
         """End it all, jump hosts too."""
         self.close_proxy()
+        if self._borrowed is not None:
+            jump_hosts.OF_THIS_PROCESS.give_back(self._borrowed, self)
+            self._borrowed = None
         if self._via is not None:
             self._via.close()
 
 
 def _open_stream(via: Hop, host: str, port: int, budget: Budget) -> Any:  # noqa: ANN401
-    """Return a channel from a jump host to a port (RFC 4254, 7.2)."""
-    via.open(budget.left_s)
+    """Return a channel from an open jump host to a port (RFC 4254, 7.2)."""
     try:
         return via.transport.open_channel(
             "direct-tcpip",

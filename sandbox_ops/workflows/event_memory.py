@@ -3,6 +3,7 @@
 A memory is a frozen value; each event comes with the memory that holds after it. So a
 reader that is killed between two lines, and goes on from the cursor of the last one it
 saw, gets nothing twice and misses nothing.
+(Over 250 lines: each kind of event is one decision, and they are read together.)
 """
 
 import zlib

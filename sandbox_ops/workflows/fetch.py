@@ -84,6 +84,7 @@ def fetch(  # noqa: PLR0913  # each is one choice
     overwrite: bool = False,
     choice: FileChoice = ALL,
     bytes_per_s: int | None = None,
+    by_machine: bool = False,
     on_progress: OnTransfer | None = None,
     cancel: CancelToken | None = None,
 ) -> FetchReport:
@@ -103,6 +104,8 @@ def fetch(  # noqa: PLR0913  # each is one choice
         overwrite: Replace local files that differ.
         choice: Which of these files.
         bytes_per_s: Bring no more a second.
+        by_machine: Several machines are fetched from, each with a remote-1: what lies in
+            a job's own folder goes to one of the machine, `logs/gpu1/remote-1`.
         on_progress: Told of each piece that came.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
@@ -117,6 +120,11 @@ def fetch(  # noqa: PLR0913  # each is one choice
     sandbox = sandbox.cancelled_by(cancel)
     target = target_folder(project, into)
     places, warnings = wanted(sandbox, project, target, paths, job, choice)
+    if by_machine:
+        places = [
+            fetch_places.of_machine(target, file, sandbox.config.name)
+            for file, _ in places
+        ]
     files = [file for file, _ in places]
     if not dry_run:
         pace = Pace(bytes_per_s)

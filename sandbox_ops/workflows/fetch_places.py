@@ -5,12 +5,18 @@ What the machine says is not trusted: no path of its leads out of the folder.
 
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from sandbox_ops.errors import NextStep, ProtocolError, RefusedError
 from sandbox_ops.machine import transfer
+from sandbox_ops.machine.run_outputs import RUNS
+from sandbox_ops.models import job_ids
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.text import formatting
+from sandbox_ops.workflows.fetch_candidates import FetchedFile
+
+_JOB_FOLDERS = ("logs", RUNS)
 
 
 def destination(target: Path, path: str) -> Path:
@@ -44,6 +50,17 @@ def destination(target: Path, path: str) -> Path:
             ),
         )
     return place
+
+
+def of_machine(
+    target: Path, file: FetchedFile, machine: str
+) -> tuple[FetchedFile, Path]:
+    """Return a file and its place with the machine's name before the folder of its job."""
+    top, _, below = file.path.partition("/")
+    job, slash, _ = below.partition("/")
+    if slash and top in _JOB_FOLDERS and job_ids.is_id(job):
+        file = replace(file, path=f"{top}/{machine}/{below}")
+    return file, destination(target, file.path)
 
 
 def refuse_overwriting(paths: Iterable[str]) -> None:

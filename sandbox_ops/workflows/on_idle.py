@@ -2,7 +2,7 @@
 
 The results come home first, each checked; what cannot come, or is not ours to fetch, ends
 it: a rented machine that is stopped takes the only copy along. The command is the user's
-own, and runs on this computer.
+own, and runs on this computer. (Over 250 lines: what it refuses stands beside what it does.)
 """
 
 import os

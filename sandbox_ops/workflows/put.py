@@ -2,6 +2,7 @@
 
 What is there already is looked at first: the same content is not sent again, other content
 is not replaced unless asked for, and the room is checked before the first byte goes.
+(Over 250 lines: a quarter of them says what is promised.)
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,7 @@
 """sweep: many trainings as one object: each combination of their settings is a job.
 
 All of them wait in the machine's queue, which starts them with nobody connected.
+(A few lines over 250: half of it says what the arguments mean.)
 """
 
 import functools

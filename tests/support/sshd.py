@@ -113,10 +113,11 @@ class SshServer:
         del values["ssh_options"], values["mode_set_in"]  # no file says them
         own = own_config(config_home)
         own.parent.mkdir(parents=True, exist_ok=True)
+        usual = SandboxConfig(name=name, host="")
         entries = [
             f"{key} = {json.dumps(value)}"
             for key, value in values.items()
-            if value is not None
+            if value != getattr(usual, key)
         ]
         lines = [f"[sandboxes.{name}]", *entries, ""]
         own.write_text("\n".join(lines), "utf-8")

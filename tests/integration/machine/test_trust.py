@@ -16,6 +16,7 @@ from sandbox_ops.errors import HostKeyError, RefusedError
 from sandbox_ops.machine import trust
 from sandbox_ops.machine.trust import ShownKey, TrustReport
 from sandbox_ops.ssh.host_key_check import Trust
+from sandbox_ops.ssh.openssh_master import end_all
 
 Make = Callable[..., SshServer]
 
@@ -287,3 +288,17 @@ def test_a_machine_that_accepts_nobody_yet_is_trusted_by_the_confirmed_key_alone
         report: TrustReport = trust.trust(sandbox, yes)
     assert report.added == tuple(fingerprints(many_keys.folder, "host_key"))
     assert report.keys[0].trust is Trust.UNKNOWN
+
+
+def test_the_key_of_a_machine_that_is_reached_by_openssh_is_trusted_and_then_used(
+    sshd: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    config = sshd.config(link="openssh", known_hosts=str(tmp_path / "known_hosts"))
+    with Sandbox(config) as sandbox:
+        with pytest.raises(HostKeyError, match="sandbox-ops trust"):
+            sandbox.run("true")
+        report = trust.trust(sandbox, yes)
+        assert len(report.added) == 1
+        assert sandbox.run("echo trusted").stdout.text == "trusted\n"
+    assert end_all(config)

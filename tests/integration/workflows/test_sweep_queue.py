@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -87,14 +88,15 @@ def test_a_client_that_is_killed_in_the_middle_changes_nothing(
     settings = {"n": tuple(map(str, range(1, 121)))}
     command = f"{farm.gpus.hold} 20000 0.0{{n}}"
     script = tmp_path / "client.py"
-    config = farm.place.sandbox.config
+    values = tmp_path / "values"
+    values.write_bytes(pickle.dumps((farm.place.sandbox.config, farm.place.project)))
     script.write_text(
+        "import pathlib, pickle\n"
         "from sandbox_ops import Sandbox\n"
-        "from sandbox_ops.models import Project, SandboxConfig\n"
         "from sandbox_ops.workflows.sweep import sweep\n"
-        f"with Sandbox({config!r}) as sandbox:\n"
-        f"    sweep(sandbox, {farm.place.project!r}, {settings!r}, name='cut', "
-        f"command={command!r})\n"
+        f"config, project = pickle.loads(pathlib.Path({str(values)!r}).read_bytes())\n"
+        "with Sandbox(config) as sandbox:\n"
+        f"    sweep(sandbox, project, {settings!r}, name='cut', command={command!r})\n"
     )
     with subprocess.Popen([sys.executable, str(script)]) as client:
         wait_until(

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -20,10 +21,9 @@ from waiting import wait_until
 
 from sandbox_ops import CancelToken, Sandbox
 from sandbox_ops.errors import NotFoundError, RefusedError
-from sandbox_ops.links.process import ProcessLinks
 from sandbox_ops.machine import jobs
-from sandbox_ops.machine.tunnels import Tunnel
 from sandbox_ops.models import Project
+from sandbox_ops.ssh.openssh_master import end_all
 from sandbox_ops.workflows.tensorboard import port_in
 from sandbox_ops.workflows.tunnel import TunnelReport, WantedTunnel, tunnel
 
@@ -157,17 +157,66 @@ def test_a_lost_link_is_opened_again_behind_the_same_url(
     assert told[0] == "the connection was lost; it is opened again"
 
 
-def test_a_machine_that_is_reached_by_a_command_has_tunnels_too(web_port: int) -> None:
-    from sandbox_ops.models import SandboxConfig
+@pytest.fixture(params=["openssh", "command"])
+def by_another_link(
+    request: pytest.FixtureRequest, sshd: SshServer, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Sandbox]:
+    """A sandbox that is reached by the user's own ssh, or by a command."""
+    words = request.param if request.param == "openssh" else ("sh",)
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        config = sshd.config(link=words)
+        with Sandbox(config) as sandbox:
+            yield sandbox
+        if config.by_ssh:
+            end_all(config)
 
-    links = ProcessLinks(["sh", "-c"], "this computer")
-    with Sandbox(SandboxConfig(name="here", host="here"), links=links) as sandbox:
-        standing = Tunnel(sandbox, web_port, 0)
-        try:
-            url = f"http://127.0.0.1:{standing.local_port}/"
-            assert read(f"{url}by-command") == "you asked for /by-command"
-        finally:
-            standing.close()
+
+def test_a_machine_that_is_reached_by_openssh_or_a_command_has_tunnels_too(
+    by_another_link: Sandbox, web_port: int, sshd: SshServer
+) -> None:
+    before = sshd.log.count("Accepted publickey")
+    wanted = WantedTunnel(port=web_port, local_port=0)
+    with tunnel(by_another_link, NOWHERE, wanted) as report:
+        assert report.warnings == ()
+        for n in range(3):
+            assert read(f"{report.url}x{n}") == f"you asked for /x{n}"
+    assert sshd.log.count("Accepted publickey") - before <= 1  # that of ssh's own
+
+
+def test_over_openssh_or_a_command_it_says_that_nothing_listens(
+    by_another_link: Sandbox,
+) -> None:
+    port = free_port()
+    told: list[str] = []
+    wanted = WantedTunnel(port=port, local_port=0)
+    with tunnel(by_another_link, NOWHERE, wanted, told.append) as report:
+        assert report.warnings == (f"nothing listens on port {port} of test yet",)
+        with pytest.raises((ConnectionError, http.client.HTTPException)):
+            read(report.url)
+        wait_until(lambda: told)
+    assert told[0] == f"nothing listens on port {port} of test"
+
+
+def test_a_tunnel_over_openssh_goes_on_when_the_connection_was_lost(
+    sshd: SshServer, web_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        config = sshd.config(link="openssh")
+        with Sandbox(config) as sandbox:
+            wanted = WantedTunnel(port=web_port, local_port=0)
+            with tunnel(sandbox, NOWHERE, wanted) as report:
+                assert read(report.url)
+                assert end_all(config)
+
+                def answers() -> bool:
+                    with contextlib.suppress(OSError, http.client.HTTPException):
+                        return read(report.url) == "you asked for /"
+                    return False
+
+                wait_until(answers, 30)
+        end_all(config)
 
 
 TENSORBOARD = f"""#!{sys.executable}

@@ -29,10 +29,11 @@ def test_the_shell_is_opened_with_the_sandbox_s_own_options() -> None:
     )
 
 
+@pytest.mark.parametrize("link", ["fabric", "openssh"])
 def test_a_terminal_is_on_the_machine_and_its_exit_code_is_ours(
-    sshd: SshServer, tmp_path: Path
+    sshd: SshServer, tmp_path: Path, link: str
 ) -> None:
-    sshd.write_toml(tmp_path)
+    sshd.write_toml(tmp_path, link=link)
     ours, theirs = pty.openpty()
     client = subprocess.Popen(
         [Path(sys.executable).with_name("sandbox-ops"), "shell"],

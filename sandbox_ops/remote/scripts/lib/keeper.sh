@@ -6,6 +6,7 @@
 # Its right to start jobs is a file `keeper.N` with its identity; the highest N counts, and
 # N+1 is only made where the keeper of N is dead or of an older version. Two for a moment
 # do no harm: what decides over a start is the rename in start_queued.
+# (Over 250 lines: one process, whose steps are read in their order.)
 
 KEEPER_VERSION=1
 KEEPER_TICK=200   # so long a signal that came at the wrong moment may go unnoticed

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # What a waiting job needs: GPUs and slots. A claim (BASE/claims/KEY.ID) says who has one;
 # its words are how many may share it, and how much memory of the GPU the job counts on.
-# None: it is claimed alone.
+# None: it is claimed alone. (A little over 250 lines: one question, who has what.)
 
 BUSY_PERCENT=10 # as workflows/preflight.py has them
 BUSY_MIB=500
