@@ -449,11 +449,20 @@ take_slurm_term() {
     _asked=$grace
     { read -r _asked <"$dir/grace"; } 2>/dev/null
     run_detached stop "$dir" "${_asked:-10}" stopped
+    return 0
   elif [ "$(slurm_lines)" -gt "$SAID_AT" ]; then
     slurm_why=$(grep ' \*\*\* JOB ' "$dir/slurm.out" | tail -n 1)
-  elif [ -n "${leader-}" ]; then
-    kill -s TERM -- "-$leader"
+    case $slurm_why in *' DUE TO '*) ;; *) is_only_ours || return 0 ;; esac
   fi
+  [ -n "$slurm_why" ] || [ -z "${leader-}" ] || kill -s TERM -- "-$leader"
+}
+
+# is_only_ours: that was `scancel --batch`, which Slurm notes like a real end, while the job goes on
+is_only_ours() {
+  pause 50
+  [ -n "${leader-}" ] && is_alive "$leader" "$lticks" || return 1
+  case $(timeout $SLURM_ANSWER squeue -h -j "$IN_SLURM" -o %T) in RUNNING) ;; *) return 1 ;; esac
+  SAID_AT=$(slurm_lines) slurm_why=
 }
 
 # slurm_lines: prints how often Slurm said that it ends the job
