@@ -19,6 +19,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "support")]
 import command_rows  # noqa: E402
 import file_rows  # noqa: E402
 import guard_rows  # noqa: E402
+import link_rows  # noqa: E402
 import output_rows  # noqa: E402
 import promise_rows  # noqa: E402
 import queue_rows  # noqa: E402
@@ -31,6 +32,9 @@ from sshd import start_sshd  # noqa: E402
 GROUPS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "warm": command_rows.warm,
     "reading-jobs": command_rows.reading_jobs,
+    "links": link_rows.links,
+    "link-programs": link_rows.link_programs,
+    "fleet": link_rows.fleet,
     "cold": command_rows.cold,
     "far": command_rows.far,
     "threads": command_rows.threads,

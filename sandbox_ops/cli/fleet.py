@@ -60,6 +60,7 @@ def _answer(
         ConfigError: One of them is not described.
     """
     from sandbox_ops.cli import session
+    from sandbox_ops.links.agent_files import MOST
     from sandbox_ops.models.cancellation import CancelToken
     from sandbox_ops.workflows.fleet import on_each
 
@@ -77,6 +78,8 @@ def _answer(
     def one(name: str) -> _Part:
         own = contextvars.copy_context()
         own.run(session.cancelled_by, token)
+        if len(names) > MOST:  # no processes for some of them; one way to a jump host
+            own.run(session.connect_directly)
         own.run(session.one_of_several)
         quiet = {**options, "sandbox": name}
         if "json" in quiet:

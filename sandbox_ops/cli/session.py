@@ -15,12 +15,14 @@ from sandbox_ops.errors import RefusedError, SandboxError
 
 if TYPE_CHECKING:
     from sandbox_ops.config.discover import Settings
+    from sandbox_ops.links import Links
     from sandbox_ops.machine.sandbox import Sandbox
     from sandbox_ops.models import Project, SandboxConfig
     from sandbox_ops.models.cancellation import CancelToken
 
 
 _cancel: "ContextVar[CancelToken | None]" = ContextVar("cancel", default=None)
+_direct: ContextVar[bool] = ContextVar("direct", default=False)
 
 
 def cancelled_by(token: "CancelToken") -> None:
@@ -39,6 +41,11 @@ def one_of_several() -> None:
 def among_several() -> bool:
     """Whether other machines are asked the same at the same time."""
     return _among_several.get()
+
+
+def connect_directly() -> None:
+    """Have the sandboxes that are opened from now on connect from this process."""
+    _direct.set(True)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +114,7 @@ def opened(context: Any, name: str) -> Iterator[Session]:  # noqa: ANN401 - Invo
         if of_fabric
         else settings.sandbox(name)
     )
-    kept = shared_connection.links(config, os.environ)
-    with Sandbox(config, links=kept) as sandbox:
+    with Sandbox(config, links=_kept_links(config)) as sandbox:
         yield Session(sandbox=sandbox.cancelled_by(_cancel.get()), settings=settings)
 
 
@@ -122,6 +128,7 @@ def opened_all(context: Any, name: str) -> Iterator[tuple["Sandbox", ...]]:  # n
         ConfigError: There is no such sandbox, or none at all.
         RefusedError: The user has not allowed it; of several, any of them.
     """
+    from sandbox_ops.links.agent_files import MOST
     from sandbox_ops.machine.sandbox import Sandbox
     from sandbox_ops.machine.sandboxes import close_all
 
@@ -131,10 +138,9 @@ def opened_all(context: Any, name: str) -> Iterator[tuple["Sandbox", ...]]:  # n
     else:
         names = [name] if name or not settings.sandbox_names else settings.sandbox_names
         configs = list(_allowed(settings, names))
-    sandboxes = tuple(
-        Sandbox(config, links=shared_connection.links(config, os.environ))
-        for config in configs
-    )
+    if len(configs) > MOST:
+        connect_directly()
+    sandboxes = tuple(Sandbox(config, links=_kept_links(config)) for config in configs)
     try:
         yield sandboxes
     finally:
@@ -186,6 +192,11 @@ def opened_on(on: str) -> Iterator[FleetSession]:
         yield FleetSession(sandboxes=named, settings=settings, open_other=open_other)
     finally:
         close_all(opened_now)
+
+
+def _kept_links(config: "SandboxConfig") -> "Links | None":
+    """Return links through the process that keeps the connection; None: connect directly."""
+    return None if _direct.get() else shared_connection.links(config, os.environ)
 
 
 def _allowed(settings: "Settings", names: Sequence[str]) -> Iterator["SandboxConfig"]:

@@ -29,7 +29,7 @@ _OF_THE_TERMINAL = frozenset({
 """Variables that differ from one terminal to the next, and decide nothing of ours."""
 
 
-_MOST = 8
+MOST = 8
 """So many processes may keep connections at once; the next connects directly."""
 
 
@@ -182,7 +182,7 @@ def _refuse_many(folder: Path) -> None:
         else:
             sock.close()
             n_live += 1
-    if n_live >= _MOST:
+    if n_live >= MOST:
         raise UnusableError(
             f"{n_live} processes keep connections already; end them: "
             "sandbox-ops agent --stop"

@@ -3,13 +3,15 @@
 import json
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import PROGRAM, cli
+from sshd import SshServer
 from waiting import wait_until
 
 NAMES = ("east", "west", "north")
@@ -203,3 +205,31 @@ def test_fifty_machines_are_asked_at_once(place: Path) -> None:
     answers = value_of(done)
     assert list(answers) == names
     assert {each["stdout"] for each in answers.values()} == {"hi\n"}
+
+
+def test_more_machines_than_connections_are_kept_for_share_one_way_to_a_jump_host(
+    place: Path, sshd: SshServer, make_sshd: Callable[..., SshServer]
+) -> None:
+    jump = make_sshd()
+    text = jump.ssh_config.read_text().replace("Host box", "Host jump")
+    behind = sshd.ssh_config.read_text()
+    behind = behind.replace("Host box", "Host box*\n  ProxyJump jump")
+    ssh_config = place.parent / "ssh_config"
+    ssh_config.write_text(f"{behind}\n{text}")
+    names = [f"m{n}" for n in range(9)]
+    entries = [
+        f'[sandboxes.{name}]\nhost = "box{name}"\nssh_config = "{ssh_config}"'
+        for name in names
+    ]
+    describe(place.parent, NAMES, "\n".join(entries))
+    runtime = tempfile.mkdtemp(dir="/tmp")
+    env = {
+        "XDG_CONFIG_HOME": str(place.parent / "config"),
+        "XDG_RUNTIME_DIR": runtime,
+        "SANDBOX_OPS_AGENT_IDLE_S": "60",
+    }
+    done = cli("run", "--on", ",".join(names), "--", "true", cwd=place, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert jump.log.count("Accepted publickey") == 1
+    assert list(Path(runtime).iterdir()) == []
+    Path(runtime).rmdir()
