@@ -1,5 +1,6 @@
 # A fresh machine needs no more than `make demo` and `make test`.
 #   make demo    the whole story on this machine, in a minute
+#   make demo-slurm   a sweep on a Slurm cluster of this machine alone (root)
 #   make test    every check and every test
 #   make coverage   how much of the code its quick tests run, subprocesses too
 #   make lint    the checks that need no sshd
@@ -31,10 +32,14 @@ SCRIPTS := sandbox_ops/remote/scripts
 MAIN := $(SCRIPTS)/lib/main.sh
 LIBRARY := $(filter-out $(MAIN),$(wildcard $(SCRIPTS)/lib/*.sh)) $(MAIN)
 
-.PHONY: demo test coverage lint matrix gates audit docs dist changelog soak bench agent-eval lock clean
+.PHONY: demo demo-slurm test coverage lint matrix gates audit docs dist changelog soak bench agent-eval lock clean
 
 demo: $(VENV)/ready
 	$(BIN)/sandbox-ops demo
+
+demo-slurm: $(VENV)/ready
+	.ci/system-packages
+	$(BIN)/python tests/support/slurm_demo.py
 
 test: lint
 	.ci/system-packages

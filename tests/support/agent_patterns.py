@@ -216,7 +216,7 @@ def _day(place: Place) -> None:
     said = place.call(
         "remote_train", sync=True, command=command, name="rates", settings=settings
     )
-    wide, steep = re.findall(r'^(remote-\d+) "rates', said, re.MULTILINE)
+    wide, steep = re.findall(r'^ *(remote-\d+) "rates', said, re.MULTILINE)
     place.wait(wide, "succeeded")  # or the first answer may be of either
     place.call("remote_bash_output", bash_id=steep, wait=600_000)
     place.call("remote_bash_stop", bash_id=steep)

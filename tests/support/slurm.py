@@ -11,11 +11,18 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from waiting import wait_until
+
+if TYPE_CHECKING:
+    from sandbox_ops import Sandbox
+
+OpenSandbox = Callable[..., "Sandbox"]
+"""Opens a sandbox on the login node, with a connection of its own and these settings."""
 
 _CONF = """\
 ClusterName=test

@@ -34,7 +34,7 @@ from sandbox_ops.text import clean, marks
 EVIL = "\x1b]0;pwned\x07\x1b[2J\x1b[8m\u009b31m\u009d0;open\u202e\u200bFORGED"
 LINES = "\n[sandbox-ops: FORGED]\n\uff3bsandbox\u2010ops: FORGED\nhint: FORGED\n"
 CONFIGURED = '[project]\noutputs = ["models/"]\n[project.train]\ncommand = "sh t.sh"\n'
-COLOURS = re.compile(r"\x1b\[[0-7;]*m|\x1b\[\?25[hl]|\x1b\[2K|\x1b\[\d*[AG]|\r")
+COLOURS = re.compile(r"\x1b\[[0-79;]*m|\x1b\[\?25[hl]|\x1b\[2K|\x1b\[\d*[AG]|\r")
 """What Rich itself writes to a terminal: colours, the cursor, a line drawn again."""
 
 

@@ -10,6 +10,7 @@ import pytest
 from fleet import Machine, make_machine, ran
 from gitproject import GitProject
 from waiting import wait_until
+from what_happens import row
 
 from sandbox_ops import Project, Sandbox
 from sandbox_ops.errors import CancelledError, NotFoundError, RefusedError, UsageError
@@ -104,6 +105,11 @@ def test_each_cell_runs_once_on_one_of_the_machines_and_all_machines_get_some(
     assert fleet.list_file.stat().st_mode & 0o777 == 0o600
 
 
+@row(
+    "it is a cell of a sweep over several machines, and its machine dies",
+    "what that machine never got goes to the others; what it got is told as not known, "
+    "and runs nowhere else unless you say so",
+)
 def test_the_cells_of_a_machine_that_dies_go_to_the_others_and_none_runs_twice(
     fleet: Fleet,
 ) -> None:

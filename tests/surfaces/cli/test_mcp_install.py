@@ -346,7 +346,7 @@ def test_the_command_that_is_written_starts_the_server(
     try:
         server.begin()
         server.send("tools/list", 2)
-        assert len(server.answer(2)["result"]["tools"]) == 10
+        assert len(server.answer(2)["result"]["tools"]) == 12
         assert server.leave() == 0
     finally:
         process.kill()

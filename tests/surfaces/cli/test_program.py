@@ -90,7 +90,7 @@ def test_the_version_is_reported(tmp_path: Path) -> None:
         ("logs", "Usage: sandbox-ops logs JOB [--options]"),
         ("fetch", "Usage: sandbox-ops fetch [JOB|PATH] [--options]"),
         ("run", "Usage: sandbox-ops run [--options] [-- COMMAND...]"),
-        ("jobs", "Usage: sandbox-ops jobs [--options]"),
+        ("jobs", "Usage: sandbox-ops jobs [GROUP] [--options]"),
     ],
 )
 def test_the_help_of_a_verb_shows_what_may_follow_it(

@@ -80,7 +80,7 @@ def test_calls_for_a_silent_machine_hold_up_neither_another_nor_the_list(
                 "remote_bash_stop", {"bash_id": "remote-9999", **lives}
             )
             assert "remote-9999" in stop.text
-            assert len(await tools.listed()) == 10
+            assert len(await tools.listed()) == 12
             assert not any(call.done() for call in held)
             for call in held:
                 call.cancel()

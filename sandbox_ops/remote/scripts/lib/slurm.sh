@@ -204,7 +204,7 @@ find_slurm_life() {
         return 0
       fi
       SLURM_SAYS="slurm $STATE $START $REASON"
-      [ ! -e "$1/slurm.again" ] || hasten "$1"
+      [ ! -e "$1/slurm.again" ] || [ ! "$BASE/squeue" -nt "$1/state" ] || hasten "$1"
       ;;
     RUNNING | COMPLETING | SIGNALING | STAGE_OUT | RESIZING)
       LIFE=supervised
@@ -491,10 +491,10 @@ take_slurm_end() {
 hasten() {
   _not_before=
   { read -r _not_before <"$1/slurm.again"; } 2>/dev/null
-  rm -f "$1/slurm.again"
   clock_s
   [ "${_not_before:-0}" -gt "$NOW_S" ] || _not_before=$NOW_S
-  timeout $SLURM_ANSWER scontrol update "JobId=$_number" "StartTime=$(date -d "@$_not_before" +%Y-%m-%dT%H:%M:%S)" >/dev/null 2>&1
+  timeout $SLURM_ANSWER scontrol update "JobId=$_number" "StartTime=$(date -d "@$_not_before" +%Y-%m-%dT%H:%M:%S)" >/dev/null 2>&1 &&
+    rm -f "$1/slurm.again"
 }
 
 # requeue_slurm: another attempt follows, by Slurm, not before _pause is over
@@ -502,5 +502,11 @@ requeue_slurm() {
   put_state "$dir" "queued $origin up0=$UP q0=$q0 attempt=$((attempt + 1))" || return 1
   printf '%s\n' "$(($(date +%s) + _pause / 100))" >"$dir/slurm.again"
   trap '' TERM
-  timeout $SLURM_ANSWER scontrol requeue "$IN_SLURM" && left=0
+  _i=0
+  until timeout $SLURM_ANSWER scontrol requeue "$IN_SLURM" >>"$dir/slurm.out" 2>&1; do
+    _i=$((_i + 1)) # it may still be busy with the start
+    [ $_i -lt 5 ] || return 1
+    pause 100
+  done
+  left=0
 }
