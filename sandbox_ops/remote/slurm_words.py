@@ -11,6 +11,7 @@ LOST = {
     "boot-failed": "its node did not boot",
     "preempted": "preempted in Slurm",
     "refused": "Slurm refused it when it was sent again",
+    "unseen": "Slurm ran its script, which left no word: do the nodes see this home?",
     "forgotten": "Slurm knows it no more, and it left no end",
 }
 """Why a job is lost, by what the machine wrote as the reason of its end."""

@@ -5,10 +5,12 @@ The login node is this machine, with a home of the test's own that the nodes see
 
 import os
 import shutil
+import signal
 import time
 from pathlib import Path
 
 import pytest
+from processes import carrying
 from slurm import OpenSandbox, SlurmCluster
 from waiting import wait_until
 
@@ -159,13 +161,14 @@ def test_a_stop_kills_what_ignores_it_after_the_grace(login: Sandbox) -> None:
 
 
 def test_a_stop_takes_a_waiting_job_out_of_slurms_queue(
-    login: Sandbox, cluster: SlurmCluster
+    login: Sandbox, cluster: SlurmCluster, log_in: OpenSandbox
 ) -> None:
-    held = login.start("echo never", queue=QueueRequest(gpus=2), name="held")
-    cluster.ask("scontrol", "hold", number_of(held), check=False)
+    later = log_in(slurm_extra=("--hold",))
+    held = later.start("echo never", name="held")
+    assert cluster.ask("squeue", "-h", "-o", "%i").split() == [number_of(held)]
     report = jobs.stop(login, held.id, grace_s=1)
-    assert report.job.state is JobState.STOPPED
-    assert log_of(login, held) == "" or "never" in log_of(login, held)
+    assert report.job.words == "stopped"
+    assert log_of(login, held) == ""
 
 
 def test_the_deadline_ends_a_job_and_says_so(login: Sandbox) -> None:
@@ -327,6 +330,8 @@ def test_a_submission_that_never_arrived_is_sent_again_and_runs_once(
     tool = fake(tmp_path, "sbatch", "exit 124")
     job = login.start("echo ran >>runs", cwd=str(tmp_path))
     tool.unlink()
+    tried = Path(job.log_path).parent / "slurm.tried"
+    tried.write_text(f"{int(time.time()) - 21}\n")
     wait_for(login, job, JobState.SUCCEEDED)
     assert (tmp_path / "runs").read_text() == "ran\n"
 
@@ -439,3 +444,28 @@ def test_a_suspended_job_runs_and_says_that_it_is_suspended(
     )
     cluster.ask("scontrol", "resume", number_of(job))
     wait_until(lambda: jobs.get(login, job.id).words == "running", _SOON_S)
+
+
+def test_slurms_time_limit_is_a_deadline_as_ours_is(
+    login: Sandbox, cluster: SlurmCluster
+) -> None:
+    """Slurm's own line, as slurmstepd 22.05.8 wrote it; a limit takes a minute at least."""
+    job = started(login, "echo begun; sleep 7961")
+    with (Path(job.log_path).parent / "slurm.out").open("a") as out:
+        out.write(
+            "slurmstepd-node1: error: *** JOB 6 ON node1 CANCELLED AT 2026-11-26T01:52:09"
+            " DUE TO TIME LIMIT ***\n"
+        )
+    cluster.ask("scancel", "--batch", "--signal=TERM", number_of(job))
+    for pid in carrying(f"SANDBOX_JOB={Path(job.log_path).parent}"):
+        os.kill(pid, signal.SIGTERM)
+    assert wait_for(login, job, JobState.TIMED_OUT).words == "timed-out"
+
+
+def test_a_script_that_left_no_word_asks_whether_the_nodes_see_the_home(
+    login: Sandbox, tmp_path: Path
+) -> None:
+    fake(tmp_path, "sbatch", 'real "$1" "$2" --output=/dev/null --wrap false')
+    job = login.start("true")
+    lost = wait_for(login, job, JobState.LOST)
+    assert "do the nodes see this home?" in lost.words

@@ -4,7 +4,8 @@
 # have, is all that they say to each other; see docs/decisions/0030.
 #
 # Its files there: `slurm` (options of sbatch, a line each), `slurm.id` (`ID EPOCH`: its number
-# in Slurm, and when it was submitted), `slurm.run` (the Slurm job that runs it: of two that a lost
+# in Slurm, and when it was submitted), `slurm.tried` (when sbatch was last
+# called), `slurm.run` (the Slurm job that runs it: of two that a lost
 # answer may have made, one), `slurm.out` (what Slurm itself says of it), `slurm.over` and
 # `slurm.gone` (since when Slurm says that it is over, or knows it no more), `slurm.again` (when its next
 # attempt may begin), `grace`.
@@ -13,6 +14,7 @@
 SQUEUE_AGE=300     # so old, in centiseconds, may be what Slurm said of all jobs
 SLURM_ANSWER=10    # seconds: squeue, sacct and scancel
 SLURM_SUBMIT=25    # seconds: sbatch, less than we have for our answer
+SLURM_RESEND=20    # seconds that a submission without an answer has to appear in Slurm
 SLURM_FILES_LAG=10 # seconds after Slurm says that a job is over, its files may lag behind
 SLURM_FORGET=600   # seconds that a job may be unknown to Slurm, before it is lost
 
@@ -46,6 +48,8 @@ quoted() {
 # is not known what became of it, that is no failure: who looks at the job finds out.
 submit_slurm() {
   read_stat self
+  clock_s
+  printf '%s\n' "$NOW_S" >"$1/slurm.tried"
   printf '%s\n' "$ITS $TICKS $MACHINE" >"$1/slurm.submit"
   { read -r _job_token <"$1/token"; } 2>/dev/null
   set -- "$1" --parsable "--job-name=so-$_job_token" "--output=$1/slurm.out" --open-mode=append \
@@ -242,8 +246,9 @@ find_submission() {
       return 0
       ;;
   esac
-  LIFE=queued
-  if [ "$PHASE" != queued ] || submit_slurm "$1"; then
+  LIFE=queued _then=0
+  { read -r _then <"$1/slurm.tried"; } 2>/dev/null
+  if [ "$PHASE" != queued ] || [ $((NOW_S - _then)) -lt $SLURM_RESEND ] || submit_slurm "$1"; then
     SLURM_SAYS='slurm SUBMITTED'
   else
     end_by_slurm "$1" "code=- reason=refused"
@@ -292,7 +297,7 @@ settle_slurm() {
   clock_s
   _then=
   case $PHASE.$STATE in
-    queued.* | *.NODE_FAIL | *.BOOT_FAIL | *.VANISHED) ;;
+    queued.CANCELLED* | *.NODE_FAIL | *.BOOT_FAIL | *.VANISHED) ;;
     *)
       { read -r _then <"$1/slurm.over"; } 2>/dev/null
       [ -n "$_then" ] || { _then=$NOW_S && printf '%s\n' "$NOW_S" >"$1/slurm.over"; }
@@ -303,12 +308,18 @@ settle_slurm() {
     LIFE=supervised
     return 0
   fi
+  case $PHASE.$STATE in queued.COMPLETED | queued.FAILED) STATE=UNSEEN ;; esac
   case $STATE.$REASON in
+    UNSEEN.*) end_by_slurm "$1" 'code=- reason=unseen' ;;
     COMPLETED.*) end_by_slurm "$1" 'code=0 reason=exited' ;;
     FAILED.*) end_by_slurm "$1" "code=${CODE:-1} reason=exited" ;;
     OUT_OF_ME*) end_by_slurm "$1" 'code=137 reason=exited oom=1' ;;
     *[Dd]epend*) end_by_slurm "$1" "code=- reason=unmet after=$(sed 's/,.*//' "$1/after")" ;;
-    CANCELLED*) end_by_slurm "$1" 'code=- reason=stopped by=slurm' ;;
+    CANCELLED*)
+      _by=' by=slurm'
+      [ ! -e "$1/stopping" ] || _by=
+      end_by_slurm "$1" "code=- reason=stopped$_by"
+      ;;
     TIMEOUT.* | DEADLINE.*) end_by_slurm "$1" 'code=- reason=timed-out' ;;
     NODE_FAIL.* | REVOKED.*) end_by_slurm "$1" 'code=- reason=node-failed' ;;
     BOOT_FAIL.*) end_by_slurm "$1" 'code=- reason=boot-failed' ;;
