@@ -12,7 +12,6 @@ import hashlib
 import os
 import random
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -21,13 +20,17 @@ from pathlib import Path
 from sandbox_ops.errors import (
     AuthenticationError,
     ConnectError,
-    DeniedError,
     HostKeyError,
     NextStep,
 )
-from sandbox_ops.links import agent_files
 from sandbox_ops.models import SandboxConfig
 from sandbox_ops.ssh import openssh_config
+from sandbox_ops.ssh.openssh_program import (
+    ask,
+    can_be_socket,
+    last_line,
+    private_folder,
+)
 
 BATCH = ("-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes")
 MOST = 4
@@ -36,8 +39,6 @@ _CHECK_S = 5.0
 _CONNECT_S = 10.0
 _IDLE_S = 600
 _LOOK_UP_S = 10.0
-_PATH_BYTES = 86
-"""What a socket's path may have (104 bytes on some systems), less what ssh adds."""
 _ATTEMPTS = 6
 _DROPPED = (
     "kex_exchange_identification",
@@ -86,23 +87,23 @@ class Master:
 
     def _configured_path(self) -> str:
         """Return what ssh_config says, unless no socket can be there."""
-        done = _ask(("ssh", *self.options(), "-G", "--", self._config.host), _LOOK_UP_S)
+        done = ask(("ssh", *self.options(), "-G", "--", self._config.host), _LOOK_UP_S)
         if done.returncode != 0:
             raise ConnectError(
-                f"cannot reach {self._config.host}: {_last_line(done.stderr)}",
+                f"cannot reach {self._config.host}: {last_line(done.stderr)}",
                 f"Correct your ssh_config; see how ssh reads it: ssh -G {self._config.host}",
             )
         for line in done.stdout.splitlines():
             name, _, value = line.partition(" ")
             if name == "controlpath" and value != "none":
-                return value if _can_be_socket(Path(value)) else ""
+                return value if can_be_socket(Path(value)) else ""
         return ""
 
     def _own_path(self) -> str:
         text = "\0".join((self._config.host, *self.options()))
         name = hashlib.sha256(text.encode()).hexdigest()[:12]
         further = f"-{self.number}" if self.number else ""
-        return f"{_private_folder()}/{name}{further}.ssh"
+        return f"{private_folder()}/{name}{further}.ssh"
 
     def is_open(self) -> bool:
         """Whether somebody listens at its socket."""
@@ -114,7 +115,7 @@ class Master:
 
     def _control(self, act: str) -> subprocess.CompletedProcess[str]:
         arguments = ("-S", self.path, "-O", act, "--", self._config.host)
-        return _ask(("ssh", *self.options(), *arguments), _CHECK_S)
+        return ask(("ssh", *self.options(), *arguments), _CHECK_S)
 
     def session_command(self, command: str) -> tuple[str, ...]:
         """Return the argv of a session of it: of it or none, never a second login."""
@@ -178,14 +179,14 @@ class Master:
         command = self._command(
             f"ControlPersist={_IDLE_S}", *BATCH, *_ALIVE, "-o", timeout
         )
-        done = _ask(command, within_s + _CHECK_S)
+        done = ask(command, within_s + _CHECK_S)
         return None if done.returncode == 0 or self.is_open() else done.stderr
 
     @contextlib.contextmanager
     def _alone(self, ends_at: float) -> Iterator[None]:
         """Hold the lock for opening it: a second ssh would be no master, and would stay."""
         name = hashlib.sha256(self.path.encode()).hexdigest()[:12]
-        file = f"{_private_folder()}/{name}.lock"
+        file = f"{private_folder()}/{name}.lock"
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             while True:
@@ -204,7 +205,7 @@ class Master:
 
     def _explained(self, words: str) -> ConnectError:
         where, name = self._config.host, self._config.name
-        line = _last_line(words)
+        line = last_line(words)
         if "Host key verification failed" in words or "host key" in line.lower():
             return HostKeyError(
                 f"ssh does not accept the host key of {where}: {line}",
@@ -242,61 +243,3 @@ def end_all(config: SandboxConfig) -> bool:
     first, *further = (Master(config, number) for number in range(MOST))
     there = [first, *(each for each in further if Path(each.path).exists())]
     return max([master.end() for master in there])  # each of them, not up to the first
-
-
-def _ask(
-    command: tuple[str, ...], timeout_s: float
-) -> subprocess.CompletedProcess[str]:
-    """Run ssh without a terminal. A master that stays behind keeps no pipe of ours."""
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        try:
-            code = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                timeout=timeout_s,
-                check=False,
-                start_new_session=True,
-            ).returncode
-        except subprocess.TimeoutExpired:
-            code = 255
-            err.write(f"ssh did not connect within {timeout_s:.0f} s\n".encode())
-        out.seek(0)
-        err.seek(0)
-        return subprocess.CompletedProcess(
-            command,
-            code,
-            out.read().decode("utf-8", "replace"),
-            err.read().decode("utf-8", "replace"),
-        )
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "ssh did not say why"
-
-
-def _can_be_socket(path: Path) -> bool:
-    """Whether ssh can make a socket there: the path is short, and its folder is there."""
-    return len(os.fsencode(path)) <= _PATH_BYTES and path.parent.is_dir()
-
-
-def _private_folder() -> Path:
-    """Return our folder for sockets.
-
-    Raises:
-        DeniedError: Somebody else owns it, or may enter it.
-    """
-    folder = agent_files.runtime_folder(os.environ)
-    if len(os.fsencode(folder)) > _PATH_BYTES - 20:
-        folder = agent_files.runtime_folder({})  # the environment's is too long
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        agent_files.check_folder(folder)
-    except (OSError, agent_files.UnusableError) as error:
-        raise DeniedError(
-            f"no connection can be kept: {error}",
-            f"Remove it, if you did not make it: ls -ld {folder}",
-        ) from error
-    return folder

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sandbox_ops.models.groups import Group
 from sandbox_ops.workflows import spread_plan
 from sandbox_ops.workflows.listed_cells import ListedCell
-from sandbox_ops.workflows.spread_plan import SKIPPED, Standing
+from sandbox_ops.workflows.spread_plan import FREE, PENDING, SKIPPED, Standing
 from sandbox_ops.workflows.sweep_list import SweepList
 from sandbox_ops.workflows.sweep_plan import Cell
 
@@ -54,6 +54,22 @@ class HandOut:
         self._is_cancelled = False
         self.skipped: dict[int, Standing] = {}
         self.total = len(self._free) + sum(map(len, self._pending.values()))
+
+    @classmethod
+    def of(
+        cls,
+        cells: SweepList,
+        standings: Mapping[int, Standing],
+        known: Iterable[str],
+        rules: Rules,
+    ) -> "HandOut":
+        """Return what hands out the cells that are to be started."""
+        pending: dict[str, list[int]] = {}
+        for number, each in standings.items():
+            if each.what == PENDING:
+                pending.setdefault(each.machine, []).append(number)
+        free = [number for number, each in standings.items() if each.what == FREE]
+        return cls(cells, free, pending, known, rules)
 
     @property
     def free(self) -> tuple[int, ...]:

@@ -9,7 +9,6 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from sandbox_ops.errors import (
@@ -29,8 +28,12 @@ from sandbox_ops.workflows.fleet import on_each
 from sandbox_ops.workflows.hand_out import HandOut, Rules
 from sandbox_ops.workflows.queueing import QueueOptions
 from sandbox_ops.workflows.serving import Batches, MachineShare, serve
-from sandbox_ops.workflows.spread_plan import FREE, PENDING, UNKNOWN, Standing
-from sandbox_ops.workflows.spread_report import SpreadReport, before_the_start
+from sandbox_ops.workflows.spread_plan import Standing
+from sandbox_ops.workflows.spread_report import (
+    SpreadReport,
+    before_the_start,
+    with_outcome,
+)
 from sandbox_ops.workflows.sweep_list import SweepList
 
 
@@ -122,9 +125,9 @@ def spread(  # noqa: PLR0913  # each is one choice
         )
         if dry_run or not report.planned:
             return report
-        hand_out = _hand_out(cells, standings, there, rules)
+        hand_out = HandOut.of(cells, standings, there, rules)
         shares = _serve_all(machines, candidates, hand_out, batches, cancel)
-        return _with_outcome(report, cells, hand_out, shares)
+        return with_outcome(report, cells, hand_out, shares)
 
 
 def _groups(
@@ -215,20 +218,6 @@ def _standings(
     return standings
 
 
-def _hand_out(
-    cells: SweepList,
-    standings: Mapping[int, Standing],
-    there: Mapping[str, Group],
-    rules: Rules,
-) -> HandOut:
-    pending: dict[str, list[int]] = {}
-    for number, each in standings.items():
-        if each.what == PENDING:
-            pending.setdefault(each.machine, []).append(number)
-    free = [n for n, each in standings.items() if each.what == FREE]
-    return HandOut(cells, free, pending, there, rules)
-
-
 def _serve_all(
     machines: Sequence[Sandbox],
     candidates: Sequence[Candidate],
@@ -248,24 +237,3 @@ def _serve_all(
         shares = on_each(tuple(by_name), one, cancel=token)
     token.check()
     return tuple(each for each in shares.values() if isinstance(each, MachineShare))
-
-
-def _with_outcome(
-    report: SpreadReport,
-    cells: SweepList,
-    hand_out: HandOut,
-    shares: tuple[MachineShare, ...],
-) -> SpreadReport:
-    skipped = [(cells.cells[n], each) for n, each in hand_out.skipped.items()]
-    unknown = [
-        (cells.cells[n], Standing(what=UNKNOWN, why=UNKNOWN, machine=name))
-        for n, name in hand_out.pending.items()
-    ]
-    return replace(
-        report,
-        planned=(),
-        shares=shares,
-        skipped=(*report.skipped, *skipped),
-        unknown=(*report.unknown, *unknown),
-        not_started=tuple(cells.cells[n] for n in hand_out.free),
-    )

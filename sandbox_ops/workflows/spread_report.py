@@ -1,13 +1,14 @@
 """What became of a sweep over several machines. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox_ops.errors import ConnectError, NextStep, SandboxError
 from sandbox_ops.models import Job
 from sandbox_ops.text import formatting
 from sandbox_ops.workflows import sweep_plan
+from sandbox_ops.workflows.hand_out import HandOut
 from sandbox_ops.workflows.listed_cells import ListedCell
 from sandbox_ops.workflows.serving import MachineShare
 from sandbox_ops.workflows.spread_plan import FREE, PENDING, SKIPPED, UNKNOWN, Standing
@@ -141,4 +142,26 @@ def before_the_start(
         unknown=placed(UNKNOWN),
         dry_run=dry_run,
         warnings=warnings,
+    )
+
+
+def with_outcome(
+    report: SpreadReport,
+    cells: SweepList,
+    hand_out: HandOut,
+    shares: tuple[MachineShare, ...],
+) -> SpreadReport:
+    """Return the report as it is when all that could be was handed out."""
+    skipped = [(cells.cells[n], each) for n, each in hand_out.skipped.items()]
+    unknown = [
+        (cells.cells[n], Standing(what=UNKNOWN, why=UNKNOWN, machine=name))
+        for n, name in hand_out.pending.items()
+    ]
+    return replace(
+        report,
+        planned=(),
+        shares=shares,
+        skipped=(*report.skipped, *skipped),
+        unknown=(*report.unknown, *unknown),
+        not_started=tuple(cells.cells[n] for n in hand_out.free),
     )

@@ -242,7 +242,6 @@ def _link_logs(sandbox: Sandbox, path: str, jobs: Sequence[Job]) -> tuple[str, .
 
 
 def _refuse_another_project(sandbox: Sandbox, project: Project, group: Group) -> None:
-    """Refuse a group of another project, or one that several machines have."""
     sweep_list.refuse_one_machine(project, group.name)
     paths = {job.project_path for job in group.jobs}
     others = [path for path in paths if not own_trees.is_of(sandbox, project, path)]

@@ -69,6 +69,11 @@ class Fleet:
             if sandbox.config.name in (names or "abc") and groups.look(sandbox, "t1"):
                 waiting.wait(sandbox, ["t1"], waiting.WaitFor(timeout_s=60))
 
+    def stop(self) -> None:
+        for sandbox in self.sandboxes:
+            if groups.look(sandbox, "t1"):
+                stop(sandbox, "t1", confirm=True)
+
     @property
     def ran(self) -> dict[str, int]:
         return dict(ran(self.machines))
@@ -190,8 +195,7 @@ def test_cells_of_a_machine_that_is_gone_are_not_started_again_unless_asked_for(
     forced = fleet.start(0, "b", failed=True)
     assert {name for name, _ in forced.jobs} == {"b"}
     fleet.machine("a").come_back()
-    for name in ("a", "b"):
-        stop(fleet.sandbox(name), "t1", confirm=True)
+    fleet.stop()
 
 
 def test_a_list_with_a_torn_line_is_read_and_goes_on(fleet: Fleet) -> None:
@@ -217,8 +221,7 @@ def test_two_calls_do_not_hand_out_the_same_sweep_at_once(fleet: Fleet) -> None:
         token.cancel()
         with pytest.raises(CancelledError):
             call.result(timeout=60)
-    for sandbox in fleet.sandboxes:
-        stop(sandbox, "t1", confirm=True)
+    fleet.stop()
 
 
 def test_a_plain_sweep_does_not_start_what_several_machines_have(fleet: Fleet) -> None:
