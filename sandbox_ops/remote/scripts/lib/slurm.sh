@@ -142,6 +142,20 @@ $_answer
   fi
   ROWS_AT=$_when
   rm -f "$BASE/asked.$MYSELF"
+  index_rows
+}
+
+# index_rows: ROW_ID = each of the ROWS: to look for one in the text of all takes 9 ms where there are 50
+index_rows() {
+  for _row in ${ROW_IDS-}; do unset "ROW_$_row"; done
+  ROW_IDS=
+  while IFS='|' read -r _row _rest; do
+    case $_row in '' | *[!0-9]*) continue ;; esac
+    eval "ROW_$_row=\$_rest"
+    ROW_IDS="$ROW_IDS $_row"
+  done <<EOF
+$ROWS
+EOF
 }
 
 # list_slurm_queue: _ids = these, and our jobs that wait in Slurm, in its order
@@ -158,12 +172,8 @@ EOF
 # its numbers again
 find_row() {
   STATE='' NODES='' START='' REASON=''
-  case $ROWS in *"
-$1|"*) ;; *) return 1 ;; esac
-  _row=${ROWS#*"
-$1|"}
-  _row=${_row%%"
-"*}
+  eval "_row=\${ROW_$1-}"
+  [ -n "$_row" ] || return 1
   STATE=${_row%%|*} _row=${_row#*|}
   [ "${_row%%|*}" = "$2" ] || return 1
   _row=${_row#*|}
