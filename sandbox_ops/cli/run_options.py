@@ -97,8 +97,9 @@ def query(
     tag: Sequence[str] | None,
     sort: str,
     limit: int,
+    sandbox: str,
 ) -> "RunQuery":
-    """The query that the options of a verb make.
+    """The query that the options of a verb make: of one machine where one is named.
 
     Raises:
         UsageError: One of them cannot be read.
@@ -108,6 +109,7 @@ def query(
     return run_query.query(
         where=where or (),
         started_after=option_values.since(since, time()),
+        sandboxes=(sandbox,) if sandbox else (),
         states=state or (),
         groups=group or (),
         tags=tag or (),

@@ -30,7 +30,7 @@ def runs(  # noqa: PLR0913 - one for each option
     from sandbox_ops.cli import run_views, terminal
     from sandbox_ops.workflows.runs import runs as work
 
-    wanted = run_options.query(where, since, state, group, tag, sort, limit)
+    wanted = run_options.query(where, since, state, group, tag, sort, limit, sandbox)
     with (
         run_options.machines(context, sandbox, local=local) as machines,
         terminal.busy("asking", quiet=json),
@@ -132,7 +132,7 @@ def export(  # noqa: PLR0913 - one for each option
     from sandbox_ops.cli import run_views, terminal
     from sandbox_ops.workflows.export import export as work
 
-    wanted = run_options.query(where, since, state, group, tag, sort, limit)
+    wanted = run_options.query(where, since, state, group, tag, sort, limit, sandbox)
     with (
         run_options.machines(context, sandbox, local=local) as machines,
         terminal.busy("asking", quiet=json),

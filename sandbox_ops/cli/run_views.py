@@ -51,7 +51,7 @@ def runs(report: "RunsReport", query: "RunQuery") -> None:
     """The runs, and which machines did not answer."""
     if report.runs:
         draw(table(_COLUMNS, _rows(report)))
-    elif query.where or query.states or query.groups or query.tags:
+    elif query.where or query.sandboxes or query.states or query.groups or query.tags:
         tell("no runs fit; all of them: " + next_steps.command("runs"))
     else:
         tell(f"no runs yet; start one: {next_steps.command('train')}")

@@ -71,6 +71,7 @@ class RunQuery:
     Attributes:
         where: All of them hold.
         started_after: In seconds since 1970; None: whenever.
+        sandboxes: On one of them; none: any, also one that is gone.
         states: One of them; none: any.
         tags: It has all of them.
         sort: A setting, a metric or a field, the best first where it is known which is,
@@ -80,6 +81,7 @@ class RunQuery:
 
     where: tuple[Condition, ...] = ()
     started_after: float | None = None
+    sandboxes: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
@@ -101,6 +103,7 @@ class RunQuery:
         after = self.started_after
         return (
             (after is None or (started is not None and started >= after))
+            and (not self.sandboxes or run.sandbox in self.sandboxes)
             and (not self.states or str(run.state) in self.states)
             and (not self.groups or run.group in self.groups)
             and set(self.tags) <= set(run.tags)
@@ -143,6 +146,7 @@ def query(
     *,
     where: Sequence[str] = (),
     started_after: float | None = None,
+    sandboxes: Sequence[str] = (),
     states: Sequence[str] = (),
     groups: Sequence[str] = (),
     tags: Sequence[str] = (),
@@ -165,6 +169,7 @@ def query(
     return RunQuery(
         where=tuple(condition(text) for text in where),
         started_after=started_after,
+        sandboxes=tuple(sandboxes),
         states=tuple(states),
         groups=tuple(groups),
         tags=tuple(tags),

@@ -93,6 +93,12 @@ def test_what_the_clone_remembers_needs_no_machine(clone: Path) -> None:
     assert answer("runs", "--local", "--since", "2999-01-01", cwd=clone)["total"] == 0
 
 
+def test_runs_of_one_machine_do_not_hold_those_of_another(clone: Path) -> None:
+    arguments = ("runs", "--local", "--sandbox")
+    assert answer(*arguments, "test", cwd=clone)["total"] == 2
+    assert answer(*arguments, "another", cwd=clone)["total"] == 0
+
+
 def test_show_and_diff_are_words_and_one_object(clone: Path) -> None:
     shown = cli("show", "lr0.5", "--local", cwd=clone).stdout
     assert re.search(r"^settings +lr=0\.5$", shown, re.MULTILINE)

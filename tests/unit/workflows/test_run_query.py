@@ -91,6 +91,14 @@ def test_metrics_are_only_read_where_a_name_can_be_nothing_else() -> None:
     assert run_query.query(sort="-best.loss").needs_metrics(runs)
 
 
+def test_only_runs_of_the_machines_that_are_named_are_listed() -> None:
+    runs = [run(2, sandbox="gpu2"), run(1)]
+    listed, total = run_query.selected(
+        run_query.query(sandboxes=["gpu2"]), runs, lambda each: each
+    )
+    assert ([each.sandbox for each in listed], total) == (["gpu2"], 1)
+
+
 def test_a_run_is_found_by_id_name_cell_and_machine() -> None:
     runs = [
         run(5, name="night", sandbox="gpu2"),
