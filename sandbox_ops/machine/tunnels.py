@@ -10,7 +10,7 @@ import contextlib
 import shlex
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 from sandbox_ops.errors import ConfigError, NextStep, RefusedError, SandboxError
@@ -55,6 +55,8 @@ class Tunnel:
         port: Which it listens on there.
         local_port: Which we listen on here; 0: any that is free.
         on_refused: Told that nothing listens there, each time somebody connects.
+        again: How the caller asks for it again, but for the port here: for the next step
+            where that is taken.
 
     Raises:
         RefusedError: The port here is taken; says by whom, where that is known.
@@ -66,13 +68,14 @@ class Tunnel:
         port: int,
         local_port: int,
         on_refused: Callable[[], None] | None = None,
+        again: Mapping[str, object] | None = None,
     ) -> None:
         self._links = _links(sandbox)
         self._port = port
         self._on_refused = on_refused
         self._open: set[Link | socket.socket] = set()
         self._lock = threading.Lock()
-        self._listener = _listen(local_port)
+        self._listener = _listen(local_port, again or {"port": port})
         self.local_port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(
             target=self._accept, name="tunnel-accept", daemon=True
@@ -188,7 +191,7 @@ def _links(sandbox: Sandbox) -> Links:
         return sandbox.links
 
 
-def _listen(port: int) -> socket.socket:
+def _listen(port: int, again: Mapping[str, object]) -> socket.socket:
     try:
         return socket.create_server((LOOPBACK, port))
     except OSError as error:
@@ -197,7 +200,11 @@ def _listen(port: int) -> socket.socket:
         raise RefusedError(
             f"port {port} of this computer cannot be listened on: "
             f"{error.strerror or error}{who}",
-            NextStep("tunnel", {"local": local_ports.free(port)}, "Take another one"),
+            NextStep(
+                "tunnel",
+                {**again, "local": local_ports.free(port)},
+                "Take another one",
+            ),
         ) from error
     except OverflowError as error:
         raise RefusedError(f"there is no port {port}") from error

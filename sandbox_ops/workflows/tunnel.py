@@ -144,7 +144,10 @@ def _opened(
         local_port = 0 if board else number
     nobody = f"nothing listens on port {number} of {sandbox.config.label}"
     refused = partial(tell, nobody) if tell else None
-    standing = Tunnel(sandbox, number, local_port, refused)
+    again: dict[str, object] = {"port": number}
+    if board:
+        again = {"tensorboard": True, "port": wanted.logdir or None}
+    standing = Tunnel(sandbox, number, local_port, refused, again)
     ends.callback(standing.close)
     return TunnelReport(
         sandbox=sandbox.config.name,

@@ -103,7 +103,7 @@ def test_a_port_that_is_taken_here_names_who_has_it(
         pass
     assert f"port {web_port} of this computer" in caught.value.message
     assert f"(pid {os.getpid()})" in caught.value.message
-    assert "sandbox-ops tunnel --local" in caught.value.hint
+    assert "sandbox-ops tunnel --port 6006 --local" in caught.value.hint
 
 
 def test_where_nothing_listens_yet_it_waits_and_says_so(
@@ -259,6 +259,15 @@ def test_a_tensorboard_is_started_there_and_stopped_at_the_end(
             assert second.job == report.job, "another one was started"
         assert not jobs.get(sandbox, report.job).state.ended, "not ours to stop"
     assert jobs.get(sandbox, report.job).state.ended
+
+
+def test_a_tensorboard_whose_port_here_is_taken_is_asked_for_again_as_one(
+    sandbox: Sandbox, with_board: Project, web_port: int
+) -> None:
+    wanted = WantedTunnel(with_tensorboard=True, local_port=web_port)
+    with pytest.raises(RefusedError) as caught, tunnel(sandbox, with_board, wanted):
+        pass
+    assert "sandbox-ops tunnel --tensorboard --local" in caught.value.hint
 
 
 def test_a_tensorboard_that_is_kept_is_used_again(
