@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sandbox_ops.cli import notifying, output, terminal
 from sandbox_ops.cli.face import Answer
 from sandbox_ops.errors import ConnectError
+from sandbox_ops.models import JobState
 from sandbox_ops.models.events import Event, EventKind
 from sandbox_ops.text import formatting
 
@@ -47,6 +48,11 @@ def wait(
 
 
 def _show(report: "WaitReport") -> None:
+    if report.jobs:  # of all: how many ended how, and the first that went wrong
+        terminal.tell(report.line)
+        if report.job.state is not JobState.SUCCEEDED:
+            terminal.tell(formatting.job_line(report.job))
+        return
     line = f": {formatting.one_line(report.line, 2000)}" if report.line else ""
     terminal.tell(f"{report.event}{line}", formatting.job_line(report.job))
 

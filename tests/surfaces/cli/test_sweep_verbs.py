@@ -110,7 +110,9 @@ def test_a_second_start_skips_and_failed_ones_run_again(clone: Path) -> None:
     answer("train", "--name", "again", *lists, cwd=clone)
     waited = cli("wait", "again", cwd=clone)
     assert waited.returncode == 3
-    assert "2 ended: 1 succeeded, 1 failed" in waited.stdout
+    counts, failed = waited.stdout.splitlines()
+    assert counts == "2 ended: 1 succeeded, 1 failed"
+    assert '"again-seed13" failed' in failed
     value = answer("train", "--name", "again", *lists, cwd=clone)
     assert value["jobs"] == []
     assert [cell["reason"] for cell in value["skipped"]] == [
