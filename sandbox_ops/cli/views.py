@@ -122,7 +122,8 @@ def jobs(newest: Sequence[Job]) -> None:
     for group, number in left_out.items():
         count = formatting.count(number, "more job")
         see = next_steps.command("jobs", job=group)
-        tell(f"{count} of {group} wait; all of them: {see}")
+        waits = "waits" if number == 1 else "wait"
+        tell(f"{count} of {group} {waits}; all of them: {see}")
 
 
 def sandboxes(report: "SandboxesReport") -> None:

@@ -147,8 +147,8 @@ def python(machine: Reply) -> Check:
 
 def clock(machine: Reply, local_s: float) -> Check:
     """Return whether the clocks agree; ages are reckoned by the machine's. Pure."""
-    skew = int(machine.get("now") or local_s) - local_s
-    detail = f"{skew:+.0f} s against this machine"
+    skew = round(int(machine.get("now") or local_s) - local_s)
+    detail = f"{skew:+d} s against this machine"
     if abs(skew) <= _SKEW_S:
         return check("clock", "ok", detail)
     return check("clock", "warn", detail, "There: sudo timedatectl set-ntp true")
