@@ -18,6 +18,12 @@ MOST_BYTES = 8 << 20
 """A file that is larger is data, which `put` sends, and no code."""
 
 REFS = "refs/sandbox-ops/dirty"
+_NOT_FETCHED = tuple(
+    f":(exclude,glob){folder}/{job}/**"
+    for folder in ("logs", "runs")
+    for job in ("remote-*", "*/remote-*")
+)
+"""Results that `fetch` brought: no code, and on the machine they are there already."""
 _GIT_S = 120
 _NAME = "sandbox-ops"
 
@@ -60,7 +66,7 @@ def look(root: str, folder: Path) -> DirtyState | None:
     clone_config.check(root)
     git = _Git(root, folder)
     base = git.line("rev-parse", "--verify", "HEAD^{commit}")
-    git.run("add", "-A", "--", ".")
+    git.run("add", "-A", "--", ".", *_NOT_FETCHED)
     tree = git.line("write-tree")
     if tree == git.line("rev-parse", f"{base}^{{tree}}"):
         return None

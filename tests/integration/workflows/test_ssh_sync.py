@@ -126,6 +126,19 @@ def test_what_is_not_committed_is_a_commit_there_and_nothing_changes_here(
     assert again.commit_after == report.commit_after, "the same state, another commit"
 
 
+def test_results_that_fetch_brought_are_not_sent_back_with_uncommitted_code(
+    place: Place, project: Project
+) -> None:
+    place.write("runs/remote-1/model.txt", "the run's own\n")
+    for path in ("runs/remote-1/model.txt", "logs/gpu1/remote-1/log"):
+        place.git.write({path: "brought home\n"})
+    place.git.write({"train.py": "print(9)\n"})
+    report = sync(place.sandbox, project, dirty=True)
+    changed = place.run("diff", "--name-only", place.git.head, report.commit_after)
+    assert changed == "train.py"
+    assert (place.clone / "runs/remote-1/model.txt").read_text() == "the run's own\n"
+
+
 def test_a_training_runs_on_what_was_not_committed_and_its_record_says_which(
     place: Place, project: Project
 ) -> None:
