@@ -154,7 +154,7 @@ def train(  # noqa: PLR0913 - one for each option
 ) -> Answer:
     """Start the training in the background, once all is right for it.
 
-    With lists in --set, a job for each combination: a sweep, in the machine's queue.
+    With lists in --set: a sweep, a job for each combination in the queue there.
     """
     from sandbox_ops.cli import setting_values, training
 
