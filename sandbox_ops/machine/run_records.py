@@ -83,8 +83,8 @@ def look(sandbox: Sandbox, place: Place, again: Iterable[int] = ()) -> RunPage:
         ConnectError: The machine cannot be reached.
         ProtocolError: It answered what cannot be read.
     """
-    words = [place.seen, PAGE, place.labels, place.pruned, *again]
-    segments = sandbox.request("look", "runs", " ".join(map(str, words)))
+    arguments = [place.seen, PAGE, place.labels, place.pruned, *again]
+    segments = sandbox.request("look", "runs", " ".join(map(str, arguments)))
     return page(segments, sandbox.base)
 
 
