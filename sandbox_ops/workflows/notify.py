@@ -114,12 +114,12 @@ def _targets(
     if settings.webhook:
         key = webhook_key(settings, str(event.kind))
         yield key, lambda note: notify_targets.post(settings, note)
-    here = this_user.name()
+    user_name = this_user.name()
     if settings.command:
-        key = _key(event.kind, here, settings.command)
+        key = _key(event.kind, user_name, settings.command)
         yield key, lambda note: notify_targets.run(settings.command, note)
     if settings.desktop:
-        yield _key(event.kind, here, "desktop"), notify_targets.show
+        yield _key(event.kind, user_name, "desktop"), notify_targets.show
 
 
 def webhook_key(settings: NotifySettings, kind: str) -> str:
@@ -127,8 +127,8 @@ def webhook_key(settings: NotifySettings, kind: str) -> str:
     return _key(kind, "webhook", settings.webhook)
 
 
-def _key(*words: str) -> str:
-    return f"{words[0]}-{hashlib.sha256(chr(0).join(words).encode()).hexdigest()[:16]}"
+def _key(*parts: str) -> str:
+    return f"{parts[0]}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:16]}"
 
 
 def claim(sandbox: Sandbox, event: Event, keys: tuple[str, ...]) -> tuple[str, ...]:

@@ -139,19 +139,19 @@ def on_idle(  # noqa: PLR0913  # each is one choice
             fetched = results.bring_home(dry_run=False)
             if not _busy(view):  # nothing began meanwhile
                 break
-        code, said = _run(view, line)
+        code, output = _run(view, line)
     return IdleReport(
         sandbox=sandbox.config.name,
         command=line,
         fetched=fetched,
         exit_code=code,
-        output=said,
+        output=output,
     )
 
 
 def _wait(sandbox: Sandbox, interval_s: float, on_wait: OnWait | None) -> None:
     """Wait until nothing of ours runs or is queued; a lost link is waited for."""
-    told: tuple[str, ...] = ()
+    reported_ids: tuple[str, ...] = ()
     has_looked = False
     woken = threading.Event()
     with sandbox.cancel_token.on_cancel(woken.set):
@@ -168,9 +168,9 @@ def _wait(sandbox: Sandbox, interval_s: float, on_wait: OnWait | None) -> None:
             if not busy:
                 return
             ids = tuple(job.id for job in busy)
-            if on_wait is not None and ids != told:
+            if on_wait is not None and ids != reported_ids:
                 on_wait(busy)
-            told = ids
+            reported_ids = ids
             woken.wait(interval_s)
 
 

@@ -227,14 +227,16 @@ class _Sending:
         for batch in upload_batches.batches(small):
             size_bytes = sum(file.size_bytes for file in batch)
             shown = batch[-1].path
-            told = meter.file(f"{shown} (of {len(batch)} small files)")
+            report_progress = meter.file(f"{shown} (of {len(batch)} small files)")
             sums |= upload_batches.upload_batch(
                 self._sandbox,
                 batch,
                 self._folder,
                 replace=self._replace,
                 pace=self._pace,
-                on_progress=partial(_scaled, told, size_bytes) if told else None,
+                on_progress=partial(_scaled, report_progress, size_bytes)
+                if report_progress
+                else None,
             )
             meter.ended(size_bytes)
         for file in files:
@@ -251,6 +253,6 @@ class _Sending:
         return sums
 
 
-def _scaled(told: Any, size_bytes: int, done: int, of: int) -> None:  # noqa: ANN401 - a file's meter
+def _scaled(report_progress: Any, size_bytes: int, done: int, of: int) -> None:  # noqa: ANN401 - a file's meter
     """Tell of an archive as of the files in it."""
-    told(size_bytes * done // of, size_bytes)
+    report_progress(size_bytes * done // of, size_bytes)

@@ -54,14 +54,14 @@ class SweepList:
             UsageError: There is no local clone to keep it in.
             RefusedError: It cannot be read.
         """
-        made = cls(_path(project, group), group, is_written=is_written)
+        sweep_list = cls(_path(project, group), group, is_written=is_written)
         try:
-            for line in line_file.lines(made.path):
+            for line in line_file.lines(sweep_list.path):
                 with contextlib.suppress(KeyError, TypeError, ValueError):
-                    made._take_in(line)
+                    sweep_list._take_in(line)
         except OSError as error:
-            raise made._cannot("read", error) from error
-        return made
+            raise sweep_list._cannot("read", error) from error
+        return sweep_list
 
     @property
     def numbers(self) -> dict[str, int]:
