@@ -43,8 +43,8 @@ def write(
     Args:
         root: The clone.
         path: The file; it is made.
-        refs: What whoever fetches finds: names of refs, each with its commit.
-        have: Commits that whoever fetches has.
+        refs: What the fetching clone finds: names of refs, each with its commit.
+        have: Commits that the fetching clone has.
         environ: Where the objects are; None: where the clone has them.
 
     Raises:

@@ -1,7 +1,7 @@
 """Bringing one file there: resumable, checksummed, atomic.
 
 Both ends take the checksum while the bytes are on their way; the machine puts the file
-in its place only when it is told that they agree.
+in its place only when we confirm that they agree.
 """
 
 import hashlib

@@ -78,7 +78,7 @@ class Master:
 
         Raises:
             ConnectError: ssh cannot read its configuration.
-            DeniedError: Somebody else owns the folder.
+            DeniedError: Another user owns the folder.
         """
         if not self._path:
             configured = "" if self.number else self._configured_path()
@@ -106,7 +106,7 @@ class Master:
         return f"{private_folder()}/{name}{further}.ssh"
 
     def is_open(self) -> bool:
-        """Whether somebody listens at its socket."""
+        """Whether a process listens at its socket."""
         return self._control("check").returncode == 0
 
     def end(self) -> bool:

@@ -1,4 +1,4 @@
-"""Who is told: a webhook, a command of this computer, its desktop. A few tries each.
+"""Who is notified: a webhook, a command of this computer, its desktop. A few tries each.
 
 A failure is returned in words that hold no secret: never the address.
 """
@@ -143,5 +143,5 @@ def show(note: Notification) -> str:
             argv, capture_output=True, timeout=_TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return f"the desktop cannot be told: {type(error).__name__}"
+        return f"the desktop cannot be notified: {type(error).__name__}"
     return f"{argv[0]} ended with {done.returncode}" if done.returncode else ""

@@ -166,7 +166,7 @@ def all_made(
     """Make the trees of several runs that are started within, in that order.
 
     Yields:
-        What is told how many were started, and why no more: the other trees are removed.
+        What is called with how many were started, and why no more: it removes the other trees.
 
     Raises:
         RefusedError: One cannot be made; then those that were are removed.

@@ -99,7 +99,7 @@ def put(  # noqa: PLR0913  # each is one choice
         dry_run: Only list them.
         overwrite: Replace files there that differ.
         bytes_per_s: Send no faster.
-        on_progress: Told of each piece.
+        on_progress: Called for each piece.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
@@ -254,5 +254,5 @@ class _Sending:
 
 
 def _scaled(report_progress: Any, size_bytes: int, done: int, of: int) -> None:  # noqa: ANN401 - a file's meter
-    """Tell of an archive as of the files in it."""
+    """Report the bytes of an archive as those of the files in it."""
     report_progress(size_bytes * done // of, size_bytes)

@@ -4,7 +4,7 @@
 JSON lines, readable by their owner alone, only ever added to. Four kinds, by their first key:
 `cell` (number, name, command, settings, identity), `handed` (to which machine; on the disk
 before the machine hears of it), `back` (that machine never started it), `seen` (how its job
-there was). Of each the newest counts. Whoever hands out holds a lock on the file.
+there was). Of each the newest counts. The client that hands out holds a lock on the file.
 """
 
 import contextlib
@@ -80,7 +80,7 @@ class SweepList:
         """Keep others from handing out the same cells.
 
         Raises:
-            RefusedError: Somebody else does, or the list cannot be written.
+            RefusedError: Another client does, or the list cannot be written.
         """
         lock = self.path.with_suffix(".lock")
         with contextlib.ExitStack() as stack:
@@ -192,7 +192,7 @@ class SweepList:
     def _cannot(self, what: str, error: OSError) -> RefusedError:
         return RefusedError(
             f"cannot {what} the list of the sweep {self.path}: {error.strerror}",
-            "Without it nobody knows which machine got which cell; nothing was started.",
+            "Without it is not known which machine got which cell; nothing was started.",
         )
 
 
