@@ -3,6 +3,7 @@
 The login node is this machine, with a home of the test's own that the nodes see, too.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -446,9 +447,28 @@ def test_a_suspended_job_runs_and_says_that_it_is_suspended(
     wait_until(lambda: jobs.get(login, job.id).words == "running", _SOON_S)
 
 
-def test_slurms_time_limit_is_a_deadline_as_ours_is(
+def supervisors(folder: Path) -> list[int]:
+    """Return the processes that are the batch script of that job."""
+    pids = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = file.read_bytes().split(b"\0")
+            if words[-3:] == [b"slurm_job", os.fsencode(folder), b""]:
+                pids.append(int(file.parent.name))
+    return pids
+
+
+def test_a_term_to_the_batch_script_alone_reaches_the_training(
     login: Sandbox, cluster: SlurmCluster
 ) -> None:
+    job = started(login, "trap 'echo told; exit 9' TERM; echo begun; sleep 7971 & wait")
+    cluster.ask("scancel", "--batch", "--signal=TERM", number_of(job))
+    ended = wait_for(login, job, JobState.FAILED)
+    assert ended.exit_code == 9
+    assert "told\n" in log_of(login, job)
+
+
+def test_slurms_time_limit_is_a_deadline_as_ours_is(login: Sandbox) -> None:
     """Slurm's own line, as slurmstepd 22.05.8 wrote it; a limit takes a minute at least."""
     job = started(login, "echo begun; sleep 7961")
     with (Path(job.log_path).parent / "slurm.out").open("a") as out:
@@ -456,10 +476,10 @@ def test_slurms_time_limit_is_a_deadline_as_ours_is(
             "slurmstepd-node1: error: *** JOB 6 ON node1 CANCELLED AT 2026-11-26T01:52:09"
             " DUE TO TIME LIMIT ***\n"
         )
-    cluster.ask("scancel", "--batch", "--signal=TERM", number_of(job))
-    for pid in carrying(f"SANDBOX_JOB={Path(job.log_path).parent}"):
+    folder = Path(job.log_path).parent
+    for pid in (*supervisors(folder), *carrying(f"SANDBOX_JOB={folder}")):
         os.kill(pid, signal.SIGTERM)
-    assert wait_for(login, job, JobState.TIMED_OUT).words == "timed-out"
+    assert wait_for(login, job, JobState.TIMED_OUT).outcome_code == 124
 
 
 def test_a_script_that_left_no_word_asks_whether_the_nodes_see_the_home(

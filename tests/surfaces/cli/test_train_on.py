@@ -184,7 +184,7 @@ def test_ctrl_c_says_how_to_go_on(fleet: Fleet) -> None:
             ("--on", "three", "--after", "remote-1"),
             "--after names a job of one machine",
         ),
-        (("--on", "thre"), "Did you mean `three`?"),
+        (("--on", "three1"), "Did you mean `three`?"),
         (
             ("--on", "any", "--set", "n=1..3", "--then", "x"),
             "--then runs on one machine",
