@@ -206,7 +206,7 @@ def train(  # noqa: PLR0913 - one for each option
     metric="What makes a run the best of its group: loss, max:accuracy, min:error.",
     watch="Look again and again, until q or Ctrl-C.",
     interval="Seconds between two looks.",
-    notify="With --watch: tell whoever is set below [notify] in your own config.toml.",
+    notify="With --watch: notify what is set below [notify] in your own config.toml.",
 )
 @on_several
 def monitor(

@@ -18,7 +18,7 @@ at {clone} here. Write what you are asked to answer as one JSON object of texts 
 
 
 def prompt(scenario: Scenario, place: World) -> str:
-    """Return what a model is told."""
+    """Return the instructions of a model."""
     task = scenario.task.format(step_s=scenario.step_s, workspace=place.workspace)
     return _PROMPT.format(
         task=task,

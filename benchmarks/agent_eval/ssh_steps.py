@@ -106,7 +106,7 @@ def client_step(world: World) -> str:
 def foreground(world: World, client: Client) -> None:
     command = f"ssh box 'cd {world.project_path} && python3 step.py once {client_step(world)} 3'"
     _, code = client.shell(command, expect=(3,))
-    if code != 3:  # nobody knows whether it goes on: look, and only then again
+    if code != 3:  # it is not known whether it goes on: look, and only then again
         look = "pgrep -fa [s]tep.py; sleep 1; pgrep -fa [s]tep.py"
         answer, _ = client.shell(f"ssh box '{look}'", expect=(0, 1))
         if "step.py" in answer:

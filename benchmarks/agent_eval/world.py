@@ -86,8 +86,8 @@ class Layout:
     def read_answers(self) -> dict[str, str]:
         """Return what the client said; nothing where there is no such file."""
         with contextlib.suppress(FileNotFoundError):
-            told = json.loads(self.answers.read_text("utf-8"))
-            return {str(key): str(value) for key, value in told.items()}
+            answers = json.loads(self.answers.read_text("utf-8"))
+            return {str(key): str(value) for key, value in answers.items()}
         return {}
 
 

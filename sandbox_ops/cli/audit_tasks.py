@@ -9,7 +9,7 @@ from sandbox_ops.cli.face import Answer, verb
 from sandbox_ops.errors import UsageError
 
 _STEP = "script "  # what our own verbs do there, step by step
-_BROKEN = 1  # the exit code of a log that somebody changed
+_BROKEN = 1  # the exit code of a log that was changed
 
 
 @verb(

@@ -1,6 +1,6 @@
 """A verb with `--on`: done on several sandboxes at once, answered as one.
 
-Each machine's part is the verb's own body, told which sandbox is meant and to keep quiet;
+Each machine's part is the verb's own body, given the sandbox that is meant, and quiet;
 what it would show is shown when all are done: rows of one table with a column for the
 machine, or one block a machine. A dead machine is an error in its own row.
 """

@@ -18,7 +18,7 @@ def grammar_of(program: str, core: ParserContext, collection: Collection) -> Gra
 
 
 class _Verbs(Mapping[str, Options]):
-    """The options of each verb, read from its task when somebody asks: most starts need one."""
+    """The options of each verb, read from its task when first used: most starts need one."""
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection

@@ -28,13 +28,13 @@ def note(
     json: bool = False,
 ) -> Answer:
     """Write a note about a run; it takes the place of the one before."""
-    named, *words = run or [""]
-    if text is None and not words:
+    named, *text_words = run or [""]
+    if text is None and not text_words:
         raise UsageError(
             "`note` needs a run and a text", 'sandbox-ops note remote-3 "diverged"'
         )
-    said = " ".join(words) if text is None else text
-    return _labelled(context, named, "note", sandbox, quiet=json, note=said)
+    note_text = " ".join(text_words) if text is None else text
+    return _labelled(context, named, "note", sandbox, quiet=json, note=note_text)
 
 
 @verb(
@@ -130,7 +130,7 @@ def _labelled(
     sandbox: str,
     *,
     quiet: bool,
-    **said: Any,  # noqa: ANN401 - as `label_run` takes it
+    **label_changes: Any,  # noqa: ANN401 - as `label_run` takes it
 ) -> Answer:
     from sandbox_ops.cli import run_views, terminal
     from sandbox_ops.workflows.label_run import label_run
@@ -145,20 +145,20 @@ def _labelled(
             machines.project,
             wanted,
             default=machines.default,
-            **said,
+            **label_changes,
         )
     return Answer.of(report, lambda: run_views.labels(report))
 
 
 def _run_and_tags(
-    words: Sequence[str] | None, tags: Sequence[str] | None, name: str
+    run_and_tags: Sequence[str] | None, tags: Sequence[str] | None, name: str
 ) -> tuple[str, tuple[str, ...]]:
     """The run, and the tags that stand after it or were given by `--tag`.
 
     Raises:
         UsageError: There is no run, or no tag.
     """
-    run, *more = words or [""]
+    run, *more = run_and_tags or [""]
     wanted = (*more, *(tags or ()))
     if not run or not wanted:
         raise UsageError(

@@ -114,6 +114,6 @@ def _changed(
     if workspace:
         values["workspace"] = workspace
     if link:
-        words = shlex.split(link)
-        values["link"] = {"command": words} if len(words) > 1 else link
+        command_words = shlex.split(link)
+        values["link"] = {"command": command_words} if len(command_words) > 1 else link
     return Path(machines.add({add: values}))

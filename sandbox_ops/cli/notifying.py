@@ -1,4 +1,4 @@
-"""Who is told of what a verb sees: the user's `[notify]`, where it is asked for."""
+"""Who is notified of what a verb sees: the user's `[notify]`, where it is asked for."""
 
 import contextlib
 import time
@@ -24,7 +24,7 @@ def notifier(settings: "Settings", *, asked: bool) -> "Iterator[Notifier | None]
     """Give what tells, where that was asked for, here or in the configuration.
 
     Raises:
-        ConfigError: It was asked for, and nobody is configured to be told.
+        ConfigError: It was asked for, and no target is configured.
     """
     notify = settings.config.notify
     if not (asked or (notify.always and notify.is_configured)):
@@ -86,7 +86,7 @@ def telling_look(
 def arm(machine: "Session", jobs: "Sequence[Job]", telling: "Notifier | None") -> None:
     """Have the machine itself tell of the ends of jobs; say where it cannot.
 
-    One that has ended by now is told of from here.
+    One that has ended by now is notified from here.
     """
     if telling is None:
         return

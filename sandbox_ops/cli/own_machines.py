@@ -106,9 +106,9 @@ def _not_edited(file: Path, error: Exception) -> ConfigError:
 def hosts_of_ssh_config(path: Path) -> tuple[str, ...]:
     """Return the hosts that an ssh_config names, with those that it includes."""
     names: dict[str, None] = {}
-    for words in _lines(path, set()):
-        if words[0].lower() == "host":
-            names |= dict.fromkeys(w for w in words[1:] if not _WILD.search(w))
+    for fields in _lines(path, set()):
+        if fields[0].lower() == "host":
+            names |= dict.fromkeys(w for w in fields[1:] if not _WILD.search(w))
     return tuple(names)
 
 
@@ -117,13 +117,13 @@ def _lines(path: Path, seen: set[Path]) -> Iterator[list[str]]:
         return
     seen.add(path)
     for line in path.read_text("utf-8", "replace").splitlines():
-        words = _words(line)
-        if len(words) < 2:  # noqa: PLR2004  # a keyword and its value
+        fields = _words(line)
+        if len(fields) < 2:  # noqa: PLR2004  # a keyword and its value
             continue
-        if words[0].lower() != "include":
-            yield words
+        if fields[0].lower() != "include":
+            yield fields
             continue
-        for pattern in words[1:]:
+        for pattern in fields[1:]:
             full = Path(pattern).expanduser()
             base = Path("/") if full.is_absolute() else Path.home() / ".ssh"
             relative = str(full.relative_to("/")) if full.is_absolute() else str(full)

@@ -170,8 +170,8 @@ def labels(report: "LabelReport") -> None:
     """A run with its tags and its note."""
     run = report.run
     tags = f" [{', '.join(run.tags)}]" if run.tags else ""
-    said = f": {formatting.one_line(run.note, 400)}" if run.note else ""
-    tell(f"{run.job.id} {run.job.name}".rstrip() + f"{tags}{said}")
+    note = f": {formatting.one_line(run.note, 400)}" if run.note else ""
+    tell(f"{run.job.id} {run.job.name}".rstrip() + f"{tags}{note}")
     tell(*(f"warning: {warning}" for warning in report.warnings))
 
 

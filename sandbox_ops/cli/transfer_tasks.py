@@ -258,7 +258,7 @@ def tunnel(
     command="What to run here then; without it on_idle of the sandbox in your config.toml.",
     into="A local folder for the results; without it the same paths in the local clone.",
     leave="A job whose results may be left there; may be repeated.",
-    ignore_others="Whoever else seems to be at work on the machine.",
+    ignore_others="Other programs that seem to be at work on the machine.",
     interval="Seconds between two looks.",
     dry_run="Only show what is waited for, what would come home and what would be run.",
 )

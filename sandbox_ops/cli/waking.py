@@ -66,7 +66,7 @@ def events(
     as_json: bool,
     notifier: "Notifier | None" = None,
 ) -> Answer:
-    """Print events as they come, until there are no more, or nobody reads them."""
+    """Print events as they come, until there are no more, or their reader is gone."""
     from sandbox_ops.machine import groups, jobs
     from sandbox_ops.workflows import events as telling
 
@@ -85,8 +85,8 @@ def events(
             notifier.tell(by_name[event.sandbox], event)
         if event.kind is EventKind.UNREACHABLE:
             unreachable.add(event.sandbox)
-    nobody = len(unreachable) == len(sandboxes)
-    return Answer(value=None, exit_code=ConnectError.exit_code if nobody else 0)
+    none_reachable = len(unreachable) == len(sandboxes)
+    return Answer(value=None, exit_code=ConnectError.exit_code if none_reachable else 0)
 
 
 def event_line(event: Event) -> str:
@@ -105,10 +105,10 @@ def event_line(event: Event) -> str:
 
 
 def _check_reader() -> None:
-    """End quietly where nobody reads our lines any more.
+    """End quietly where the reader of our lines is gone.
 
     Raises:
-        BrokenPipeError: Nobody does.
+        BrokenPipeError: It is gone.
     """
     if output.reader_gone("stdout"):
         raise BrokenPipeError

@@ -22,7 +22,7 @@ from sandbox_ops.errors import UsageError
     for_="Also a line that matches this pattern (RE2); one written before counts.",
     timeout="Wait for 90, 90s, 30m, 8h, 2d or 1:30:00; then end with 124.",
     ignore_warnings="Wait on whatever looks wrong: NaN, a traceback, a stall.",
-    notify="Tell whoever is set below [notify] in your own config.toml.",
+    notify="Notify what is set below [notify] in your own config.toml.",
 )
 @on_several
 def wait(  # noqa: PLR0913 - one for each option
@@ -73,7 +73,7 @@ def wait(  # noqa: PLR0913 - one for each option
     job="Only this job: its id, its number, its name, or last; several. Or a group.",
     follow="Go on, for ever; a machine that cannot be reached is asked again.",
     since="The cursor of an event: what comes after it.",
-    notify="Tell whoever is set below [notify] in your own config.toml.",
+    notify="Notify what is set below [notify] in your own config.toml.",
 )
 def events(
     context: Context,

@@ -112,11 +112,11 @@ class LinkKey(Key):
 
     def from_text(self, text: str) -> Value:
         """Return a name, or the words of a command line."""
-        words = shlex.split(text)
+        command_words = shlex.split(text)
         return (
-            self.check(words[0])
-            if len(words) == 1
-            else value_checks.link_command(words)
+            self.check(command_words[0])
+            if len(command_words) == 1
+            else value_checks.link_command(command_words)
         )
 
 

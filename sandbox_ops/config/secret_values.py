@@ -21,7 +21,7 @@ def protect(
         named: Lists of names of variables.
         in_files: Lists of files of `NAME=VALUE` lines: each value is a secret.
         environ: The environment. What is not set there cannot be masked, nor shown.
-        webhooks: Addresses that let whoever has them send.
+        webhooks: Addresses with which anyone can send.
 
     Raises:
         ConfigError: A value is too short to be masked, or a file cannot be read.

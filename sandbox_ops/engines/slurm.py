@@ -1,6 +1,6 @@
 """Slurm starts the jobs, and its login node is the machine that we speak to.
 
-What somebody waits for (commands, our own steps) runs on the login node itself. A job is handed
+What a client waits for (commands, our own steps) runs on the login node itself. A job is handed
 to Slurm there, by the machine's side of a start, and its supervisor is the batch script: the
 job's folder says all the rest, as everywhere. See docs/decisions/0030.
 """

@@ -27,8 +27,8 @@ def known(root: str, commits: Sequence[str]) -> tuple[str, ...]:
     clone_config.check(root)
     asked = "".join(f"{commit}\n" for commit in commits).encode()
     done = runner.run(root, "cat-file", "--batch-check", stdin=asked, timeout_s=_LOOK_S)
-    words = [line.split() for line in done.stdout.decode().splitlines()]
-    return tuple(each[0] for each in words if len(each) > 1 and each[1] == "commit")
+    objects = [line.split() for line in done.stdout.decode().splitlines()]
+    return tuple(each[0] for each in objects if len(each) > 1 and each[1] == "commit")
 
 
 def write(
@@ -43,8 +43,8 @@ def write(
     Args:
         root: The clone.
         path: The file; it is made.
-        refs: What whoever fetches finds: names of refs, each with its commit.
-        have: Commits that whoever fetches has.
+        refs: What the fetching clone finds: names of refs, each with its commit.
+        have: Commits that the fetching clone has.
         environ: Where the objects are; None: where the clone has them.
 
     Raises:
@@ -72,5 +72,7 @@ def write(
             timeout_s=_PACK_S,
         )
     if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip()
-        raise RefusedError(f"git cannot pack the commits of {root}: {said[-500:]}")
+        git_message = done.stderr.decode("utf-8", "replace").strip()
+        raise RefusedError(
+            f"git cannot pack the commits of {root}: {git_message[-500:]}"
+        )

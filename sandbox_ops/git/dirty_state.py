@@ -150,8 +150,8 @@ def _refuse_large(git: _Git, changed: bytes) -> tuple[str, ...]:
     Raises:
         RefusedError: Some are too large; names them.
     """
-    words = changed.decode("utf-8", "surrogateescape").split("\0")
-    facts, names = words[:-1:2], words[1::2]
+    fields = changed.decode("utf-8", "surrogateescape").split("\0")
+    facts, names = fields[:-1:2], fields[1::2]
     blobs = [fact.split()[3] for fact in facts]
     asked = "".join(f"{blob}\n" for blob in blobs).encode()
     answer = git.run("cat-file", "--batch-check=%(objectsize)", stdin=asked).decode()

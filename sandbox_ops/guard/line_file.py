@@ -1,7 +1,7 @@
 """A private file of JSON lines that is only added to: what is written is whole, or not there.
 
-Threads and processes may add to it at once. A line that was torn by a crash, or that nobody
-can read, is passed over.
+Threads and processes may add to it at once. A line that was torn by a crash, or that cannot
+be read, is passed over.
 """
 
 import contextlib
@@ -54,7 +54,7 @@ def add(path: Path, data: bytes, *, durable: bool = False) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
         size = os.fstat(file).st_size
         if size and os.pread(file, 1, size - 1) != b"\n":
-            data = b"\n" + data  # whoever wrote before us was killed over it
+            data = b"\n" + data  # the writer before us was killed meanwhile
         _append(file, size, data)
         if durable:
             os.fsync(file)

@@ -72,7 +72,7 @@ def place(
         environ: What it inherits; all of it counts but what belongs to a terminal.
         identity: What else tells it from others: the machine, the version.
         module: What it runs.
-        idle_s: It ends when so long nobody used it.
+        idle_s: It ends when unused for so long.
     """
     lasting = {k: v for k, v in environ.items() if k not in _OF_THE_TERMINAL}
     facts = json.dumps([identity, lasting, module, idle_s], sort_keys=True)
@@ -137,7 +137,7 @@ def _check_socket(path: Path) -> None:
 
 
 def reach_or_start(where: AgentPlace) -> socket.socket:
-    """Return a connection to the process; start it if nobody listens.
+    """Return a connection to the process; start it if nothing listens.
 
     We listen for it until it does itself, so that nothing has to be waited for.
 
@@ -157,7 +157,7 @@ def reach_or_start(where: AgentPlace) -> socket.socket:
     except OSError as error:
         raise UnusableError(f"{where.folder}: {error}") from error
     if sock is None:
-        raise UnusableError(f"nobody listens at {where.socket}")
+        raise UnusableError(f"nothing listens at {where.socket}")
     return sock
 
 
@@ -210,7 +210,7 @@ def _start(where: AgentPlace) -> None:
     assert process.stdin is not None  # noqa: S101  # asked for above
     with process.stdin as stdin:
         stdin.write(where.message.encode())
-    process.returncode = 0  # it outlives us: nobody is to wait for it
+    process.returncode = 0  # it outlives us, and is not waited for
 
 
 def check_folder(folder: Path) -> None:

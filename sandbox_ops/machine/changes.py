@@ -1,4 +1,4 @@
-"""What is new of a machine's background jobs since somebody looked: one question."""
+"""What is new of a machine's background jobs since a client looked: one question."""
 
 import contextlib
 from collections.abc import Collection, Mapping, Sequence

@@ -180,9 +180,9 @@ def link_logs(
     Raises:
         RefusedError: If a file of the project has that name.
     """
-    words = [word for link in (links or {}).items() for word in link]
+    link_arguments = [word for link in (links or {}).items() for word in link]
     reply = own_scripts.ask(
-        sandbox, "log_link", path, *words, doing=f"make {path}/logs"
+        sandbox, "log_link", path, *link_arguments, doing=f"make {path}/logs"
     )
     return reply.get("changed") == "yes"
 

@@ -61,8 +61,8 @@ def look(
         digest_bytes: How many bytes of the end of each log its digest holds; 0: none.
         with_records: Also the run record of each.
     """
-    words = look_words(name, digest_bytes, with_records=with_records)
-    segments = sandbox.request("look", *words)
+    arguments = look_words(name, digest_bytes, with_records=with_records)
+    segments = sandbox.request("look", *arguments)
     return read(name, segments, sandbox.base)
 
 

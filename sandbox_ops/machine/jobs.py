@@ -130,12 +130,12 @@ def _piece(
         stderr=asked if stream == "stderr" else (0, 0),
         with_sizes=True,
     )
-    found = _output(reply, stream)
-    if inode is None or (found.inode == inode and offset <= found.size_bytes):
-        return found
-    if found.offset > 0:
-        found = _piece(sandbox, reply.job.id, stream, 0, max_bytes, None)
-    return dataclasses.replace(found, restarted=True)
+    output = _output(reply, stream)
+    if inode is None or (output.inode == inode and offset <= output.size_bytes):
+        return output
+    if output.offset > 0:
+        output = _piece(sandbox, reply.job.id, stream, 0, max_bytes, None)
+    return dataclasses.replace(output, restarted=True)
 
 
 def _output(reply: JobReply, stream: str) -> JobOutput:

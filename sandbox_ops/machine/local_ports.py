@@ -26,10 +26,10 @@ def _inodes(port: int) -> Iterator[str]:
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(OSError):
             for line in Path(table).read_text("ascii", "replace").splitlines()[1:]:
-                words = line.split()
-                local = int(words[1].rpartition(":")[2], 16)
-                if words[3] == _LISTENS and local == port:
-                    yield words[9]
+                fields = line.split()
+                local = int(fields[1].rpartition(":")[2], 16)
+                if fields[3] == _LISTENS and local == port:
+                    yield fields[9]
 
 
 def free(port: int) -> int:

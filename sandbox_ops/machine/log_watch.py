@@ -1,4 +1,4 @@
-"""One job's log as somebody waits for it: the lines that match, and what looks wrong.
+"""One job's log while a client waits for it: the lines that match, and what looks wrong.
 
 Bytes in, values out; the clock is the caller's.
 """

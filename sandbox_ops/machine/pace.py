@@ -9,7 +9,7 @@ _BURST_S = 0.25
 
 
 class Pace:
-    """Holds up whoever sends or receives, so that the rate is kept on the average.
+    """Holds up the sender or the receiver, so that the rate is kept on the average.
 
     One is shared by all files of a transfer. Use it in one thread at a time.
 

@@ -80,8 +80,8 @@ def parts(data: bytes) -> dict[str, MetricLines]:
     read_parts = {}
     for part in data.split(b"\0")[1:]:
         head, _, text = part.partition(b"\n")
-        words = (*head.decode("ascii", "replace").split(), "", "none", "0", "0")
-        job_id, source, lines, sampled = words[:4]
+        fields = (*head.decode("ascii", "replace").split(), "", "none", "0", "0")
+        job_id, source, lines, sampled = fields[:4]
         read_parts[job_id] = MetricLines(
             source=source,
             lines=int(lines) if lines.isdecimal() else 0,

@@ -1,4 +1,4 @@
-"""The records of runs: what of them is new since somebody looked, in one question.
+"""The records of runs: what of them is new since a client looked, in one question.
 
 A run is a background job that `train` started, known by its run record. What is said of it
 (labels: a note, tags) and what is left of records that were pruned comes along.
@@ -39,7 +39,7 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Up to where somebody has looked.
+    """Up to where the client has looked.
 
     Attributes:
         store: Which folder of records; "" before the first look.
@@ -83,8 +83,8 @@ def look(sandbox: Sandbox, place: Place, again: Iterable[int] = ()) -> RunPage:
         ConnectError: The machine cannot be reached.
         ProtocolError: It answered what cannot be read.
     """
-    words = [place.seen, PAGE, place.labels, place.pruned, *again]
-    segments = sandbox.request("look", "runs", " ".join(map(str, words)))
+    arguments = [place.seen, PAGE, place.labels, place.pruned, *again]
+    segments = sandbox.request("look", "runs", " ".join(map(str, arguments)))
     return page(segments, sandbox.base)
 
 

@@ -31,8 +31,8 @@ def in_project(sandbox: Sandbox, project: Project) -> str:
     """
     root = sandbox.project_path(project)
     library = f"{sandbox.base.rpartition('/v1/')[0]}/lib/{scripts.library_file()}"
-    words = (root, ":".join(project.path), *project.env)
-    return f"env SANDBOX_OPS_SH=sh sh {shlex.quote(library)} project_shell {scripts.words(*words)}"
+    arguments = (root, ":".join(project.path), *project.env)
+    return f"env SANDBOX_OPS_SH=sh sh {shlex.quote(library)} project_shell {scripts.words(*arguments)}"
 
 
 def command(
@@ -51,12 +51,12 @@ def command(
     """
     enter = f"cd {shlex.quote(folder)}; " if folder else ""
     if not config.by_ssh:
-        words = leading_to_a_shell(with_terminal(command_of(config)))
-        return (*words, f"{enter}exec {program or '${SHELL:-sh} -l'}")
+        argv = leading_to_a_shell(with_terminal(command_of(config)))
+        return (*argv, f"{enter}exec {program or '${SHELL:-sh} -l'}")
     master = Master(config)
     kept = ("-S", master.path) if config.link == OPENSSH else ()
-    words = ("ssh", *master.options(), *kept, "-t", "--", config.host)
-    return (*words, f"{enter}exec {program or '$SHELL -l'}")
+    argv = ("ssh", *master.options(), *kept, "-t", "--", config.host)
+    return (*argv, f"{enter}exec {program or '$SHELL -l'}")
 
 
 def with_terminal(words: Sequence[str]) -> tuple[str, ...]:
@@ -82,10 +82,10 @@ def enter(config: SandboxConfig, folder: str = "", program: str = "") -> int:
         DeniedError: The machine's mode does not allow it.
     """
     acts.check(config, "shell")
-    words = command(config, folder, program)
-    _require(words[0])
+    argv = command(config, folder, program)
+    _require(argv[0])
     with acts.act(config, "shell", folder, mask=remote_text.masked) as outcome:
-        code = subprocess.run(words, check=False).returncode
+        code = subprocess.run(argv, check=False).returncode
         outcome.append(f"exit {code}")
     return code
 

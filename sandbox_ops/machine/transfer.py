@@ -160,9 +160,9 @@ class _Download:
                 transfer_session.opened(self._sandbox) as link,
             ):
                 have = os.fstat(file.fileno()).st_size
-                words = (mark, str(have), str(size_bytes), self._remote)
+                arguments = (mark, str(have), str(size_bytes), self._remote)
                 link.send(
-                    scripts.streamed("file_send", *words, *self._sandbox.readable)
+                    scripts.streamed("file_send", *arguments, *self._sandbox.readable)
                 )
                 digest = hashlib.file_digest(file, "sha256")  # and so to its end
                 data = transfer_session.after_mark(link, mark)

@@ -23,7 +23,7 @@ LOOPBACK = "127.0.0.1"
 _CHUNK_BYTES = 1 << 16
 _DAY_S = 86400.0
 _SOON_S = 2.0
-"""A process that leads to a port has said by then that nobody listens there."""
+"""A process that leads to a port has said by then that nothing listens there."""
 _DEV_TCP = (
     "exec 3<>/dev/tcp/127.0.0.1/{port} || exit; cat <&3 & cat >&3; "
     "kill $! 2>/dev/null; wait"
@@ -54,7 +54,7 @@ class Tunnel:
         sandbox: The machine.
         port: Which it listens on there.
         local_port: Which we listen on here; 0: any that is free.
-        on_refused: Told that nothing listens there, each time somebody connects.
+        on_refused: Called when nothing listens there, for each connection.
         again: How the caller asks for it again, but for the port here: for the next step
             where that is taken.
 
@@ -141,7 +141,7 @@ class Tunnel:
                 self._on_refused()
             return
         except (SandboxError, LinkError, SessionLimitError):
-            client.close()  # whoever watches the link says why
+            client.close()  # the watcher of the link says why
             return
         with self._lock:
             self._open |= {client, link}
@@ -172,7 +172,7 @@ class Tunnel:
 
 
 def _refuses(link: Link) -> bool:
-    """Whether nobody listens at the end of a link that is a process: it says so late."""
+    """Whether nothing listens at the end of a link that is a process: it says so late."""
     with contextlib.suppress(TimeoutError, LinkError):
         return not link.receive(_SOON_S, 1) and _says_refused(link)
     return False

@@ -1,7 +1,7 @@
 """Bringing one file there: resumable, checksummed, atomic.
 
 Both ends take the checksum while the bytes are on their way; the machine puts the file
-in its place only when it is told that they agree.
+in its place only when we confirm that they agree.
 """
 
 import hashlib
@@ -103,11 +103,11 @@ class _Upload:
         mark, size_bytes = secrets.token_hex(16), self._size_bytes
         sent_bytes = self._there_bytes
         digest = hashlib.sha256()
-        words = (mark, str(size_bytes), self._remote, *self._words)
+        arguments = (mark, str(size_bytes), self._remote, *self._words)
         patience_s = transfer_session.checksum_patience_s(size_bytes)
         try:
             with transfer_session.opened(self._sandbox) as link:
-                link.send(scripts.streamed("file_take", *words))
+                link.send(scripts.streamed("file_take", *arguments))
                 answer = transfer_session.after_mark(link, mark)
                 answer = transfer_session.line(link, answer)
                 have, _, answer = answer.partition(b"\n")

@@ -98,10 +98,10 @@ def upload_batch(
 
     def attempt() -> None:
         mark = secrets.token_hex(16)
-        words = (mark, str(len(archive)), folder, how)
+        arguments = (mark, str(len(archive)), folder, how)
         try:
             with transfer_session.opened(sandbox) as link:
-                link.send(scripts.streamed("files_take", *words))
+                link.send(scripts.streamed("files_take", *arguments))
                 answer = transfer_session.after_mark(link, mark)
                 with suppress(LinkError):  # it may refuse before it has read all
                     for sent[0] in _sending(link, archive, pace):

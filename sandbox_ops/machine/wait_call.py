@@ -264,7 +264,7 @@ class Wait:
         self._let_go()
 
     def _let_go(self) -> None:
-        """Have nobody poll for this wait any more."""
+        """Stop polling for this wait."""
         if self._timer:
             self._timer.cancel()
         over = CancelledError("the wait is over")

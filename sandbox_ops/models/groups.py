@@ -33,7 +33,7 @@ class CellKey:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What its job is told in variables."""
+        """What its job gets in variables."""
         return {"SANDBOX_GROUP": self.group, "SANDBOX_CELL": self.word}
 
 

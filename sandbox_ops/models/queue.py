@@ -37,7 +37,7 @@ class RetryPolicy:
         backoff_s: The pause before the second attempt; doubled for each that follows,
             10 minutes at most.
         resume_from: A pattern of checkpoints, from the job's directory on: the newest that is
-            not older than the first attempt is told to those that follow.
+            not older than the first attempt is passed to those that follow.
 
     Raises:
         UsageError: A value that cannot be.

@@ -25,7 +25,7 @@ class Run:
         metrics: The last value of each; None where they were not read yet.
         best: The least of each loss or error, the most of each score.
         is_sampled: Metrics were read from a part of a long log: a better one may be in it.
-        note: What somebody wrote about it.
+        note: What a user wrote about it.
         seen_at: When the machine last said so, in seconds since 1970.
         is_current: Whether the machine was asked just now.
     """
@@ -122,7 +122,7 @@ def text(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunReference:
-    """Which run somebody means.
+    """Which run the user means.
 
     Attributes:
         text: As it was given.

@@ -80,5 +80,5 @@ class Frames:
             data = bytes(view[:at])
         del self._buffer[: end + 1]
         self._searched = 0
-        what, *words = trailer.split() or [""]
-        return Segment(data, what, tuple(words))
+        what, *trailer_words = trailer.split() or [""]
+        return Segment(data, what, tuple(trailer_words))

@@ -1,6 +1,6 @@
 """A job's record as the machine sent it: of the right types, or a reason why not. Pure.
 
-A record that is damaged, or that somebody made up, is one job that is not known; it never
+A record that is damaged, or that is forged, is one job that is not known; it never
 costs the answer about the others.
 """
 

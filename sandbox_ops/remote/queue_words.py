@@ -90,12 +90,14 @@ def _gpu_details(lines: Sequence[str]) -> list[str]:
     return details
 
 
-def _jobs(words: Sequence[str]) -> str:
-    return " and ".join(word for word in words if job_ids.is_id(word)) or "another job"
+def _jobs(operands: Sequence[str]) -> str:
+    return (
+        " and ".join(word for word in operands if job_ids.is_id(word)) or "another job"
+    )
 
 
-def _has(words: Sequence[str]) -> str:
-    return f"{_jobs(words)} {'have' if len(words) > 1 else 'has'}"
+def _has(operands: Sequence[str]) -> str:
+    return f"{_jobs(operands)} {'have' if len(operands) > 1 else 'has'}"
 
 
 _GPU_LINES: dict[str, Callable[[list[str]], str]] = {

@@ -1,6 +1,6 @@
 """The process that keeps one machine's connection for the commands that come after.
 
-Started by the first of them (`links.agent_files`), ends when nobody used it for a while.
+Started by the first of them (`links.agent_files`), ends when it was not used for a while.
 Everything that decides which machine is trusted stays as it is: ssh_config, known_hosts, keys and
 SSH_ASKPASS are those of the process that started it, in the same environment. Each command has
 ssh_config asked again; where that or a file of it changed, a new connection is made. (Over
@@ -84,7 +84,7 @@ class ConnectionAgent:
     Args:
         config: The machine.
         listener: Where they come.
-        idle_s: End when nobody came for so long, and nobody is there.
+        idle_s: End when no client came for so long, and none is connected.
         keeps_all: Also a connection whose login asked a person for something.
     """
 
@@ -138,7 +138,7 @@ class ConnectionAgent:
             self._kept.connection.close()
 
     def _allowed_s(self) -> float:
-        """Return how long we may idle: not at all where nobody can find us any more."""
+        """Return how long we may idle: not at all where no client can find us any more."""
         try:
             is_listed = self._path.stat().st_ino == self._inode
         except OSError:  # the user logged out, or took our socket away
@@ -262,7 +262,7 @@ def _carry(
                         link.send(content)
                     else:
                         link.end_input()
-        link.close()  # nobody is there any more; `receive` below ends by it
+        link.close()  # the client is gone; `receive` below ends by it
 
     threading.Thread(target=inwards, daemon=True).start()
     try:

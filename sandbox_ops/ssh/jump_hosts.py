@@ -61,7 +61,7 @@ class SharedHops:
             return shared.hop
 
     def give_back(self, key: Hashable, user: object) -> None:
-        """Take note that somebody does not use it any more; the last one closes it."""
+        """Take note that a user of it is done; the last one closes it."""
         with self._lock:
             shared = self._shared.get(key)
             if shared is None:

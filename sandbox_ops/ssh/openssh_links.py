@@ -142,7 +142,7 @@ class OpensshLinks(ProcessLinks):
 
         Raises:
             ConnectError: ssh cannot read its configuration.
-            DeniedError: Somebody else owns our folder for sockets.
+            DeniedError: Another user owns our folder for sockets.
         """
         return self._master.path
 
@@ -151,7 +151,7 @@ class OpensshLink(ProcessLink):
     """One session of a master.
 
     Args:
-        links: Told what became of it.
+        links: Notified of what became of it.
         master: Whose session it is.
         command: Runs there.
     """
@@ -202,7 +202,7 @@ class PortLink(ProcessLink):
     """A connection to a port of the machine, through a master.
 
     Args:
-        links: Told where the master is gone.
+        links: Notified where the master is gone.
         master: What it goes through.
         port: Of the machine's own loopback.
     """

@@ -78,7 +78,7 @@ class Master:
 
         Raises:
             ConnectError: ssh cannot read its configuration.
-            DeniedError: Somebody else owns the folder.
+            DeniedError: Another user owns the folder.
         """
         if not self._path:
             configured = "" if self.number else self._configured_path()
@@ -106,7 +106,7 @@ class Master:
         return f"{private_folder()}/{name}{further}.ssh"
 
     def is_open(self) -> bool:
-        """Whether somebody listens at its socket."""
+        """Whether a process listens at its socket."""
         return self._control("check").returncode == 0
 
     def end(self) -> bool:
@@ -167,7 +167,7 @@ class Master:
                     return
                 # jitter: many clients must not come back together
                 pause_s = min(0.1 * 2**attempt, 2) * random.uniform(0.5, 1.5)  # noqa: S311
-                dropped = any(words in complaint for words in _DROPPED)
+                dropped = any(phrase in complaint for phrase in _DROPPED)
                 left_s = ends_at - time.monotonic()
                 if not dropped or attempt == _ATTEMPTS - 1 or left_s < pause_s:
                     raise self._explained(complaint)
@@ -203,15 +203,17 @@ class Master:
         finally:
             os.close(descriptor)
 
-    def _explained(self, words: str) -> ConnectError:
+    def _explained(self, complaint: str) -> ConnectError:
         where, name = self._config.host, self._config.name
-        line = last_line(words)
-        if "Host key verification failed" in words or "host key" in line.lower():
+        line = last_line(complaint)
+        if "Host key verification failed" in complaint or "host key" in line.lower():
             return HostKeyError(
                 f"ssh does not accept the host key of {where}: {line}",
                 NextStep("trust", {"sandbox": name}, "Look at the key, and accept it"),
             )
-        refused = "Permission denied" in words or "Too many authentication" in words
+        refused = (
+            "Permission denied" in complaint or "Too many authentication" in complaint
+        )
         if refused and self.number:
             return AuthenticationError(
                 f"the connection that ssh keeps to {where} has no session left "

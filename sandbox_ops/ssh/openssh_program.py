@@ -53,7 +53,7 @@ def private_folder() -> Path:
     """Return our folder for sockets.
 
     Raises:
-        DeniedError: Somebody else owns it, or may enter it.
+        DeniedError: Another user owns it, or may enter it.
     """
     folder = agent_files.runtime_folder(os.environ)
     if len(os.fsencode(folder)) > _PATH_BYTES - 20:

@@ -33,8 +33,10 @@ class Curves:
     @property
     def best(self) -> dict[str, float]:
         """The least of each loss or error, the most of each score."""
-        found = {name: best(name, points) for name, points in self.points.items()}
-        known = {name: value for name, value in found.items() if value is not None}
+        best_values = {name: best(name, points) for name, points in self.points.items()}
+        known = {
+            name: value for name, value in best_values.items() if value is not None
+        }
         return metric_history.ordered(known)
 
 

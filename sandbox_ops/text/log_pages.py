@@ -133,8 +133,10 @@ def _tail_summary(page: paging.Page) -> str:
     return f"the last {last} of {formatting.size(page.size_bytes)} of output"
 
 
-def _found_summary(found: Found, *, forward: bool) -> str:
-    summary = f"{found.matched:,} of {found.searched:,} lines match"
-    if found.shown == found.matched:
+def _found_summary(counts: Found, *, forward: bool) -> str:
+    summary = f"{counts.matched:,} of {counts.searched:,} lines match"
+    if counts.shown == counts.matched:
         return summary
-    return f"{summary}, the {'first' if forward else 'last'} {found.shown:,} are shown,"
+    return (
+        f"{summary}, the {'first' if forward else 'last'} {counts.shown:,} are shown,"
+    )

@@ -134,12 +134,14 @@ class Redactor:
         """Return how many of the first bytes may be the rest of a secret."""
         begin = data[:_LINE_LIMIT]
         blank = _compiled(rb"\s").search(begin)
-        words = len(begin) if blank is None else blank.start()
+        n_bytes = len(begin) if blank is None else blank.start()
         longest = min(max(map(len, self._endings), default=0), len(begin))
-        known = (n for n in range(longest, words, -1) if begin[:n] in self._endings)
-        words = next(known, words)
+        known = (n for n in range(longest, n_bytes, -1) if begin[:n] in self._endings)
+        n_bytes = next(known, n_bytes)
         whole = self._known and self._known.search(begin)  # one that has blanks
-        return max(words, whole.end()) if whole and whole.start() < words else words
+        return (
+            max(n_bytes, whole.end()) if whole and whole.start() < n_bytes else n_bytes
+        )
 
     def held_bytes(self, data: bytes) -> int:
         """Return how many of the last bytes wait for the rest of a secret, or of a key."""

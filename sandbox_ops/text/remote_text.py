@@ -70,10 +70,10 @@ def _safe_lines(data: bytes) -> str:
     redactor = _redactor
     parts: list[str] = []
     done, size = 0, 1
-    while found := redactor.find_notable(data, done):
-        begin = max(data.rfind(b"\n", done, found[0]) + 1, done)
+    while notable_span := redactor.find_notable(data, done):
+        begin = max(data.rfind(b"\n", done, notable_span[0]) + 1, done)
         size = min(2 * size, _BLOCK_BYTES) if begin - done < 2 * size else 1
-        end = data.find(b"\n", max(found[1], begin + size) - 1) + 1 or len(data)
+        end = data.find(b"\n", max(notable_span[1], begin + size) - 1) + 1 or len(data)
         block = clean.clean(data[begin:end])
         if "PRIVATE KEY" in block:  # its lines belong together
             return redactor.mask_text(clean.clean(data))

@@ -1,4 +1,4 @@
-"""What a command line changes in its shell alone, and so for nobody. Pure.
+"""What a command line changes in its shell alone, and is lost with it. Pure.
 
 Every command has a shell of its own: `cd` and `export` at its end are forgotten.
 """

@@ -39,5 +39,5 @@ def _quoted(text: str) -> str:
 def _expansion(match: re.Match[str]) -> str:
     if match[1] == "attempt":
         return "${SANDBOX_ATTEMPT:-1}"
-    words = match[2] if match[2] is not None else "%"
-    return "${SANDBOX_RESUME:+" + words.replace("%", '"$SANDBOX_RESUME"') + "}"
+    option_text = match[2] if match[2] is not None else "%"
+    return "${SANDBOX_RESUME:+" + option_text.replace("%", '"$SANDBOX_RESUME"') + "}"

@@ -89,8 +89,8 @@ def verdict(  # each is one fact
         return Candidate(name="", against=against)
     busy, length = _busy(status, gpus)
     needs = []
-    here = local_tree.commit if local_tree else None
-    if tree and here and tree.head != here:
+    local_commit = local_tree.commit if local_tree else None
+    if tree and local_commit and tree.head != local_commit:
         using = [job.id for job in status.jobs if _uses(job.state, job.cwd, tree.path)]
         if using:
             against = f"its code is another, and {', '.join(using)} runs in it"

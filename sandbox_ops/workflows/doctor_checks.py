@@ -30,8 +30,8 @@ def by_hand(config: SandboxConfig) -> str:
     """Return how a connection is tried without us. Pure."""
     if config.by_ssh:
         return f"Try it by hand: ssh {config.host} true"
-    words = ("sh",) if config.link == LOCAL else config.link
-    return f"Try it by hand: {shlex.join(words)} -c true"
+    command_words = ("sh",) if config.link == LOCAL else config.link
+    return f"Try it by hand: {shlex.join(command_words)} -c true"
 
 
 def connection(machine: Reply, config: SandboxConfig) -> Check:

@@ -51,11 +51,11 @@ class SandboxMemory:
     """A machine.
 
     Attributes:
-        store: Which folder of records it had; "": nobody has looked yet.
+        store: Which folder of records it had; "": not looked at yet.
         seen: The highest number of a job that is not new.
         jobs: Those that live, by number.
         pending: Numbers without a record, and since when.
-        is_reachable: None where nobody has looked yet.
+        is_reachable: None where it was not asked yet.
     """
 
     store: str = ""

@@ -111,7 +111,7 @@ def absolute(path: str, project_path: str, home: str) -> str:
 def left_out(to: str) -> str:
     """Return why a file must not come under a name here; "" if it may.
 
-    A file with a leading dot is read by programs that nobody starts on purpose.
+    Programs read files with a leading dot on their own.
     """
     hidden = any(part.startswith(".") for part in PurePosixPath(to).parts)
     return "its name begins with a dot" if hidden else ""

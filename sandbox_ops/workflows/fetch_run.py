@@ -37,14 +37,18 @@ def candidates(
     wanted = outputs.patterns(project)
     if written is None:  # started by a version that kept no record of outputs
         root = job.project_path
-        found = fetch_candidates.below(sandbox, root, wanted) if root and wanted else []
-        return own + found, ()
+        output_candidates = (
+            fetch_candidates.below(sandbox, root, wanted) if root and wanted else []
+        )
+        return own + output_candidates, ()
     if written.is_live:
         why = f"{job.id} has not ended: what it has written so far comes, unchecked"
         return own + _so_far(sandbox, job, written, wanted), (why,)
     again = run_outputs.changed(sandbox, job.id) if written.files else frozenset()
-    found = [_candidate(file, written, wanted, job, again) for file in written.files]
-    return own + found, tuple(_warnings(written, job))
+    output_candidates = [
+        _candidate(file, written, wanted, job, again) for file in written.files
+    ]
+    return own + output_candidates, tuple(_warnings(written, job))
 
 
 def of_jobs(
@@ -63,9 +67,9 @@ def of_jobs(
             for job in jobs
         ]
         for each in asked:
-            found, notes = each.result()
+            job_candidates, notes = each.result()
             warnings += notes
-            for candidate in found:
+            for candidate in job_candidates:
                 files.setdefault(candidate.file.remote, candidate)
     return list(files.values()), tuple(warnings)
 
@@ -74,15 +78,15 @@ def _so_far(
     sandbox: Sandbox, job: Job, written: RunOutputs, wanted: Sequence[str]
 ) -> list[Candidate]:
     since = f"{job.log_path.rpartition('/')[0]}/begun"
-    found: dict[str, Candidate] = {}
+    candidates_by_path: dict[str, Candidate] = {}
     with suppress(NotFoundError):  # it made no use of its folder
         to = f"{RUNS}/{run_outputs.run_folder(written.run_dir)}/"
         for each in fetch_candidates.below(sandbox, written.run_dir, (_ANY,), to=to):
-            found[each.file.remote] = each
+            candidates_by_path[each.file.remote] = each
     if written.root and wanted:
         for each in fetch_candidates.below(sandbox, written.root, wanted, since=since):
-            found.setdefault(each.file.remote, each)
-    return list(found.values())
+            candidates_by_path.setdefault(each.file.remote, each)
+    return list(candidates_by_path.values())
 
 
 def _candidate(

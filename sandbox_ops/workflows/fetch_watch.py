@@ -63,9 +63,9 @@ def watch(  # noqa: PLR0913  # each is one choice
         choice: Which files.
         bytes_per_s: Bring no more a second.
         interval_s: Between two looks.
-        on_file: Told of each file that has come.
-        on_lost: Told that the machine cannot be reached, and when it is asked again.
-        on_progress: Told of each piece.
+        on_file: Called for each file that has come.
+        on_lost: Called when the machine cannot be reached, with when it is asked again.
+        on_progress: Called for each piece.
         cancel: Ends it; what has come stays.
 
     Returns:

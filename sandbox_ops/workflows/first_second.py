@@ -1,4 +1,4 @@
-"""What becomes of a training in its first second: one that cannot even begin is told at once."""
+"""What becomes of a training in its first second: one that cannot even begin is reported at once."""
 
 from dataclasses import replace
 

@@ -16,7 +16,7 @@ T = TypeVar("T")
 K = TypeVar("K")
 
 _END_S = 20.0
-_BREATH_S = 0.2  # between two looks whether somebody interrupts us
+_BREATH_S = 0.2  # between two looks whether the user interrupts us
 
 
 def on_each(

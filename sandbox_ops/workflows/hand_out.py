@@ -121,7 +121,7 @@ class HandOut:
             group: As it is there.
 
         Raises:
-            RefusedError: The list cannot be written: nobody got anything.
+            RefusedError: The list cannot be written: no machine got anything.
         """
         with self._changed:
             self._settle(machine, group)
@@ -178,7 +178,7 @@ class HandOut:
             n_started: The first of them, so many, were started.
             refused: Why the others are not there. Those that it got before stay with it:
                 that start may still be on its way.
-            unclear: Nobody knows of the others.
+            unclear: Whether the others started is not known.
         """
         with self._changed:
             left = self._in_flight.pop(machine, [])[n_started:]

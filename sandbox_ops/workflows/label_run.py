@@ -1,4 +1,4 @@
-"""note, tag and untag: what somebody says of a run, kept on its machine and in the clone."""
+"""note, tag and untag: what a user writes about a run, kept on its machine and in the clone."""
 
 import time
 from collections.abc import Sequence

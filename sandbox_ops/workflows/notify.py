@@ -1,9 +1,9 @@
 """Tells people that a job ended or looks wrong: a command here, a webhook, the desktop.
 
-Each target hears of a thing once, whoever is connected: the right to tell is claimed on
-the machine, beside the job. What is told is our own words and the job's facts, cleaned
+Each target gets a thing once, from one of the clients: the right to send is claimed on
+the machine, beside the job. What is sent is our own words and the job's facts, cleaned
 and masked. A target that does not answer is tried a few times and then given up: it
-never holds up the job, and for long nobody who waits.
+never holds up the job, nor for long a client that waits.
 """
 
 import hashlib
@@ -38,17 +38,17 @@ class Notifier:
     """Tells of events, in a thread of its own; use it in a `with`.
 
     Args:
-        settings: Whom to tell.
-        warn: Told what could not be sent.
+        settings: Whom to notify.
+        warn: Called with what could not be sent.
 
     Raises:
-        ConfigError: Nobody is configured to be told.
+        ConfigError: No target is configured.
     """
 
     def __init__(self, settings: NotifySettings, warn: Warn) -> None:
         if not settings.is_configured:
             raise ConfigError(
-                "--notify has nobody to tell: nothing is set below [notify]",
+                "--notify has no target: nothing is set below [notify]",
                 "In your own config.toml: [notify] and command, webhook or desktop below it",
             )
         notify_targets.check_webhook(settings)
@@ -68,7 +68,7 @@ class Notifier:
             self.tell(sandbox, ended_event(sandbox.config.name, job))
 
     def close(self) -> None:
-        """Wait a while until all is told."""
+        """Wait a while until all is sent."""
         self._todo.put(None)
         self._thread.join(_CLOSE_S)
         if self._thread.is_alive():
@@ -90,7 +90,7 @@ class Notifier:
             sandbox, event = todo
             try:
                 self._send(sandbox, event)
-            except Exception as error:  # noqa: BLE001 - whoever waits is not harmed
+            except Exception as error:  # noqa: BLE001 - a waiting client goes on
                 self._warn(f"a notification could not be sent: {error}")
 
     def _send(self, sandbox: Sandbox, event: Event) -> None:
@@ -110,16 +110,16 @@ class Notifier:
 def _targets(
     settings: NotifySettings, event: Event
 ) -> Iterator[tuple[str, Callable[[Notification], str]]]:
-    """Yield who is to be told, by the key under which it is claimed."""
+    """Yield who is to be notified, by the key under which it is claimed."""
     if settings.webhook:
         key = webhook_key(settings, str(event.kind))
         yield key, lambda note: notify_targets.post(settings, note)
-    here = this_user.name()
+    user_name = this_user.name()
     if settings.command:
-        key = _key(event.kind, here, settings.command)
+        key = _key(event.kind, user_name, settings.command)
         yield key, lambda note: notify_targets.run(settings.command, note)
     if settings.desktop:
-        yield _key(event.kind, here, "desktop"), notify_targets.show
+        yield _key(event.kind, user_name, "desktop"), notify_targets.show
 
 
 def webhook_key(settings: NotifySettings, kind: str) -> str:
@@ -127,12 +127,12 @@ def webhook_key(settings: NotifySettings, kind: str) -> str:
     return _key(kind, "webhook", settings.webhook)
 
 
-def _key(*words: str) -> str:
-    return f"{words[0]}-{hashlib.sha256(chr(0).join(words).encode()).hexdigest()[:16]}"
+def _key(*parts: str) -> str:
+    return f"{parts[0]}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:16]}"
 
 
 def claim(sandbox: Sandbox, event: Event, keys: tuple[str, ...]) -> tuple[str, ...]:
-    """Return which of the keys are ours to send; all where nobody can say."""
+    """Return which of the keys are ours to send; all where that is not known."""
     if event.job is None:
         return keys
     try:
@@ -209,7 +209,7 @@ def arm(sandbox: Sandbox, job: Job, settings: NotifySettings) -> str:
     """Have the machine itself post that a job has ended; return why it cannot, or "".
 
     The webhook is kept there in a private file until then, and is in no argument list,
-    record or log. Who is connected may tell first: it is told once.
+    record or log. A connected client may send it first: it is sent once.
     """
     if not settings.webhook:
         return "no webhook is set below [notify], and it has no other way to tell"

@@ -1,4 +1,4 @@
-"""Who is told: a webhook, a command of this computer, its desktop. A few tries each.
+"""Who is notified: a webhook, a command of this computer, its desktop. A few tries each.
 
 A failure is returned in words that hold no secret: never the address.
 """
@@ -132,16 +132,16 @@ def run(command: str, note: Notification) -> str:
 def show(note: Notification) -> str:
     """Show it on the desktop, by what there is for that."""
     if shutil.which("notify-send"):
-        words = ["notify-send", "--app-name=sandbox-ops", "--", note.title, note.text]
+        argv = ["notify-send", "--app-name=sandbox-ops", "--", note.title, note.text]
     elif shutil.which("osascript"):
         script = "on run argv\ndisplay notification (item 2 of argv) with title (item 1 of argv)\nend run"
-        words = ["osascript", "-e", script, note.title, note.text]
+        argv = ["osascript", "-e", script, note.title, note.text]
     else:
         return "there is neither notify-send nor osascript here for the desktop"
     try:
         done = subprocess.run(
-            words, capture_output=True, timeout=_TIMEOUT_S, check=False
+            argv, capture_output=True, timeout=_TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return f"the desktop cannot be told: {type(error).__name__}"
-    return f"{words[0]} ended with {done.returncode}" if done.returncode else ""
+        return f"the desktop cannot be notified: {type(error).__name__}"
+    return f"{argv[0]} ended with {done.returncode}" if done.returncode else ""

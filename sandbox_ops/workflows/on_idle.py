@@ -106,13 +106,13 @@ def on_idle(  # noqa: PLR0913  # each is one choice
         ignore_others: Whatever else there may be at work on the machine.
         dry_run: Only say what is waited for, what would come and what would be run.
         interval_s: Between two looks.
-        on_wait: Told what is waited for, whenever that changes.
+        on_wait: Called with what is waited for, whenever that changes.
         cancel: Ends it; nothing is run then.
 
     Raises:
         ConfigError: There is no command.
         RefusedError: Results cannot come home, runs of other projects have some, or
-            somebody else is at work there; says what, and the command was not run.
+            other programs are at work there; says which, and the command was not run.
         ConnectError: The machine cannot be reached at the beginning.
         CancelledError: It was cancelled.
     """
@@ -139,19 +139,19 @@ def on_idle(  # noqa: PLR0913  # each is one choice
             fetched = results.bring_home(dry_run=False)
             if not _busy(view):  # nothing began meanwhile
                 break
-        code, said = _run(view, line)
+        code, output = _run(view, line)
     return IdleReport(
         sandbox=sandbox.config.name,
         command=line,
         fetched=fetched,
         exit_code=code,
-        output=said,
+        output=output,
     )
 
 
 def _wait(sandbox: Sandbox, interval_s: float, on_wait: OnWait | None) -> None:
     """Wait until nothing of ours runs or is queued; a lost link is waited for."""
-    told: tuple[str, ...] = ()
+    reported_ids: tuple[str, ...] = ()
     has_looked = False
     woken = threading.Event()
     with sandbox.cancel_token.on_cancel(woken.set):
@@ -168,9 +168,9 @@ def _wait(sandbox: Sandbox, interval_s: float, on_wait: OnWait | None) -> None:
             if not busy:
                 return
             ids = tuple(job.id for job in busy)
-            if on_wait is not None and ids != told:
+            if on_wait is not None and ids != reported_ids:
                 on_wait(busy)
-            told = ids
+            reported_ids = ids
             woken.wait(interval_s)
 
 
@@ -201,7 +201,7 @@ class _Results:
         """Bring the results of all runs that have ended.
 
         Raises:
-            RefusedError: Something cannot come, is not ours, or somebody is at work there.
+            RefusedError: Something cannot come, is not ours, or other programs are at work there.
         """
         path = repo.place(self._sandbox, self._project)
         if not self._ignore_others:
@@ -243,7 +243,7 @@ class _Results:
             raise RefusedError(
                 f"not all of {job.id} would be home:\n" + "\n".join(report.warnings),
                 NextStep("fetch", {"path": "PATH"}, "Bring it by its path"),
-                NextStep(ACTION, {"leave": job.id}, "Then, or if nobody needs it"),
+                NextStep(ACTION, {"leave": job.id}, "Then, or if it is not needed"),
             )
         return report
 
@@ -256,7 +256,7 @@ def _refuse_foreign(sandbox: Sandbox, status: MachineStatus) -> None:
     others = foreign(status)
     if others:
         raise RefusedError(
-            listed(f"somebody else is at work on {sandbox.config.label}:", others),
+            listed(f"other programs are at work on {sandbox.config.label}:", others),
             NextStep("monitor", purpose="See who"),
             NextStep(ACTION, {"ignore_others": True}, "If that does not matter"),
         )

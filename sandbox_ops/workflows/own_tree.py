@@ -79,8 +79,8 @@ class RunPlace:
         """
         if not self.is_own:
             return dict(env)
-        given = filter(None, (env.get("PYTHONPATH"),))
-        path = ":".join((f"{self.root}/src", self.root, *given))
+        inherited_paths = filter(None, (env.get("PYTHONPATH"),))
+        path = ":".join((f"{self.root}/src", self.root, *inherited_paths))
         return {"UV_NO_SYNC": "1", **env, "PYTHONPATH": path}
 
     def files(self, declared: Sequence[str]) -> dict[str, str]:
@@ -166,7 +166,7 @@ def all_made(
     """Make the trees of several runs that are started within, in that order.
 
     Yields:
-        What is told how many were started, and why no more: the other trees are removed.
+        What is called with how many were started, and why no more: it removes the other trees.
 
     Raises:
         RefusedError: One cannot be made; then those that were are removed.
@@ -178,9 +178,9 @@ def all_made(
             for place in own[number:]:
                 place._remove(sandbox)  # noqa: SLF001  # of this module
 
-    with contextlib.ExitStack() as made:
+    with contextlib.ExitStack() as stack:
         for place in own:
-            made.enter_context(place.made(sandbox))
+            stack.enter_context(place.made(sandbox))
         yield started
 
 

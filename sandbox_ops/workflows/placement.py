@@ -81,7 +81,7 @@ def place(  # each is one choice
         force: Objections that speak against no machine, by their names.
         dry_run: Only choose: nothing is synced or set up.
         memory: How reliable the machines were.
-        on_step: Told what is done on a machine, before it is.
+        on_step: Called with what is done on a machine, before it is.
 
     Raises:
         RefusedError: None can be taken; says of each why.

@@ -148,17 +148,18 @@ def meant(runs: Sequence[Run], texts: Sequence[str], default: str = "") -> list[
             NextStep("runs", purpose="They are listed by"),
         )
     names = tuple({run.sandbox for run in runs})
-    found: dict[str, Run] = {}
+    runs_by_key: dict[str, Run] = {}
     for text in texts:
         wanted = reference(text, names)
         group = _group(runs, wanted)
         for run in group or [run_find.find(runs, wanted, default)]:
-            found[run.key] = run
-    if len(found) > MOST_RUNS:
+            runs_by_key[run.key] = run
+    if len(runs_by_key) > MOST_RUNS:
         raise UsageError(
-            f"{len(found)} runs are too many for one picture", f"At most {MOST_RUNS}."
+            f"{len(runs_by_key)} runs are too many for one picture",
+            f"At most {MOST_RUNS}.",
         )
-    return list(found.values())
+    return list(runs_by_key.values())
 
 
 def _group(runs: Sequence[Run], wanted: RunReference) -> list[Run]:
@@ -178,8 +179,10 @@ def _points(courses: Mapping[str, Curves], run: Run) -> Mapping[str, Points]:
 
 
 def _names(courses: Sequence[Curves] | Any) -> tuple[str, ...]:  # noqa: ANN401 - a view
-    found = dict.fromkeys((name for each in courses for name in each.points), 0.0)
-    return tuple(metric_history.ordered(found))
+    metric_names = dict.fromkeys(
+        (name for each in courses for name in each.points), 0.0
+    )
+    return tuple(metric_history.ordered(metric_names))
 
 
 def _no_such(
@@ -206,6 +209,6 @@ def _labels(runs: Sequence[Run]) -> dict[str, str]:
         settings = ", ".join(
             f"{n}={run.settings[n]}" for n in varied if n in run.settings
         )
-        said = settings or run.job.name
-        labels[run.key] = f"{where}{run.job.id} {said}".rstrip()
+        description = settings or run.job.name
+        labels[run.key] = f"{where}{run.job.id} {description}".rstrip()
     return labels

@@ -113,12 +113,12 @@ def push_results(
     run = runs[0]
     if not run.project_path:
         raise UsageError(f"{run.id} did not run in a project", "Name a training.")
-    found, notes = fetch_run.of_jobs(sandbox, project, runs)
+    job_candidates, notes = fetch_run.of_jobs(sandbox, project, runs)
     private = {each.log_path for each in runs}
     patches = tuple(f"logs/{each.id}/dirty.patch" for each in runs)
     candidates = [
         each
-        for each in found
+        for each in job_candidates
         if each.file.remote not in private
         and not each.file.path.startswith(patches)
         and not choice.reason_against(each.file.path, each.file.size_bytes)

@@ -99,7 +99,7 @@ def put(  # noqa: PLR0913  # each is one choice
         dry_run: Only list them.
         overwrite: Replace files there that differ.
         bytes_per_s: Send no faster.
-        on_progress: Told of each piece.
+        on_progress: Called for each piece.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
@@ -227,14 +227,16 @@ class _Sending:
         for batch in upload_batches.batches(small):
             size_bytes = sum(file.size_bytes for file in batch)
             shown = batch[-1].path
-            told = meter.file(f"{shown} (of {len(batch)} small files)")
+            report_progress = meter.file(f"{shown} (of {len(batch)} small files)")
             sums |= upload_batches.upload_batch(
                 self._sandbox,
                 batch,
                 self._folder,
                 replace=self._replace,
                 pace=self._pace,
-                on_progress=partial(_scaled, told, size_bytes) if told else None,
+                on_progress=partial(_scaled, report_progress, size_bytes)
+                if report_progress
+                else None,
             )
             meter.ended(size_bytes)
         for file in files:
@@ -251,6 +253,6 @@ class _Sending:
         return sums
 
 
-def _scaled(told: Any, size_bytes: int, done: int, of: int) -> None:  # noqa: ANN401 - a file's meter
-    """Tell of an archive as of the files in it."""
-    told(size_bytes * done // of, size_bytes)
+def _scaled(report_progress: Any, size_bytes: int, done: int, of: int) -> None:  # noqa: ANN401 - a file's meter
+    """Report the bytes of an archive as those of the files in it."""
+    report_progress(size_bytes * done // of, size_bytes)

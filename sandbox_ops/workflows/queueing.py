@@ -122,7 +122,7 @@ def plan(
 
 
 def _by_slurm(sandbox: Sandbox, options: QueueOptions, wanted: int | None) -> Plan:
-    """Return how a training goes to Slurm, whose nodes nobody has looked at from here."""
+    """Return how a training goes to Slurm, whose nodes cannot be looked at from here."""
     request = QueueRequest(
         gpus=wanted or 0,
         share=options.share or 1,

@@ -204,9 +204,9 @@ def differences(
         lines.append(
             f"variables: {', '.join(missing)} were given then, and are not now"
         )
-    if given := sorted(names_then & set(env)):
+    if names_in_both := sorted(names_then & set(env)):
         lines.append(
-            f"variables: whether {', '.join(given)} have the values of then is not "
+            f"variables: whether {', '.join(names_in_both)} have the values of then is not "
             "known: values are not recorded"
         )
     if added := sorted(set(env) - names_then):

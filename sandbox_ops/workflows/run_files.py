@@ -87,11 +87,11 @@ def _is_variable(path: str) -> bool:
 def _paths(command: str) -> Iterable[str]:
     """Yield the words, and the values of options, that a program may take for its output."""
     try:
-        words = shlex.split(command)
+        command_words = shlex.split(command)
     except ValueError:  # bash will say what is wrong with it
         return
     option = ""
-    for word in words:
+    for word in command_words:
         key, sign, value = word.partition("=")
         path = value if sign else word
         if not _READS.match(key if sign else option) and not _is_variable(path):

@@ -4,7 +4,7 @@
 does not track: JSON lines, readable by their owner alone, only ever added to. The newest
 line of a key counts. Four kinds, by their first key: `run`, `metrics` (of a run that
 ended), `label` (a note or a tag), `place` (up to where a machine was read). A line that was
-torn by a crash, or that nobody can read, is passed over.
+torn by a crash, or that cannot be read, is passed over.
 """
 
 import contextlib

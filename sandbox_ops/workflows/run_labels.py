@@ -63,8 +63,8 @@ def of_lines(store: str, lines: Iterable[str]) -> Iterable[Label]:
 
 def machine_line(job_id: str, label: Label) -> str:
     """Return a label as a line of the machine's file."""
-    words = {"id": job_id, "at": label.at, "kind": label.kind, "value": label.value}
-    return json.dumps(words)
+    record = {"id": job_id, "at": label.at, "kind": label.kind, "value": label.value}
+    return json.dumps(record)
 
 
 def check_note(text: str) -> str:

@@ -27,7 +27,7 @@ from sandbox_ops.workflows.sweep import sweep
 _SHORTEST_S, _LONGEST_S = 0.5, 30.0  # between two looks at a machine that has enough
 _RETRY_S, _RETRY_MOST_S = 2.0, 60.0
 _NOTHING_STARTED = (RefusedError, NotFoundError, DeniedError, UsageError)
-"""Errors by which a machine says that it started nothing; after others nobody knows."""
+"""Errors by which a machine says that it started nothing; after others that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ class Batches:
         queue: How they wait.
         options: The others of `sweep`.
         memory: How reliable the machines were.
-        on_step: Told each thing that is done.
+        on_step: Called with each thing that is done.
     """
 
     project: Project

@@ -76,7 +76,7 @@ def spread(  # noqa: PLR0913  # each is one choice
         memory: How reliable the machines were.
         other_machine: Opens one that has cells and is not among `machines`; None: there
             is none of that name any more.
-        on_step: Told each thing that is done.
+        on_step: Called with each thing that is done.
         cancel: Ends it; what is with a machine goes on.
         **options: As `sweep` has them, for each machine.
 
@@ -97,7 +97,7 @@ def spread(  # noqa: PLR0913  # each is one choice
     rows = () if listed_alone else sweep_plan.combinations(settings)
     fill = functools.partial(train.filled, project, command)
     for row in rows[:1]:
-        fill(row, name)  # a command that cannot be is told before any machine is asked
+        fill(row, name)  # a wrong command is reported before any machine is asked
     batches = Batches(
         project=project,
         group=name,
@@ -110,7 +110,7 @@ def spread(  # noqa: PLR0913  # each is one choice
     rules = Rules(again=again, failed=failed)
     cells = SweepList.of(project, name)
     with contextlib.nullcontext() if dry_run else cells.held():
-        # what somebody added before we held it counts
+        # what another client added before we held it counts
         cells = SweepList.of(project, name, is_written=not dry_run)
         candidates = placement.look(
             machines, project, gpus, memory, may_wait=True, force=force

@@ -78,7 +78,7 @@ def standing(  # each is one fact
         open_to: Those that cells are handed out to now, once they answer.
         now: In seconds since 1970.
         again: Also what is done is started.
-        failed: Also what ended without success, and what nobody knows of.
+        failed: Also what ended without success, and what has an unknown outcome.
     """
     if handed and is_unheard_of(cell, handed, groups):
         if handed.machine in open_to:

@@ -1,4 +1,4 @@
-"""stop: end a job, or the jobs of a group; what somebody else started only when confirmed."""
+"""stop: end a job, or the jobs of a group; what another session started only when confirmed."""
 
 import contextvars
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WouldStop:
-    """What somebody else started, which lives, and its processes: nothing was done.
+    """What another session started, which lives, and its processes: nothing was done.
 
     Attributes:
         group: The group that was asked for; "" where it was one job.

@@ -1,6 +1,6 @@
 """sweep: many trainings as one object: each combination of their settings is a job.
 
-All of them wait in the machine's queue, which starts them with nobody connected.
+All of them wait in the machine's queue, which starts them with no client connected.
 (A few lines over 250: half of it says what the arguments mean.)
 """
 
@@ -77,7 +77,7 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
         failed: Start also the cells that ended without success.
         dry_run: Start nothing, only tell what would be started.
         then: A shell line to run on the machine when all have ended, however they did. It
-            is told of them in variables (SANDBOX_GROUP, SANDBOX_GROUP_SUCCEEDED, ...).
+            gets them in variables (SANDBOX_GROUP, SANDBOX_GROUP_SUCCEEDED, ...).
             "": what the group had so far, after the jobs that are started now.
         queue: How they wait in the machine's queue.
         no_env: They leave out what `setup` made and the project's variables.

@@ -4,7 +4,7 @@
 JSON lines, readable by their owner alone, only ever added to. Four kinds, by their first key:
 `cell` (number, name, command, settings, identity), `handed` (to which machine; on the disk
 before the machine hears of it), `back` (that machine never started it), `seen` (how its job
-there was). Of each the newest counts. Whoever hands out holds a lock on the file.
+there was). Of each the newest counts. The client that hands out holds a lock on the file.
 """
 
 import contextlib
@@ -54,14 +54,14 @@ class SweepList:
             UsageError: There is no local clone to keep it in.
             RefusedError: It cannot be read.
         """
-        made = cls(_path(project, group), group, is_written=is_written)
+        sweep_list = cls(_path(project, group), group, is_written=is_written)
         try:
-            for line in line_file.lines(made.path):
+            for line in line_file.lines(sweep_list.path):
                 with contextlib.suppress(KeyError, TypeError, ValueError):
-                    made._take_in(line)
+                    sweep_list._take_in(line)
         except OSError as error:
-            raise made._cannot("read", error) from error
-        return made
+            raise sweep_list._cannot("read", error) from error
+        return sweep_list
 
     @property
     def numbers(self) -> dict[str, int]:
@@ -80,7 +80,7 @@ class SweepList:
         """Keep others from handing out the same cells.
 
         Raises:
-            RefusedError: Somebody else does, or the list cannot be written.
+            RefusedError: Another client does, or the list cannot be written.
         """
         lock = self.path.with_suffix(".lock")
         with contextlib.ExitStack() as stack:
@@ -192,7 +192,7 @@ class SweepList:
     def _cannot(self, what: str, error: OSError) -> RefusedError:
         return RefusedError(
             f"cannot {what} the list of the sweep {self.path}: {error.strerror}",
-            "Without it nobody knows which machine got which cell; nothing was started.",
+            "Without it is not known which machine got which cell; nothing was started.",
         )
 
 

@@ -42,7 +42,7 @@ def refuse_changed(tree: Tree, project: Project, machine: str) -> None:
 
 
 def remove_lock(tree: Tree) -> NextStep:
-    """Return how a lock goes that nobody holds. Pure."""
+    """Return how a lock that no process holds is removed. Pure."""
     command = f"rm {tree.lock}"
     return NextStep("run", {"command": command}, "If no git runs there any more")
 

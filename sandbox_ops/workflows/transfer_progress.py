@@ -15,7 +15,7 @@ class Meter:
 
     Args:
         total_bytes: Of all files that are missing.
-        on_progress: Whom to tell; None: nobody.
+        on_progress: Called for each piece; None: not reported.
         clock: In seconds.
     """
 

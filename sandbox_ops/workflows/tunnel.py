@@ -1,4 +1,4 @@
-"""tunnel: a port of the machine on this computer, until whoever asked for it ends it."""
+"""tunnel: a port of the machine on this computer, until the caller ends it."""
 
 import contextlib
 import threading
@@ -113,7 +113,7 @@ def tunnel(
         sandbox: The machine.
         project: Whose TensorBoard.
         wanted: Which port.
-        tell: Told what happens meanwhile.
+        tell: Called with what happens meanwhile.
 
     Raises:
         RefusedError: The port here is taken; says by whom.
@@ -142,8 +142,8 @@ def _opened(
     local_port = wanted.local_port
     if local_port is None:
         local_port = 0 if board else number
-    nobody = f"nothing listens on port {number} of {sandbox.config.label}"
-    refused = partial(tell, nobody) if tell else None
+    nothing_listens = f"nothing listens on port {number} of {sandbox.config.label}"
+    refused = partial(tell, nothing_listens) if tell else None
     again: dict[str, object] = {"port": number}
     if board:
         again = {"tensorboard": True, "port": wanted.logdir or None}
@@ -155,7 +155,7 @@ def _opened(
         local_port=standing.local_port,
         port=number,
         job=board.job.id if board else "",
-        warnings=() if standing.listens() else (f"{nobody} yet",),
+        warnings=() if standing.listens() else (f"{nothing_listens} yet",),
         _tunnel=standing,
     )
 

@@ -126,7 +126,7 @@ def test_claude_code_begins_a_turn_of_its_own_when_the_plugins_monitor_prints_an
                 what="the plugin's monitor",
             )
             wait_until(lambda: len(model.requests) == 2, 60, what="the first turn")
-            # the monitor listens from when it is connected on: jobs until one is told
+            # the monitor listens from when it is connected on: jobs until one is reported
             wait_until(
                 lambda: (
                     bool(sandbox.start("exit 3", name="night"))
@@ -136,9 +136,9 @@ def test_claude_code_begins_a_turn_of_its_own_when_the_plugins_monitor_prints_an
                 every_s=2,
                 what="a turn of its own",
             )
-    told = json.dumps([request["messages"] for _, request in model.requests[2:]])
-    assert "night" in told
-    assert "started" in told
+    messages = json.dumps([request["messages"] for _, request in model.requests[2:]])
+    assert "night" in messages
+    assert "started" in messages
 
 
 def test_codex_asks_its_model_nothing_while_our_tool_waits_for_the_end_of_a_job(
@@ -191,7 +191,7 @@ def _codex_options(model: Model) -> list[str]:
 
 
 def _skip_first_questions(home: Path, project: Path) -> None:
-    """Answer what Claude Code asks whoever uses it for the first time."""
+    """Answer what Claude Code asks its user the first time."""
     file = home / ".claude" / ".claude.json"
     settings = json.loads(file.read_text())
     settings |= {

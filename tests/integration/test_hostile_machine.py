@@ -1,4 +1,4 @@
-"""A machine that is not ours: what it answers is data, bounded, and told as its words."""
+"""A machine that is not ours: what it answers is data, bounded, and shown as its words."""
 
 import contextlib
 import json

@@ -293,18 +293,18 @@ def test_every_call_that_reads_is_under_the_policy(
     roots = (str(tmp_path / "root"),) if guarded_by == "read_roots" else ()
     deny = ("*/nothing-like-it",) if roots else DENY_READ
     with in_mode(sshd, "full", read_roots=roots, deny_read=deny) as machine:
-        told = ""
+        replies = ""
         try:
-            told = str(ASKING[reading](machine, secret, tmp_path / "here"))
+            replies = str(ASKING[reading](machine, secret, tmp_path / "here"))
         except (DeniedError, NotFoundError) as error:
-            told = error.message.replace(str(secret), "")
+            replies = error.message.replace(str(secret), "")
         for missing in (folder / "none", folder / ".aws" / "none"):
             with contextlib.suppress(SandboxError):
-                told += str(ASKING[reading](machine, missing, tmp_path / "here"))
-    assert "canary" not in told
-    assert "config" not in told.replace("config.toml", "")
-    assert hashlib.sha256(b"canary\n").hexdigest() not in told
-    assert "size_bytes=7" not in told
+                replies += str(ASKING[reading](machine, missing, tmp_path / "here"))
+    assert "canary" not in replies
+    assert "config" not in replies.replace("config.toml", "")
+    assert hashlib.sha256(b"canary\n").hexdigest() not in replies
+    assert "size_bytes=7" not in replies
     assert not list((tmp_path / "here").rglob("c*"))
 
 

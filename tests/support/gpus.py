@@ -1,7 +1,7 @@
 """GPUs that are not there, held by processes that are: a stand-in for nvidia-smi.
 
 A process holds a GPU by a file that names it, as `hold` writes it; one that is dead holds
-nothing. So a test sees what a driver would show, whoever the processes belong to.
+nothing. So a test sees what a driver would show, whichever user the processes belong to.
 """
 
 from dataclasses import dataclass
@@ -81,7 +81,7 @@ class Gpus:
         return file.read_text().splitlines() if file.exists() else []
 
     def holds(self, index: int, pid: int, mib: int = 20_000) -> Path:
-        """Have a process of nobody's hold a GPU; returns the file that says so."""
+        """Have a process that belongs to no user hold a GPU; returns the file that says so."""
         stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         file = self.folder / "holders" / f"{index}.{pid}"
         file.write_text(f"{mib} {stat[19]}\n")

@@ -1,6 +1,6 @@
 """The table of attacks and guards: each row stands at the test that tries the attack.
 
-`python tests/support/guards.py` writes the page anew; a test checks that it was done.
+`python tests/support/guards.py` writes the page again; a test checks that it was done.
 """
 
 import importlib.util

@@ -34,7 +34,7 @@ _END_S = 120.0
 
 @dataclass(slots=True)
 class Work:
-    """One start: what was asked, and what its caller was told."""
+    """One start: what was asked, and what its caller got."""
 
     token: str
     code: int

@@ -76,7 +76,7 @@ class SlurmCluster:
         return {"SLURM_CONF": str(self.folder / "slurm.conf")}
 
     def ask(self, *command: str, check: bool = True) -> str:
-        """Run a program of Slurm, as somebody on the login node does."""
+        """Run a program of Slurm, as a user on the login node does."""
         done = subprocess.run(
             command,
             env=os.environ | self.environment,
@@ -166,7 +166,7 @@ class SlurmCluster:
 
 
 def _free_ports(count: int) -> range:
-    """Return that many ports in a row that nobody has."""
+    """Return that many free ports in a row."""
     for first in itertools.count(20000 + os.getpid() * 7 % 20000, count):
         with contextlib.ExitStack() as stack:
             try:

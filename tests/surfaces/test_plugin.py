@@ -232,13 +232,13 @@ def test_the_monitor_prints_a_line_when_a_job_ends(
             cwd=tmp_path, stdout=file, stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
-    def told() -> bool:
+    def is_announced() -> bool:
         job = sandbox.start("exit 6", name="monitored")
         jobs.wait(sandbox, job.id, timeout_s=20)
         return "ended: failed (exit code 6)" in out.read_text()
 
     try:
-        wait_until(told, 40, every_s=1)
+        wait_until(is_announced, 40, every_s=1)
     finally:
         process.terminate()
         process.wait(10)

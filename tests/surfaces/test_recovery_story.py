@@ -242,4 +242,4 @@ def test_the_tutorial_of_a_bad_day_goes_as_it_says(tutorial: Tutorial) -> None:
     finds_out_why_and_repairs_it(tutorial)
     runs_the_missing_ones_again(tutorial, missing)
     brings_it_home(tutorial)
-    assert tutorial.lines == [], "lines of the page that nobody ran"
+    assert tutorial.lines == [], "lines of the page that were not run"

@@ -1,4 +1,4 @@
-"""Forty secrets, through every way out: each way is tried, and where they ended is told."""
+"""Forty secrets, through every way out: each way is tried, and where they ended is reported."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Lines of a machine that look like ours: told apart, whatever they are written in."""
+"""Lines of a machine that look like ours: distinguished, whatever they are written in."""
 
 import re
 import unicodedata

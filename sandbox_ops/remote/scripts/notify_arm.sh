@@ -3,7 +3,7 @@
 #
 # Has the machine itself say that the job whose record is FOLDER has ended: TEXT is what
 # the library's notify.sh reads, a secret, and so no argument. One that has ended by now
-# is said at once, by whoever asked: `ended=yes`. Says `sender=no` without curl or GNU wget.
+# is said at once, by the client that asked: `ended=yes`. Says `sender=no` without curl or GNU wget.
 set -eu
 folder=$1
 umask 077

@@ -3,7 +3,7 @@
 #
 # Claims, for the job whose record is FOLDER, the right to send what each KEY stands for:
 # one client gets it, or the machine itself. Says `claimed=KEY` for each that is ours now;
-# `free` gives them back, of whoever could not send.
+# `free` gives them back, of a client that could not send.
 set -eu
 how=$1 folder=$2
 shift 2

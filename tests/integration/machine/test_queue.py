@@ -1,4 +1,4 @@
-"""The machine's queue: jobs wait for GPUs, slots and other jobs, with nobody connected."""
+"""The machine's queue: jobs wait for GPUs, slots and other jobs, with no client connected."""
 
 import os
 import signal

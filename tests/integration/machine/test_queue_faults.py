@@ -197,7 +197,7 @@ def test_the_queue_of_a_container_that_was_created_again_goes_on(
 
 @row(
     "the process that keeps the queue is killed, again and again",
-    "whoever looks, or the next job that ends, starts another; none begins twice",
+    "the next client that looks, or the next job that ends, starts another; none begins twice",
 )
 def test_a_keeper_that_is_killed_all_the_time_starts_each_job_once(
     make_sshd: Make, tmp_path: Path

@@ -27,7 +27,7 @@ INTERVAL_S = 0.2
 
 
 class Watching:
-    """A watch in a thread, and what it told."""
+    """A watch in a thread, and what it reported."""
 
     def __init__(
         self, place: Place, project: Project, job: str, **options: object

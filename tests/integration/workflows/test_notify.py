@@ -142,7 +142,7 @@ def test_a_webhook_that_fails_is_tried_again_and_then_given_up(
     assert len(webhook.posts) == 4
     assert warnings == ["a notification could not be sent: the webhook answered 404"]
     with notifier(webhook.settings()) as (telling, warnings):
-        telling.ended(shared_sandbox, other)  # whoever comes next may
+        telling.ended(shared_sandbox, other)  # the next client may
     assert (len(webhook.posts), warnings) == (5, [])
 
 
@@ -301,7 +301,7 @@ def test_a_dead_webhook_does_not_harm_the_job(shared_sandbox: Sandbox) -> None:
     assert (str(ended.state), ended.exit_code, ended.survivors) == ("succeeded", 0, 0)
     folder = Path(job.log_path).parent
     wait_until(lambda: not (folder / "notify").exists(), 60)
-    assert list((folder / "notified").iterdir()) == [], "whoever is connected may tell"
+    assert list((folder / "notified").iterdir()) == [], "a connected client may send it"
 
 
 def test_a_machine_without_curl_and_wget_says_so(

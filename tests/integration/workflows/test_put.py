@@ -64,13 +64,13 @@ def test_a_folder_goes_whole_with_each_checksum(
     (local / "run.sh").write_text("true")
     (local / "run.sh").chmod(0o755)
     dest = workspace(shared_sandbox) / "whole"
-    told: list[TransferProgress] = []
+    reports: list[TransferProgress] = []
     report = put(
         shared_sandbox,
         NOWHERE,
         path=str(local),
         dest=str(dest),
-        on_progress=told.append,
+        on_progress=reports.append,
     )
     assert report.into == str(dest)
     assert content(dest) == content(local)
@@ -81,7 +81,7 @@ def test_a_folder_goes_whole_with_each_checksum(
         path: hashlib.sha256(data).hexdigest() for path, data in content(local).items()
     }
     total = sum(map(len, content(local).values()))
-    assert told[-1].total_done_bytes == told[-1].total_bytes == total
+    assert reports[-1].total_done_bytes == reports[-1].total_bytes == total
     assert not list(dest.rglob("*.part*"))
     assert not list(dest.glob(".sandbox-ops*"))
 

@@ -112,7 +112,7 @@ def test_each_cell_runs_once_on_one_of_the_machines_and_all_machines_get_some(
 
 @row(
     "it is a cell of a sweep over several machines, and its machine dies",
-    "what that machine never got goes to the others; what it got is told as not known, "
+    "what that machine never got goes to the others; what it got is reported as not known, "
     "and runs nowhere else unless you say so",
 )
 def test_the_cells_of_a_machine_that_dies_go_to_the_others_and_none_runs_twice(

@@ -22,7 +22,7 @@ from sandbox_ops.workflows.train import train
 
 @pytest.fixture
 def project(git_project: GitProject) -> Iterator[Project]:
-    """A project whose git server nobody reaches any more."""
+    """A project whose git server cannot be reached any more."""
     git_project.commit({"train.py": "print(1)\n", ".gitignore": "data/\n"})
     away = git_project.origin.with_name("away.git")
     shutil.move(git_project.origin, away)

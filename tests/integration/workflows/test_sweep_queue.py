@@ -1,4 +1,4 @@
-"""A sweep in the machine's queue: two GPUs, nobody connected, and what runs at its end."""
+"""A sweep in the machine's queue: two GPUs, no client connected, and what runs at its end."""
 
 import contextlib
 import os

@@ -110,14 +110,14 @@ def test_where_nothing_listens_yet_it_waits_and_says_so(
     shared_sandbox: Sandbox,
 ) -> None:
     port = free_port()
-    told: list[str] = []
+    reports: list[str] = []
     wanted = WantedTunnel(port=port, local_port=0)
-    with tunnel(shared_sandbox, NOWHERE, wanted, told.append) as report:
+    with tunnel(shared_sandbox, NOWHERE, wanted, reports.append) as report:
         assert report.warnings == (f"nothing listens on port {port} of test yet",)
         with pytest.raises(ConnectionError):
             read(report.url)
-        wait_until(lambda: told)
-        assert told == [f"nothing listens on port {port} of test"]
+        wait_until(lambda: reports)
+        assert reports == [f"nothing listens on port {port} of test"]
         with http.server.HTTPServer(("127.0.0.1", port), Handler) as server:
             threading.Thread(target=server.handle_request, daemon=True).start()
             assert read(report.url) == "you asked for /"
@@ -125,12 +125,12 @@ def test_where_nothing_listens_yet_it_waits_and_says_so(
 
 @contextlib.contextmanager
 def watched(report: TunnelReport) -> Iterator[list[str]]:
-    told: list[str] = []
+    reports: list[str] = []
     cancel = CancelToken()
-    thread = threading.Thread(target=report.watch, args=(told.append, cancel))
+    thread = threading.Thread(target=report.watch, args=(reports.append, cancel))
     thread.start()
     try:
-        yield told
+        yield reports
     finally:
         cancel.cancel()
         thread.join(20)
@@ -143,18 +143,18 @@ def test_a_lost_link_is_opened_again_behind_the_same_url(
     server = make_sshd()
     with Sandbox(server.config()) as sandbox:
         wanted = WantedTunnel(port=web_port, local_port=0)
-        with tunnel(sandbox, NOWHERE, wanted) as report, watched(report) as told:
+        with tunnel(sandbox, NOWHERE, wanted) as report, watched(report) as reports:
             assert read(report.url)
             for pid in server.session_pids():
                 os.kill(pid, signal.SIGKILL)
-            wait_until(lambda: any("connected again" in line for line in told), 60)
+            wait_until(lambda: any("connected again" in line for line in reports), 60)
             assert read(report.url) == "you asked for /"
             server.stop()
-            wait_until(lambda: told.count(told[0]) == 2, 60)
+            wait_until(lambda: reports.count(reports[0]) == 2, 60)
             server.start()
-            wait_until(lambda: "connected again" in told[-1], 90)
+            wait_until(lambda: "connected again" in reports[-1], 90)
             assert read(report.url) == "you asked for /"
-    assert told[0] == "the connection was lost; it is opened again"
+    assert reports[0] == "the connection was lost; it is opened again"
 
 
 @pytest.fixture(params=["openssh", "command"])
@@ -188,14 +188,14 @@ def test_over_openssh_or_a_command_it_says_that_nothing_listens(
     by_another_link: Sandbox,
 ) -> None:
     port = free_port()
-    told: list[str] = []
+    reports: list[str] = []
     wanted = WantedTunnel(port=port, local_port=0)
-    with tunnel(by_another_link, NOWHERE, wanted, told.append) as report:
+    with tunnel(by_another_link, NOWHERE, wanted, reports.append) as report:
         assert report.warnings == (f"nothing listens on port {port} of test yet",)
         with pytest.raises((ConnectionError, http.client.HTTPException)):
             read(report.url)
-        wait_until(lambda: told)
-    assert told[0] == f"nothing listens on port {port} of test"
+        wait_until(lambda: reports)
+    assert reports[0] == f"nothing listens on port {port} of test"
 
 
 def test_a_tunnel_over_openssh_goes_on_when_the_connection_was_lost(

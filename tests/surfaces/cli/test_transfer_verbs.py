@@ -14,7 +14,7 @@ import pytest
 from command_line import PROGRAM, cli
 from gitproject import GitProject, make_git_project
 from processes import Child
-from sshd import SshServer
+from sshd import SshServer, start_sshd
 
 CONFIGURED = """
 [project]
@@ -22,6 +22,13 @@ outputs = ["models/"]
 setup = ["true"]
 verify = ["true"]
 """
+
+
+@pytest.fixture(scope="module")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
+    """A machine of this file's own: `on-idle` sees to every run that is on record."""
+    with start_sshd(tmp_path_factory.mktemp("own") / "server") as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

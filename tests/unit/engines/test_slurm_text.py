@@ -1,4 +1,4 @@
-"""What sbatch is told of a job."""
+"""What sbatch is given about a job."""
 
 import pytest
 
@@ -26,8 +26,8 @@ def test_the_configured_options_come_last_so_that_they_win() -> None:
     settings = SlurmSettings(
         partition="gpu", account="lab", qos="long", extra=("--mem=64G", "--exclusive")
     )
-    told = submit_options(settings, StartRequest(command="true"))
-    assert told[-5:] == (
+    sbatch_options = submit_options(settings, StartRequest(command="true"))
+    assert sbatch_options[-5:] == (
         "--partition=gpu",
         "--account=lab",
         "--qos=long",

@@ -51,16 +51,16 @@ def test_sizes_are_read_in_powers_of_1024() -> None:
 
 def test_the_rate_is_that_of_the_last_seconds() -> None:
     now = [0.0]
-    told: list[TransferProgress] = []
-    meter = Meter(10_000, told.append, clock=lambda: now[0])
+    reports: list[TransferProgress] = []
+    meter = Meter(10_000, reports.append, clock=lambda: now[0])
     report = meter.file("a")
     assert report is not None
     for second in range(20):
         now[0] = float(second)
         report(100 * second if second < 10 else 1000 + 200 * (second - 10), 5000)
-    assert told[0].eta_s is None
-    assert told[-1].rate_bytes_s == pytest.approx(200, rel=0.1)
-    assert told[-1].eta_s == pytest.approx((10_000 - 2800) / 200, rel=0.1)
+    assert reports[0].eta_s is None
+    assert reports[-1].rate_bytes_s == pytest.approx(200, rel=0.1)
+    assert reports[-1].eta_s == pytest.approx((10_000 - 2800) / 200, rel=0.1)
 
 
 def test_batches_are_bounded_in_files_and_bytes() -> None:

@@ -91,7 +91,7 @@ end_members() {
   done
 }
 
-# attempt_settled: it runs: nobody has to put it back into the queue, unless its loss would
+# attempt_settled: it runs: it need not be put back into the queue, unless its loss would
 # be followed by another
 attempt_settled() {
   [ -n "$attempt" ] || return 0

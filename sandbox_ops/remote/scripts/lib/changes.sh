@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# What is new of the background jobs since somebody looked: costs what is new.
+# What is new of the background jobs since a client looked: costs what is new.
 
 # look_changes "SEEN BYTES [ID:SIZE]...": the jobs named, then the oldest hundred of those
 # numbered above SEEN, as `look_digests` has them, with a digest of BYTES bytes unless what

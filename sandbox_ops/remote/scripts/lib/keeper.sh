@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # The keeper of the queue: one process a machine, there while anything waits. A fork of
 # the worker that needs it (or of a supervisor that ends and finds none), so it has what a
-# start needs. Whoever looks at a job that waits sees to it that the keeper lives.
+# start needs. A look at a job that waits starts the keeper if it is gone.
 #
 # Its right to start jobs is a file `keeper.N` with its identity; the highest N counts, and
 # N+1 is only made where the keeper of N is dead or of an older version. Two for a moment
@@ -10,9 +10,9 @@
 
 KEEPER_VERSION=1
 KEEPER_TICK=200   # so long a signal that came at the wrong moment may go unnoticed
-KEEPER_ROUND=1000 # so often it looks without being told: for who died without a word
+KEEPER_ROUND=1000 # so often it looks without a signal: for processes that were killed
 
-# ensure_keeper [poke]: somebody keeps the queue if there is anything in it; with `poke`
+# ensure_keeper [poke]: a keeper runs if there is anything in it; with `poke`
 # it looks at once
 ensure_keeper() {
   QUEUE=$BASE/queue/$NODE
@@ -138,7 +138,7 @@ adopt_queues() {
 }
 
 # recover_held: jobs whose holder died between two steps wait again, or are forgotten where
-# nobody was told of them
+# no client has heard of them
 recover_held() {
   for _entry in "$QUEUE"/held/* "$QUEUE"/new/*; do
     if [ ! -e "$_entry" ] || holder_lives "$_entry"; then continue; fi
@@ -166,7 +166,7 @@ recover_held() {
   done
 }
 
-# is_promised: its token was granted, so somebody may know of it
+# is_promised: its token was granted, so a client may know of it
 is_promised() {
   case $_entry in "$QUEUE"/held/*) return 0 ;; esac
   _granted='' _token=none

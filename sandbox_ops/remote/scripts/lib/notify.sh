@@ -1,7 +1,7 @@
 # shellcheck shell=sh
-# Says by a webhook that a job has ended, from here, with nobody connected.
+# Says by a webhook that a job has ended, from here, with no client connected.
 
-# notify DIR: what DIR/notify asks for, once: whoever claims it first sends it, we or a
+# notify DIR: what DIR/notify asks for, once: the first to claim it sends it, we or a
 # client. That file is private and goes: KEY, then URL, then what curl or wget takes as
 # headers, one a line, an empty line, and the body, with @STATE@ for how the job ended.
 # The URL is a secret: it is in no argument list. A dead webhook costs three tries.
@@ -41,7 +41,7 @@ notify() {
     fi
     [ "$_pause" = 0 ] || pause "$_pause"
   done
-  rmdir "$dir/notified/$_key" # whoever is connected may
+  rmdir "$dir/notified/$_key" # a client that is connected may
   rm -f "$dir/notify" "$dir/notify."*
 }
 

@@ -1,11 +1,11 @@
 # shellcheck shell=sh
-# Opening a file that somebody names, where others may write: never to wait for ever, and
+# Opening a file that a client names, where others may write: never to wait for ever, and
 # never to read what the user denies. Shared by the library and by our own scripts, so it
 # uses nothing else of the library.
 
 # with_opened FILE FUNCTION ARGUMENT...: calls it with FILE opened as file 8, in a process of
-# its own. A name that was checked may be a pipe's by now, and to open that waits for whoever
-# writes: who has not opened it within a second is killed. Fails where it was not opened.
+# its own. A name that was checked may be a pipe's by now, and to open that waits for its
+# writer: who has not opened it within a second is killed. Fails where it was not opened.
 with_opened() {
   (
     command exec 8<"$1" || exit 79
@@ -47,7 +47,7 @@ find_real() {
 is_readable() {
   [ -n "$1$2" ] || return 0
   WHY=
-  [ -n "$REAL" ] || WHY="where it lies cannot be told"
+  [ -n "$REAL" ] || WHY="its real path cannot be found out"
   IFS='
 '
   set -f

@@ -97,7 +97,7 @@ name_run_dir() {
   [ "$RUN_DIR" != "$1/run" ] || OWN=${1##*/}
 }
 
-# is_collecting DIR: somebody is at it
+# is_collecting DIR: another process is at it
 is_collecting() {
   _pid='' _ticks=''
   { read -r _pid _ticks <"$1/collecting"; } 2>/dev/null && is_alive "$_pid" "$_ticks"

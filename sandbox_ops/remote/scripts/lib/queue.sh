@@ -2,7 +2,7 @@
 # The queue: jobs that wait on this machine for GPUs, a slot, or the end of another job.
 #
 # A job that waits is a file `PRIORITY.PLACE.ID` in BASE/queue/NODE/waiting; the order of
-# these names is the order of the queue. Whoever takes it out renames it into `held` with
+# these names is the order of the queue. The process that takes it out renames it into `held` with
 # its own identity behind the name: of those who try at once one succeeds. The keeper
 # (keeper.sh) puts back what a process held that died. A start leaves its file in `new`
 # until its token is granted. What the file says: not before (a centisecond of uptime),

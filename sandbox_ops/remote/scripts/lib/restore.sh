@@ -5,7 +5,7 @@
 # write_end WORDS: the last state. Where the folder was removed, into one that is made
 # again; where its name is another job's by now, nowhere.
 write_end() {
-  # Slurm called its node dead meanwhile, and somebody was told: that end stays
+  # Slurm called its node dead meanwhile, and that was reported: that end stays
   [ -z "${IN_SLURM-}" ] || ! get_state "$dir" || [ "$PHASE" != ended ] || return 0
   if [ "$dir/state" -ef /proc/self/fd/8 ]; then
     put_state "$dir" "$1"

@@ -75,7 +75,7 @@ do_label() {
   _size=0
   [ ! -e "$BASE/runs.labels" ] || _size=$(stat -c %s "$BASE/runs.labels")
   if [ "$_size" -gt "$LABELS_BYTES" ]; then
-    answer_error refused "$BASE/runs.labels has $_size bytes, more are not taken: remove what nobody needs"
+    answer_error refused "$BASE/runs.labels has $_size bytes, more are not taken: remove what is not needed"
   elif ! printf '%s\n' "$2" >>"$BASE/runs.labels"; then
     answer_error refused "cannot write in $BASE: is the disk full, or read-only?"
   fi

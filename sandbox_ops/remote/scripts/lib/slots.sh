@@ -154,7 +154,7 @@ $DEVICES
 EOT
 }
 
-# fits: nobody else uses this device, and there is memory; else _why has a line more
+# fits: nothing else uses this device, and there is memory; else _why has a line more
 fits() {
   whole "$_util"
   _util=$WHOLE

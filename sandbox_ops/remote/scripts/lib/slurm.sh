@@ -32,7 +32,7 @@ submit_new() {
   answer_error 'refused slurm' "Slurm takes no such job: $SLURM_SAYS"
 }
 
-# write_slurm DIR: what sbatch is told of it
+# write_slurm DIR: what sbatch is given about it
 write_slurm() {
   printf '%s\n' "$_slurm" >"$1/slurm" && [ -s "$1/slurm" ] && printf '%s\n' "$_after" >"$1/after" || return 1
   printf '#!/bin/sh\nSANDBOX_OPS_SH=%s exec %s %s slurm_job %s\n' \
@@ -183,7 +183,7 @@ find_row() {
 
 # find_slurm_life DIR: LIFE of a job of Slurm that has not ended by its files, as find_life has it, or
 # queued | again (Slurm starts it once more) | suspended | unclear (SLURM_SAYS why). Where Slurm says that it is over,
-# and nobody else can, its end is written, and PHASE is `ended`. Call it after get_state.
+# and no other process can, its end is written, and PHASE is `ended`. Call it after get_state.
 # shellcheck disable=SC3013 # dash, bash and busybox all have -nt
 find_slurm_life() {
   LIFE=unclear SLURM_SAYS='' _number='' _since='' _job_token=''
@@ -229,7 +229,7 @@ find_slurm_life() {
   esac
 }
 
-# is_submitting DIR: somebody is about to, so far as is known
+# is_submitting DIR: a client is about to, so far as is known
 is_submitting() {
   _pid='' _born='' _where=''
   { read -r _pid _born _where <"$1/slurm.submit"; } 2>/dev/null || return 1
@@ -302,7 +302,7 @@ is_forgotten() {
 }
 
 # settle_slurm DIR: Slurm says that it is over (STATE REASON, perhaps CODE), and its files do not. They
-# may lag behind; where nobody was left to write them, what Slurm says is its end.
+# may lag behind; where no process was left to write them, what Slurm says is its end.
 settle_slurm() {
   clock_s
   _then=

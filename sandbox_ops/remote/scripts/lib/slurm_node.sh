@@ -16,7 +16,7 @@ slurm_job() {
   now
   EPOCH=$(date +%s) EPOCH_UP=$UP _up0=$UP
   _t0=$((EPOCH * 100)) _q0=${Q0:-$T0} _attempt=${ATTEMPT:-1}
-  if [ "$PHASE" != queued ]; then # Slurm started it again, and nobody was left to note the end
+  if [ "$PHASE" != queued ]; then # Slurm started it again, and no process was left to note the end
     note_attempt "$dir" 'code=- reason=lost'
     _attempt=$((_attempt + 1))
   fi
@@ -51,8 +51,8 @@ slurm_traps() {
   trap 'poked=1; hand_on_usr1' USR1
 }
 
-# take_slurm_term: a stop of ours; or Slurm ends the job, which it has told all its processes; or
-# somebody told only us
+# take_slurm_term: a stop of ours; or Slurm ends the job, and has signalled all its processes; or
+# only we were signalled
 take_slurm_term() {
   if [ -e "$dir/stopping" ]; then
     _asked=$grace

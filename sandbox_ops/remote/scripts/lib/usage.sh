@@ -4,12 +4,12 @@
 # with its own beginning. One read of /proc for all jobs together.
 
 USAGE_WINDOW=18000 # centiseconds: of so long a time at least, once there is so much
-USAGE_PAUSE=60000  # after so long without a look nobody knows that a GPU was idle meanwhile
+USAGE_PAUSE=60000  # after so long without a look it is not known whether a GPU was idle
 IDLE_PERCENT=10
 
 # look_usage SECONDS: `usage ID cpu= window= gpu= idle=` of each: percent of one core, over so many
 # seconds; percent of the busiest of its GPUs, and for how many seconds all were below 10 %, where
-# that is known. Nothing where somebody looked less than SECONDS ago.
+# that is known. Nothing where a client looked less than SECONDS ago.
 look_usage() {
   now
   if [ "$1" != 0 ]; then
