@@ -40,8 +40,8 @@ def wait(  # noqa: PLR0913 - one for each option
 ) -> Answer:
     """Wait until a job ends, says a line or looks wrong; end with the job's exit code.
 
-    Of a group, until all its jobs have ended: with 0 where all succeeded, else with the
-    exit code of the first that did not.
+    Of a group, until all its jobs have ended: with 0 where all succeeded, else with
+    the exit code of the first that did not.
     """
     from sandbox_ops.cli import notifying, waking
 
@@ -85,10 +85,10 @@ def events(
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
-    """Print a line when a job starts, ends or looks wrong, or a machine is unreachable.
+    """Print a line when a job starts, ends, looks wrong, or a machine is unreachable.
 
-    Of all sandboxes that are configured; with a job, of the default one. With --json an
-    object a line.
+    Of all sandboxes that are configured; with a job, of the default one.
+    With --json an object a line.
     """
     from sandbox_ops.cli import notifying, waking
 

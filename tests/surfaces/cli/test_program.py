@@ -114,6 +114,12 @@ def test_the_help_of_an_option_shows_what_it_takes_though_it_may_be_repeated(
     assert "--grace=SECONDS" in cli("stop", "--help", cwd=tmp_path).stdout
 
 
+def test_the_help_of_every_verb_fits_into_80_columns(tmp_path: Path) -> None:
+    for verb in sorted(VERBS):
+        shown = cli(verb, "--help", cwd=tmp_path).stdout
+        assert [line for line in shown.splitlines() if len(line) > 80] == [], verb
+
+
 def test_help_has_a_line_for_every_option(tmp_path: Path) -> None:
     for verb in sorted(VERBS):
         _, _, options = cli(verb, "--help", cwd=tmp_path).stdout.partition("Options:")
