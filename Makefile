@@ -50,7 +50,7 @@ test: lint
 coverage: $(VENV)/ready
 	@# apart from `make test`: it slows every process, and some promises are about seconds
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q -n 3 --dist loadfile tests/unit tests/integration/workflows
+	$(BIN)/coverage run tests/support/second_run.py --title measured -q -n 3 --dist loadfile tests/unit tests/integration/workflows
 	@$(BIN)/coverage combine --quiet
 	@echo "coverage: $$($(BIN)/coverage report --format=total) % of lines and branches, by the unit tests and those of the workflows"
 

@@ -187,7 +187,7 @@ def test_a_lost_link_is_waited_for(
             server.stop()
             place.write("models/2.pt", "2")
             wait_until(lambda: watching.lost, 60)
-            server.start()
+            server.start(busy=True)
             wait_until(lambda: "models/2.pt" in watching.came, 60)
             end()
             watching.report.result(30)

@@ -151,7 +151,7 @@ def test_a_lost_link_is_opened_again_behind_the_same_url(
             assert read(report.url) == "you asked for /"
             server.stop()
             wait_until(lambda: reports.count(reports[0]) == 2, 60)
-            server.start()
+            server.start(busy=True)
             wait_until(lambda: "connected again" in reports[-1], 90)
             assert read(report.url) == "you asked for /"
     assert reports[0] == "the connection was lost; it is opened again"
