@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sandbox_ops.errors import ConfigError, NotFoundError, ProtocolError
 from sandbox_ops.git import local
@@ -37,6 +38,14 @@ class FetchedFile:
     remote: str = ""
     kept: bool = False
     mtime: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """The file as the `--json` of `fetch`, `put` and `fetch --push` shows it."""
+        return {
+            "path": self.path,
+            "size_bytes": self.size_bytes,
+            "sha256": self.sha256,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,11 +72,7 @@ class IdleReport:
             "sandbox": self.sandbox,
             "command": self.command,
             "running": [job.id for job in self.running],
-            "files": [
-                {"path": f.path, "size_bytes": f.size_bytes, "sha256": f.sha256}
-                for report in self.fetched
-                for f in report.files
-            ],
+            "files": [f.as_json() for report in self.fetched for f in report.files],
             "exit_code": self.exit_code,
             "dry_run": self.dry_run,
         }

@@ -58,10 +58,7 @@ class PutReport:
         return {
             "sandbox": self.sandbox,
             "warnings": list(self.warnings),
-            "files": [
-                {"path": f.path, "size_bytes": f.size_bytes, "sha256": f.sha256}
-                for f in self.files
-            ],
+            "files": [file.as_json() for file in self.files],
             "into": self.into,
         }
 
