@@ -29,6 +29,7 @@ emit_job() {
   _flags=
   [ ! -e "$_dir/incomplete" ] || lacks_output
   keep_lost
+  last_sign_of_life
   case $LIFE in
     queued | again | unclear)
       say_wait "$1"
@@ -103,6 +104,16 @@ keep_lost() {
   [ ! -e "$_dir/stopping" ] && [ ! -e "$_dir/over" ] || return 0
   printf '' >"$_dir/over"
   poke_keeper # what it claimed is free
+}
+
+# last_sign_of_life: of a job that nobody saw end: when it, or who watched it, wrote last
+last_sign_of_life() {
+  case $PHASE.$LIFE in running.gone | *ing.restarted) ;; *) return 0 ;; esac
+  _sign=
+  for _written in $(stat -c %Y "$_dir/state" "$_dir/log" "$_dir/probe" 2>/dev/null); do
+    [ "$_written" -le "${_sign:-0}" ] || _sign=$_written
+  done
+  [ -z "$_sign" ] || _flags="$_flags seen=${_sign}00"
 }
 
 # count_survivors: _alive = how many of an ended job live; once none, `quiet` says so for good
