@@ -42,7 +42,7 @@ def _come() -> socket.socket:
         threading.Event().wait(0.05)
 
 
-print(f"rank {RANK} of {SIZE} at {PLACE[0]}: sum {all_reduce(RANK + 1)}", flush=True)
+print(f"rank {RANK} of {SIZE} at {PLACE[0]}: sum {all_reduce(RANK + 1)}", flush=True)  # noqa: T201
 if len(sys.argv) > 1:
     if int(sys.argv[1]) == RANK:
         sys.exit(3)
