@@ -205,7 +205,7 @@ def _kept_commit(tree: Tree, branch: str, backup: str) -> tuple[str, ...]:
 
 def _local_target(project: Project, *, push: bool) -> _Target:
     """Return what is to be synced, and whether it has to be pushed first."""
-    tree = local.look(project.root or "", project.branch)
+    tree = local.look(project.root or "", project.branch, outputs.patterns(project))
     sync_refusals.refuse_edited(tree)
     upstream = local.compare(tree, project)
     sync_refusals.refuse_diverged(tree, upstream)

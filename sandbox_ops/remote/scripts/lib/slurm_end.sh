@@ -62,7 +62,7 @@ end_by_slurm() {
   shift 3
   _kept=
   for _word; do case $_word in *=*) _kept="$_kept $_word" ;; esac done
-  put_state "$_dir_of_end" "ended $_words sure=1 survivors=0$_kept" || return 0
+  put_state "$_dir_of_end" "ended $_words sure=1 t1=$((NOW_S * 100)) survivors=0$_kept" || return 0
   set -- "$_dir_of_end"
   rm -f "$1/env" "$1/login" "$1/again" "$BASE/live/${1##*/}"
   release "${1##*/}"
