@@ -1,7 +1,7 @@
 """What sbatch is given about a job. Pure.
 
 The shell on the login node adds what only it knows: the job's token as its name, where Slurm's
-own words go, and the numbers of jobs that come first (`submit_slurm` in scripts/lib/slurm.sh).
+own words go, and the numbers of jobs that come first (`submit_slurm` in scripts/lib/slurm_submit.sh).
 """
 
 import math

@@ -1,7 +1,7 @@
 """What Slurm says of a job, from its words to those of people. Pure.
 
 What the machine sends: a state, an expected start and a reason, as squeue has them, or a word
-of our own (`find_slurm_life` in scripts/lib/slurm.sh).
+of our own (`find_slurm_life` in scripts/lib/slurm_life.sh).
 """
 
 _LONGEST = 200

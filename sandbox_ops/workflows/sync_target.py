@@ -7,7 +7,7 @@ from sandbox_ops.git.local import LocalTree, Upstream
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.remote.script_replies import listed
-from sandbox_ops.workflows import sync_refusals
+from sandbox_ops.workflows import outputs, sync_refusals
 from sandbox_ops.workflows.acting import acts_as
 
 
@@ -52,7 +52,7 @@ def push(sandbox: Sandbox, project: Project) -> bool:
 
 def local_target(project: Project, *, push: bool) -> Target:
     """Return what is to be synced, and whether it has to be pushed first."""
-    tree = local.look(project.root or "", project.branch)
+    tree = local.look(project.root or "", project.branch, outputs.patterns(project))
     sync_refusals.refuse_edited(tree)
     upstream = local.compare(tree, project)
     sync_refusals.refuse_diverged(tree, upstream)
