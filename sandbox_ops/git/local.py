@@ -75,8 +75,12 @@ def look(root: str, branch: str = "", outputs: tuple[str, ...] = ()) -> LocalTre
         DeniedError: If the clone's own configuration names programs.
     """
     clone_config.check(root)
-    options = ("--porcelain=v2", "--branch", "--untracked-files=normal")
-    options = (*options, f"--ignore-submodules={_ignored(root)}")
+    options = (
+        "--porcelain=v2",
+        "--branch",
+        "--untracked-files=normal",
+        f"--ignore-submodules={_ignored(root)}",
+    )
     status = porcelain.status(_git(root, "status", *options))
     untracked = status.untracked
     if untracked:

@@ -12,6 +12,7 @@ LOST = {
     "preempted": "preempted in Slurm",
     "refused": "Slurm refused it when it was sent again",
     "unseen": "Slurm ran its script, which left no word: do the nodes see this home?",
+    "script-killed": "its batch script was killed on the node",
     "forgotten": "Slurm knows it no more, and it left no end",
 }
 """Why a job is lost, by what the machine wrote as the reason of its end."""

@@ -56,7 +56,7 @@ EOF
 # find_row ID NAME: STATE NODES START REASON of that job in ROWS, if it has that name: Slurm gives
 # its numbers again
 find_row() {
-  STATE='' NODES='' START='' REASON=''
+  STATE='' NODES='' START='' REASON='' CODE=''
   eval "_row=\${ROW_$1-}"
   [ -n "$_row" ] || return 1
   STATE=${_row%%|*} _row=${_row#*|}
