@@ -96,7 +96,6 @@ def rerun(
     code = _code(sandbox, repo.cloned(sandbox, project), one, known)
     path = repo.place(sandbox, project)
     installed = environment.look(sandbox, project, path)
-    wanted = one.record.get("gpus")
     report = train(
         sandbox,
         project,
@@ -107,7 +106,7 @@ def rerun(
         name=name or one.job.name,
         env=env,
         time_s=time_s,
-        gpus=len(wanted) if isinstance(wanted, list) else None,
+        gpus=_number_of_gpus(one.record),
         force=(*force, "stale-code"),  # the code is the run's, whatever is newest here
     )
     gpus = [gpu for gpu in (one.record.get("gpus") or []) if isinstance(gpu, dict)]
@@ -126,6 +125,14 @@ def rerun(
         + _other_gpus(gpus, report.job),
         warnings=tuple(w for w in report.warnings if not w.startswith("stale-code:")),
     )
+
+
+def _number_of_gpus(before: Mapping[str, Any]) -> int | None:
+    """Return how many a run had, or waited for; None where its record does not say."""
+    had, wanted = before.get("gpus"), before.get("gpus_wanted")
+    if isinstance(had, list) and (had or type(wanted) is not int):
+        return len(had)
+    return wanted if type(wanted) is int and wanted >= 0 else None
 
 
 def _code(
