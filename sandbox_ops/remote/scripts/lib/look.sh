@@ -147,7 +147,7 @@ emit_range() {
     [ "$_from" -ge 0 ] || _from=0
     ;;
   esac
-  [ "$4" = 0 ] || [ ! -s "$_file" ] || send_range "$_file" "$_from" "$4"
+  [ "$4" = 0 ] || [ ! -s "$_file" ] || send_range "$_from" "$4" <"$_file"
   trailer "range $1 $2 offset=$_from size=$_size inode=$_inode"
 }
 
