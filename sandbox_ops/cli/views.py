@@ -183,8 +183,8 @@ def pin(job: Job, *, pinned: bool) -> None:
 def stop(report: StopReport) -> None:
     """What was ended, and what could not be."""
     tell(formatting.job_line(report.job))
-    if not report.killed and not report.left:
-        tell("no living process of it was found")
+    if report.nothing_ended:
+        tell(report.nothing_ended)
     _list("ended", report.killed)
     _list("not ended", report.left)
     for each in report.same_name:

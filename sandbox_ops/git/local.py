@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox_ops.errors import UsageError
-from sandbox_ops.git import clone_config, explanations, porcelain, runner
+from sandbox_ops.git import clone_config, explanations, porcelain, results, runner
 from sandbox_ops.models import Project
 
 _LOOK_S = 60
@@ -31,7 +31,8 @@ class LocalTree:
         commit: Where that branch stands; None if it does not exist here.
         checked_out: The current branch; None where HEAD is detached.
         edits: Changes of tracked files that are not committed.
-        untracked: Names that git does not know.
+        untracked: Names that git does not know; without the results of runs.
+        outputs: The declared outputs, as relative patterns: they are such results.
     """
 
     root: str
@@ -40,6 +41,7 @@ class LocalTree:
     checked_out: str | None
     edits: tuple[str, ...] = ()
     untracked: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +61,13 @@ class Upstream:
     behind: int = 0
 
 
-def look(root: str, branch: str = "") -> LocalTree:
+def look(root: str, branch: str = "", outputs: tuple[str, ...] = ()) -> LocalTree:
     """Return what the clone at `root` is like; `branch` is the current one if empty.
+
+    Args:
+        root: The clone.
+        branch: Which branch is meant.
+        outputs: The declared outputs, as relative patterns.
 
     Raises:
         UsageError: If no branch is given and none is checked out.
@@ -68,9 +75,17 @@ def look(root: str, branch: str = "") -> LocalTree:
         DeniedError: If the clone's own configuration names programs.
     """
     clone_config.check(root)
-    options = ("--porcelain=v2", "--branch", "--untracked-files=normal")
-    text = _git(root, "status", *options, f"--ignore-submodules={_ignored(root)}")
-    status = porcelain.status(text)
+    options = (
+        "--porcelain=v2",
+        "--branch",
+        "--untracked-files=normal",
+        f"--ignore-submodules={_ignored(root)}",
+    )
+    status = porcelain.status(_git(root, "status", *options))
+    untracked = status.untracked
+    if untracked:
+        text = _git(root, "status", *options, "--", *results.left_out(outputs))
+        untracked = porcelain.status(text).untracked
     wanted = branch or status.branch
     if wanted is None:
         raise UsageError(
@@ -84,7 +99,8 @@ def look(root: str, branch: str = "") -> LocalTree:
         commit=_commit(root, f"refs/heads/{wanted}"),
         checked_out=status.branch,
         edits=status.edits,
-        untracked=status.untracked,
+        untracked=untracked,
+        outputs=outputs,
     )
 
 

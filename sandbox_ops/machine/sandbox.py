@@ -276,7 +276,8 @@ class Sandbox:
         self._check("start")
         request = job_request(command, options, started_by=self.started_by)
         mask = remote_text.masked
-        with acts.noted(self.config, "start", command, mask=mask) as outcome:
+        shown = options.get("shown") or command
+        with acts.noted(self.config, "start", shown, mask=mask) as outcome:
             job = self.engine.start(request).result().job
             outcome.append(job.id)
         return job

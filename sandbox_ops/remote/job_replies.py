@@ -167,6 +167,8 @@ def _job(
         reason = "its folder was removed"
     code = _exit_code(fields) if phase == "ended" else None
     signalled = code in _SIGNALS and fields.get("sure") == "0"
+    has_run = "leader" in fields or (number(fields, "attempt") or 1) > 1
+    began = phase != "ended" or has_run or code is not None
     return Job(
         id=job_id,
         name=record.name,
@@ -178,8 +180,9 @@ def _job(
         command=record.command,
         description=record.description,
         cwd=record.cwd,
-        started_at=_seconds(fields, "t0"),
-        elapsed_s=_elapsed_s(state, fields),
+        started_at=_seconds(fields, "t0") if began else None,
+        elapsed_s=_elapsed_s(state, fields) if began else None,
+        ended_at=_ended_at(fields) if state.ended else None,
         log_path=job_ids.log_path(base, job_id),
         stderr_path=job_ids.stderr_path(base, job_id) if record.foreground else "",
         survivors=number(fields, "alive") or 0
@@ -212,7 +215,12 @@ def _stopping(job: Job, segment: Segment, reports: dict[str, Any]) -> Job:
     if given_up or job.reason == "reboot":
         return job
     return dataclasses.replace(
-        job, state=JobState.STOPPING, reason="", exit_code=None, signal=None
+        job,
+        state=JobState.STOPPING,
+        reason="",
+        exit_code=None,
+        signal=None,
+        ended_at=None,
     )
 
 
@@ -226,6 +234,14 @@ def _elapsed_s(state: JobState, fields: dict[str, str]) -> float | None:
         end = _seconds(fields, "now")
     begin = _seconds(fields, "up0")
     return None if end is None or begin is None else round(max(0.0, end - begin), 2)
+
+
+def _ended_at(fields: dict[str, str]) -> float | None:
+    """Return when it ended; of one that is lost when it gave its last sign of life."""
+    begin, up0, up1 = (_seconds(fields, name) for name in ("t0", "up0", "up1"))
+    if None not in (begin, up0, up1) and "t1" not in fields:
+        return round((begin or 0.0) + max(0.0, (up1 or 0.0) - (up0 or 0.0)), 2)
+    return _seconds(fields, "t1" if "t1" in fields else "seen")
 
 
 def _seconds(fields: dict[str, str], name: str) -> float | None:

@@ -1,7 +1,7 @@
 """What Slurm says of a job, from its words to those of people. Pure.
 
 What the machine sends: a state, an expected start and a reason, as squeue has them, or a word
-of our own (`find_slurm_life` in scripts/lib/slurm.sh).
+of our own (`find_slurm_life` in scripts/lib/slurm_life.sh).
 """
 
 _LONGEST = 200
@@ -12,6 +12,7 @@ LOST = {
     "preempted": "preempted in Slurm",
     "refused": "Slurm refused it when it was sent again",
     "unseen": "Slurm ran its script, which left no word: do the nodes see this home?",
+    "script-killed": "its batch script was killed on the node",
     "forgotten": "Slurm knows it no more, and it left no end",
 }
 """Why a job is lost, by what the machine wrote as the reason of its end."""

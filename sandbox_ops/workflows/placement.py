@@ -16,6 +16,7 @@ from sandbox_ops.machine import environment, jobs, repo
 from sandbox_ops.machine.repo import Tree
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import MachineStatus, Project
+from sandbox_ops.workflows import outputs
 from sandbox_ops.workflows.candidates import (
     BUSY_GPU,
     SETUP,
@@ -141,7 +142,11 @@ def look(  # each is one choice
     Raises:
         SandboxError: The local clone cannot be read.
     """
-    local_tree = local.look(project.root, project.branch) if project.root else None
+    local_tree = (
+        local.look(project.root, project.branch, outputs.patterns(project))
+        if project.root
+        else None
+    )
     ignored = {*force, BUSY_GPU} if may_wait else set(force)
 
     def one(machine: Sandbox) -> Candidate:

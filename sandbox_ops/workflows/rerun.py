@@ -93,6 +93,9 @@ def rerun(
             f"the record of {one.job.id} names no commit or no command",
             NextStep("show", {"run": one.job.id}, "See it"),
         )
+    nodes = one.record.get("nodes")
+    if isinstance(nodes, dict):
+        raise _over_several(one, nodes)
     code = _code(sandbox, repo.cloned(sandbox, project), one, known)
     path = repo.place(sandbox, project)
     installed = environment.look(sandbox, project, path)
@@ -108,6 +111,7 @@ def rerun(
         env=env,
         time_s=time_s,
         gpus=len(wanted) if isinstance(wanted, list) else None,
+        nodes=nodes if isinstance(nodes, int) else 0,
         force=(*force, "stale-code"),  # the code is the run's, whatever is newest here
     )
     gpus = [gpu for gpu in (one.record.get("gpus") or []) if isinstance(gpu, dict)]
@@ -125,6 +129,25 @@ def rerun(
         )
         + _other_gpus(gpus, report.job),
         warnings=tuple(w for w in report.warnings if not w.startswith("stale-code:")),
+    )
+
+
+def _over_several(run: Run, nodes: Mapping[str, Any]) -> RefusedError:
+    """Return the refusal to start again one node of a run over several machines."""
+    machines = nodes.get("machines")
+    names = list(map(str, machines)) if isinstance(machines, list) else []
+    return RefusedError(
+        f"{run.job.id} was one node of a run over {', '.join(names)}",
+        NextStep(
+            "train",
+            {
+                "on": ",".join(names),
+                "nodes": len(names),
+                "name": run.job.name,
+                "command": text(run.record.get("command")),
+            },
+            "Start it on all of them again",
+        ),
     )
 
 

@@ -99,7 +99,7 @@ class RunQuery:
         return [run for run in runs if self._fits(run)]
 
     def _fits(self, run: Run) -> bool:
-        started = run.job.started_at
+        started = run.job.started_at or run.job.queued_at
         after = self.started_after
         return (
             (after is None or (started is not None and started >= after))

@@ -46,7 +46,7 @@ def run_row(run: Run, *, several: bool = False, now: float | None = None) -> Run
         several: Whether runs of several machines are listed.
         now: Seconds since 1970; None: by the clock.
     """
-    started = run.job.started_at
+    started = run.job.started_at or run.job.queued_at
     age = None if started is None else max(0.0, (now or time.time()) - started)
     known = run.is_current or run.job.state.ended
     mark = "~" if run.is_sampled else ""

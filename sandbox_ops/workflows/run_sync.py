@@ -100,7 +100,7 @@ def known_runs(sandboxes: Sequence[Sandbox], project: Project) -> Known:
 
 
 def _order(run: Run) -> tuple[float, int]:
-    return run.job.started_at or 0, run.number
+    return run.job.requested_at or 0, run.number
 
 
 @dataclass(kw_only=True)
@@ -162,8 +162,7 @@ def _pages(
 
 def _may_grow(run: Run) -> bool:
     """Whether what a run wrote may still be counted, after its end."""
-    ended_at = (run.job.started_at or 0) + (run.job.elapsed_s or 0)
-    is_new = time.time() - ended_at < _COUNTING_S
+    is_new = time.time() - (run.job.ended_at or 0) < _COUNTING_S
     is_counted = bool(run.outputs) and all(file.get("sha256") for file in run.outputs)
     return run.job.state.ended and not is_counted and is_new
 

@@ -1,12 +1,14 @@
 """The POSIX sh that runs on the machine, as text to send.
 
 `lib/*.sh` is one library, the resident worker's and the supervisors'. Each other `.sh`
-file is a command of ours that runs there as a recorded job (`script`). Data enters
+file is a command of ours that runs there as a recorded job (`script`); functions of the
+library that it uses are named in a line `# uses:`. Data enters
 shell text here alone, quoted by `words`.
 """
 
 import functools
 import hashlib
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +17,9 @@ from sandbox_ops.errors import UsageError
 
 _FOLDER = Path(__file__).parent  # importlib.resources takes 3 ms of every start
 _LIBRARY = (
-    "common", "ids", "boot", "worker", "start", "groups", "queue", "keeper", "slots",
-    "supervise", "attempts", "slurm", "slurm_node", "outputs", "outputs_look", "environment", "own_tree", "restore",
+    "common", "facts", "ids", "boot", "worker", "start", "groups", "queue", "keeper", "slots",
+    "supervise", "attempts", "nodes", "slurm", "slurm_submit", "slurm_rows", "slurm_life", "slurm_account", "slurm_end",
+    "slurm_stop", "slurm_node", "outputs", "outputs_look", "environment", "own_tree", "restore",
     "watch", "limit", "stop", "look", "machine", "usage", "digest", "changes", "runs",
     "opened", "read", "prune", "notify", "main",
 )  # fmt: skip
@@ -135,11 +138,21 @@ def script(name: str, *arguments: str) -> str:
 
 @functools.cache
 def _script_text(name: str) -> str:
-    """Return the script, with the file of the library that it uses before it."""
+    """Return the script, with the functions of the library before it that it uses."""
     text = (_FOLDER / f"{name}.sh").read_text("utf-8")
-    if "\n# uses: lib/opened.sh\n" in text:
-        return "\n".join((*_code("opened"), text))
-    return text
+    used = _USES.findall(text)
+    return "\n".join((*(_functions()[one] for one in " ".join(used).split()), text))
+
+
+_USES = re.compile(r"^# uses: (.*)$", re.MULTILINE)
+_FUNCTION = re.compile(r"^(\w+)\(\) \{$.*?^\}$", re.MULTILINE | re.DOTALL)
+
+
+@functools.cache
+def _functions() -> dict[str, str]:
+    """Return the functions that scripts may use, by their names."""
+    text = "\n".join((*_code("facts"), *_code("opened")))
+    return {match[1]: match[0] for match in _FUNCTION.finditer(text)}
 
 
 def guard(name: str, *arguments: str) -> str:

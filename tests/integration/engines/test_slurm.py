@@ -3,9 +3,7 @@
 The login node is this machine, with a home of the test's own that the nodes see, too.
 """
 
-import contextlib
 import os
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -13,57 +11,22 @@ from pathlib import Path
 import pytest
 from processes import carrying
 from slurm import OpenSandbox, SlurmCluster
+from slurm_jobs import (
+    FILL,
+    SOON_S,
+    fake,
+    log_of,
+    number_of,
+    started,
+    supervisors,
+    wait_for,
+)
 from waiting import wait_until
 
 from sandbox_ops import JobState, Sandbox
 from sandbox_ops.errors import RefusedError
 from sandbox_ops.machine import jobs
-from sandbox_ops.models import Job
 from sandbox_ops.models.queue import QueueRequest, RetryPolicy
-
-_SOON_S = 25.0
-"""For what Slurm does by itself in a few seconds, on a machine that is busy."""
-
-
-def number_of(job: Job) -> str:
-    """Return a job's number in Slurm."""
-    folder = Path(job.log_path).parent
-    return (folder / "slurm.id").read_text().split()[0]
-
-
-def wait_for(
-    sandbox: Sandbox, job: Job, state: JobState, timeout_s: float = _SOON_S
-) -> Job:
-    """Wait until a job is in that state, and return it."""
-
-    def reached() -> Job | None:
-        now = jobs.get(sandbox, job.id)
-        return now if now.state is state else None
-
-    job = wait_until(reached, timeout_s, every_s=0.1, what=f"{job.id} {state}") or job
-    assert job.state is state
-    return job
-
-
-def log_of(sandbox: Sandbox, job: Job) -> str:
-    return jobs.output(sandbox, job.id, offset=0).data.decode()
-
-
-def started(
-    sandbox: Sandbox, command: str, line: str = "begun", **options: object
-) -> Job:
-    """Start a job, and wait until it runs and has written that line."""
-    job = sandbox.start(command, **options)  # type: ignore[arg-type]
-    wait_until(
-        lambda: f"{line}\n" in log_of(sandbox, job),
-        _SOON_S,
-        what=f"{line!r} in the log of {job.id}",
-    )
-    return job
-
-
-FILL = QueueRequest(gpus=2)
-"""So many GPUs as a node has."""
 
 
 def test_a_job_runs_on_a_node_and_its_log_and_exit_code_are_those_of_its_command(
@@ -75,7 +38,7 @@ def test_a_job_runs_on_a_node_and_its_log_and_exit_code_are_those_of_its_command
         env={"WORD": "a secret's place"},
     )
     assert job.state is JobState.QUEUED
-    ended = jobs.wait(login, "first", timeout_s=_SOON_S)
+    ended = jobs.wait(login, "first", timeout_s=SOON_S)
     assert (ended.state, ended.exit_code) == (JobState.FAILED, 3)
     text = log_of(login, job)
     assert text.startswith("on node")
@@ -112,7 +75,7 @@ def test_a_job_that_waits_says_why_and_where_it_stands(
     first = login.start("true", name="next", queue=FILL)
     second = login.start("true", name="later", queue=FILL)
     wait_until(
-        lambda: "no node has room" in jobs.get(login, first.id).waits_for, _SOON_S
+        lambda: "no node has room" in jobs.get(login, first.id).waits_for, SOON_S
     )
     waits = jobs.get(login, first.id)
     assert waits.words.startswith(
@@ -121,7 +84,7 @@ def test_a_job_that_waits_says_why_and_where_it_stands(
     places = {job.id: job.place for job in jobs.recent(login, 10)}
     assert (places[first.id], places[second.id]) == (1, 2)
     assert wait_until(
-        lambda: "expected to start 20" in jobs.get(login, first.id).waits_for, _SOON_S
+        lambda: "expected to start 20" in jobs.get(login, first.id).waits_for, SOON_S
     )
 
 
@@ -140,7 +103,7 @@ def test_what_slurm_refuses_is_refused_in_its_words_and_leaves_nothing(
     ]
     assert left == []
     good = log_in().start("true", name="bad", unique_name=True)
-    assert jobs.wait(sandbox, good.id, timeout_s=_SOON_S).state is JobState.SUCCEEDED
+    assert jobs.wait(sandbox, good.id, timeout_s=SOON_S).state is JobState.SUCCEEDED
 
 
 def test_a_stop_ends_the_whole_tree_and_names_what_it_ended(login: Sandbox) -> None:
@@ -190,12 +153,12 @@ def test_usr1_ahead_of_the_limit_reaches_only_who_listens_for_it(
     )
     job = started(login, f'python3 -c "{listening}"; echo "saved $?"')
     cluster.ask("scancel", "--batch", "--signal=USR1", number_of(job))
-    ended = jobs.wait(login, job.id, timeout_s=_SOON_S)
+    ended = jobs.wait(login, job.id, timeout_s=SOON_S)
     assert ended.state is JobState.SUCCEEDED
     assert log_of(login, job) == "begun\nnear the limit\nsaved 0\n"
     deaf = started(login, "echo begun; sleep 2; echo lived")
     cluster.ask("scancel", "--batch", "--signal=USR1", number_of(deaf))
-    assert jobs.wait(login, deaf.id, timeout_s=_SOON_S).state is JobState.SUCCEEDED
+    assert jobs.wait(login, deaf.id, timeout_s=SOON_S).state is JobState.SUCCEEDED
 
 
 def test_a_running_job_that_somebody_cancels_in_slurm_is_stopped(
@@ -213,7 +176,7 @@ def test_a_waiting_job_that_somebody_cancels_in_slurm_is_stopped(
 ) -> None:
     later = log_in(slurm_extra=("--begin=now+600",))
     job = later.start("true")
-    wait_until(lambda: "not before its time" in jobs.get(later, job.id).words, _SOON_S)
+    wait_until(lambda: "not before its time" in jobs.get(later, job.id).words, SOON_S)
     cluster.ask("scancel", number_of(job))
     assert (
         wait_for(later, job, JobState.STOPPED).words == "stopped (cancelled in Slurm)"
@@ -233,7 +196,7 @@ def test_a_preempted_job_that_may_be_tried_again_waits_for_its_next_attempt(
             for each in jobs.recent(login, 10)
             if each.state is JobState.QUEUED and each.attempt == 2
         ],
-        _SOON_S,
+        SOON_S,
     )
     assert [each.name.startswith("low") for each in waiting] == [True]
 
@@ -253,7 +216,7 @@ def test_a_preempted_job_that_has_no_retries_is_lost(
             for each in jobs.recent(login, 10)
             if each.id in jobs_before and each.state is JobState.LOST
         ],
-        _SOON_S,
+        SOON_S,
     )
     assert [each.words for each in lost] == ["lost (preempted in Slurm)"]
     assert "DUE TO PREEMPTION" in log_of(login, lost[0])
@@ -345,17 +308,6 @@ def test_of_two_submissions_of_one_job_one_runs(login: Sandbox, tmp_path: Path) 
     assert (tmp_path / "runs").read_text() == "ran\n"
 
 
-def fake(tmp_path: Path, name: str, script: str) -> Path:
-    """Put a program before Slurm's own; `real` in it is that one."""
-    folder = tmp_path / "home" / "bin"
-    program = folder / name
-    program.write_text(
-        f'#!/bin/sh\nreal() {{ {shutil.which(name)} "$@"; }}\n{script}\n'
-    )
-    program.chmod(0o755)
-    return program
-
-
 def test_while_slurm_does_not_answer_a_waiting_job_is_unknown_and_not_lost(
     tmp_path: Path, log_in: OpenSandbox
 ) -> None:
@@ -441,21 +393,10 @@ def test_a_suspended_job_runs_and_says_that_it_is_suspended(
     job = started(login, "echo begun; sleep 7891")
     cluster.ask("scontrol", "suspend", number_of(job))
     wait_until(
-        lambda: jobs.get(login, job.id).words == "running (suspended by Slurm)", _SOON_S
+        lambda: jobs.get(login, job.id).words == "running (suspended by Slurm)", SOON_S
     )
     cluster.ask("scontrol", "resume", number_of(job))
-    wait_until(lambda: jobs.get(login, job.id).words == "running", _SOON_S)
-
-
-def supervisors(folder: Path) -> list[int]:
-    """Return the processes that are the batch script of that job."""
-    pids = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            words = file.read_bytes().split(b"\0")
-            if words[-3:] == [b"slurm_job", os.fsencode(folder), b""]:
-                pids.append(int(file.parent.name))
-    return pids
+    wait_until(lambda: jobs.get(login, job.id).words == "running", SOON_S)
 
 
 def test_a_term_to_the_batch_script_alone_reaches_the_training(

@@ -60,6 +60,34 @@ def test_untracked_files_here_only_warn(place: Place) -> None:
     assert report.warnings == ("files that git does not know stay here:\n  notes.txt",)
 
 
+def test_results_that_came_home_are_no_untracked_work(place: Place) -> None:
+    place.git.write(
+        {
+            "logs/remote-1/log": "step 1\n",
+            "runs/gpu1/remote-2/model.pt": "x",
+            "models/best/policy.pt": "x",
+            "notes.txt": "mine\n",
+            "runs/plan.md": "mine\n",
+        }
+    )
+    project = dataclasses.replace(place.project, outputs=("models/",))
+    warned = sync(place.sandbox, project).warnings
+    assert warned == ("files that git does not know stay here:\n  notes.txt\n  runs/",)
+    for own in ("notes.txt", "runs/plan.md"):
+        (Path(place.git.clone) / own).unlink()
+    assert sync(place.sandbox, project).warnings == ()
+
+
+def test_an_edit_of_a_tracked_file_counts_wherever_it_lies(place: Place) -> None:
+    place.git.commit({"runs/remote-1/summary.md": "good\n"}, "Results")
+    sync(place.sandbox, place.project, push=True)
+    place.git.write({"runs/remote-1/summary.md": "better\n"})
+    with pytest.raises(RefusedError, match=r"runs/remote-1/summary\.md"):
+        sync(place.sandbox, place.project)
+    sync(place.sandbox, place.project, dirty=True)
+    assert (place.clone / "runs/remote-1/summary.md").read_text() == "better\n"
+
+
 def test_commits_that_were_not_pushed_are_refused_then_pushed(place: Place) -> None:
     head = place.git.commit({"src/train.py": "print(2)\n"}, "Second try")
     with pytest.raises(RefusedError) as caught:

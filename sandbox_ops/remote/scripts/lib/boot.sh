@@ -122,10 +122,3 @@ adopt_store() {
   # ids that another of them gave are not given again
   [ "${_n:-0}" -ge "$_most" ] || { printf '%s\n' "$_most" >"$BASE/floor"; } 2>/dev/null
 }
-
-# find_adopters: ADOPTERS = those above us, one of whom adopts who loses its parent: PID 1, or
-# a nearer subreaper (prctl(2))
-find_adopters() {
-  ADOPTERS=' 1 ' PARENT=$$
-  while read_stat "$PARENT" && [ "$PARENT" -gt 1 ]; do ADOPTERS="$ADOPTERS$PARENT "; done
-}

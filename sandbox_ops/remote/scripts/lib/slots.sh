@@ -94,21 +94,6 @@ has_slot() {
   return 1
 }
 
-# count_cores: CORES = those that we may use; a container's limit counts
-count_cores() {
-  [ -z "${CORES-}" ] || return 0
-  CORES=$(nproc 2>/dev/null) || CORES=$(grep -c '^processor' /proc/cpuinfo)
-  case $CORES in '' | *[!0-9]* | 0) CORES=1 ;; esac
-  _quota=max _period=100000
-  { read -r _quota _period </sys/fs/cgroup/cpu.max; } 2>/dev/null || {
-    read -r _quota </sys/fs/cgroup/cpu/cpu.cfs_quota_us
-    read -r _period </sys/fs/cgroup/cpu/cpu.cfs_period_us
-  } 2>/dev/null
-  case $_quota in '' | *[!0-9]*) return 0 ;; esac
-  _limit=$(((_quota + _period - 1) / _period))
-  [ "$_limit" -ge "$CORES" ] || [ "$_limit" -lt 1 ] || CORES=$_limit
-}
-
 # choose_gpus: _chosen = so many that fit, those with the fewest jobs first; fails where there are too few,
 # and QUEUE/gpu says why
 choose_gpus() {
@@ -197,8 +182,8 @@ find_stranger() {
     _pid=${_pid# } _program=${_program# }
     case $_pid in '' | *[!0-9]*) continue ;; esac
     if [ $_level != 0 ]; then
-      [ -e "/proc/$_pid" ] || continue
-      tr '\000' '\n' 2>/dev/null <"/proc/$_pid/environ" | grep -q "^SANDBOX_JOB=$JOBS/" && continue
+      has_process "$_pid" || continue
+      is_marked "$_pid" "$JOBS/" && continue
     fi
     STRANGER="$_pid ${_program##*/}"
     return 0

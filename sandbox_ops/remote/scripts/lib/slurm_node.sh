@@ -86,8 +86,7 @@ hand_on_usr1() {
   [ -n "$LEADER" ] || return 0
   find_members "$dir"
   for _p in $PIDS; do
-    _caught=$(sed -n 's/^SigCgt:[^0-9a-f]*//p' "/proc/$_p/status" 2>/dev/null)
-    case $_caught in *[2367abef]??) kill -s USR1 "$_p" ;; esac
+    case $(print_caught "$_p") in *[2367abef]??) kill -s USR1 "$_p" ;; esac
   done
 }
 
