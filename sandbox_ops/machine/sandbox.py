@@ -109,7 +109,11 @@ class Sandbox:
         else:
             own = self._stack.direct_links
         if not isinstance(own, SandboxConnection):
-            raise ConfigError(f"{own.description} is not reached by SSH")
+            raise ConfigError(
+                f"{own.description} is not reached by SSH",
+                "Its `link` leads there without: there is no host key to trust, and no "
+                "Fabric connection.",
+            )
         return own
 
     @property
