@@ -86,6 +86,34 @@ def test_a_job_that_waits_says_why_and_where_it_stands(
     )
 
 
+def test_a_job_that_waits_says_its_place_among_the_jobs_of_all(
+    login: Sandbox, cluster: SlurmCluster
+) -> None:
+    """Jobs that are no sandbox's come first, and those that could not begin now do not count."""
+    cluster.ask(
+        "sbatch", "--exclusive", "-N3", "-o", "/dev/null", "--wrap", "sleep 600"
+    )
+    wait_until(lambda: "R" in cluster.ask("squeue", "-h", "-o", "%t"), SOON_S)
+    for more in (("--uid=nobody", "--chdir=/"), ("--hold",), ("--begin=now+600",)):
+        cluster.ask("sbatch", *more, "-o", "/dev/null", "--wrap", "true")
+    job = login.start("true", name="next", queue=FILL)
+    wait_until(
+        lambda: "place 2 of 2 in partition main" in jobs.get(login, job.id).waits_for,
+        SOON_S,
+    )
+
+
+def test_what_a_login_sets_for_squeue_hides_no_job(
+    log_in: OpenSandbox, home: Path
+) -> None:
+    with (home / ".profile").open("a") as profile:
+        profile.write(
+            "export SQUEUE_PARTITION=urgent SQUEUE_STATES=RUNNING SLURM_TIME_FORMAT=relative\n"
+        )
+    job = log_in(slurm_extra=("--hold",)).start("true")
+    wait_until(lambda: "held" in jobs.get(log_in(), job.id).words, SOON_S)
+
+
 def test_what_slurm_refuses_is_refused_in_its_words_and_leaves_nothing(
     log_in: OpenSandbox, home: Path
 ) -> None:
@@ -168,7 +196,7 @@ sys.exit(child.wait() != 0)
 def test_usr1_ends_no_training_that_does_not_know_it(
     login: Sandbox, cluster: SlurmCluster, tmp_path: Path
 ) -> None:
-    """`uv run` hands it on, as uv 0.9 does; bash with a trap for its exit catches and dies of it."""
+    """`uv run` hands it on, as uv 0.13 does; bash with a trap for its exit catches and dies of it."""
     uv = tmp_path / "uv"
     uv.write_text(_UV.format(python=sys.executable))
     uv.chmod(0o755)
