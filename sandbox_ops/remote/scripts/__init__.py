@@ -152,7 +152,7 @@ _FUNCTION = re.compile(r"^(\w+)\(\) \{$.*?^\}$", re.MULTILINE | re.DOTALL)
 @functools.cache
 def _functions() -> dict[str, str]:
     """Return the functions that scripts may use, by their names."""
-    text = "\n".join((*_code("facts"), *_code("opened")))
+    text = "\n".join((*_code("facts"), *_code("opened"), *_code("slurm_node")))
     return {match[1]: match[0] for match in _FUNCTION.finditer(text)}
 
 
