@@ -96,6 +96,13 @@ def test_a_job_that_waits_says_its_place_among_the_jobs_of_all(
     wait_until(lambda: "R" in cluster.ask("squeue", "-h", "-o", "%t"), SOON_S)
     for more in (("--uid=nobody", "--chdir=/"), ("--hold",), ("--begin=now+600",)):
         cluster.ask("sbatch", *more, "-o", "/dev/null", "--wrap", "true")
+    wait_until(
+        lambda: (
+            set(cluster.ask("squeue", "-h", "-t", "PD", "-o", "%r").split())
+            == {"Resources", "JobHeldUser", "BeginTime"}
+        ),
+        SOON_S,
+    )
     job = login.start("true", name="next", queue=FILL)
     wait_until(
         lambda: "place 2 of 2 in partition main" in jobs.get(login, job.id).waits_for,
