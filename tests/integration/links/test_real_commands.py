@@ -11,8 +11,8 @@ from runtimes import Podman, podman_container
 from slurm import slurm_cluster
 from waiting import wait_until
 
-from sandbox_ops import EndKind, JobState, Sandbox, SandboxConfig
-from sandbox_ops.errors import ProtocolError
+from sandbox_ops import JobState, Sandbox, SandboxConfig
+from sandbox_ops.errors import ConnectError
 from sandbox_ops.machine import jobs, transfer
 from sandbox_ops.workflows.doctor import doctor
 
@@ -37,31 +37,22 @@ def test_a_container_runs_commands_and_jobs_and_takes_files(
 ) -> None:
     data = os.urandom(3_000_000)
     (tmp_path / "here").write_bytes(data)
-
-    def use() -> None:
-        with Sandbox(reached_by(*podman.command)) as sandbox:
-            result = sandbox.run("hostname; echo err >&2; exit 3")
-            assert (result.exit_code, result.stdout.text) == (3, "box\n")
-            assert result.stderr.text == "err\n"
-            killed = sandbox.run("kill -9 $$")
-            assert (killed.end, killed.signal) == (EndKind.SIGNALED, "KILL")
-            transfer.upload(sandbox, tmp_path / "here", "/workspace/there")
-            transfer.download(
-                sandbox, "/workspace/there", tmp_path / "back", size_bytes=len(data)
-            )
-            job = sandbox.start("echo begun; sleep 7871", name="long")
-            wait_until(lambda: jobs.output(sandbox, "long", offset=0).data)
-            report = jobs.stop(sandbox, job.id, grace_s=0)
-            assert (report.job.state, report.left) == (JobState.STOPPED, ())
-            (connection,) = (
-                check.detail
-                for check in doctor(sandbox).checks
-                if check.name == "connection"
-            )
-            assert connection.startswith("root@box, by `podman ")
-            assert connection.endswith("; jobs end with what it leads to")
-
-    podman.mounts.do(use)
+    with Sandbox(reached_by(*podman.command)) as sandbox:
+        result = sandbox.run("hostname; echo err >&2; exit 3")
+        assert (result.exit_code, result.stdout.text) == (3, "box\n")
+        assert result.stderr.text == "err\n"
+        assert sandbox.run("kill -9 $$").job.signal == "KILL"
+        transfer.upload(sandbox, tmp_path / "here", "/workspace/there")
+        transfer.download(
+            sandbox, "/workspace/there", tmp_path / "back", size_bytes=len(data)
+        )
+        job = sandbox.start("echo begun; sleep 7871", name="long")
+        wait_until(lambda: jobs.output(sandbox, "long", offset=0).data)
+        report = jobs.stop(sandbox, job.id, grace_s=0)
+        assert (report.job.state, report.left) == (JobState.STOPPED, ())
+        checks = {check.name: check.detail for check in doctor(sandbox).checks}
+    assert checks["connection"].startswith("root@box, by `")
+    assert checks["connection"].endswith("; jobs end with what it leads to")
     assert (tmp_path / "back").read_bytes() == data
     assert (podman.root / "workspace/there").read_bytes() == data
 
@@ -69,24 +60,21 @@ def test_a_container_runs_commands_and_jobs_and_takes_files(
 def test_jobs_end_with_their_container_and_are_lost_when_it_is_started_again(
     podman: Podman,
 ) -> None:
-    def use() -> None:
-        with Sandbox(reached_by(*podman.command)) as sandbox:
-            job = sandbox.start("echo begun; sleep 7881", name="long")
-            wait_until(lambda: jobs.output(sandbox, "long", offset=0).data)
-            podman.do("stop", "box")
-        with (
-            Sandbox(reached_by(*podman.command)) as sandbox,
-            pytest.raises(ProtocolError, match="container state improper"),
-        ):
-            jobs.get(sandbox, job.id)
-        podman.do("start", "box")
-        with Sandbox(reached_by(*podman.command)) as sandbox:
-            lost = jobs.get(sandbox, job.id)
-            assert (lost.state, lost.reason) == (JobState.LOST, "reboot")
-            assert jobs.output(sandbox, job.id, offset=0).data == b"begun\n"
-            assert sandbox.run("echo again").stdout.text == "again\n"
-
-    podman.mounts.do(use)
+    with Sandbox(reached_by(*podman.command)) as sandbox:
+        job = sandbox.start("echo begun; sleep 7881", name="long")
+        wait_until(lambda: jobs.output(sandbox, "long", offset=0).data)
+        podman.do("stop", "box")
+    with (
+        Sandbox(reached_by(*podman.command)) as sandbox,
+        pytest.raises(ConnectError, match="container state improper"),
+    ):
+        jobs.get(sandbox, job.id)
+    podman.do("start", "box")
+    with Sandbox(reached_by(*podman.command)) as sandbox:
+        lost = jobs.get(sandbox, job.id)
+        assert (lost.state, lost.reason) == (JobState.LOST, "reboot")
+        assert jobs.output(sandbox, job.id, offset=0).data == b"begun\n"
+        assert sandbox.run("echo again").stdout.text == "again\n"
 
 
 def test_a_compute_node_is_used_as_long_as_its_allocation_lasts() -> None:
