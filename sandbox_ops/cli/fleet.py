@@ -169,11 +169,20 @@ def _show(parts: Mapping[str, _Part | SandboxError]) -> None:
         for name, part in answered.items():
             output.write(f"== {name}\n")
             part.context.run(part.answer.show)
+    from sandbox_ops.text import formatting
+
     failed = {n: p for n, p in parts.items() if isinstance(p, SandboxError)}
     for name, error in failed.items():
         next_steps.choose_sandbox(name)
         hints = map(next_steps.on_chosen_sandbox, error.hints)
-        lines = (f"{name}: {error.message}", *(f"  {hint}" for hint in hints))
+        lines = (
+            f"{name}: {error.message}",
+            *(
+                f"  {line}"
+                for hint in hints
+                for line in formatting.hint_lines(hint, 78)
+            ),
+        )
         output.write("".join(f"{line}\n" for line in lines), "stderr")
     next_steps.forget_sandbox()
 

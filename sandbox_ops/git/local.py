@@ -76,16 +76,12 @@ def look(root: str, branch: str = "", outputs: tuple[str, ...] = ()) -> LocalTre
         DeniedError: If the clone's own configuration names programs.
     """
     clone_config.check(root)
-    options = (
-        "--porcelain=v2",
-        "--branch",
-        "--untracked-files=normal",
-        f"--ignore-submodules={_ignored(root)}",
-    )
-    status = porcelain.status(_git(root, "status", *options))
+    options = ("--porcelain=v2", "--branch", "--untracked-files=normal")
+    ask = ("status", *options, f"--ignore-submodules={_ignored(root)}")
+    status = porcelain.status(_git(root, *ask))
     untracked = status.untracked
     if untracked:
-        text = _git(root, "status", *options, "--", *results.left_out(outputs))
+        text = _git(root, *ask, "--", *results.left_out(outputs))
         untracked = porcelain.status(text).untracked
     wanted = branch or status.branch
     if wanted is None:

@@ -99,7 +99,6 @@ def rerun(
     code = _code(sandbox, repo.cloned(sandbox, project), one, known)
     path = repo.place(sandbox, project)
     installed = environment.look(sandbox, project, path)
-    wanted = one.record.get("gpus")
     report = train(
         sandbox,
         project,
@@ -110,7 +109,7 @@ def rerun(
         name=name or one.job.name,
         env=env,
         time_s=time_s,
-        gpus=len(wanted) if isinstance(wanted, list) else None,
+        gpus=_number_of_gpus(one.record),
         nodes=nodes if isinstance(nodes, int) else 0,
         force=(*force, "stale-code"),  # the code is the run's, whatever is newest here
     )
@@ -130,6 +129,14 @@ def rerun(
         + _other_gpus(gpus, report.job),
         warnings=tuple(w for w in report.warnings if not w.startswith("stale-code:")),
     )
+
+
+def _number_of_gpus(before: Mapping[str, Any]) -> int | None:
+    """Return how many a run had, or waited for; None where its record does not say."""
+    had, wanted = before.get("gpus"), before.get("gpus_wanted")
+    if isinstance(had, list) and (had or type(wanted) is not int):
+        return len(had)
+    return wanted if type(wanted) is int and wanted >= 0 else None
 
 
 def _over_several(run: Run, nodes: Mapping[str, Any]) -> RefusedError:

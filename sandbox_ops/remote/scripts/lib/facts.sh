@@ -98,6 +98,12 @@ print_caught() {
   exec sed -n 's/^SigCgt:[^0-9a-f]*//p' "/proc/$1/status" 2>/dev/null
 }
 
+# mentions PID WORD: the text of that bash has it: its command line, or the script that it has
+# open as file 255
+mentions() {
+  grep -qs -e "$2" "/proc/$1/cmdline" || { [ -f "/proc/$1/fd/255" ] && grep -qs -e "$2" "/proc/$1/fd/255"; }
+}
+
 # has_stderr_file PID: it complains into a file of that name, as foreground jobs do
 has_stderr_file() {
   case $(readlink "/proc/$1/fd/2") in */stderr*) ;; *) false ;; esac

@@ -41,6 +41,11 @@ find_slurm_life() {
         return 0
       fi
       SLURM_SAYS="slurm $STATE $START $REASON"
+      if [ "$STATE" = PENDING ]; then
+        find_place
+        SLURM_SAYS="$SLURM_SAYS${PLACE:+
+$PLACE}"
+      fi
       [ ! -e "$1/slurm.again" ] || [ ! "$BASE/squeue" -nt "$1/state" ] || hasten "$1"
       ;;
     RUNNING | COMPLETING | SIGNALING | STAGE_OUT | RESIZING)
