@@ -15,8 +15,8 @@ from sandbox_ops.cli.session import among_several, opened
 from sandbox_ops.errors import NextStep, UsageError
 
 if TYPE_CHECKING:
-    from sandbox_ops.workflows.fetch_candidates import FetchedFile
     from sandbox_ops.workflows.file_choice import FileChoice
+    from sandbox_ops.workflows.moved_files import MovedFile
 
 
 def _choice(
@@ -121,7 +121,7 @@ def _watch(
     from sandbox_ops.text import formatting
     from sandbox_ops.workflows import fetch_watch
 
-    def on_file(file: "FetchedFile") -> None:
+    def on_file(file: "MovedFile") -> None:
         if not json:
             terminal.tell(f"{file.path}  {formatting.size(file.size_bytes)}")
 

@@ -1,7 +1,7 @@
 """What sbatch is given about a job. Pure.
 
 The shell on the login node adds what only it knows: the job's token as its name, where Slurm's
-own words go, and the numbers of jobs that come first (`submit_slurm` in scripts/lib/slurm.sh).
+own words go, and the numbers of jobs that come first (`submit_slurm` in scripts/lib/slurm_submit.sh).
 """
 
 import math
@@ -29,6 +29,8 @@ def submit_options(settings: SlurmSettings, request: StartRequest) -> tuple[str,
     _check(queue)
     named = {
         "gres": f"gpu:{queue.gpus}" if queue.gpus else "",
+        "nodes": str(request.nodes) if request.nodes else "",
+        "ntasks-per-node": "1" if request.nodes else "",
         "nice": str(-queue.priority) if queue.priority else "",
         "time": _minutes(request.timeout_s),
         "signal": f"B:USR1@{_warning_s(request.timeout_s)}",

@@ -7,23 +7,17 @@ always the same one: its hash says that two states are alike. Ignored files are 
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox_ops.errors import RefusedError
-from sandbox_ops.git import clone_config, explanations, porcelain, runner
+from sandbox_ops.git import clone_config, explanations, porcelain, results, runner
 
 MOST_BYTES = 8 << 20
 """A file that is larger is data, which `put` sends, and no code."""
 
 REFS = "refs/sandbox-ops/dirty"
-_NOT_FETCHED = tuple(
-    f":(exclude,glob){folder}/{job}/**"
-    for folder in ("logs", "runs")
-    for job in ("remote-*", "*/remote-*")
-)
-"""Results that `fetch` brought: no code, and on the machine they are there already."""
 _GIT_S = 120
 _NAME = "sandbox-ops"
 
@@ -52,12 +46,14 @@ class DirtyState:
         return f"{REFS}/{self.patch_sha256[:16]}"
 
 
-def look(root: str, folder: Path) -> DirtyState | None:
+def look(root: str, folder: Path, outputs: Sequence[str] = ()) -> DirtyState | None:
     """Return the work tree at `root` as a commit; None where HEAD has it all.
 
     Args:
         root: The clone.
         folder: An empty one, for what git writes; the state lasts as long as it does.
+        outputs: Declared outputs, as relative patterns: what of them is untracked is
+            no code.
 
     Raises:
         RefusedError: A file is too large for git, or git fails.
@@ -66,7 +62,8 @@ def look(root: str, folder: Path) -> DirtyState | None:
     clone_config.check(root)
     git = _Git(root, folder)
     base = git.line("rev-parse", "--verify", "HEAD^{commit}")
-    git.run("add", "-A", "--", ".", *_NOT_FETCHED)
+    git.run("add", "-u")
+    git.run("add", "-A", "--", *results.left_out(outputs))
     tree = git.line("write-tree")
     if tree == git.line("rev-parse", f"{base}^{{tree}}"):
         return None

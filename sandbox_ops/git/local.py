@@ -6,11 +6,12 @@ that nothing of the clone would run here.
 
 import re
 import subprocess
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox_ops.errors import UsageError
-from sandbox_ops.git import clone_config, explanations, porcelain, runner
+from sandbox_ops.git import clone_config, explanations, porcelain, results, runner
 from sandbox_ops.models import Project
 
 _LOOK_S = 60
@@ -31,7 +32,8 @@ class LocalTree:
         commit: Where that branch stands; None if it does not exist here.
         checked_out: The current branch; None where HEAD is detached.
         edits: Changes of tracked files that are not committed.
-        untracked: Names that git does not know.
+        untracked: Names that git does not know; without the results of runs.
+        outputs: The declared outputs, as relative patterns: they are such results.
     """
 
     root: str
@@ -40,6 +42,7 @@ class LocalTree:
     checked_out: str | None
     edits: tuple[str, ...] = ()
     untracked: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +62,13 @@ class Upstream:
     behind: int = 0
 
 
-def look(root: str, branch: str = "") -> LocalTree:
+def look(root: str, branch: str = "", outputs: tuple[str, ...] = ()) -> LocalTree:
     """Return what the clone at `root` is like; `branch` is the current one if empty.
+
+    Args:
+        root: The clone.
+        branch: Which branch is meant.
+        outputs: The declared outputs, as relative patterns.
 
     Raises:
         UsageError: If no branch is given and none is checked out.
@@ -69,8 +77,12 @@ def look(root: str, branch: str = "") -> LocalTree:
     """
     clone_config.check(root)
     options = ("--porcelain=v2", "--branch", "--untracked-files=normal")
-    text = _git(root, "status", *options, f"--ignore-submodules={_ignored(root)}")
-    status = porcelain.status(text)
+    ask = ("status", *options, f"--ignore-submodules={_ignored(root)}")
+    status = porcelain.status(_git(root, *ask))
+    untracked = status.untracked
+    if untracked:
+        text = _git(root, *ask, "--", *results.left_out(outputs))
+        untracked = porcelain.status(text).untracked
     wanted = branch or status.branch
     if wanted is None:
         raise UsageError(
@@ -84,7 +96,8 @@ def look(root: str, branch: str = "") -> LocalTree:
         commit=_commit(root, f"refs/heads/{wanted}"),
         checked_out=status.branch,
         edits=status.edits,
-        untracked=status.untracked,
+        untracked=untracked,
+        outputs=outputs,
     )
 
 
@@ -165,6 +178,11 @@ def compare(tree: LocalTree, project: Project) -> Upstream:
     )
 
 
+_PUSHING = threading.Lock()
+"""Of machines that are synced at once each pushes: one by one all but the first find it
+done, at the same moment git refuses all but one."""
+
+
 def push(tree: LocalTree, remote: str) -> None:
     """Push the branch; never by force, and not without its submodules' commits.
 
@@ -176,7 +194,8 @@ def push(tree: LocalTree, remote: str) -> None:
     url = _git(tree.root, "ls-remote", "--get-url", remote).strip()
     if Path(url.removeprefix("file://")).is_absolute():
         options.append(f"--receive-pack={_RECEIVE_HERE}")
-    _network(tree.root, "push", *options, "--", remote, f"{ref}:{ref}")
+    with _PUSHING:
+        _network(tree.root, "push", *options, "--", remote, f"{ref}:{ref}")
 
 
 def _commit(root: str, name: str) -> str | None:

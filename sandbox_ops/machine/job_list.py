@@ -74,7 +74,7 @@ def newest_first(jobs: Iterable[Job], limit: int) -> tuple[Job, ...]:
     merged = heapq.merge(
         (job for job in by_number if not job_ids.is_command(job.id)),
         (job for job in by_number if job_ids.is_command(job.id)),
-        key=lambda job: -(job.queued_at or job.started_at or 0),
+        key=lambda job: -(job.requested_at or 0),
     )
     return tuple(
         job

@@ -54,8 +54,10 @@ class Job:
         exit_code: None until it ended, and where no code is known; 128+n for a signal.
         signal: "TERM", "KILL", ... where the code stands for a signal.
         signal_certain: False where the shell could not tell a signal from exit 128+n.
-        started_at: Seconds since 1970 by the machine's clock.
+        started_at: Seconds since 1970 by the machine's clock. None where it never began.
         elapsed_s: Until its end, or until now where it lives. None if not known.
+        ended_at: When it ended, by the same clock; of a `lost` one when it, or who watched
+            it, wrote last. None while it lives, and where that is not known.
         log_path: Absolute path, on the sandbox, of the log (of stdout, for a
             foreground command).
         survivors: How many processes it left running when it ended.
@@ -86,6 +88,7 @@ class Job:
     cwd: str = ""
     started_at: float | None = None
     elapsed_s: float | None = None
+    ended_at: float | None = None
     log_path: str = ""
     stderr_path: str = ""
     survivors: int = 0
@@ -119,6 +122,11 @@ class Job:
         return str(self.state)
 
     @property
+    def requested_at(self) -> float | None:
+        """When it was queued, or started where it never was, in seconds since 1970."""
+        return self.started_at if self.queued_at is None else self.queued_at
+
+    @property
     def outcome_code(self) -> int | None:
         """What a program that waited for it ends with; None while it is not known.
 
@@ -145,6 +153,7 @@ class Job:
             "description": self.description,
             "started_at": self.started_at,
             "elapsed_s": self.elapsed_s,
+            "ended_at": self.ended_at,
             "log_path": self.log_path,
             "started_by": self.started_by,
             "group": self.group,
@@ -203,6 +212,15 @@ class StopReport:
     def ok(self) -> bool:
         """Whether it is over, and nothing of it is known to live."""
         return not self.left and self.job.state.ended
+
+    @property
+    def nothing_ended(self) -> str:
+        """Why no process was ended, in words; "" where one was, or one is left."""
+        if self.killed or self.left:
+            return ""
+        if self.job.started_at is None:
+            return "it had not begun, so there was no process to end"
+        return "no living process of it was found"
 
     def as_json(self) -> dict[str, Any]:
         """The report as `stop --json` shows it."""

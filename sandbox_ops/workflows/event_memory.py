@@ -175,7 +175,7 @@ def _of_job(
     old = memory.jobs[number]
     if job.state.ended:
         memory = replace(memory, jobs=_without(memory.jobs, number))
-        ended = _ended_at(job, at)
+        ended = at if job.ended_at is None else round(job.ended_at, 3)
         yield memory, _event(sandbox, job, ended, EventKind.ENDED, _ending(change))
         return
     now, findings = _looked_at(old, change, at)
@@ -196,7 +196,7 @@ def _begun(
     """Yield that a job is there, that it began, or waits again: what of it is news."""
     old = memory.jobs.get(number)
     now = replace(old or JobMemory(name=job.name[:_NAME]), is_queued=_waits(job))
-    never_ran = job.state.ended and job.exit_code is None
+    never_ran = job.state.ended and job.started_at is None
     if old is not None and (old.is_queued == now.is_queued or never_ran):
         return
     memory = replace(
@@ -205,9 +205,13 @@ def _begun(
         jobs={**memory.jobs, number: now},
         pending=_without(memory.pending, number),
     )
-    kind = EventKind.QUEUED if now.is_queued else EventKind.STARTED
-    began = at if job.started_at is None else job.started_at
-    yield memory, _event(sandbox, job, began, kind, _command(job))
+    is_queued = now.is_queued or never_ran
+    kind = EventKind.QUEUED if is_queued else EventKind.STARTED
+    began = job.queued_at if is_queued else job.started_at
+    yield (
+        memory,
+        _event(sandbox, job, at if began is None else began, kind, _command(job)),
+    )
 
 
 def _waits(job: Job) -> bool:
@@ -249,12 +253,6 @@ def _event(sandbox: str, job: Job, at: float, kind: EventKind, message: str) -> 
         at=at, kind=kind, sandbox=sandbox, job=job.id, name=job.name,
         state=str(job.state), exit_code=job.exit_code, message=message,
     )  # fmt: skip
-
-
-def _ended_at(job: Job, noticed_at: float) -> float:
-    if job.started_at is None or job.elapsed_s is None:
-        return noticed_at
-    return round(job.started_at + job.elapsed_s, 3)
 
 
 def _command(job: Job) -> str:

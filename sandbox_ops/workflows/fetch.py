@@ -27,40 +27,23 @@ from sandbox_ops.workflows import (
     fetch_run,
 )
 from sandbox_ops.workflows.acting import acts_as
-from sandbox_ops.workflows.fetch_candidates import FetchedFile
 from sandbox_ops.workflows.file_choice import ALL, FileChoice
+from sandbox_ops.workflows.moved_files import MovedFile, MovedFilesReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FetchReport:
+class FetchReport(MovedFilesReport):
     """What came home, and where to.
 
     Attributes:
-        sandbox: The name of the machine.
-        files: What came, was here already, or would come.
         into: The local folder.
-        warnings: What the machine has and was left there, and why.
     """
 
-    sandbox: str = ""
-    files: tuple[FetchedFile, ...]
     into: str
-    dry_run: bool = False
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Always: whatever is wrong is an error."""
-        return True
 
     def as_json(self) -> dict[str, Any]:
         """The report as `fetch --json` shows it."""
-        return {
-            "sandbox": self.sandbox,
-            "warnings": list(self.warnings),
-            "files": [file.as_json() for file in self.files],
-            "into": self.into,
-        }
+        return {**MovedFilesReport.as_json(self), "into": self.into}
 
 
 def _action(options: Mapping[str, Any]) -> str:
@@ -159,7 +142,7 @@ def wanted(
     paths: Sequence[str],
     job: str,
     choice: FileChoice,
-) -> tuple[list[tuple[FetchedFile, Path]], tuple[str, ...]]:
+) -> tuple[list[tuple[MovedFile, Path]], tuple[str, ...]]:
     """Return which files there are to come and where to, and what is left there.
 
     Raises:

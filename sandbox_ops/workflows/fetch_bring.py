@@ -9,10 +9,10 @@ from sandbox_ops.machine.pace import Pace
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models.transfers import OnTransfer
 from sandbox_ops.workflows import fetch_places
-from sandbox_ops.workflows.fetch_candidates import FetchedFile
+from sandbox_ops.workflows.moved_files import MovedFile
 from sandbox_ops.workflows.transfer_progress import Meter
 
-Places = Sequence[tuple[FetchedFile, Path]]
+Places = Sequence[tuple[MovedFile, Path]]
 
 
 def bring(
@@ -22,7 +22,7 @@ def bring(
     overwrite: bool,
     pace: Pace,
     on_progress: OnTransfer | None,
-) -> list[FetchedFile]:
+) -> list[MovedFile]:
     """Bring what is not here yet.
 
     Raises:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sandbox_ops.errors import ConfigError, NotFoundError, ProtocolError
 from sandbox_ops.git import local
@@ -17,35 +16,8 @@ from sandbox_ops.models import Project, RemoteFile
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.workflows import fetch_paths
 from sandbox_ops.workflows.fetch_paths import NamedPath
+from sandbox_ops.workflows.moved_files import MovedFile
 from sandbox_ops.workflows.outputs import is_declared, left_out, patterns
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchedFile:
-    """A file that came, was there already, or would come.
-
-    Attributes:
-        path: Relative to where it is fetched to.
-        sha256: In a dry run as the run's record has it, or "".
-        remote: Where it is on the sandbox, absolute.
-        kept: Whether the very same file was here already.
-        mtime: When it was written last, by the clock there; 0: not known.
-    """
-
-    path: str
-    size_bytes: int
-    sha256: str
-    remote: str = ""
-    kept: bool = False
-    mtime: float = 0.0
-
-    def as_json(self) -> dict[str, Any]:
-        """The file as the `--json` of `fetch`, `put` and `fetch --push` shows it."""
-        return {
-            "path": self.path,
-            "size_bytes": self.size_bytes,
-            "sha256": self.sha256,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +30,7 @@ class Candidate:
         by_name: Whether its own path was asked for.
     """
 
-    file: FetchedFile
+    file: MovedFile
     left_out: str = ""
     may_be_tracked: bool = False
     by_name: bool = False
@@ -66,7 +38,7 @@ class Candidate:
 
 def admitted(
     candidates: Sequence[Candidate], project: Project, target: Path
-) -> tuple[list[FetchedFile], tuple[str, ...]]:
+) -> tuple[list[MovedFile], tuple[str, ...]]:
     """Return the files that may come, and what is left there, with the reason."""
     tracked = _tracked(project, target)
     files, reasons, by_name = [], [], False
@@ -197,8 +169,8 @@ def _files(
     return files
 
 
-def _file(root: str, file: RemoteFile, to: str) -> FetchedFile:
-    return FetchedFile(
+def _file(root: str, file: RemoteFile, to: str) -> MovedFile:
+    return MovedFile(
         path=to,
         size_bytes=file.size_bytes,
         sha256="",

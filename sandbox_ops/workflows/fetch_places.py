@@ -14,7 +14,7 @@ from sandbox_ops.machine.run_outputs import RUNS
 from sandbox_ops.models import job_ids
 from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.text import formatting
-from sandbox_ops.workflows.fetch_candidates import FetchedFile
+from sandbox_ops.workflows.moved_files import MovedFile
 
 _JOB_FOLDERS = ("logs", RUNS)
 
@@ -52,9 +52,7 @@ def destination(target: Path, path: str) -> Path:
     return place
 
 
-def of_machine(
-    target: Path, file: FetchedFile, machine: str
-) -> tuple[FetchedFile, Path]:
+def of_machine(target: Path, file: MovedFile, machine: str) -> tuple[MovedFile, Path]:
     """Return a file and its place with the machine's name before the folder of its job."""
     top, _, below = file.path.partition("/")
     job, slash, _ = below.partition("/")

@@ -16,7 +16,8 @@ from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, Project
 from sandbox_ops.text import formatting
 from sandbox_ops.workflows import fetch_candidates, outputs
-from sandbox_ops.workflows.fetch_candidates import Candidate, FetchedFile
+from sandbox_ops.workflows.fetch_candidates import Candidate
+from sandbox_ops.workflows.moved_files import MovedFile
 
 _ANY = "*"
 _AT_ONCE = 4  # as many as there are workers
@@ -106,7 +107,7 @@ def _candidate(
     else:
         why = outputs.left_out(file.path, allowed)
     return Candidate(
-        file=FetchedFile(
+        file=MovedFile(
             path=file.path,
             size_bytes=file.size_bytes,
             sha256=file.sha256,

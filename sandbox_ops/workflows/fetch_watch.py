@@ -21,14 +21,14 @@ from sandbox_ops.models.transfers import OnTransfer
 from sandbox_ops.workflows import fetch_bring, fetch_places, preflight
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.fetch import FetchReport, target_folder, wanted
-from sandbox_ops.workflows.fetch_candidates import FetchedFile
 from sandbox_ops.workflows.file_choice import ALL, FileChoice
+from sandbox_ops.workflows.moved_files import MovedFile
 from sandbox_ops.workflows.transfer_progress import Meter
 
 INTERVAL_S = 15.0
 _RETRY_MOST_S = 60.0
 
-OnFile = Callable[[FetchedFile], None]
+OnFile = Callable[[MovedFile], None]
 OnLost = Callable[[ConnectError, float], None]
 
 
@@ -130,7 +130,7 @@ class _Watch:
         self._sandbox, self._project, self._target = sandbox, project, target
         self._overwrite, self._pace = overwrite, pace
         self._seen: dict[str, tuple[int, float]] = {}
-        self._brought: dict[str, FetchedFile] = {}
+        self._brought: dict[str, MovedFile] = {}
         self._on_file: OnFile | None = None
         self._on_progress: OnTransfer | None = None
         self.has_looked = False
@@ -169,7 +169,7 @@ class _Watch:
             warnings=warnings,
         )
 
-    def _is_complete(self, file: FetchedFile, job: str) -> bool:
+    def _is_complete(self, file: MovedFile, job: str) -> bool:
         """Whether two looks found it the same; the log of a run is not before its end."""
         is_log = (
             bool(job) and file.path.startswith("logs/") and file.path.endswith("/log")
@@ -177,7 +177,7 @@ class _Watch:
         same = self._seen.get(file.remote) == (file.size_bytes, file.mtime)
         return same and not is_log
 
-    def _is_here(self, file: FetchedFile) -> bool:
+    def _is_here(self, file: MovedFile) -> bool:
         ours = self._brought.get(file.path)
         return ours is not None and (ours.size_bytes, ours.mtime) == (
             file.size_bytes,
@@ -216,5 +216,5 @@ class _Watch:
             if self._on_file is not None:
                 self._on_file(self._brought[file.path])
 
-    def _take(self, file: FetchedFile) -> None:
+    def _take(self, file: MovedFile) -> None:
         self._brought[file.path] = file

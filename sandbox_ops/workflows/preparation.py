@@ -100,6 +100,7 @@ class Preparation:
             settings=run.settings,
             machine=self.machine,
             gpus=self.gpus,
+            gpus_wanted=self.queue.gpus if self.queue else None,
             env_names=tuple(variables),
             outputs=declared,
         )
@@ -157,7 +158,11 @@ def prepare(  # noqa: PLR0913  # each is one choice
     """
     tree = repo.cloned(sandbox, project)
     tree = code.instead_of(tree) if code else tree
-    local_tree = local.look(project.root, project.branch) if project.root else None
+    local_tree = (
+        local.look(project.root, project.branch, outputs.patterns(project))
+        if project.root
+        else None
+    )
     local_tree = ssh_sync.as_synced(local_tree, tree.head)
     status = jobs.status(sandbox, path=tree.path, tails=0, project_path=tree.path)
     chosen, objections = train_objections.choose(status, gpus)

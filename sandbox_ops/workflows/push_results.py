@@ -23,8 +23,8 @@ from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.text import formatting
 from sandbox_ops.workflows import fetch_candidates, fetch_run
 from sandbox_ops.workflows.acting import acts_as
-from sandbox_ops.workflows.fetch_candidates import FetchedFile
 from sandbox_ops.workflows.file_choice import ALL, FileChoice
+from sandbox_ops.workflows.moved_files import MovedFile, MovedFilesReport
 
 MOST_BYTES = 8 << 20
 """What a file may have, where the user says nothing: a git host takes no more gladly."""
@@ -33,37 +33,23 @@ _NETWORK_S = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PushReport:
-    """What was committed, and where to.
+class PushReport(MovedFilesReport):
+    """What was committed, and where to; the files have no checksums: git has its own.
 
     Attributes:
-        sandbox: The name of the machine that pushed.
-        files: What is in the commit beside what was there; no checksums: git has its own.
         branch: Of the git remote: `results/RUN`.
         commit: Its tip now; "" in a dry run.
         pushed: Whether anything was new.
-        warnings: What was left out, and why.
     """
 
-    sandbox: str = ""
-    files: tuple[FetchedFile, ...]
     branch: str
     commit: str = ""
     pushed: bool = False
-    dry_run: bool = False
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Always: whatever is wrong is an error."""
-        return True
 
     def as_json(self) -> dict[str, Any]:
         """The report as `fetch --push --json` shows it."""
         return {
-            "sandbox": self.sandbox,
-            "warnings": list(self.warnings),
-            "files": [file.as_json() for file in self.files],
+            **MovedFilesReport.as_json(self),
             "branch": self.branch,
             "commit": self.commit,
             "pushed": self.pushed,
@@ -146,7 +132,7 @@ def branch_of(run: Job) -> str:
     return branch
 
 
-def _refuse_large(chosen: list[FetchedFile], most_bytes: int) -> None:
+def _refuse_large(chosen: list[MovedFile], most_bytes: int) -> None:
     large = tuple(
         f"{file.path}, {formatting.size(file.size_bytes)}"
         for file in chosen

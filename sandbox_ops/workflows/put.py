@@ -22,45 +22,27 @@ from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.transfers import OnTransfer
 from sandbox_ops.workflows import put_paths, put_refusals
 from sandbox_ops.workflows.acting import acts_as
-from sandbox_ops.workflows.fetch_candidates import FetchedFile
 from sandbox_ops.workflows.fetch_paths import glob_free
 from sandbox_ops.workflows.file_choice import ALL, FileChoice
+from sandbox_ops.workflows.moved_files import MovedFile, MovedFilesReport
 from sandbox_ops.workflows.transfer_progress import Meter
 
 _ALL_NAMES = ("*", ".[!.]*", "..?*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PutReport:
+class PutReport(MovedFilesReport):
     """What went to the machine, and where to.
 
     Attributes:
-        sandbox: The name of the machine.
-        files: What went, was there already (`kept`), or would go; their paths are those
-            below `into`.
-        into: The folder there.
-        warnings: What was left here, and why; what to know of where it went.
+        into: The folder there; the files' paths are those below it.
     """
 
-    sandbox: str = ""
-    files: tuple[FetchedFile, ...]
     into: str
-    dry_run: bool = False
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Always: whatever is wrong is an error."""
-        return True
 
     def as_json(self) -> dict[str, Any]:
-        """The report as `put --json` shows it: as `fetch` does."""
-        return {
-            "sandbox": self.sandbox,
-            "warnings": list(self.warnings),
-            "files": [file.as_json() for file in self.files],
-            "into": self.into,
-        }
+        """The report as `put --json` shows it."""
+        return {**MovedFilesReport.as_json(self), "into": self.into}
 
 
 def _action(options: Mapping[str, Any]) -> str:
@@ -160,8 +142,8 @@ def _into_folder(
 
 def _reported(
     file: LocalFile, folder: str, sums: Mapping[str, str], present: Mapping[str, str]
-) -> FetchedFile:
-    return FetchedFile(
+) -> MovedFile:
+    return MovedFile(
         path=file.path,
         size_bytes=file.size_bytes,
         sha256=sums.get(file.path, ""),

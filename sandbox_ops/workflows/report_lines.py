@@ -222,8 +222,8 @@ def stop(report: "StopReport | GroupStopReport") -> Lines:
         return
     yield formatting.job_line(report.job)
     yield from _listed("ended", report.killed)
-    if not report.killed and not report.left:
-        yield "no living process of it was found"
+    if report.nothing_ended:
+        yield report.nothing_ended
     yield from _listed("not ended", report.left)
     for each in report.same_name:
         yield NextStep("stop", {"job": each}, f"{each} has that name too, and lives")

@@ -46,7 +46,7 @@ def write(
     experiment = str(int(hashlib.sha256(name.encode()).hexdigest()[:14], 16))
     place = folder / experiment
     place.mkdir(parents=True, exist_ok=True)
-    started = [round((run.job.started_at or 0) * 1000) for run in runs]
+    started = [_start_ms(run) for run in runs]
     _yaml(
         place / "meta.yaml",
         {
@@ -67,12 +67,18 @@ def run_id(run: Run) -> str:
     return hashlib.sha256(run.key.encode()).hexdigest()[:32]
 
 
+def _start_ms(run: Run) -> int:
+    return round((run.job.started_at or run.job.queued_at or 0) * 1000)
+
+
 def _write_run(place: Path, experiment: str, run: Run, course: Curves | None) -> None:
     folder = place / run_id(run)
     for part in ("params", "metrics", "tags", "artifacts"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    start_ms = round((run.job.started_at or 0) * 1000)
+    start_ms = _start_ms(run)
     end_ms = start_ms + round((run.job.elapsed_s or 0) * 1000)
+    if run.job.ended_at is not None:
+        end_ms = round(run.job.ended_at * 1000)
     name = remote_text.safe_line(run.job.name or run.job.id)
     _yaml(
         folder / "meta.yaml",

@@ -18,6 +18,7 @@ from sandbox_ops.machine import repo
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.machine.upload import upload
 from sandbox_ops.models import Project
+from sandbox_ops.workflows import outputs
 
 VIAS = ("git", "ssh")
 """How commits get to the machine: by the git server, or over our connection."""
@@ -34,7 +35,7 @@ def local_commit(project: Project) -> tuple[LocalTree, str]:
             "there is no local clone here whose commits could be sent",
             "Run it inside of the clone.",
         )
-    tree = local.look(project.root, project.branch)
+    tree = local.look(project.root, project.branch, outputs.patterns(project))
     if tree.commit is None:
         raise UsageError(
             f"there is no branch {tree.branch} here",
@@ -58,7 +59,7 @@ def dirty(tree: LocalTree) -> Iterator[DirtyState | None]:
             f"Check it out: git switch {tree.branch}",
         )
     with tempfile.TemporaryDirectory(prefix="sandbox-ops-") as folder:
-        yield dirty_state.look(tree.root, Path(folder))
+        yield dirty_state.look(tree.root, Path(folder), tree.outputs)
 
 
 def as_synced(tree: LocalTree | None, head: str | None) -> LocalTree | None:

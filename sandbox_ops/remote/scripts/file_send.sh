@@ -6,15 +6,15 @@
 # of change after that: a log may grow meanwhile. What a start-up file printed before lies before the mark. A file that is not
 # below one of ROOTS, where there are any, or like a pattern of DENY (one a line each) is
 # not sent: its name may lead elsewhere by now, so the opened one is asked.
-# uses: lib/opened.sh
-mark=$1 have=$2 size=$3 path=/proc/self/fd/8
+# uses: with_opened find_opened reread print_file_facts find_real is_readable dd sha256sum stat
+mark=$1 have=$2 size=$3
 
 # whole: the first SIZE bytes; in large blocks where dd counts in bytes
 whole() {
   if dd iflag=count_bytes count=0 </dev/null >/dev/null 2>&1; then
-    dd bs=131072 iflag=count_bytes count="$size" <"$path" 2>/dev/null
+    reread dd bs=131072 iflag=count_bytes count="$size" 2>/dev/null
   else
-    head -c "$size" <"$path"
+    reread head -c "$size"
   fi
 }
 
@@ -22,7 +22,7 @@ send() {
   if [ "$have" = 0 ]; then
     whole
   else
-    tail -c "+$((have + 1))" <"$path" | head -c "$((size - have))"
+    reread exec tail -c "+$((have + 1))" | head -c "$((size - have))"
   fi
 }
 
@@ -48,7 +48,7 @@ send_opened() {
     send >&3 || kill $! # nobody listens any more
     wait $!
   )
-  printf '%.64s %s\n' "$digest" "$(stat -L -c '%s %Y' "$path")"
+  printf '%.64s %s\n' "$digest" "$(print_file_facts '%s %Y')"
 }
 
 # answer_unopened PATH ROOTS DENY: the words of the shell say why, where it may be asked for

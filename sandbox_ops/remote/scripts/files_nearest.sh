@@ -3,7 +3,7 @@
 #
 # Prints the nearest folder above PATH that exists, then the names in it, a slash after
 # each folder's; each ends in NUL. Nothing that is not to be read (see file_send.sh).
-# uses: lib/opened.sh
+# uses: find_real is_readable
 set -u
 find_real "$1"
 folder=${REAL%/*}

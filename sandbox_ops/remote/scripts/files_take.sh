@@ -5,6 +5,7 @@
 # what goes to FOLDER, and `sums`, their checksums as sha256sum has them. Once all are
 # right they go to their places. With `new` no file there is replaced by another one.
 # Then prints `ok`, or `error=KIND why`; nothing is left beside.
+# uses: has_process dd sha256sum
 size=$2 folder=$3 how=$4
 refuse() {
   printf 'error=%s %s\n' "$1" "$2"
@@ -46,7 +47,7 @@ mkdir -p -- "$folder" 2>/dev/null
 name=.sandbox-ops-put.$(uname -n)
 for old in "$folder/$name".*; do # of one that was killed on this machine
   pid=${old#"$folder/$name."}
-  [ ! -d "$old" ] || [ -d "/proc/${pid%%.*}" ] || rm -rf -- "$old"
+  [ ! -d "$old" ] || has_process "${pid%%.*}" || rm -rf -- "$old"
 done
 new=$(mktemp -d "$folder/$name.$$.XXXXXX" 2>/dev/null) || {
   printf '\n%s\n' "$1"

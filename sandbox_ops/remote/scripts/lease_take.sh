@@ -6,6 +6,7 @@
 # PATH. Says `place=FILE` and `token=N-NONCE`, N more than any before; or `held_by=HOLDER`
 # and `seconds=N`, how long ago that one took it. A lease is over when its time is, unless
 # a step that it guards still runs here. `place=` alone: there is nothing to lock in yet.
+# uses: read_stat same_start flock
 set -eu
 path=$1 seconds=$2 nonce=$3 holder=$4
 if [ -e "$path/.git" ]; then
@@ -24,11 +25,8 @@ token=0-none until=0 host='' pid='' ticks='' since=$now who=''
 [ ! -s "$place" ] || read -r token until host pid ticks since who <"$place" || :
 live=
 [ "$now" -ge "$until" ] || live=yes
-if [ "$host" = "$(uname -n)" ] && [ -r "/proc/$pid/stat" ]; then
-  stat=$(cat "/proc/$pid/stat" 2>/dev/null) || stat=
-  # shellcheck disable=SC2086 # words
-  set -- ${stat##*) }
-  [ "${20:-}" != "$ticks" ] || live=yes
+if [ "$host" = "$(uname -n)" ] && read_stat "$pid" && same_start "$ticks"; then
+  live=yes
 fi
 if [ -n "$live" ]; then
   printf '%s\n' "held_by=$who" "seconds=$((now - since))"

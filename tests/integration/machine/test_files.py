@@ -26,7 +26,9 @@ from sandbox_ops.remote import scripts
 
 SHELLS = [("dash",), ("bash",), ("busybox", "sh")]
 READ_SH = Path(scripts.__file__).with_name("lib") / "read.sh"
-OPENED_SH = READ_SH.with_name("opened.sh")
+OPENING = "".join(
+    READ_SH.with_name(f"{name}.sh").read_text() for name in ("facts", "opened", "read")
+)
 
 
 def printed(shell: tuple[str, ...], text: str, path: str) -> bytes:
@@ -224,7 +226,7 @@ def test_a_line_is_found_by_any_shell_with_any_grep(
             (f"{other}:{usual}", "" if offset > 1 else 0),
         ):
             text = (
-                f"LIBRARY='{READ_SH}'\n{OPENED_SH.read_text()}\n{READ_SH.read_text()}\n"
+                f"LIBRARY='{READ_SH}'\n{OPENING}\n"
                 'trailer() { echo "<$1>"; }\n'
                 f"do_read '{path}' {offset} 2 1000000 ''"
             )
@@ -564,7 +566,7 @@ def test_a_piece_is_the_same_with_or_without_a_dd_that_counts_bytes(
     usual = os.environ["PATH"]
     for path in (usual, f"{old}:{usual}", f"{busy}:{usual}"):
         for start, most in [(0, 9), (3, 70_001), (1, 10**9), (200_000, 5), (10**9, 5)]:
-            text = f"{READ_SH.read_text()}\nsend_range '{tmp_path}/a b' {start} {most}"
+            text = f"{OPENING}\nsend_range {start} {most} <'{tmp_path}/a b'"
             assert printed(shell, text, path) == data[start : start + most]
 
 

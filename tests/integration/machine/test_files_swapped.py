@@ -123,7 +123,7 @@ def test_what_opens_no_file_in_a_second_is_killed_by_any_shell(
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "file").write_text("text\n")
     text = (
-        f"{(LIBRARY / 'opened.sh').read_text()}\n"
+        f"{(LIBRARY / 'facts.sh').read_text()}\n"
         f"for name in pipe file none; do with_opened {tmp_path}/$name cat /proc/self/fd/8"
         " || echo $name: no; done"
     )

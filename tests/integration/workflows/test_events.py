@@ -1,5 +1,7 @@
 """Events of real jobs: told as they happen, through dead links and restarts."""
 
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from sandbox_ops import Sandbox
 from sandbox_ops.machine import changes, jobs
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.events import Event
+from sandbox_ops.models.queue import QueueRequest
 from sandbox_ops.workflows.events import events
 
 Make = Callable[..., SshServer]
@@ -137,6 +140,45 @@ def test_without_a_cursor_all_that_is_on_record_is_reported_and_then_what_is_new
         ("ended", first.id),
         ("started", second.id),
     ]
+
+
+def test_a_job_that_was_stopped_while_it_waited_was_queued_and_never_started(
+    mine: Sandbox,
+) -> None:
+    first = mine.start(FOR_EVER, queue=QueueRequest(slots=1))
+    waits = mine.start("true", queue=QueueRequest(slots=1))
+    jobs.stop(mine, waits.id)
+    ended = jobs.get(mine, waits.id)
+    jobs.stop(mine, first.id, grace_s=0)
+    assert (ended.started_at, ended.elapsed_s) == (None, None)
+    reports = [each for each in events([mine]) if each.job == waits.id]
+    assert [(e.kind, e.at) for e in reports] == [
+        ("queued", ended.queued_at),
+        ("ended", ended.ended_at),
+    ]
+
+
+def test_a_lost_job_ended_with_its_last_sign_of_life_whenever_that_is_noticed(
+    make_sshd: Make,
+) -> None:
+    server = make_sshd()
+    with Sandbox(server.config()) as sandbox:
+        job = sandbox.start(FOR_EVER)
+        folder = Path(job.log_path).parent
+        wait_until(lambda: b"running" in (folder / "state").read_bytes())
+        words = dict(
+            word.split("=", 1)
+            for word in (folder / "state").read_text().split()
+            if "=" in word
+        )
+        for who in ("pid", "leader"):
+            os.kill(int(words[who]), signal.SIGKILL)
+        wait_until(lambda: jobs.get(sandbox, job.id).state == "lost")
+        for name in ("state", "log", "probe"):
+            if (folder / name).exists():
+                os.utime(folder / name, (1e9, 1e9))
+        last = list(events([sandbox]))[-1]
+        assert (last.kind, last.state, last.at) == ("ended", "lost", 1e9)
 
 
 def test_more_jobs_than_one_answer_holds_are_all_reported(mine: Sandbox) -> None:

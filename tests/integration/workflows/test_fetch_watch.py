@@ -18,8 +18,8 @@ from sandbox_ops.errors import CancelledError, ConnectError, ProtocolError, Refu
 from sandbox_ops.machine import jobs, transfer
 from sandbox_ops.models import Job, Project
 from sandbox_ops.workflows.fetch import FetchReport
-from sandbox_ops.workflows.fetch_candidates import FetchedFile
 from sandbox_ops.workflows.fetch_watch import watch
+from sandbox_ops.workflows.moved_files import MovedFile
 from sandbox_ops.workflows.train import train
 
 MakeSshd = Callable[..., SshServer]
@@ -36,7 +36,7 @@ class Watching:
         self.lost: list[ConnectError] = []
         self.token = CancelToken()
 
-        def on_file(file: FetchedFile) -> None:
+        def on_file(file: MovedFile) -> None:
             self.came.append(file.path)
 
         def work() -> FetchReport:

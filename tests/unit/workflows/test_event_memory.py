@@ -27,8 +27,9 @@ def change(
 ) -> JobChange:
     code = {JobState.FAILED: 1, JobState.SUCCEEDED: 0}.get(state)
     job = Job(
-        id=f"remote-{number}", name="t", state=state, exit_code=code, elapsed_s=7.0
-    )
+        id=f"remote-{number}", name="t", state=state, exit_code=code, elapsed_s=7.0,
+        started_at=1.0,
+    )  # fmt: skip
     digest = None if log is None else LogDigest(tail=log)
     return JobChange(job=job, written_bytes=len(log or LOG), digest=digest)
 
@@ -83,7 +84,7 @@ def test_an_end_says_how_and_why() -> None:
 
 def test_history_has_the_time_at_which_it_happened() -> None:
     ended = change(1, JobState.FAILED)
-    ended = replace(ended, job=replace(ended.job, started_at=50.0))
+    ended = replace(ended, job=replace(ended.job, started_at=50.0, ended_at=57.0))
     steps = event_memory.news("gpu1", SandboxMemory(), looked(ended), 1000)
     times = [(event.kind, event.at) for _, event in steps if event]
     assert times == [(EventKind.STARTED, 50.0), (EventKind.ENDED, 57.0)]

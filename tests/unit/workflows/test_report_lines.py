@@ -9,8 +9,8 @@ from sandbox_ops.models import Disk, Job, JobState, StopReport
 from sandbox_ops.text.progress import Progress
 from sandbox_ops.workflows import report_lines
 from sandbox_ops.workflows.fetch import FetchReport
-from sandbox_ops.workflows.fetch_candidates import FetchedFile
 from sandbox_ops.workflows.monitor import JobView, MonitorReport
+from sandbox_ops.workflows.moved_files import MovedFile
 from sandbox_ops.workflows.setup import SetupReport, Step
 from sandbox_ops.workflows.sync import SyncReport
 
@@ -61,7 +61,7 @@ def test_a_jobs_line_says_what_its_log_says(progress: Progress, words: str) -> N
 
 def test_long_lists_are_cut_and_say_so() -> None:
     files = tuple(
-        FetchedFile(path=f"models/{n}", size_bytes=1000, sha256="", kept=n > 30)
+        MovedFile(path=f"models/{n}", size_bytes=1000, sha256="", kept=n > 30)
         for n in range(111)
     )
     reported = text(report_lines.fetch(FetchReport(files=files, into="/home/me/b")))

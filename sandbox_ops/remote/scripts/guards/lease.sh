@@ -3,6 +3,7 @@
 #
 # Ends the script, with nothing changed, where the lease is somebody else's by now. Else
 # notes this shell in it, so that nobody takes the lease over while the script runs.
+# uses: read_stat flock
 lease_guard() {
   exec 9>>"$1.lock" || return
   ! command -v flock >/dev/null 2>&1 || flock -w 10 9 || :
@@ -12,13 +13,12 @@ lease_guard() {
     exit 75
   fi
   place=$1 until=$(($(date +%s) + $3))
-  read -r stat </proc/$$/stat
-  # shellcheck disable=SC2086 # words
-  set -- ${stat##*) }
-  host=$(uname -n) pid=$$ ticks=${20}
+  read_stat $$
+  # shellcheck disable=SC2153 # read_stat makes it
+  host=$(uname -n) pid=$$ ticks=$TICKS
   printf '%s\n' "$token $until $host $pid $ticks $since $who" >"$place.new"
   mv -f "$place.new" "$place"
   exec 9>&-
 }
 lease_guard "$@" || exit
-unset token until host pid ticks since who place stat
+unset token until host pid ticks since who place ITS STATE PARENT SID TICKS

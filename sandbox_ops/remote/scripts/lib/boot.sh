@@ -92,6 +92,7 @@ prepare_folders() {
   [ -s "$BASE/full" ] || { printf '%s\n%99s' 0 '' >"$BASE/full"; } 2>/dev/null
   [ -s "$BASE/ballast" ] || { printf '%65536s' . >"$BASE/ballast"; } 2>/dev/null ||
     UNREADY="refused cannot write in $BASE: is the disk full, or read-only?"
+  [ -n "$UNREADY" ] || prepare_reader "${1-}"
 }
 
 # find_store: BASE = the store of this home, one for all machines that have it: host names
@@ -121,11 +122,4 @@ adopt_store() {
   { read -r _n <"$BASE/floor"; } 2>/dev/null
   # ids that another of them gave are not given again
   [ "${_n:-0}" -ge "$_most" ] || { printf '%s\n' "$_most" >"$BASE/floor"; } 2>/dev/null
-}
-
-# find_adopters: ADOPTERS = those above us, one of whom adopts who loses its parent: PID 1, or
-# a nearer subreaper (prctl(2))
-find_adopters() {
-  ADOPTERS=' 1 ' PARENT=$$
-  while read_stat "$PARENT" && [ "$PARENT" -gt 1 ]; do ADOPTERS="$ADOPTERS$PARENT "; done
 }

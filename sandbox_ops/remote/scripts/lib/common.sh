@@ -5,7 +5,6 @@
 # does; a function answers in the UPPER-CASE variables that its comment names.
 # A process is known by pid and start ticks, a machine's life by $MACHINE: boot id,
 # start ticks of PID 1 and pid namespace (a restarted container keeps its boot id).
-# (A little over 250 lines: what is used by more than one of the others, comments included.)
 
 # before a name of ours hides one: what a command is to find in its environment
 # (SANDBOX_OPS_SH is ours, and says to a new life what SH is)
@@ -22,64 +21,9 @@ IFS='
 # so many centiseconds after its start a job that has not begun never will (job_replies.py)
 START_WINDOW=3000
 
-# now: UP = centiseconds since boot (the one clock that nobody sets). A number that begins
-# with 0 is octal to the shell, and `098` an error that ends it; old lxcfs has one digit
-# after the point.
-now() {
-  read -r UP _ </proc/uptime
-  case $UP in
-    *.??) UP=${UP%.*}${UP#*.} ;;
-    *.?) UP=${UP%.*}${UP#*.}0 ;;
-    *) UP=${UP%.*}00 ;;
-  esac
-  decimal "$UP"
-  UP=$NUMBER
-}
-
-# decimal DIGITS: NUMBER = the same without leading zeros
-decimal() {
-  NUMBER=$1
-  while :; do
-    case $NUMBER in 0?*) NUMBER=${NUMBER#0} ;; *) return 0 ;; esac
-  done
-}
-
-# read_stat PID: ITS STATE PARENT SID TICKS of a process (ITS: its pid, for `self`), as proc(5)
-# has them; fails if it is gone
-read_stat() {
-  _stat=
-  while IFS= read -r _line; do _stat="$_stat $_line"; done 2>/dev/null <"/proc/$1/stat" || return 1
-  ITS=${_stat%% (*}
-  ITS=${ITS# }
-  _rest=${_stat#*) }
-  # the name before it may hold anything, ')' too; to cut at the last one takes far longer
-  case $_rest in *\)*) _rest=${_stat##*) } ;; esac
-  # shellcheck disable=SC2086 # the fields are wanted apart
-  set -- $_rest
-  [ $# -ge 20 ] || return 1
-  STATE=$1 PARENT=$2 SID=$4 TICKS=${20}
-}
-
 # is_alive PID TICKS: that very process lives (a zombie does not)
 is_alive() {
-  [ -n "$1" ] && read_stat "$1" && [ "$TICKS" = "$2" ] && [ "$STATE" != Z ] && [ "$STATE" != X ]
-}
-
-# node: NODE = what this machine calls itself: for people, and it may change
-node() {
-  NODE=''
-  { read -r NODE </proc/sys/kernel/hostname; } 2>/dev/null
-  case $NODE in '' | .* | *[!A-Za-z0-9._-]*) NODE=machine ;; esac
-}
-
-# machine_id: MACHINE = what tells this life of this machine from every other; NODE
-machine_id() {
-  node
-  read -r _boot 2>/dev/null </proc/sys/kernel/random/boot_id || _boot=none
-  read_stat 1 || TICKS=0
-  _ns=$(readlink /proc/self/ns/pid 2>/dev/null) || _ns=none
-  _ns=${_ns#pid:[}
-  MACHINE=$_boot.$TICKS.${_ns%]}
+  [ -n "$1" ] && read_stat "$1" && same_start "$2" && [ "$STATE" != Z ] && [ "$STATE" != X ]
 }
 
 # overwrite FILE LINE: its first line, by one write and without truncating it: a file system that
@@ -200,14 +144,7 @@ is_stopping() {
 # find_members DIR: PIDS = live processes that carry the job's marker or are in its leader's
 # session. Only what we may read. Call it after get_state.
 find_members() {
-  PIDS=
-  # shellcheck disable=SC2046 # paths without blanks
-  find_marked "$1" /proc/[0-9]*/environ
-  for _file in $FILES; do
-    _p=${_file#/proc/}
-    _p=${_p%/environ}
-    read_stat "$_p" && [ "$STATE" != Z ] && PIDS="$PIDS $_p"
-  done
+  find_living "$1"
   [ -z "$LEADER" ] || add_session_members
 }
 
@@ -216,37 +153,20 @@ find_members() {
 add_session_members() {
   _kin='' _ours=''
   if read_stat "$LEADER"; then
-    [ "$TICKS" = "$LTICKS" ] || return 0
+    same_start "$LTICKS" || return 0
     _ours=1
     now
     SEEN=$UP # who is as old as that can only be ours
   elif [ "$PHASE" = running ] && is_alive "$PID" "$PTICKS"; then
     _ours=1
   fi
-  for _file in /proc/[0-9]*/stat; do
-    _p=${_file#/proc/}
-    _p=${_p%/stat}
-    read_stat "$_p" && [ "$SID" = "$LEADER" ] && [ "$STATE" != Z ] || continue
-    [ "$TICKS" -gt "${UP1:-${SEEN:-0}}" ] || _ours=1
+  find_session "$LEADER"
+  for _member in $KIN; do
+    _p=${_member%:*}
+    [ "${_member#*:}" -gt "${UP1:-${SEEN:-0}}" ] || _ours=1
     case " $PIDS " in *" $_p "*) ;; *) _kin="$_kin $_p" ;; esac
   done
   [ -z "$_ours" ] || PIDS="$PIDS$_kin"
-}
-
-# find_marked DIR FILE...: FILES = those environments that hold the job's marker
-find_marked() {
-  _mark=SANDBOX_JOB=$1
-  shift
-  [ -n "${GREP_Z-}" ] || { GREP_Z=no; printf 'a\0b\0' | grep -qzxF b 2>/dev/null && GREP_Z=yes; }
-  if [ "$GREP_Z" = yes ]; then
-    FILES=$(grep -lzxFs "$_mark" "$@" 2>/dev/null)
-    return 0
-  fi
-  FILES=
-  for _file in "$@"; do
-    tr '\000' '\n' 2>/dev/null <"$_file" | grep -qxF "$_mark" && FILES="$FILES $_file"
-  done
-  return 0
 }
 
 # pause CENTISECONDS: sleep as a child, SLEEP, so that a trapped signal ends the wait at once

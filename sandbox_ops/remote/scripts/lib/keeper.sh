@@ -215,7 +215,7 @@ release() {
 # end_queued DIR WORDS: it ends without having run; its entry (_entry) goes last
 end_queued() {
   now
-  put_state "$1" "ended code=- $2 sure=1 t0=${T0:-0} up1=$UP q0=${Q0:-${T0:-0}} survivors=0 pid=$PID ticks=$PTICKS machine=$MACHINE host=$NODE" || return 0
+  put_state "$1" "ended code=- $2 sure=1 t0=${T0:-0} up1=$UP t1=$(($(date +%s) * 100)) q0=${Q0:-${T0:-0}} attempt=${ATTEMPT:-1} survivors=0 pid=$PID ticks=$PTICKS machine=$MACHINE host=$NODE" || return 0
   rm -f "$_entry" "$1/env" "$1/login" "$1/again"
   release "${1##*/}"
 }

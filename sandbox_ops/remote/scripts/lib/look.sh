@@ -29,6 +29,7 @@ emit_job() {
   _flags=
   [ ! -e "$_dir/incomplete" ] || lacks_output
   keep_lost
+  last_sign_of_life
   case $LIFE in
     queued | again | unclear)
       say_wait "$1"
@@ -105,6 +106,16 @@ keep_lost() {
   poke_keeper # what it claimed is free
 }
 
+# last_sign_of_life: of a job that nobody saw end: when it, or who watched it, wrote last
+last_sign_of_life() {
+  case $PHASE.$LIFE in running.gone | *ing.restarted) ;; *) return 0 ;; esac
+  _sign=
+  for _written in $(stat -c %Y "$_dir/state" "$_dir/log" "$_dir/probe" 2>/dev/null); do
+    [ "$_written" -le "${_sign:-0}" ] || _sign=$_written
+  done
+  [ -z "$_sign" ] || _flags="$_flags seen=${_sign}00"
+}
+
 # count_survivors: _alive = how many of an ended job live; once none, `quiet` says so for good
 count_survivors() {
   _alive=0
@@ -138,7 +149,7 @@ emit_range() {
   esac
   if [ "$4" != 0 ] && [ -s "$_file" ]; then
     send_held
-    send_range "$_file" "$_from" "$4"
+    send_range "$_from" "$4" <"$_file"
   fi
   hold_back '' "range $1 $2 offset=$_from size=$_size inode=$_inode"
 }

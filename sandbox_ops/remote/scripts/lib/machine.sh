@@ -36,8 +36,7 @@ look_disk() {
 }
 
 look_load() {
-  cat /proc/loadavg
-  grep -c '^processor' /proc/cpuinfo
+  print_load
   trailer load
 }
 
@@ -49,14 +48,13 @@ look_clock() {
 
 # look_foreign _: `PID USER AGE_S COMMAND<tab>FOLDER` of what looks like training, not ours
 look_foreign() {
-  # shellcheck disable=SC2009 # pgrep prints no user and no age
-  ps -eo pid=,user=,etimes=,args= 2>/dev/null |
+  print_programs |
     grep -E '(python[0-9.]*|torchrun|accelerate|deepspeed) .*(train|finetune|torch\.distributed|launch)|tmux( |: server)|torchrun' |
     head -n 40 | while read -r _pid _user _age _args; do
-    grep -qzs '^SANDBOX_JOB=' "/proc/$_pid/environ" 2>/dev/null && continue
+    is_marked "$_pid" && continue
     case $_args in grep\ *) continue ;; esac
     printf '%s %s %s %s\t%s\n' "$_pid" "$_user" "$_age" "$_args" \
-      "$(readlink "/proc/$_pid/cwd" 2>/dev/null)"
+      "$(print_cwd "$_pid")"
   done
   trailer foreign
 }

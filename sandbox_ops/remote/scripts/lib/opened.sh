@@ -1,37 +1,6 @@
 # shellcheck shell=sh
-# Opening a file that a client names, where others may write: never to wait for ever, and
-# never to read what the user denies. Shared by the library and by our own scripts, so it
-# uses nothing else of the library.
-
-# with_opened FILE FUNCTION ARGUMENT...: calls it with FILE opened as file 8, in a process of
-# its own. A name that was checked may be a pipe's by now, and to open that waits for its
-# writer: who has not opened it within a second is killed. Fails where it was not opened.
-with_opened() {
-  (
-    command exec 8<"$1" || exit 79
-    shift
-    "$@"
-    exit 0
-  ) &
-  _opener=$! _looks=0
-  until [ -e "/proc/$_opener/fd/8" ]; do
-    _life=Z
-    { read -r _ _ _life _; } 2>/dev/null <"/proc/$_opener/stat"
-    [ "$_life" != Z ] || break
-    _looks=$((_looks + 1))
-    [ $_looks -gt 200 ] || continue # it is on its way: less than a sleep would take
-    [ $_looks -lt 250 ] || { kill -s KILL $_opener; break; }
-    sleep 0.02 2>/dev/null || { sleep 1; _looks=250; }
-  done
-  wait $_opener 2>/dev/null
-  case $? in 79 | 137) return 1 ;; esac
-}
-
-# find_opened: REAL = where file 8 really is; whether it is a file that has an end
-find_opened() {
-  REAL=$(readlink /proc/self/fd/8 2>/dev/null) || REAL=
-  [ -f /proc/self/fd/8 ]
-}
+# Whether the user lets a file be read that a client names: never what they deny. Shared by the
+# library and by our own scripts, so it uses nothing else of the library.
 
 # find_real PATH: REAL = where it leads, the last name as it stands; what is not there is
 # taken as it is written

@@ -13,42 +13,41 @@ do_read() {
 # read_opened ...: the same of file 8, which was opened by that name
 read_opened() {
   check_opened "$1" "${6-}" "${7-}" || return
-  _named=$1
-  shift
-  set -- "$FILE" "$@"
-  if [ -z "$5" ] && head -c 8192 "$1" | tr -dc '\000' | grep -q ''; then
-    answer_error "refused binary" "$_named is a binary file ($SIZE bytes)"
+  if [ -z "$5" ] && reread exec head -c 8192 | tr -dc '\000' | grep -q ''; then
+    answer_error "refused binary" "$1 is a binary file ($SIZE bytes)"
     [ -z "$COPY" ] || rm -f "$COPY"
     return
   fi
   _total='' _at=''
-  [ "$SIZE" -gt 8388608 ] || _total=$(wc -l <"$1")
+  [ "$SIZE" -gt 8388608 ] || _total=$(($(reread exec wc -l)))
   # a last line without its newline is a line too
-  if [ -n "$_total" ] && [ "$SIZE" -gt 0 ] && [ -n "$(tail -c 1 "$1")" ]; then
+  if [ -n "$_total" ] && [ "$SIZE" -gt 0 ] && [ -n "$(reread exec tail -c 1)" ]; then
     _total=$((_total + 1))
   fi
   if [ "$2" = "-$3" ]; then
-    tail -n "$3" "$1" | tail -c "$4" # too much of it: then the end counts
+    reread exec tail -n "$3" | tail -c "$4" # too much of it: then the end counts
   elif [ "$2" -lt 0 ]; then
-    tail -n "${2#-}" "$1" | head -n "$3" | head -c "$4"
+    reread exec tail -n "${2#-}" | head -n "$3" | head -c "$4"
   elif [ -n "$5" ]; then
     _at=$5
-    tail -c "+$(($5 + 1))" "$1" | head -n "$(($3 + 1))" | head -c "$4"
+    reread exec tail -c "+$(($5 + 1))" | head -n "$(($3 + 1))" | head -c "$4"
   else
-    send_from_line "$2" "$3" "$4" 3<"$1"
+    reread send_from_line "$2" "$3" "$4"
   fi
   trailer "lines size=$SIZE inode=$INODE total=$_total at=$_at"
   [ -z "$COPY" ] || rm -f "$COPY"
 }
 
-# send_from_line OFFSET LIMIT MAX_BYTES: lines of fd 3; _at = where they begin, if known.
+# send_from_line OFFSET LIMIT MAX_BYTES: lines of stdin; _at = where they begin, if known.
 # GNU grep leaves a file where the last line that it counted ends, as soon as `tail`.
 send_from_line() {
+  exec 3<&0
   if [ "$1" -lt 2 ]; then
     _at=0
   elif can_skip_lines; then
     _n=$(skip_lines "$(($1 - 1))" <&3)
-    read -r _ _at </proc/self/fdinfo/3
+    read_offset
+    _at=$OFFSET
   else
     tail -n "+$1" <&3 | head -n "$(($2 + 1))" | head -c "$3"
     return
@@ -65,10 +64,10 @@ skip_lines() {
 # can_skip_lines: whether `skip_lines` does so here (tried once, on our library)
 can_skip_lines() {
   if [ -z "${SKIPS-}" ]; then
-    SKIPS=no _line='' _pos=''
+    SKIPS=no _line='' OFFSET=''
     IFS= read -r _line <"$LIBRARY"
-    { _n=$(skip_lines 1 <&3) && read -r _ _pos </proc/self/fdinfo/3; } 3<"$LIBRARY"
-    [ "$_n.$_pos" != "1.$((${#_line} + 1))" ] || SKIPS=yes
+    { _n=$(skip_lines 1 <&3) && read_offset; } 3<"$LIBRARY"
+    [ "$_n.$OFFSET" != "1.$((${#_line} + 1))" ] || SKIPS=yes
   fi
   [ "$SKIPS" = yes ]
 }
@@ -115,7 +114,7 @@ send_opened() {
   _from=$2
   [ "$_from" -ge 0 ] || _from=$((SIZE + _from))
   [ "$_from" -ge 0 ] || _from=0
-  send_range "$FILE" "$_from" "$3"
+  reread send_range "$_from" "$3"
   trailer "bytes offset=$_from size=$SIZE inode=$INODE"
   [ -z "$COPY" ] || rm -f "$COPY"
 }
@@ -145,7 +144,7 @@ the nearest directory that exists is ${_up:-/}"
 # why not. Its name may mean another file by now: what was opened is asked. SIZE INODE. FILE
 # = what is to be read: file 8, or COPY, if there is one
 check_opened() {
-  FILE=/proc/self/fd/8 COPY=
+  COPY=
   find_opened || { answer_error refused "$1 is not a regular file any more"; return 1; }
   may_read "$1" "$2" "$3" || return
   case $REAL in
@@ -153,7 +152,7 @@ check_opened() {
     /proc/* | /sys/*) kernel_file "$1" || return 1 ;;
     /dev/*) answer_error refused "$1 is made up by the kernel and may have no end"; return 1 ;;
   esac
-  INODE=$(stat -Lc '%i %s' "$FILE")
+  INODE=$(print_file_facts '%i %s')
   SIZE=${INODE#* } INODE=${INODE% *}
 }
 
@@ -167,6 +166,7 @@ may_read() {
 # kernel_file PATH: a file that the kernel makes up has no size: it is read to its end,
 # within a second and a megabyte, and what was read is shown, from a copy
 kernel_file() {
+  # shellcheck disable=SC2034 # for `reread`
   FILE=$BASE/read.$$ COPY=$BASE/read.$$
   timeout 1 head -c 1048577 <&8 >"$COPY"
   case $?.$(wc -c <"$COPY" | tr -d ' ') in
@@ -179,12 +179,12 @@ kernel_file() {
   return 1
 }
 
-# send_range FILE OFFSET MAX: those bytes of it; by one process where `dd` counts in bytes
+# send_range OFFSET MAX: those bytes of stdin; by one process where `dd` counts in bytes
 send_range() {
   if counts_bytes; then
-    dd bs=65536 iflag=skip_bytes,count_bytes skip="$2" count="$3" <"$1"
+    dd bs=65536 iflag=skip_bytes,count_bytes skip="$1" count="$2"
   else
-    tail -c "+$(($2 + 1))" "$1" | head -c "$3"
+    tail -c "+$(($1 + 1))" | head -c "$2"
   fi
 }
 

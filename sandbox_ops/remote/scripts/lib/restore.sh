@@ -7,7 +7,7 @@
 write_end() {
   # Slurm called its node dead meanwhile, and that was reported: that end stays
   [ -z "${IN_SLURM-}" ] || ! get_state "$dir" || [ "$PHASE" != ended ] || return 0
-  if [ "$dir/state" -ef /proc/self/fd/8 ]; then
+  if is_opened_at "$dir/state"; then
     put_state "$dir" "$1"
   elif [ ! -d "$dir" ]; then
     restore_record "$dir" "$kind" "$1"
@@ -48,7 +48,7 @@ find_again() {
     case "$PIDS $ADOPTERS" in *" $PARENT "*) continue ;; esac
     _words="t0=$((EPOCH * 100 + TICKS - EPOCH_UP)) leader=$_p lticks=$TICKS up0=$TICKS"
     read_stat "$PARENT" && _words="pid=$ITS ticks=$TICKS $_words"
-    case $(readlink "/proc/$_p/fd/2") in */stderr*) _kind='fg' ;; esac
+    ! has_stderr_file "$_p" || _kind='fg'
     break
   done
   restore_record "$1" $_kind "running machine=$MACHINE host=$NODE $_words" || [ -d "$1" ]
@@ -58,6 +58,6 @@ find_again() {
 find_record() {
   [ -d "$1" ] || find_again "$1" && return 0
   case $1 in *-[1-9]*) ;; *) return 1 ;; esac
-  pause 20 # it may just have ended: then its supervisor creates it again
+  pause $END_CS # it may just have ended: then its supervisor creates it again
   [ -d "$1" ]
 }

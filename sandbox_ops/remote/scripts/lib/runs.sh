@@ -43,7 +43,7 @@ send_grown() {
   _size=0 _from=$2
   [ ! -s "$1" ] || _size=$(stat -c %s "$1")
   [ "$_from" -le "$_size" ] || _from=0
-  [ "$_from" = "$_size" ] || send_range "$1" "$_from" "$((_size - _from))"
+  [ "$_from" = "$_size" ] || send_range "$_from" "$((_size - _from))" <"$1"
 }
 
 # store_id: STORE = what tells this folder of records from every other, written once; its
@@ -51,8 +51,8 @@ send_grown() {
 store_id() {
   STORE=
   [ -s "$BASE/store" ] || {
-    read -r _uuid </proc/sys/kernel/random/uuid
-    create_exclusive "$BASE/store" "$_uuid"
+    read_uuid
+    create_exclusive "$BASE/store" "$UUID"
   }
   { read -r STORE <"$BASE/store"; } 2>/dev/null
   STORE=${STORE:-$NODE-$(stat -c %i "$JOBS")}

@@ -42,7 +42,19 @@ claim_room() {
   _joined=${1-}
   [ $# = 0 ] || shift
   for _index; do _joined=$_joined,$_index; done
-  printf '%s\n' "$_joined" >"$_d/gpus" || { no_room_on_disk; return 1; }
+  { printf '%s\n' "$_joined" && describe_chosen; } >"$_d/gpus" || { no_room_on_disk; return 1; }
+}
+
+# describe_chosen: prints each chosen device as JSON, a line each
+describe_chosen() {
+  while IFS=, read -r _index _name _uuid _; do
+    _index=${_index# } _name=${_name# } _uuid=${_uuid# }
+    case " $_chosen " in *" $_index "*) ;; *) continue ;; esac
+    case $_name$_uuid in *[!A-Za-z0-9\ ._/:\(\)+-]*) _name='?' _uuid='?' ;; esac
+    printf '{"index": %s, "name": "%s", "uuid": "%s"}\n' "$_index" "$_name" "$_uuid"
+  done <<EOT
+$DEVICES
+EOT
 }
 
 no_room_on_disk() {
@@ -92,21 +104,6 @@ has_slot() {
     for _other in $HOLDERS; do printf 'job - %s\n' "$_other"; done
   } >"$QUEUE/slot"
   return 1
-}
-
-# count_cores: CORES = those that we may use; a container's limit counts
-count_cores() {
-  [ -z "${CORES-}" ] || return 0
-  CORES=$(nproc 2>/dev/null) || CORES=$(grep -c '^processor' /proc/cpuinfo)
-  case $CORES in '' | *[!0-9]* | 0) CORES=1 ;; esac
-  _quota=max _period=100000
-  { read -r _quota _period </sys/fs/cgroup/cpu.max; } 2>/dev/null || {
-    read -r _quota </sys/fs/cgroup/cpu/cpu.cfs_quota_us
-    read -r _period </sys/fs/cgroup/cpu/cpu.cfs_period_us
-  } 2>/dev/null
-  case $_quota in '' | *[!0-9]*) return 0 ;; esac
-  _limit=$(((_quota + _period - 1) / _period))
-  [ "$_limit" -ge "$CORES" ] || [ "$_limit" -lt 1 ] || CORES=$_limit
 }
 
 # choose_gpus: _chosen = so many that fit, those with the fewest jobs first; fails where there are too few,
@@ -197,8 +194,8 @@ find_stranger() {
     _pid=${_pid# } _program=${_program# }
     case $_pid in '' | *[!0-9]*) continue ;; esac
     if [ $_level != 0 ]; then
-      [ -e "/proc/$_pid" ] || continue
-      tr '\000' '\n' 2>/dev/null <"/proc/$_pid/environ" | grep -q "^SANDBOX_JOB=$JOBS/" && continue
+      has_process "$_pid" || continue
+      is_marked "$_pid" "$JOBS/" && continue
     fi
     STRANGER="$_pid ${_program##*/}"
     return 0

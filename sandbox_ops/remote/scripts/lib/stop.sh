@@ -121,9 +121,8 @@ await_start() {
 remember_names() {
   for _p in $PIDS; do
     case "$seen" in *" $_p:"*) continue ;; esac
-    _name='?'
-    { read -r _name <"/proc/$_p/comm"; } 2>/dev/null
-    seen="$seen $_p:$(printf %s "$_name" | tr -c 'A-Za-z0-9._+-' _)"
+    read_name "$_p"
+    seen="$seen $_p:$(printf %s "$NAME" | tr -c 'A-Za-z0-9._+-' _)"
   done
 }
 
@@ -185,8 +184,7 @@ report() {
       case " $PIDS " in
         *" $_p "*)
           _why=
-          # shellcheck disable=SC3067 # dash, bash and busybox all have it
-          [ -O "/proc/$_p" ] || _why=', which is not ours to end'
+          is_our_process "$_p" || _why=', which is not ours to end'
           printf 'left %s %s%s\n' "$_p" "${_entry#*:}" "$_why"
           ;;
         *) printf 'killed %s %s\n' "$_p" "${_entry#*:}" ;;

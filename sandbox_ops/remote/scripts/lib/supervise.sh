@@ -85,8 +85,7 @@ exec_command() {
   if [ -e "$1/env" ]; then
     exec 3<"$1/env"
     [ -n "${10}" ] || rm -f "$1/env" # secrets do not stay
-    # shellcheck source=/dev/null
-    . /proc/self/fd/3
+    run_opened
     exec 3<&-
   fi
   export SANDBOX_JOB="$1" SANDBOX_JOB_ID="${1##*/}" SANDBOX_METRICS="$1/metrics.jsonl"
@@ -127,6 +126,7 @@ finish() {
     return 0
   fi
   has_all || extra="$extra incomplete=1"
+  [ ! -e "$dir/first_failure" ] || read_first_failure
   _tries=0
   until write_end "ended code=$code reason=$reason sure=$sure up1=$UP survivors=$left$extra $self"; do
     # an hour, for a file system may come back; a minute where the folder is gone with it
@@ -181,19 +181,6 @@ count_oom_kills() {
   done 2>/dev/null <"$OOM_FILE"
 }
 
-# find_oom_file: OOM_FILE = where the kernel counts them for us
-find_oom_file() {
-  OOM_FILE=/dev/null
-  while IFS=: read -r _n _c _path; do
-    case $_n:$_c in
-      0:*) _file=/sys/fs/cgroup$_path/memory.events ;;
-      *:memory) _file=/sys/fs/cgroup/memory$_path/memory.oom_control ;;
-      *) continue ;;
-    esac
-    [ ! -r "$_file" ] || OOM_FILE=$_file
-  done 2>/dev/null </proc/self/cgroup
-}
-
 # count_leftovers: left = how many processes of the job outlive the leader. They were all
 # born after it; where few pids were given out since, only those are looked at. One may
 # fork and go while we look, or just become a program: then we look again, a few times,
@@ -208,45 +195,10 @@ count_leftovers() {
       return 0
     fi
     [ -n "$_orphans" ] || return 0
-    _environs=
-    for _p in $_born; do _environs="$_environs /proc/$_p/environ"; done
-    # shellcheck disable=SC2086 # paths without blanks
-    find_marked "$dir" $_environs
-    for _p in $FILES; do left=$((left + 1)); done
+    # shellcheck disable=SC2086 # pids
+    find_marked "$dir" $_born
+    for _p in $MARKED; do left=$((left + 1)); done
     is_unsure || return 0
     pause 1
-  done
-}
-
-# is_unsure: an orphan went while we looked, or all are unmarked and one has no environment:
-# who is just becoming a program has none yet
-is_unsure() {
-  for _p in $_orphans; do
-    [ -e "/proc/$_p" ] || return 0
-    [ "$left" = 0 ] || continue
-    _environ=
-    read -r _environ <"/proc/$_p/environ"
-    [ -n "$_environ" ] || return 0
-  done
-  return 1
-}
-
-# list_newborn: _born = who was born since the leader, but for those of its session, who are
-# counted in `left`; _orphans = those of them that lost their parent, as the leader's own
-# children did: without one, nobody is left. Fails where it would be too many to look at.
-list_newborn() {
-  while read -r _ _ _ _ _now </proc/loadavg && [ "$_now" != "$_last" ]; do
-    _last=$_now
-    [ "$_last" -ge "$leader" ] && [ $((_last - leader)) -le 300 ] || return 1
-    while [ "$_p" -lt "$_last" ]; do
-      _p=$((_p + 1))
-      [ -r "/proc/$_p/environ" ] && read_stat "$_p" && [ "$STATE" != Z ] || continue
-      if [ "$SID" = "$leader" ]; then
-        left=$((left + 1)) # marked or not, or just becoming a program
-        continue
-      fi
-      _born="$_born $_p"
-      case $ADOPTERS in *" $PARENT "*) _orphans="$_orphans $_p" ;; esac
-    done
   done
 }

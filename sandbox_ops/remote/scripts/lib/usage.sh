@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # How busy the jobs that run keep the machine: what their processes used of the CPUs since the looks
 # before, and their GPUs. A look keeps what the next compares with; without one a job is compared
-# with its own beginning. One read of /proc for all jobs together.
+# with its own beginning. One look at all processes for all jobs together.
 
 USAGE_WINDOW=18000 # centiseconds: of so long a time at least, once there is so much
 USAGE_PAUSE=60000  # after so long without a look it is not known whether a GPU was idle
@@ -50,7 +50,7 @@ list_leaders() {
 }
 
 # sum_ticks: _ticks_LEADER = what the processes of its session, and their children, used, and those
-# of theirs that are over. Of a process the name, which may hold anything, is cut out.
+# of theirs that are over.
 sum_ticks() {
   _wanted=" $(printf '%s' "$_leaders" | sed 's/:[^ ]*//g') " _seen=
   while read -r _p _ _parent _ _s _ _ _ _ _ _ _ _u _k _cu _ck _; do
@@ -64,7 +64,7 @@ sum_ticks() {
     eval "_of_$_p=$_l _ticks_$_l=\$((_ticks_$_l + _u + _k + _cu + _ck))"
     _seen="$_seen $_p"
   done <<END
-$(cat /proc/[0-9]*/stat 2>/dev/null | LC_ALL=C sed -n 's/^\([0-9]*\) (.*) \([A-Za-z] [0-9 -]*\)$/\1 \2/p' | sort -n)
+$(print_cpu)
 END
   for _p in $_seen; do unset "_of_$_p"; done
 }

@@ -16,7 +16,7 @@ worker() {
   NONCE=${NONCE#?}
   exec 9<&0 </dev/null 2>/dev/null
   prepare_folders again
-  keep_errors
+  keep_errors "$BASE/errors.$$.$NODE"
   machine_id
   JOBS=$BASE/jobs QUEUE=$BASE/queue/$NODE
   read_stat self && SELF="pid=$ITS ticks=$TICKS machine=$MACHINE host=$NODE" MYSELF=$ITS.$TICKS@$MACHINE
@@ -53,7 +53,7 @@ worker() {
     case $_body in *"#$1" | *"#$1
 ") ;; *) exit 81 ;; esac # cut off by a dying link: half a request is none
     REAP='' REQUEST=${_body%% *}
-    printf '' >/proc/self/fd/2 # what was complained about before is nobody's any more
+    forget_errors
     eval "$_body"
     trailer "end $_seq"
     [ -z "$REAP" ] || wait "$REAP"
@@ -61,23 +61,16 @@ worker() {
   exit 81
 }
 
-# keep_errors: stderr goes to a file without a name, for `crashed` to read
-keep_errors() {
-  printf '' >"$BASE/errors.$$.$NODE" || return 0
-  exec 2>>"$BASE/errors.$$.$NODE"
-  rm -f "$BASE/errors.$$.$NODE"
-}
-
 # crashed STATUS: an error ended this shell: says what it was, and over which request.
 # Its own exits (81) and signals are no crashes.
 crashed() {
   trap - EXIT
-  [ "$1" != 81 ] && [ "$1" -le 128 ] && [ -n "$NONCE" ] || exit 81
-  _why='' HELD_BACK=
-  # the last words are those that it died of; before them others may have complained
-  while IFS= read -r _line; do _why=${_line:-$_why}; done </proc/self/fd/2
-  printf '%s' "${_why:-status $1}"
+  [ "$1" != 81 ] && [ "$1" -le 128 ] && [ -n "$NONCE" ] || { remove_errors; exit 81; }
+  HELD_BACK=
+  read_errors # the last words are those that it died of; before them others may have complained
+  printf '%s' "${WHY:-status $1}"
   trailer "crashed $REQUEST"
+  remove_errors
   exit 81
 }
 
