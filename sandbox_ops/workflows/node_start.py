@@ -1,6 +1,6 @@
 """The start of a run over several machines: rank 0, then the others, then all or none.
 
-A node that started waits at its machine for the others, a minute at most. So whatever becomes
+A node that started waits at its machine for the others, half a minute at most. So whatever becomes
 of this client, no half of a run goes on: what it stops here only ends sooner.
 """
 
@@ -9,6 +9,7 @@ import hashlib
 import json
 import posixpath
 import secrets
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,16 +32,18 @@ from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.fleet import on_each
 from sandbox_ops.workflows.preparation import Preparation, RunPlan
 
-JOIN_S = 60
+JOIN_S = 30
 """So long a node waits for the others."""
 
 LOST_S = 30
 """So long a node that runs may be silent before it is lost."""
 
+_CONNECT_S = 12  # of another node to rank 0, which is there by then
 _COME_S = 20.0  # until rank 0 says where it is
 _CHECK_S = 20.0  # after all have come
 _STOP_GRACE_S = 2.0
 _LAST_LINES = 5
+_KNOWN = ("running", "refused")
 _LOG_BYTES = 4000
 
 
@@ -76,7 +79,7 @@ class NodeRun:
             "processes": self.processes,
             "port": self.port,
             "hub": list(hub),
-            "join_s": JOIN_S,
+            "join_s": _CONNECT_S if rank else JOIN_S,
             "lost_s": LOST_S,
         }
 
@@ -135,7 +138,10 @@ def start_all(
         token.check()
         outcomes = on_each(machines[1:], lambda m: one(m, hub), cancel=token)
         _raise_first(outcomes)
-        states = on_each(machines, lambda m: _await_begin(m, started[m]), cancel=token)
+        refused = threading.Event()
+        states = on_each(
+            machines, lambda m: _await_begin(m, started[m], refused), cancel=token
+        )
         token.check()
         _raise_problems(states)
     except BaseException as error:
@@ -206,14 +212,18 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _await_begin(machine: Sandbox, node: StartedNode) -> dict[str, Any]:
-    """Return the state of a node once it runs, or does not begin."""
+def _await_begin(
+    machine: Sandbox, node: StartedNode, refused: threading.Event
+) -> dict[str, Any]:
+    """Return the state of a node once it runs, or one of them does not begin: `refused`."""
 
     def ask() -> dict[str, Any] | None:
         state = _state(machine, node)
-        if state.get("phase") in ("running", "refused"):
-            return state
-        return state if _has_ended(machine, node, state) else None
+        has_ended = state.get("phase") != "running" and _has_ended(machine, node, state)
+        if state.get("phase") == "refused":
+            refused.set()
+        is_over = has_ended or state.get("phase") in _KNOWN
+        return state if is_over or refused.is_set() else None
 
     return until(ask, timeout_s=JOIN_S + _CHECK_S) or _silent(machine, node)
 

@@ -11,26 +11,16 @@ from sandbox_ops.remote import scripts
 from sandbox_ops.workflows import torchrun
 
 
-def over(
-    sandbox: Sandbox, command: str, nodes: int, gpus: int | None, options: JobOptions
-) -> str:
+def over(command: str, nodes: int, gpus: int | None, options: JobOptions) -> str:
     """Return the command that runs another on all nodes of a job.
 
     Args:
-        sandbox: The cluster.
         command: What each node runs.
         nodes: How many.
         gpus: How many GPUs it takes on each.
         options: Of the job; what it needs for that is added.
 
-    Raises:
-        UsageError: It is no cluster.
     """
-    if not sandbox.config.by_slurm:
-        raise UsageError(
-            f"{nodes} nodes are wanted, and {sandbox.config.label} is one machine",
-            NextStep("train", {"on": "gpu1,gpu2", "nodes": nodes}, "Name as many"),
-        )
     options["nodes"] = nodes
     options["shown"] = command
     options["files"] = {
@@ -39,3 +29,16 @@ def over(
         "node_task": scripts.script("slurm_node_task"),
     }
     return scripts.script("slurm_nodes", str(torchrun.processes(gpus)))
+
+
+def check(sandbox: Sandbox, nodes: int) -> None:
+    """Refuse several nodes of one machine.
+
+    Raises:
+        UsageError: It is no cluster.
+    """
+    if nodes > 1 and not sandbox.config.by_slurm:
+        raise UsageError(
+            f"{nodes} nodes are wanted, and {sandbox.config.label} is one machine",
+            NextStep("train", {"on": "gpu1,gpu2", "nodes": nodes}, "Name as many"),
+        )

@@ -110,6 +110,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         CancelledError: It was cancelled.
     """
     sandbox = sandbox.cancelled_by(cancel)
+    slurm_nodes.check(sandbox, nodes)
     if not is_filled:
         command = filled(project, command, settings or {}, name)
     check(name, gpus, force)
@@ -131,7 +132,7 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     of_nodes = {"nodes": nodes} if nodes > 1 else None
     options = ready.job_options(run, env=env, time_s=time_s, force=force, more=of_nodes)
     if nodes > 1:
-        command = slurm_nodes.over(sandbox, command, nodes, gpus, options)
+        command = slurm_nodes.over(command, nodes, gpus, options)
     nodes_list.forget(project, name)
     with ready.place(run).made(sandbox) as notes:
         job = sandbox.start(command, **options)

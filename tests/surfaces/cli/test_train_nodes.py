@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,7 @@ def fleet(tmp_path: Path, git_project: GitProject) -> Iterator[Fleet]:
 def test_a_training_meets_over_its_machines_and_its_one_name_is_enough_for_every_verb(
     fleet: Fleet,
 ) -> None:
-    command = "python3 rendezvous.py && mkdir -p out && echo $RANK >out/$RANK"
-    done = fleet.verb(*fleet.train("--json", "--command", command))
+    done = fleet.verb(*fleet.train("--json", "--", "python3", "rendezvous.py"))
     assert done.returncode == 0, done
     answer = value_of(done)
     assert answer["name"] == "ddp"
@@ -110,11 +110,22 @@ def test_a_training_meets_over_its_machines_and_its_one_name_is_enough_for_every
         f"[{rank} {name}] rank {rank} of 3 at 10.77.0.1: sum 6"
         for rank, name in enumerate("abc")
     ]
+    # from elsewhere, without this clone's list
+    lines_on = fleet.verb("logs", "ddp", "--on", "b,c").stdout.splitlines()
+    assert lines_on[0].startswith("[b] rank 1 of 3")
     for verb in ("jobs", "monitor"):
         rows = fleet.verb(verb, "ddp").stdout.splitlines()
         assert [row.split()[0] for row in rows[1:4]] == ["a", "b", "c"], rows
         of_each = value_of(fleet.verb(verb, "ddp", "--json"))["sandboxes"]
         assert [len(each["jobs"]) for each in of_each.values()] == [1, 1, 1]
+
+
+def test_results_of_all_nodes_come_home_and_the_run_is_repeated_as_a_whole(
+    fleet: Fleet,
+) -> None:
+    command = "mkdir -p out && echo $RANK >out/$RANK"
+    assert fleet.verb(*fleet.train("--command", command)).returncode == 0
+    assert fleet.verb("wait", "ddp").returncode == 0
     done = fleet.verb("fetch", "ddp")
     assert done.returncode == 0, done
     fetched = sorted(path.name for path in (fleet.git.clone / "out").iterdir())
@@ -125,9 +136,6 @@ def test_a_training_meets_over_its_machines_and_its_one_name_is_enough_for_every
     done = fleet.verb("rerun", "ddp")
     assert done.returncode == 75
     assert "train --on a,b,c --nodes 3 --name ddp" in done.stderr
-    # from elsewhere, without this clone's list
-    lines_on = fleet.verb("logs", "ddp", "--on", "b,c").stdout.splitlines()
-    assert lines_on[0].startswith("[b] rank 1 of 3")
 
 
 def test_where_one_rank_fails_the_others_are_ended_and_say_who_it_was(
@@ -179,7 +187,8 @@ def test_machines_that_do_not_reach_each_other_are_named_and_nothing_begins(
     assert "b cannot open a connection to c (10.77.0.3:" in done.stderr
     assert "timed out" in done.stderr
     assert not [m.name for m in fleet.machines if (m.home / "ran").exists()]
-    assert {job["state"] for job in fleet.jobs().values()} == {"failed"}
+    states = {job["state"] for job in fleet.jobs().values()}
+    assert states <= {"failed", "stopped"}
     assert fleet.living() == []
 
 
@@ -255,9 +264,9 @@ def test_a_deadline_ends_the_run_as_timed_out_everywhere(fleet: Fleet) -> None:
     assert {job["state"] for job in fleet.jobs().values()} == {"timed-out"}
 
 
+@pytest.mark.timeout(200)
 def test_a_killed_client_leaves_all_nodes_or_none(fleet: Fleet) -> None:
     """Killed at many moments of its start; each time the run runs on all, or nowhere."""
-    outcomes = set()
     for number, pause_s in enumerate((0.5, 0.8, 1.1, 1.4)):
         name = f"run{number}"
         words = fleet.train("--", "sleep", "300", name=name, nodes=2)
@@ -273,11 +282,10 @@ def test_a_killed_client_leaves_all_nodes_or_none(fleet: Fleet) -> None:
             child.wait(pause_s)
         child.kill()
         child.wait()
-        wait_until(lambda name=name: _is_settled(fleet, name), 100)
+        wait_until(partial(_is_settled, fleet, name), 100)
         states = {job["state"] for job in fleet.jobs(name).values()}
         running = len(fleet.jobs(name)) if states == {"running"} else 0
         assert running in {0, 2}, fleet.jobs(name)
-        outcomes.add(running)
         fleet.verb("stop", name, "--on", "a,b")
     assert fleet.living() == []
 
@@ -295,6 +303,7 @@ def _is_settled(fleet: Fleet, name: str) -> bool:
     return begun == len(jobs)
 
 
+@pytest.mark.timeout(120)
 def test_half_a_start_ends_by_itself(fleet: Fleet) -> None:
     """The client is killed right after rank 0 began: it finds no others, and ends."""
     assert fleet.machines
@@ -307,15 +316,12 @@ def test_half_a_start_ends_by_itself(fleet: Fleet) -> None:
         stderr=subprocess.DEVNULL,
     )
     try:
-        states = fleet.machines[0].home.glob(
-            ".sandbox-ops/v1/*/jobs/remote-1/node.json"
-        )
-        wait_until(lambda: any(fleet.machines[0].home.glob(
-            ".sandbox-ops/v1/*/jobs/remote-1/node.json")), 60)  # fmt: skip
+        pattern = ".sandbox-ops/v1/*/jobs/remote-1/node_state.json"
+        home = fleet.machines[0].home
+        wait_until(lambda: any(home.glob(pattern)), 60)
     finally:
-        child.send_signal(signal.SIGKILL)
+        child.kill()
         child.wait()
-    del states
     wait_until(lambda: _is_settled(fleet, "ddp"), 100)
     states_then = {job["state"] for job in fleet.jobs().values()}
     assert states_then in ({"failed"}, {"running"}), fleet.jobs()
@@ -346,7 +352,7 @@ def test_machines_with_other_code_are_brought_to_one_commit_or_refused(
     assert fleet.verb("sync", "--sandbox", "a").returncode == 0
     done = fleet.verb(*fleet.train("--json", "--", "git", "log", "-1", nodes=2))
     assert done.returncode == 0, done
-    assert value_of(done)["sandboxes"]["b"]["did"] == ["sync", "setup"]
+    assert value_of(done)["sandboxes"]["b"]["did"] == ["sync"]
     heads = {
         fleet.git.git("rev-parse", "HEAD", at=m.home / fleet.git.name)
         for m in fleet.machines[:2]
