@@ -330,6 +330,21 @@ def test_a_failed_attempt_is_followed_by_another_through_slurm(
     assert log_of(login, job).count("attempt ") == 2
 
 
+def test_a_requeue_whose_answer_is_lost_is_followed_by_the_next_attempt(
+    login: Sandbox, tmp_path: Path
+) -> None:
+    """Slurm ends all of the job at once, also the program that asked it for that."""
+    fake(
+        tmp_path,
+        "scontrol",
+        'case $1 in requeue) real "$@"; kill -s KILL $$ ;; esac\nreal "$@"',
+    )
+    policy = RetryPolicy(retries=1, backoff_s=0)
+    job = login.start('[ "$SANDBOX_ATTEMPT" = 2 ]', queue=QueueRequest(retry=policy))
+    ended = wait_for(login, job, JobState.SUCCEEDED, 40)
+    assert ended.attempt == 2
+
+
 def test_a_job_whose_node_dies_is_lost_and_says_so(
     login: Sandbox, cluster: SlurmCluster
 ) -> None:
