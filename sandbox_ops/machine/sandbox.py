@@ -327,6 +327,10 @@ class Sandbox:
         """How the login environment was read there; see `Hello`."""
         return self._hello.login
 
+    def connect(self) -> None:
+        """Have a worker there, if none was yet, and so our library on the machine."""
+        _ = self._hello
+
     def follow(self, watch: Watch) -> None:
         """Poll for a job, with all the others, until the watch's future resolves."""
         self._stack.follower.follow(watch)

@@ -130,6 +130,10 @@ class SlurmCluster:
 
     def release(self, number: str) -> None:
         """Let a requeued job begin now: Slurm itself waits two minutes."""
+        wait_until(
+            lambda: "PENDING" in self.ask("squeue", "-h", "-j", number, "-o", "%T"),
+            timeout_s=_WARM_S,
+        )
         self.ask("scontrol", "update", f"JobId={number}", "StartTime=now")
 
     def start_controller(self) -> None:

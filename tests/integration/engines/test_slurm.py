@@ -96,6 +96,13 @@ def test_a_job_that_waits_says_its_place_among_the_jobs_of_all(
     wait_until(lambda: "R" in cluster.ask("squeue", "-h", "-o", "%t"), SOON_S)
     for more in (("--uid=nobody", "--chdir=/"), ("--hold",), ("--begin=now+600",)):
         cluster.ask("sbatch", *more, "-o", "/dev/null", "--wrap", "true")
+    wait_until(
+        lambda: (
+            set(cluster.ask("squeue", "-h", "-t", "PD", "-o", "%r").split())
+            == {"Resources", "JobHeldUser", "BeginTime"}
+        ),
+        SOON_S,
+    )
     job = login.start("true", name="next", queue=FILL)
     wait_until(
         lambda: "place 2 of 2 in partition main" in jobs.get(login, job.id).waits_for,
@@ -321,6 +328,21 @@ def test_a_failed_attempt_is_followed_by_another_through_slurm(
     ended = wait_for(login, job, JobState.SUCCEEDED, 40)
     assert ended.attempt == 2
     assert log_of(login, job).count("attempt ") == 2
+
+
+def test_a_requeue_whose_answer_is_lost_is_followed_by_the_next_attempt(
+    login: Sandbox, tmp_path: Path
+) -> None:
+    """Slurm ends all of the job at once, also the program that asked it for that."""
+    fake(
+        tmp_path,
+        "scontrol",
+        'case $1 in requeue) real "$@"; kill -s KILL $$ ;; esac\nreal "$@"',
+    )
+    policy = RetryPolicy(retries=1, backoff_s=0)
+    job = login.start('[ "$SANDBOX_ATTEMPT" = 2 ]', queue=QueueRequest(retry=policy))
+    ended = wait_for(login, job, JobState.SUCCEEDED, 40)
+    assert ended.attempt == 2
 
 
 def test_a_job_whose_node_dies_is_lost_and_says_so(

@@ -6,6 +6,15 @@
 # only others of this file. Where a comment says "for $( )", it becomes the program that prints.
 # (Over 250 lines: one reader of one kernel; another kernel needs another whole file.)
 
+# so many centiseconds a supervisor takes to look around and write the end
+END_CS=20
+
+# prepare_reader [again]: what is needed to read all this is there; UNREADY says why not. In a
+# worker, `again`, it is used from now on.
+prepare_reader() {
+  :
+}
+
 # now: UP = centiseconds since boot (the one clock that nobody sets). A number that begins
 # with 0 is octal to the shell, and `098` an error that ends it; old lxcfs has one digit
 # after the point.
@@ -149,6 +158,15 @@ find_marked() {
   done
 }
 
+# find_living DIR: PIDS = those of all that live
+find_living() {
+  find_marked "$1"
+  PIDS=
+  for _p in $MARKED; do
+    read_stat "$_p" && [ "$STATE" != Z ] && PIDS="$PIDS $_p"
+  done
+}
+
 # is_marked PID [FOLDER]: it belongs to a job of ours, whose record is in FOLDER
 is_marked() {
   if knows_z; then
@@ -236,6 +254,11 @@ count_cores() {
   [ "$_limit" -ge "$CORES" ] || [ "$_limit" -lt 1 ] || CORES=$_limit
 }
 
+# is_listening PORT: a program of this machine listens there
+is_listening() {
+  cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -q "^ *[0-9]*: [0-9A-F]*:$(printf %04X "$1") [0-9A-F]*:0000 0A"
+}
+
 # print_load: the averages, then the number of processors
 print_load() {
   cat /proc/loadavg
@@ -258,6 +281,11 @@ forget_errors() {
 read_errors() {
   WHY=
   while IFS= read -r _line; do WHY=${_line:-$WHY}; done </proc/self/fd/2
+}
+
+# remove_errors: this shell ends
+remove_errors() {
+  :
 }
 
 # with_opened FILE FUNCTION ARGUMENT...: calls it with FILE opened as file 8, in a process of

@@ -64,6 +64,16 @@ $ROWS
 EOF
 }
 
+# find_number NAME: _number = the first of our jobs that has just that name: others may hold it, too
+find_number() {
+  case $ROWS in *"|$1|"*) ;; *) return 1 ;; esac
+  for _number in $ROW_IDS; do
+    find_row "$_number" "$1" && return 0
+  done
+  _number=
+  return 1
+}
+
 # find_row ID NAME: STATE NODES START REASON of that job in ROWS, if it has that name: Slurm gives
 # its numbers again
 find_row() {
