@@ -1,17 +1,17 @@
 """What goes back to the model: text with an exit of its own; errors, as calls say them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from mcp_adapter.calls import Calls
 from sandbox_ops.errors import AuthenticationError, NextStep, SandboxError
 from sandbox_ops.models import CommandResult
-from sandbox_ops.text import clean, command_words, marks, remote_text
+from sandbox_ops.text import command_words, marks, remote_text
 from sandbox_ops.text.command_words import LIMIT
 
 KEEP_BYTES = 1 << 18
 """How much of each end of a command's output is worth bringing here."""
 
-_GAP = 100  # room for the note about what is left out
 _DEFAULT = Calls()
 _ERROR_LINE = 2_000  # an error quotes what was sent, however long that is
 
@@ -21,19 +21,29 @@ class ToolAnswer:
     """What goes back to the model, and the exit that its text passes on the way.
 
     There is none whose text was not made safe, or is longer than `LIMIT`.
+
+    Attributes:
+        report: What the text says, as a value, or the error; None: there is none.
     """
 
     text: str
     is_error: bool = False
+    report: object = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         """Make the text safe, and cut its middle out where it is too long."""
-        text = marks.shown(self.text)
-        begin, left_out, end = clean.head_tail(text, LIMIT - _GAP)
-        if left_out:
-            gap = marks.shown(marks.note(f"{left_out:,} characters left out here"))
-            text = marks.join(begin, gap, end)
-        object.__setattr__(self, "text", text)
+        object.__setattr__(self, "text", marks.fitted(marks.shown(self.text), LIMIT))
+
+
+def of_several(
+    parts: Mapping[str, ToolAnswer], headline: Sequence[str], *, ok: bool
+) -> ToolAnswer:
+    """Return what several machines answered as one answer."""
+    answer = ToolAnswer("", is_error=not ok)
+    texts = {name: part.text for name, part in parts.items()}
+    # its parts are safe already: once more, and our notes in them would be a machine's
+    object.__setattr__(answer, "text", marks.of_several(texts, headline, LIMIT))
+    return answer
 
 
 def error(
@@ -54,6 +64,7 @@ def error(
             _no_agent_words(calls) if no_agent and failed else "",
         ),
         is_error=True,
+        report=problem,
     )
 
 

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mcp_adapter import catalog
 from sandbox_ops.errors import NextStep, SandboxError
+from sandbox_ops.text import step_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +79,7 @@ class Calls:
     """
 
     sandbox: str = ""
-    tools: frozenset[str] = frozenset(
-        [
-            "remote_bash",
-            "remote_bash_output",
-            "remote_file_read",
-            "remote_bash_stop",
-            "remote_fetch",
-        ]
-    )
+    tools: frozenset[str] = frozenset(tool.tool_name for tool in catalog.TOOLS)
 
     def of(self, step: NextStep) -> str:
         """Return the call that does a step; where there is none, its command."""
@@ -100,24 +94,11 @@ class Calls:
         return f"{step.purpose}: {call}" if step.purpose else call
 
     def error_text(self, problem: SandboxError) -> str:
-        """Return what went wrong, then each hint on a line, with steps as calls.
-
-        What went wrong may quote a machine: no line of it but the first, which begins
-        with our own replacements, begins as a hint does.
-        """
-        hints = (
-            self.step(hint) if isinstance(hint, NextStep) else hint
-            for hint in problem.hints
-        )
-        first, *more = problem.message.splitlines() or [""]
-        return "\n".join((first, *(f"  {line}" for line in more), *hints))
+        """Return what went wrong, then each hint on a line, with steps as calls."""
+        return step_words.error_text(problem, self.step)
 
     def _call(self, step: NextStep) -> str | None:
-        arguments = {
-            name: value
-            for name, value in _plain(step.arguments).items()
-            if name != "sandbox"
-        }
+        arguments = {k: v for k, v in step.given.items() if k not in _MACHINES}
         choices = TOOL_CALLS.get(step.verb, ())
         if len(choices) > 1:
             choices = choices[:1] if arguments.get("dry_run") else choices[1:]
@@ -129,15 +110,14 @@ class Calls:
                 for name, value in arguments.items()
                 if (argument := choice.options[name])
             }
-            sandbox = step.arguments.get("sandbox")
-            more = {"sandbox": sandbox} if sandbox else {}
+            more = {n: v for n in _MACHINES if (v := step.arguments.get(n))}
             return self.named(choice.tool, **named_values, **choice.fixed, **more)
         return None
 
     def _command(self, step: NextStep) -> str:
         arguments = dict(step.arguments)
-        if self.sandbox and step.verb not in _NO_SANDBOX:
-            arguments.setdefault("sandbox", self.sandbox)
+        if step.verb not in _NO_SANDBOX:
+            self._aim(arguments)
         return f"{replace(step, arguments=arguments).command} (in a local shell)"
 
     def read_file(self, path: str, **lines: int) -> str:
@@ -146,25 +126,20 @@ class Calls:
 
     def named(self, tool: str, **arguments: Any) -> str:  # noqa: ANN401 - any JSON value
         """Return the call of a tool."""
-        if self.sandbox:
-            arguments.setdefault("sandbox", self.sandbox)
+        self._aim(arguments)
         shown_values = (
             f"{name}={json.dumps(value, ensure_ascii=False)}"
             for name, value in arguments.items()
         )
         return f"{tool}({', '.join(shown_values)})"
 
+    def _aim(self, arguments: dict[str, Any]) -> None:
+        if self.sandbox and "on" not in arguments:
+            arguments.setdefault("sandbox", self.sandbox)
 
+
+_MACHINES = ("sandbox", "on")
 _NO_SANDBOX = frozenset({"mcp-install", "demo", "completion"})
-
-
-def _plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is given at all, by names without the underscores of Python."""
-    return {
-        name.strip("_").replace("-", "_"): value
-        for name, value in arguments.items()
-        if value is not None and value is not False
-    }
 
 
 def _value(value: object, *, as_list: bool) -> object:

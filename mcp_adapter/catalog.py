@@ -41,13 +41,14 @@ class RemoteBash(ToolArguments):
     words = (
         "Run a bash command on the remote GPU machine. Answers stdout, then stderr;"
         " failure is an error that begins with `exit code N`. Every call is a new"
-        " shell, stdin empty: no cd or export stays. Of long output: head and tail, and"
-        " how to read the rest. At the timeout the whole process tree is"
-        " ended. What takes minutes: run_in_background=true answers at once with an id"
+        " shell, stdin empty: no cd or export stays. Long output: head and tail."
+        " The timeout ends the whole process tree."
+        " What takes minutes: run_in_background=true answers at once with an id"
         " like remote-1. Jobs outlive this session; output is kept: no nohup, no"
         " `| tee` (it hides the exit code)."
     )
     destructive = True
+    on_words = "Several: a,b, a group, all"
 
     command: Text
     description: Text = Field("", description="In 5-10 words")
@@ -56,9 +57,7 @@ class RemoteBash(ToolArguments):
         description="Milliseconds. Absent: 120000; none in background",
     )
     run_in_background: Truth = False
-    cwd: Text = Field(
-        "", description="Absolute, such as {project}; absent: the remote home"
-    )
+    cwd: Text = Field("", description="Absolute, as {project}; absent: the home")
 
 
 class RemoteBashOutput(ToolArguments):
@@ -68,8 +67,8 @@ class RemoteBashOutput(ToolArguments):
     words = (
         "State, exit code, elapsed time and the end of the log of a job. Without"
         " bash_id: the list of jobs. Never poll: `wait` answers when the job ends, a"
-        " line matches `filter`, or a warning arises (NaN, traceback, stall). Each"
-        " answer has a cursor; since=<cursor>: only what is new."
+        " line matches `filter`, or a warning arises (NaN, traceback, stall)."
+        " since=<cursor of an answer>: only what is new."
     )
     reads_only = True
 
@@ -77,9 +76,9 @@ class RemoteBashOutput(ToolArguments):
         "", description="remote-1, its number or name, last; to wait: several, a,b"
     )
     filter: Text = Field(
-        "", description="RE2: only matching lines of the last 8 MiB or from `since` on"
+        "", description="RE2: only matching lines (last 8 MiB, or from `since`)"
     )
-    since: Text = Field("", description="A cursor")
+    since: Text = ""
     wait: Number | None = Field(
         None, description="Milliseconds at most; hours are fine"
     )
@@ -96,11 +95,11 @@ class RemoteBashOutput(ToolArguments):
 class RemoteFileRead(ToolArguments):
     tool_name = "remote_file_read"
     action = "read"
+    on_words = None
     title = "Read a file there"
     words = (
-        "Numbered lines of a text file on the machine, of any size."
-        " Neither offset nor limit: the first 2000 lines. `limit` alone: the LAST lines"
-        " (logs)."
+        "Numbered lines of a text file there, of any size. Neither offset nor limit:"
+        " the first 2000. `limit` alone: the LAST lines (logs)."
     )
     reads_only = True
 
@@ -117,7 +116,7 @@ class RemoteBashStop(ToolArguments):
     title = "End a job"
     words = (
         "End a job with every process it started; what survives is named. One of"
-        " another session needs confirm=true: without it the answer says whose it is."
+        " another session needs confirm=true; without it: whose it is."
     )
     destructive = True
 

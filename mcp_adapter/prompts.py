@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from sandbox_ops.errors import UsageError
 from sandbox_ops.machine.sandboxes import Surroundings
+from sandbox_ops.text import prompt_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,33 +41,21 @@ def instructions(place: Place, *, has_workflows: bool) -> str:
     """Return what a model reads about the server as a whole.
 
     A line that begins with `[cli]` is for agents that have the command line, one with `[no cli]` for
-    those that have not.
+    those that have not, one with `[several]` for those that have several machines.
     """
     text = _file(f"instructions/{'workflow' if has_workflows else 'remote'}.md")
-    other, own = ("[no cli] ", "[cli] ") if place.has_command_line else ("[cli] ", "[no cli] ")  # fmt: skip
-    lines = (line for line in text.splitlines() if not line.startswith(other))
-    machine = f" {place.known.sandbox} ({place.known.host})" if place.known else ""
-    text = "\n".join(line.removeprefix(own) for line in lines)
-    return text.replace("{machine}", machine).replace("{project}", place.project)
+    known = place.known or Surroundings(sandbox="", host="", workspace="")
+    cli = place.has_command_line
+    marks = {"cli": cli, "no cli": not cli, "several": bool(known.machines)}
+    text = prompt_text.chosen(text, marks)
+    machine = f" {known.sandbox} ({known.host})" if place.known else ""
+    text = text.replace("{machine}", machine).replace("{machines}", known.machines)
+    return text.replace("{project}", place.project)
 
 
 def filled(name: str, sent: Mapping[str, str] | None) -> str:
-    """Return the message of a prompt.
-
-    Raises:
-        UsageError: There is no such prompt, or it takes no such argument.
-    """
-    if name not in specs():
-        known = ", ".join(specs())
-        raise UsageError(f"Unknown prompt: {name[:80]}. There are: {known}.")
-    prompt = specs()[name]
-    arguments = prompt.get("arguments", {})
-    values = {key: value.strip() for key, value in (sent or {}).items()}
-    for key in values.keys() - arguments.keys():
-        takes = ", ".join(arguments) or "none"
-        raise UsageError(f"{name} has no argument {key[:80]}. It takes: {takes}.")
-    holes = {key: values.get(key) or each["absent"] for key, each in arguments.items()}
-    return str(prompt["text"].format(**holes))
+    """Return the message of a prompt, as `prompt_text.filled` has it."""
+    return prompt_text.filled(specs(), name, sent)
 
 
 def _file(name: str) -> str:

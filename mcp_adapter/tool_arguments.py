@@ -6,7 +6,7 @@ unknown one is refused, with what does it instead. A number sent as text is a nu
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import (
@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     ValidationError,
     ValidatorFunctionWrapHandler,
+    WithJsonSchema,
     WrapValidator,
     create_model,
     model_validator,
@@ -28,6 +29,7 @@ from sandbox_ops.errors import UsageError
 from sandbox_ops.text import argument_advice, lenient
 
 _SHOWN = 80
+_MOST_NAMES = 8
 
 # For types that are made while the program runs, which mypy cannot know.
 _Annotated: Any = Annotated
@@ -61,6 +63,8 @@ class ToolArguments(BaseModel):
             a user may allow it for good.
         destructive: Whether it can undo or end what is there.
         action: What the library calls it: a machine's mode allows it or not.
+        on_words: What models read about `on`; None: it is about one machine.
+        at_once: Whether the library does it for several machines in one call.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
@@ -71,15 +75,26 @@ class ToolArguments(BaseModel):
     reads_only: ClassVar[bool] = False
     destructive: ClassVar[bool] = False
     action: ClassVar[str] = ""
+    on_words: ClassVar[str | None] = ""
+    at_once: ClassVar[bool] = False
 
     @property
-    def sandbox_name(self) -> str:
-        """The machine that was asked for; "" for the default."""
-        return getattr(self, "sandbox", None) or ""
+    def names(self) -> tuple[str, ...]:
+        """What names the jobs that it is about."""
+        return tuple(filter(None, (self.asked_for("bash_id"),)))
+
+    def asked_for(self, name: str) -> str:
+        """Return an argument that not every tool has; "" where it has none."""
+        return getattr(self, name, "")
+
+    def about(self, jobs: Sequence[str]) -> Self:
+        """Return the same about these jobs, where it is about jobs."""
+        update = {"bash_id": ",".join(jobs)} if jobs else {}
+        return self.model_copy(update=update)
 
     @classmethod
     def with_sandboxes(cls, names: tuple[str, ...]) -> type[Self]:
-        """Return the tool with an argument `sandbox`, where there is a choice."""
+        """Return the tool with `sandbox` and `on`, where there is a choice."""
         return cast("type[Self]", _with_choice(cls, names)) if len(names) > 1 else cls
 
     @classmethod
@@ -140,8 +155,15 @@ class ToolArguments(BaseModel):
 def _with_choice(
     tool: type[ToolArguments], names: tuple[str, ...]
 ) -> type[ToolArguments]:
-    choice = _Annotated[_Literal[names] | None, _Must(f"one of {', '.join(names)}")]
-    return create_model(tool.__name__, __base__=tool, sandbox=(choice, None))
+    """Add the arguments. The schema of one tool alone has the names: each costs tokens."""
+    rule = _Must(f"one of {', '.join(names)}")
+    known = _Annotated[_Literal[names], rule, WithJsonSchema({"type": "string"})]
+    few = ", ".join(names[:_MOST_NAMES]) + ", ..." * (len(names) > _MOST_NAMES)
+    told = Field("", description=few if tool.on_words else None)
+    fields: dict[str, Any] = {"sandbox": (known, told)}
+    if tool.on_words is not None:
+        fields["on"] = (Text, Field("", description=tool.on_words or None))
+    return create_model(tool.__name__, __base__=tool, **fields)
 
 
 # -- the types ------------------------------------------------------------------

@@ -16,7 +16,12 @@ from mcp_adapter.calls import Calls
 from mcp_adapter.catalog import Toolset
 from mcp_adapter.tool_arguments import ToolArguments
 from sandbox_ops.errors import SandboxError, UsageError
-from sandbox_ops.machine.async_calls import Heartbeat, HeartbeatCallback, Threads
+from sandbox_ops.machine.async_calls import (
+    Heartbeat,
+    HeartbeatCallback,
+    Threads,
+    on_each,
+)
 from sandbox_ops.machine.async_commands import AsyncCommands, UnderWay
 from sandbox_ops.machine.sandboxes import Sandboxes, Surroundings
 from sandbox_ops.models import policy
@@ -62,17 +67,9 @@ class Tools:
 
         What no machine's mode allows is not among them; the library refuses it besides.
         """
-        names: tuple[str, ...] = ()
-        modes: frozenset[str] = frozenset()
         with self.under_way.tracked():
-            try:
-                names = await asyncio.wrap_future(self._choices())
-                looking = self._short.begin(_CONFIGURATION, self._sandboxes.modes)
-                modes = await asyncio.wrap_future(looking)
-            except SandboxError as problem:  # every call will say it
-                log.info("tools/list: %s", problem)
-            except Exception:
-                log.exception("the configuration cannot be read")
+            looking = self._short.begin(_CONFIGURATION, self._sandboxes.offered)
+            names, modes = await asyncio.wrap_future(looking)
         return tuple(
             tool.with_sandboxes(names)
             for tool in self._tools.values()
@@ -110,10 +107,7 @@ class Tools:
             try:
                 answer = await self._answer(tool, sent or {}, Heartbeat(callback))
             except SandboxError as problem:
-                log.info("%s: %s", name, problem)
-                calls = self._calls(str((sent or {}).get("sandbox") or ""))
-                has_agent = self._sandboxes.has_ssh_agent
-                answer = answers.error(problem, calls, no_agent=not has_agent)
+                answer = self._error(name, problem, "")
             except Exception as problem:
                 log.exception("%s failed", name)
                 answer = answers.bug(problem)
@@ -127,21 +121,74 @@ class Tools:
     ) -> ToolAnswer:
         tool = tool.with_sandboxes(await heartbeat.until(self._choices()))
         arguments = tool.read(sent)
-        which = arguments.sandbox_name
+        on = arguments.asked_for("on")
+        aiming = self._short.begin(
+            _CONFIGURATION,
+            lambda: self._sandboxes.targets(
+                sandbox=arguments.asked_for("sandbox"), on=on, jobs=arguments.names
+            ),
+        )
+        targets = await heartbeat.until(aiming)
+        if on and tool.at_once:
+            return await self._workflow(arguments, tuple(targets), heartbeat)
+        if len(targets) > 1:
+            return await self._on_each(arguments, targets, heartbeat)
+        ((which, jobs),) = targets.items()
+        return await self._on_one(arguments.about(jobs), which, heartbeat)
+
+    async def _on_each(
+        self,
+        arguments: ToolArguments,
+        targets: Mapping[str, Sequence[str]],
+        heartbeat: Heartbeat,
+    ) -> ToolAnswer:
+        """Do it on several machines at once; a wait for jobs of several ends with the first."""
+        from sandbox_ops.workflows import fleet, fleet_totals
+
+        async def one(which: str) -> ToolAnswer:
+            with self.under_way.tracked():
+                about = arguments.about(targets[which])
+                return await self._on_one(about, which, Heartbeat(None))
+
+        is_race = bool(arguments.asked_for("wait")) and not arguments.asked_for("on")
+        parts = await on_each(targets, one, heartbeat, first=is_race)
+        named = bool(arguments.names)
+        reports = {name: part.report for name, part in parts.items()}
+        judged = fleet.that_count(reports, named=named)
+        ok = not any(parts[name].is_error for name in judged)
+        headline = fleet_totals.lines(reports, of_job=named)
+        return answers.of_several(parts, headline, ok=ok)
+
+    def _error(self, tool: str, problem: SandboxError, which: str) -> ToolAnswer:
+        log.info("%s: %s", tool, problem)
+        has_agent = self._sandboxes.has_ssh_agent
+        return answers.error(problem, self._calls(which), no_agent=not has_agent)
+
+    async def _on_one(
+        self, arguments: ToolArguments, which: str, heartbeat: Heartbeat
+    ) -> ToolAnswer:
+        try:
+            return await self._done_on(arguments, which, heartbeat)
+        except SandboxError as problem:
+            return self._error(arguments.tool_name, problem, which)
+
+    async def _done_on(
+        self, arguments: ToolArguments, which: str, heartbeat: Heartbeat
+    ) -> ToolAnswer:
         opening = self._short.begin(_CONFIGURATION, lambda: self._sandboxes.get(which))
         sandbox = await heartbeat.until(opening)
+        calls = self._calls(which)
         if isinstance(arguments, catalog.RemoteBash):
-            return await self._bash(sandbox, arguments, heartbeat)
+            return await self._bash(sandbox, arguments, calls, heartbeat)
         asked = arguments if isinstance(arguments, catalog.RemoteBashOutput) else None
         if asked and asked.wait and asked.names:
-            return await self._wait(sandbox, asked, heartbeat)
-        if tool.tool_name in readers.READERS:
-            read, calls = readers.READERS[tool.tool_name], self._calls(which)
+            return await self._wait(sandbox, asked, calls, heartbeat)
+        if read := readers.READERS.get(arguments.tool_name):
             reading = self._short.begin(
                 sandbox.config.name, lambda: read(sandbox, arguments, calls)
             )
             return await heartbeat.until(reading)
-        return await self._workflow(tool.tool_name, sandbox, arguments, heartbeat)
+        return await self._workflow(arguments, (which,), heartbeat)
 
     def _choices(self) -> "Future[tuple[str, ...]]":
         return self._short.begin(_CONFIGURATION, self._sandboxes.choices)
@@ -150,11 +197,7 @@ class Tools:
         return Calls(sandbox_name, tools=frozenset(self._tools))
 
     async def _workflow(
-        self,
-        tool: str,
-        sandbox: "Sandbox",
-        arguments: ToolArguments,
-        heartbeat: Heartbeat,
+        self, arguments: ToolArguments, names: Sequence[str], heartbeat: Heartbeat
     ) -> ToolAnswer:
         """Run a verb; it is cancelled where the client cancels the call."""
         from mcp_adapter import workflows
@@ -162,18 +205,20 @@ class Tools:
         latest_progress, token = [""], CancelToken()
 
         def work() -> ToolAnswer:
+            machines = map(self._sandboxes.get, names)
             context = workflows.WorkflowContext(
-                sandbox=sandbox.cancelled_by(token),
+                machines=[each.cancelled_by(token) for each in machines],
+                sandboxes=self._sandboxes,
                 project=self._sandboxes.project(),
                 report_progress=lambda line: latest_progress.__setitem__(0, line),
-                calls=self._calls(arguments.sandbox_name),
+                calls=self._calls(names[0] if len(names) == 1 else ""),
             )
-            return workflows.HANDLERS[tool](context, arguments)
+            return workflows.HANDLERS[arguments.tool_name](context, arguments)
 
         async def line() -> str:
             return latest_progress[0]
 
-        working = self._long.begin(sandbox.config.name, work)
+        working = self._long.begin(",".join(names), work)
         try:
             return await heartbeat.until(working, line)
         except asyncio.CancelledError:
@@ -185,11 +230,21 @@ class Tools:
         self,
         sandbox: "Sandbox",
         arguments: catalog.RemoteBashOutput,
+        calls: Calls,
         heartbeat: Heartbeat,
     ) -> ToolAnswer:
         """Wait for what happens first, then read the job that it happened to."""
-        name, calls = sandbox.config.name, self._calls(arguments.sandbox_name)
-        begun = self._short.begin(name, lambda: readers.begin_wait(sandbox, arguments))
+        from sandbox_ops.workflows import job_answers
+
+        name = sandbox.config.name
+        options = {"pattern": arguments.filter, "since": arguments.since}
+        timeout_s = catalog.seconds(arguments.wait, "wait")
+        begun = self._short.begin(
+            name,
+            lambda: job_answers.begin_wait(
+                sandbox, arguments.names, timeout_s=timeout_s, **options
+            ),
+        )
         try:
             waiting = await heartbeat.until(begun)
 
@@ -205,9 +260,13 @@ class Tools:
         return await heartbeat.until(reading)
 
     async def _bash(
-        self, sandbox: "Sandbox", arguments: catalog.RemoteBash, heartbeat: Heartbeat
+        self,
+        sandbox: "Sandbox",
+        arguments: catalog.RemoteBash,
+        calls: Calls,
+        heartbeat: Heartbeat,
     ) -> ToolAnswer:
-        command, calls = arguments.command, self._calls(arguments.sandbox_name)
+        command = arguments.command
         if not command.strip():
             raise UsageError("`command` is empty")
         timeout_s = catalog.seconds(arguments.timeout)

@@ -52,6 +52,11 @@ class RemoteTrain(ToolArguments):
         " a run record. Answers within seconds: id, commit, GPU, first lines. Refuses a"
         " busy GPU, stale code, a full disk, a running job of that name."
     )
+    on_words = (
+        "any, all, a group, or a,b: on the first of them that is free, set up first"
+        " where needed; a sweep over all of them"
+    )
+    at_once = True
 
     command: Text = Field("", description="Absent: the configured one")
     name: Text = Field("", description="Of the job")
@@ -65,6 +70,7 @@ class RemoteTrain(ToolArguments):
     then: Text = Field("", description="Of a sweep: run this there when all have ended")
     dry_run: Truth = Field(False, description="Only show what would start")
     sync: Truth = Field(False, description="First push and sync")
+    own_tree: Truth = Field(False, description="In a tree that no later sync changes")
     gpus: Number | None = Field(None, description="How many; absent: one if any")
     timeout: Number | None = Field(None, description="End it after these milliseconds")
     queue: Truth = Field(False, description="Wait for a GPU, instead of a refusal")
@@ -84,6 +90,7 @@ class RemoteMonitor(ToolArguments):
         " load; what looks wrong (NaN, traceback, idle GPU, others' processes)."
     )
     reads_only = True
+    on_words = "Instead of sandbox: all, a group, or a,b; which is free comes first"
 
     bash_id: JobReference = Field("", description="Only this job, or this sweep")
 
@@ -124,6 +131,7 @@ class RemoteRuns(ToolArguments):
         " `run`: one with its record, or two to compare."
     )
     reads_only = True
+    at_once = True
 
     run: Paths = Field((), description="remote-3, a name, last; two: what differs")
     where: Paths = Field((), description='["lr<1e-3", "loss<=0.5", "state=failed"]')

@@ -3,8 +3,8 @@
 They block, some for an hour: call them in a thread.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mcp_adapter import catalog
@@ -14,12 +14,13 @@ from mcp_adapter.calls import Calls
 from mcp_adapter.tool_arguments import ToolArguments
 from sandbox_ops.errors import NextStep
 from sandbox_ops.models import Project
-from sandbox_ops.text import marks
+from sandbox_ops.text import formatting, marks
 from sandbox_ops.workflows import report_lines
 from sandbox_ops.workflows.report_lines import Lines
 
 if TYPE_CHECKING:
     from sandbox_ops.machine.sandbox import Sandbox
+    from sandbox_ops.machine.sandboxes import Sandboxes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,18 +28,31 @@ class WorkflowContext:
     """Where a workflow works.
 
     Attributes:
+        machines: The sandboxes; one, unless the tool takes several at once.
         project: The project around the server, as it is now.
         report_progress: Takes a line about how far it is, for the next heartbeat.
         calls: How the next calls are written.
+        sandboxes: All that are configured.
     """
 
-    sandbox: "Sandbox"
+    machines: "Sequence[Sandbox]"
     project: Project
     report_progress: Callable[[str], None]
     calls: Calls
+    sandboxes: "Sandboxes"
+
+    @property
+    def sandbox(self) -> "Sandbox":
+        """The one."""
+        return self.machines[0]
 
     def answer(
-        self, lines: Lines, next_step: NextStep | None = None, *, is_error: bool = False
+        self,
+        lines: Lines,
+        next_step: NextStep | None = None,
+        *,
+        is_error: bool = False,
+        report: object = None,
     ) -> ToolAnswer:
         """Return a report as text for a model, with the call that comes next."""
         texts = (
@@ -46,7 +60,8 @@ class WorkflowContext:
             for line in lines
         )
         next_line = f"next: {self.calls.of(next_step)}" if next_step else ""
-        return ToolAnswer(marks.join(*texts, next_line), is_error=is_error)
+        text = marks.join(*texts, next_line)
+        return ToolAnswer(text, is_error=is_error, report=report)
 
 
 def _setup(context: WorkflowContext, _arguments: ToolArguments) -> ToolAnswer:
@@ -78,14 +93,21 @@ def _sync(context: WorkflowContext, arguments: workflow.RemoteSync) -> ToolAnswe
 def _train(context: WorkflowContext, arguments: workflow.RemoteTrain) -> ToolAnswer:
     from sandbox_ops.workflows import train_call
 
-    answer = train_call.start(
-        context.sandbox,
+    options = arguments.model_dump(exclude={"timeout", "sandbox", "on"})
+    options["time_s"] = catalog.seconds(arguments.timeout)
+    options["report_progress"] = context.report_progress
+    if not arguments.asked_for("on"):
+        answer = train_call.start(context.sandbox, context.project, **options)
+        return context.answer(answer.lines, answer.next_step, is_error=answer.is_error)
+    answer = train_call.start_on(
+        context.machines,
         context.project,
-        report_progress=context.report_progress,
-        time_s=catalog.seconds(arguments.timeout),
-        **arguments.model_dump(exclude={"timeout", "sandbox"}),
+        memory=context.sandboxes.reliability,
+        other_machine=context.sandboxes.find,
+        **options,
     )
-    return context.answer(answer.lines, answer.next_step, is_error=answer.is_error)
+    there = replace(context, calls=replace(context.calls, sandbox=answer.sandbox))
+    return there.answer(answer.lines, answer.next_step, is_error=answer.is_error)
 
 
 def _monitor(context: WorkflowContext, arguments: workflow.RemoteMonitor) -> ToolAnswer:
@@ -95,9 +117,9 @@ def _monitor(context: WorkflowContext, arguments: workflow.RemoteMonitor) -> Too
     report = monitor(context.sandbox, project, job=arguments.bash_id)
     lines = report_lines.monitor(report)
     if not report.reachable:
-        return context.answer(lines, is_error=True)
+        return context.answer(lines, is_error=True, report=report)
     logs = [NextStep("logs", {"job": view.job.id}) for view in report.jobs[:1]]
-    return context.answer(lines, *logs or [NextStep("train")])
+    return context.answer(lines, *logs or [NextStep("train")], report=report)
 
 
 def _reset(context: WorkflowContext, arguments: workflow.RemoteReset) -> ToolAnswer:
@@ -119,7 +141,7 @@ def _fetch(context: WorkflowContext, arguments: catalog.RemoteFetch) -> ToolAnsw
         job=arguments.bash_id,
         into=allowed_folder(arguments.into, context.project, context.sandbox.config),
         dry_run=arguments.dry_run,
-        on_progress=lambda now: context.report_progress(now.words),
+        on_progress=lambda now: context.report_progress(formatting.transfer_line(now)),
     )
     values = ([*arguments.path], arguments.bash_id, arguments.into)
     asked = {k: v for k, v in zip(("path", "job", "into"), values, strict=True) if v}
@@ -136,7 +158,7 @@ def _put(context: WorkflowContext, arguments: workflow.RemotePut) -> ToolAnswer:
         arguments.path,
         arguments.dest,
         dry_run=arguments.dry_run,
-        on_progress=lambda now: context.report_progress(now.words),
+        on_progress=lambda now: context.report_progress(formatting.transfer_line(now)),
     )
     asked = {"path": arguments.path, "dest": arguments.dest}
     next_step = NextStep("put", asked) if report.dry_run else None
@@ -146,8 +168,8 @@ def _put(context: WorkflowContext, arguments: workflow.RemotePut) -> ToolAnswer:
 def _runs(context: WorkflowContext, arguments: workflow.RemoteRuns) -> ToolAnswer:
     from sandbox_ops.workflows import run_lines
 
-    asked = arguments.model_dump(exclude={"sandbox"})
-    return context.answer(run_lines.answer(context.sandbox, context.project, **asked))
+    asked = arguments.model_dump(exclude={"sandbox", "on"})
+    return context.answer(run_lines.answer(context.machines, context.project, **asked))
 
 
 _WORK = (_setup, _sync, _train, _monitor, _reset, _fetch, _put, _runs)

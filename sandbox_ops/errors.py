@@ -42,6 +42,15 @@ class NextStep:
     purpose: str = ""
 
     @property
+    def given(self) -> dict[str, Any]:
+        """The arguments that say something, by names without the underscores of Python."""
+        return {
+            name.strip("_").replace("-", "_"): value
+            for name, value in self.arguments.items()
+            if value is not None and value is not False
+        }
+
+    @property
     def command(self) -> str:
         """The step as a command to type: `sandbox-ops sync --push`."""
         return " ".join(("sandbox-ops", self.verb, *self._arguments_as_typed()))

@@ -2,7 +2,8 @@
 
 Each machine's part is the verb's own body, given the sandbox that is meant, and quiet;
 what it would show is shown when all are done: rows of one table with a column for the
-machine, or one block a machine. A dead machine is an error in its own row.
+machine, or one block a machine. A dead machine is an error in its own row. So it is, too,
+where a run over several machines is named, without `--on`.
 """
 
 import contextvars
@@ -12,15 +13,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sandbox_ops.cli import next_steps, output
+from sandbox_ops.cli import next_steps, output, several
 from sandbox_ops.cli.face import Answer, Body, failure_facts
-from sandbox_ops.errors import NotFoundError, SandboxError, UsageError
+from sandbox_ops.errors import CancelledError, NotFoundError, SandboxError, UsageError
 
 if TYPE_CHECKING:
-    pass
+    from sandbox_ops.models.cancellation import CancelToken
+    from sandbox_ops.workflows.nodes_list import NodesEntry
 
 _NOT_WITH = ("watch", "follow", "any_")
-_NAMES_A_JOB = ("job", "group")
+_WAKES_UP = ("match", "warning", "timeout")
+"""Events of a wait that are news of the whole run: the waits on its other machines end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +39,10 @@ def on_several(body: Body) -> Body:
 
     @functools.wraps(body)
     def where(context: Any, /, *, on: str = "", **options: Any) -> Answer:  # noqa: ANN401 - as Invoke calls it
-        if not on:
+        entry = None if on else several.meant(context, options)
+        if not on and not entry:
             return body(context, **options)
-        return _answer(body, context, on, options)
+        return _answer(body, context, on, options, entry)
 
     signature = inspect.signature(body)
     own = inspect.Parameter("on", inspect.Parameter.KEYWORD_ONLY, default="")
@@ -52,28 +56,47 @@ def _answer(
     context: Any,  # noqa: ANN401
     on: str,
     options: Mapping[str, Any],
+    entry: "NodesEntry | None",
 ) -> Answer:
-    """Do a verb on the sandboxes that `on` names.
+    """Do a verb on the sandboxes that `on` names, or on those of a run over several.
 
     Raises:
         UsageError: It cannot be done on several: with --sandbox, --watch, --follow or --any.
         ConfigError: One of them is not described.
     """
-    from sandbox_ops.cli import session
-    from sandbox_ops.links.agent_files import MOST
     from sandbox_ops.models.cancellation import CancelToken
-    from sandbox_ops.workflows.fleet import on_each
 
     if options.get("sandbox"):
         raise UsageError("--sandbox names one machine, --on several", "leave out one")
     for name in _NOT_WITH:
         if options.get(name):
-            raise UsageError(
-                f"--{name.rstrip('_')} looks at one machine, --on at several",
-                "leave out one",
-            )
-    names = session.settings_here().config.names(on)
+            raise _one_at_a_time(name, entry)
     token = CancelToken()
+    parts = _on_all(body, context, on, options, entry, token)
+    if entry and token.cancelled:  # the waits that were ended have nothing to say
+        parts = {n: p for n, p in parts.items() if not isinstance(p, CancelledError)}
+    of_run = {"name": entry.name} if entry else {}
+    of_each = {name: _value(part) for name, part in parts.items()}
+    return Answer(
+        value={**of_run, "sandboxes": of_each},
+        show=lambda: _show(parts),
+        exit_code=next(filter(None, map(_code, _that_count(parts, options))), 0),
+    )
+
+
+def _on_all(
+    body: Body,
+    context: Any,  # noqa: ANN401
+    on: str,
+    options: Mapping[str, Any],
+    entry: "NodesEntry | None",
+    token: "CancelToken",
+) -> "Mapping[str, _Part | SandboxError]":
+    from sandbox_ops.cli import session
+    from sandbox_ops.links.agent_files import MOST
+    from sandbox_ops.workflows.fleet import on_each
+
+    names = entry.machines if entry else session.settings_here().config.names(on)
 
     def one(name: str) -> _Part:
         own = contextvars.copy_context()
@@ -84,13 +107,26 @@ def _answer(
         quiet = {**options, "sandbox": name}
         if "json" in quiet:
             quiet["json"] = True
-        return _Part(own.run(_on_one, body, context, name, quiet), own)
+        if entry:
+            quiet = several.on_machine(entry, name, quiet)
+        answer = own.run(_on_one, body, context, name, quiet)
+        if entry and (answer.value or {}).get("event") in _WAKES_UP:
+            token.cancel()
+        return _Part(answer, own)
 
-    parts = on_each(names, one, cancel=token)
-    return Answer(
-        value={"sandboxes": {name: _value(part) for name, part in parts.items()}},
-        show=lambda: _show(parts),
-        exit_code=next(filter(None, map(_code, _that_count(parts, options))), 0),
+    return on_each(names, one, cancel=token)
+
+
+def _one_at_a_time(option: str, entry: "NodesEntry | None") -> UsageError:
+    if entry:
+        return UsageError(
+            f"{entry.name} is on {', '.join(entry.machines)}, and --{option.rstrip('_')}"
+            " looks at one machine",
+            f"Name it: --sandbox {entry.machines[0]}",
+        )
+    return UsageError(
+        f"--{option.rstrip('_')} looks at one machine, --on at several",
+        "leave out one",
     )
 
 
@@ -101,7 +137,10 @@ def _that_count(
     count = [
         part
         for part in parts.values()
-        if not (isinstance(part, NotFoundError) and any(map(options.get, _NAMES_A_JOB)))
+        if not (
+            isinstance(part, NotFoundError)
+            and any(map(options.get, several.NAMES_A_JOB))
+        )
     ]
     return count or list(parts.values())
 
@@ -130,11 +169,20 @@ def _show(parts: Mapping[str, _Part | SandboxError]) -> None:
         for name, part in answered.items():
             output.write(f"== {name}\n")
             part.context.run(part.answer.show)
+    from sandbox_ops.text import formatting
+
     failed = {n: p for n, p in parts.items() if isinstance(p, SandboxError)}
     for name, error in failed.items():
         next_steps.choose_sandbox(name)
         hints = map(next_steps.on_chosen_sandbox, error.hints)
-        lines = (f"{name}: {error.message}", *(f"  {hint}" for hint in hints))
+        lines = (
+            f"{name}: {error.message}",
+            *(
+                f"  {line}"
+                for hint in hints
+                for line in formatting.hint_lines(hint, 78)
+            ),
+        )
         output.write("".join(f"{line}\n" for line in lines), "stderr")
     next_steps.forget_sandbox()
 

@@ -7,6 +7,7 @@ from sandbox_ops.cli import next_steps
 from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import draw, table, tell
 from sandbox_ops.text import formatting
+from sandbox_ops.workflows import spread_lines
 
 if TYPE_CHECKING:
     from sandbox_ops.workflows.listed_cells import ListedCell
@@ -48,7 +49,7 @@ def started(report: "SpreadReport") -> None:
         cells.sort(key=lambda row: row[0])
         rows = [(str(number), *rest) for number, *rest in cells]
         draw(table(_COLUMNS, rows))
-    tell(_headline(report))
+    tell(spread_lines.headline(report))
     for share in report.shares:
         if share.error:
             tell(f"{share.sandbox}: {share.error.message}")
@@ -60,29 +61,6 @@ def started(report: "SpreadReport") -> None:
             f"wait for all: {next_steps.command('wait', **of)}",
             f"end them: {next_steps.command('stop', **of)}",
         )
-
-
-def _headline(report: "SpreadReport") -> str:
-    if report.dry_run:
-        count = formatting.count(len(report.planned), "cell")
-        return f"{report.group}: {count} would be handed out"
-    by_machine = (
-        f"{len(share.jobs)} on {share.sandbox}" for share in report.shares if share.jobs
-    )
-    parts = [
-        f"{formatting.count(len(report.jobs), 'job')} started",
-        *by_machine,
-        *(
-            f"{len(cells)} {what}"
-            for cells, what in (
-                (report.skipped, "skipped"),
-                (report.unknown, "not known"),
-                (report.not_started, "not started"),
-            )
-            if cells
-        ),
-    ]
-    return f"{report.group}: {'; '.join(parts)}"
 
 
 def _row(cell: "ListedCell", machine: str, what: str) -> _Row:

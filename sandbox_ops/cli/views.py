@@ -14,7 +14,7 @@ from sandbox_ops.cli.terminal import draw, table, tell
 from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.models import Job, JobState, StopReport
 from sandbox_ops.text import formatting
-from sandbox_ops.workflows import group_rows, rows
+from sandbox_ops.workflows import group_rows, rows, wait_reasons
 
 if TYPE_CHECKING:
     from sandbox_ops.config import Unconfirmed
@@ -34,7 +34,7 @@ _SHOWN = 20
 _SHOWN_FILES = 200
 _FIRST_LINES = 3
 JOB_COLUMNS = (
-    Column(name="ID"),
+    Column(name="JOB"),
     Column(name="NAME", least=16, most=24, wraps=True),
     Column(name="STATE", least=12, most=24, wraps=True),
     Column(name="TIME"),
@@ -119,6 +119,7 @@ def jobs(newest: Sequence[Job]) -> None:
         return
     shown, left_out = group_rows.without_waiting(newest)
     draw(table(JOB_COLUMNS, map(job_row, shown)))
+    tell(*wait_reasons.lines(newest))
     for group, number in left_out.items():
         count = formatting.count(number, "more job")
         see = next_steps.command("jobs", job=group)
@@ -153,7 +154,10 @@ def sandboxes(report: "SandboxesReport") -> None:
 def job_rows(newest: Sequence[Job]) -> Rows:
     """The same, to stand beside those of other machines."""
     return Rows(
-        columns=JOB_COLUMNS, rows=tuple(map(job_row, newest)), none="no jobs yet"
+        columns=JOB_COLUMNS,
+        rows=tuple(map(job_row, newest)),
+        none="no jobs yet",
+        notes=wait_reasons.lines(newest),
     )
 
 
@@ -164,7 +168,7 @@ def job_row(job: Job) -> tuple[str, ...]:
         facts.id,
         facts.name,
         facts.short_state,
-        dashboard.short_duration(facts.elapsed_s),
+        dashboard.short_duration(facts.elapsed_s) if facts.has_begun else "",
         formatting.one_line(facts.activity, 1000),
     )
 
@@ -270,8 +274,10 @@ def _files(report: "FetchReport | PutReport", did: str) -> None:
     if len(shown) < len(new):
         tell(f"  ... and {len(new) - len(shown)} more")
     total = formatting.size(sum(file.size_bytes for file in new))
-    tell(f"{formatting.count(len(new), 'file')}, {total}, {did} to {report.into}")
-    if kept := len(report.files) - len(new):
+    kept = len(report.files) - len(new)
+    if new or not kept:
+        tell(f"{formatting.count(len(new), 'file')}, {total}, {did} to {report.into}")
+    if kept:
         there = formatting.count(kept, "file")
         tell(f"{there} of the same content already where they belong")
     _warn(report.warnings)
@@ -287,7 +293,9 @@ def doctor(report: "DoctorReport") -> None:
     )
     for check in report.checks:
         if check.fix and check.result != "ok":
-            tell(f"fix {check.name}: {check.fix}")
+            lead = f"fix {check.name}: "
+            first, *more = formatting.hint_lines(check.fix, 80 - len(lead))
+            tell(f"{lead}{first}", *(f"    {line}" for line in more))
 
 
 def _warn(warnings: Iterable[str]) -> None:

@@ -8,13 +8,14 @@ those of the event loop carry the transport, which freezes when they run out.
 import asyncio
 import contextvars
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sandbox_ops.text import formatting
 
 T = TypeVar("T")
+K = TypeVar("K")
 HeartbeatCallback = Callable[[float, str], Awaitable[None]]
 """Tells the client how many seconds it took so far, and a line about it."""
 
@@ -53,7 +54,9 @@ class Heartbeat:
         self._began = time.monotonic()
 
     async def until(
-        self, work: "Future[T]", line: Callable[[], Awaitable[str]] | None = None
+        self,
+        work: "Future[T] | asyncio.Future[T]",
+        line: Callable[[], Awaitable[str]] | None = None,
     ) -> T:
         """Return what comes of the work, with a heartbeat until then.
 
@@ -74,6 +77,37 @@ class Heartbeat:
                 parts = (formatting.duration(elapsed_s), await line() if line else "")
                 await self._callback(elapsed_s, ": ".join(filter(None, parts)))
         return done.result()
+
+
+async def on_each(
+    keys: Collection[K],
+    work: Callable[[K], Coroutine[Any, Any, T]],
+    heartbeat: Heartbeat,
+    *,
+    first: bool = False,
+) -> dict[K, T]:
+    """Return what comes of the work for each key, done at the same time.
+
+    Args:
+        keys: Machines, by their names.
+        work: What is done for each. It is cancelled where this is.
+        heartbeat: Of the whole.
+        first: Return with the first of them, and cancel the others.
+    """
+    tasks = {key: asyncio.ensure_future(work(key)) for key in keys}
+    until = asyncio.FIRST_COMPLETED if first else asyncio.ALL_COMPLETED
+    waiting = asyncio.ensure_future(asyncio.wait(tasks.values(), return_when=until))
+
+    async def line() -> str:
+        n_done = sum(task.done() for task in tasks.values())
+        return f"{n_done} of {len(tasks)} machines answered"
+
+    try:
+        await heartbeat.until(waiting, line)
+        return {key: task.result() for key, task in tasks.items() if task.done()}
+    finally:
+        for task in (waiting, *tasks.values()):
+            task.cancel()
 
 
 async def quickly(work: "Future[T]", within_s: float) -> T | None:

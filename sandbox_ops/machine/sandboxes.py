@@ -8,13 +8,15 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from sandbox_ops.errors import SandboxError
+from sandbox_ops.guard.reliability import ReliabilityFile
+from sandbox_ops.models import job_ids
 
 if TYPE_CHECKING:
     from sandbox_ops.config.discover import Settings
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _ONE = 1
+_NAMED = 12
+"""So many machines are named to a model, and so many groups."""
 _CLOSE_S = 0.5
 _PLAIN = re.compile(r"[\w./@:~+-]{1,120}", re.ASCII)
 
@@ -35,17 +39,31 @@ class Surroundings:
 
     Attributes:
         project_path: Where the project lies there; "" where there is none.
+        machines: All that can be named, and their groups, in a line; "" where it is one.
     """
 
     sandbox: str
     host: str
     workspace: str
     project_path: str = ""
+    machines: str = ""
 
 
 def _plain(text: str) -> str:
     """Return what a project's file says, unless it could be read as a sentence."""
     return text if _PLAIN.fullmatch(text) else ""
+
+
+def _listed(settings: "Settings", default: str) -> str:
+    """Return the names of several machines and of their groups; "" where there is one."""
+    names = [each for each in settings.sandbox_names if _plain(each)]
+    if len(names) <= _ONE:
+        return ""
+    shown = [f"{each} (default)" if each == default else each for each in names]
+    more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
+    groups = [each for each in settings.config.fleet.groups if _plain(each)][:_NAMED]
+    of_groups = f"; groups: {', '.join(groups)}" if groups else ""
+    return ", ".join(shown[:_NAMED]) + more + of_groups
 
 
 def close_all(sandboxes: Iterable["Sandbox"]) -> None:
@@ -103,6 +121,16 @@ class Sandboxes:
         names = self.choices() or (self._only,)
         return frozenset(config.sandbox(name).mode for name in names)
 
+    def offered(self) -> tuple[tuple[str, ...], frozenset[str]]:
+        """Return choices and modes as far as they can be had: a call says what is wrong."""
+        try:
+            return self.choices(), self.modes()
+        except SandboxError as problem:
+            log.info("nobody can say which machines there are: %s", problem)
+        except Exception:
+            log.exception("the configuration cannot be read")
+        return (), frozenset()
+
     def get(self, name: str = "") -> "Sandbox":
         """Return a sandbox; the default without a name. Does not connect yet.
 
@@ -116,6 +144,36 @@ class Sandboxes:
 
                 self._open[config.name] = Sandbox(config, started_by=self._started_by)
             return self._open[config.name]
+
+    def targets(
+        self, *, sandbox: str = "", on: str = "", jobs: Sequence[str] = ()
+    ) -> Mapping[str, tuple[str, ...]]:
+        """Return the machines that are meant, each with the jobs asked for there.
+
+        Raises:
+            ConfigError: As `config.targets.targets` has it.
+            UsageError: The same.
+        """
+        from sandbox_ops.config.targets import targets
+
+        config = self._read().config
+        if self._only:  # no word of a caller leads to another machine
+            there = (job_ids.on_machine(job, (self._only,))[1] for job in jobs)
+            return {"": tuple(there)}
+        return targets(config, sandbox=sandbox, on=on, jobs=jobs)
+
+    def find(self, name: str) -> "Sandbox | None":
+        """Return a sandbox; None where there is none of that name that may be used."""
+        try:
+            return self.get(name)
+        except SandboxError as problem:
+            log.info("%s is not asked: %s", name, problem)
+            return None
+
+    @property
+    def reliability(self) -> ReliabilityFile:
+        """What is remembered of how reliable the machines were."""
+        return ReliabilityFile(self._environ)
 
     @property
     def started_by(self) -> str:
@@ -144,6 +202,7 @@ class Sandboxes:
             host=_plain(config.host) or "?",
             workspace=_plain(config.workspace) or "/workspace",
             project_path=_plain(f"{top}/{name}") if name else "",
+            machines="" if self._only else _listed(settings, config.name),
         )
 
     def project(self) -> "Project":

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from sandbox_ops.models import job_ids
 from sandbox_ops.models.hardware import LogDigest
@@ -93,12 +93,17 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Best:
-    """The best value that a metric has in a group, and whose it is."""
+    """The best value that a metric has in a group, and whose it is.
+
+    Attributes:
+        way: Which is better: "min" or "max".
+    """
 
     metric: str
     value: float
     job: str
     name: str
+    way: Literal["min", "max"] = "min"
 
     def as_json(self) -> dict[str, Any]:
         """The value as `--json` shows it."""

@@ -4,11 +4,13 @@ Background jobs are `remote-N`, commands (what somebody waits for, and our own r
 steps) are `cmd-N`; both are counted apart, and no id is given twice in a home. Wherever
 a job is asked for, its id, its number, its name or `last` will do: a `JobReference`.
 `last` is the newest background job, never a command: a command must be named by its id.
-A group is asked for by its name (`t1`), one of its jobs by its cell (`t1/3`).
+A group is asked for by its name (`t1`), one of its jobs by its cell (`t1/3`). Before each
+of these may stand the machine that has it: `gpu1:remote-3`.
 """
 
 import hashlib
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sandbox_ops.errors import UsageError
@@ -91,6 +93,21 @@ def reference(text: str) -> JobReference:
     if _CELL.fullmatch(stripped):
         return JobReference(stripped, f"cell={stripped}")
     return JobReference(text, f"{_BY_NAME}{name_key(text)}")
+
+
+def on_machine(text: str, machines: Collection[str]) -> tuple[str, str]:
+    """Read `gpu1:remote-3`: the machine that it names, and the job there.
+
+    Args:
+        text: As the user wrote it.
+        machines: The names that may stand before a colon.
+
+    Returns:
+        "" and the whole text, where it names none of them.
+    """
+    machine, colon, job = text.strip().partition(":")
+    named = bool(colon) and machine in machines and bool(job.strip())
+    return (machine, job.strip()) if named else ("", text)
 
 
 def check_name(name: str) -> None:

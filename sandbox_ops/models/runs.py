@@ -149,9 +149,7 @@ def reference(given: str, sandboxes: tuple[str, ...] = ()) -> RunReference:
     Raises:
         UsageError: It is empty.
     """
-    before, colon, rest = given.partition(":")
-    named = bool(colon) and before in sandboxes
-    sandbox, wanted = (before, rest) if named else ("", given)
+    sandbox, wanted = job_ids.on_machine(given, sandboxes)
     job = job_ids.reference(wanted)
     if job.job_id:
         return RunReference(given, sandbox, job_id=job.job_id)

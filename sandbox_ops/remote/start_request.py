@@ -60,6 +60,7 @@ class StartRequest:
         cell: Its place in a group.
         queue: What it waits for in the machine's queue; None: it starts at once. The GPUs
             are chosen there, so `gpus` is empty.
+        nodes: How many nodes of a Slurm cluster it runs on; 0: one.
         slurm: What sbatch is told of it; empty: Slurm does not start it.
 
     Raises:
@@ -91,6 +92,7 @@ class StartRequest:
     token: str = field(default_factory=new_token)
     cell: CellKey | None = None
     queue: QueueRequest | None = None
+    nodes: int = 0
     slurm: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -176,7 +178,7 @@ class StartRequest:
             "max_bytes": self.first_bytes,
             "shell": self.interpreter,
             "cwd": self.cwd,
-            "spec": json.dumps(self.record),
+            "spec": json.dumps(self.record, separators=(",", ":")),
             "env": scripts.assignments(env),
             "command": self.command,
             "claims": " ".join(self.claims),
@@ -195,5 +197,11 @@ class StartRequest:
                 "queue": self.queue.words,
                 "resume": self.queue.retry.resume_from,
             }
-        fields |= {f"file.{name}": text for name, text in files.items()}
-        return [f"{name}={value}" for name, value in fields.items()]
+        # the shell reads a byte a system call: what is empty or zero there is not sent
+        sent = {n: value for n, value in fields.items() if value or n in _ALWAYS_SENT}
+        sent |= {f"file.{name}": text for name, text in files.items()}
+        return [f"{name}={value}" for name, value in sent.items()]
+
+
+_ALWAYS_SENT = ("grace_s", "queue")
+"""Without the first there is a grace of 10 s, without the second no queue."""

@@ -9,9 +9,9 @@ ours carries a secret of this process, and there every line without it is the ma
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
-from sandbox_ops.text import paging, remote_text
+from sandbox_ops.text import clean, paging, remote_text
 
 # What a reader takes for these characters, beside their full-width forms.
 _ALIKE = {
@@ -103,6 +103,35 @@ def _guarded_line(line: str) -> str:
 def join(*parts: str) -> str:
     """Return the parts that say something, each on lines of its own."""
     return "\n".join(part.removesuffix("\n") for part in parts if part)
+
+
+_GAP = 100  # room for the note about what is left out
+
+
+def fitted(text: str, limit: int) -> str:
+    """Return an answer that was made safe by `shown`, its middle left out where it is longer."""
+    begin, left_out, end = clean.head_tail(text, max(limit, 4 * _GAP) - _GAP)
+    if not left_out:
+        return text
+    return join(begin, shown(note(f"{left_out:,} characters left out here")), end)
+
+
+def of_several(texts: Mapping[str, str], headline: Sequence[str], limit: int) -> str:
+    """Return what several machines answered, each below a note of ours with its name.
+
+    Args:
+        texts: By the machine's name; each was made safe by `shown`.
+        headline: What is said of all of them first, in words of ours.
+        limit: So many characters at most; each machine has its share.
+    """
+    first = shown(join(*map(note, headline)))
+    room = (limit - len(first)) // max(1, len(texts))
+    names = {name: shown(note(name)) for name in texts}
+    blocks = (
+        join(names[name], fitted(text, room - len(names[name]) - 2))
+        for name, text in texts.items()
+    )
+    return join(first, *blocks)
 
 
 def cut(line: str, limit: int) -> str:

@@ -1,8 +1,9 @@
 """How a face writes a next step: as a command line, or as a tool call. Pure."""
 
+from collections.abc import Callable
 from typing import Protocol
 
-from sandbox_ops.errors import NextStep
+from sandbox_ops.errors import NextStep, SandboxError
 from sandbox_ops.models import Job
 from sandbox_ops.text import formatting
 
@@ -17,6 +18,17 @@ class StepWords(Protocol):
     def read_file(self, path: str, **lines: int) -> str:
         """Return how a file on the machine is read: `offset`, `limit`."""
         ...
+
+
+def error_text(problem: SandboxError, step: Callable[[NextStep], str]) -> str:
+    """Return what went wrong, then each hint on a line.
+
+    What went wrong may quote a machine: no line of it but the first, which begins
+    with our own replacements, begins as a hint does.
+    """
+    hints = (step(h) if isinstance(h, NextStep) else h for h in problem.hints)
+    first, *more = problem.message.splitlines() or [""]
+    return "\n".join((first, *(f"  {line}" for line in more), *hints))
 
 
 def read_job(steps: StepWords, job_id: str) -> str:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from sandbox_ops.errors import SandboxError
+from sandbox_ops.errors import NotFoundError, SandboxError
 from sandbox_ops.models.cancellation import CancelToken
 
 T = TypeVar("T")
@@ -54,6 +54,23 @@ def on_each(
             raise answer
         answers[key] = answer
     return answers
+
+
+def that_count(answers: Mapping[K, object], *, named: bool) -> list[K]:
+    """Return those by whose answers it is judged whether all is well.
+
+    A job that is named need not be on every machine, only on one. Pure.
+
+    Args:
+        answers: What each said; a `SandboxError` where that is why it said nothing.
+        named: Whether a job or a group was named.
+    """
+    found = [
+        key
+        for key, answer in answers.items()
+        if not (named and isinstance(answer, NotFoundError))
+    ]
+    return found or list(answers)
 
 
 def _collected(

@@ -1,7 +1,7 @@
 """A group in one row: its states, how long yet, and the best value of a metric. Pure."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sandbox_ops.models import Job, JobState, LogDigest, Project
 from sandbox_ops.models.groups import Best, Group, GroupSummary, Member
@@ -43,14 +43,25 @@ def summary(
 def _best(read: Iterable[tuple[Member, Progress]], by: BestBy) -> Best | None:
     """Return the best of the last values that the runs said; NaN is none."""
     values = [
-        Best(metric=name, value=value, job=member.job.id, name=member.job.name)
+        Best(
+            metric=name,
+            value=value,
+            job=member.job.id,
+            name=member.job.name,
+            way=by.way,
+        )
         for member, progress in read
         for name, value in _values(progress, by.metric)
         if math.isfinite(value)
     ]
     if not values:
         return None
-    choose = min if by.way == "min" else max
+    return best_of(values)
+
+
+def best_of(values: Sequence[Best]) -> Best:
+    """Return the best of several values of one metric."""
+    choose = min if values[0].way == "min" else max
     return choose(values, key=lambda each: each.value)
 
 

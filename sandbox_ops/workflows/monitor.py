@@ -83,6 +83,7 @@ class MonitorReport:
         warnings: What looks wrong, of `jobs` and of the machine.
         next_steps: What can be done about it.
         groups: The sweeps whose jobs are among these, each in a row.
+        cost_per_hour: What an hour of the machine costs; None where that is not configured.
     """
 
     sandbox: str
@@ -97,6 +98,7 @@ class MonitorReport:
     warnings: tuple[str, ...] = ()
     next_steps: tuple[NextStep, ...] = ()
     groups: tuple[GroupSummary, ...] = ()
+    cost_per_hour: float | None = None
 
     @property
     def ok(self) -> bool:
@@ -116,6 +118,7 @@ class MonitorReport:
             "warnings": list(self.warnings),
             "next_steps": [str(step) for step in self.next_steps],
             "groups": [group.as_json() for group in self.groups],
+            "cost_per_hour": self.cost_per_hour,
         }
 
 
@@ -155,8 +158,9 @@ def monitor(
         return MonitorReport(
             sandbox=sandbox.config.name,
             reachable=False,
-            warnings=(" ".join((why, *hints)),),
+            warnings=(". ".join((why.rstrip("."), *hints)),),
             next_steps=error.next_steps,
+            cost_per_hour=sandbox.config.cost_per_hour,
         )
     rows = tuple(group_summary.summary(group, project, by) for group in members)
     return report(
@@ -201,6 +205,7 @@ def report(
         older=tuple(_view(job, status, project, cost_per_hour) for job in older),
         gpus=status.gpus or (),
         disk=status.disk,
+        cost_per_hour=cost_per_hour,
         load_1min=status.load_1min,
         cpus=status.cpus,
         foreign=status.foreign,

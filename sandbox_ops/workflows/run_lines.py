@@ -19,7 +19,7 @@ _LIMIT = 20
 
 
 def answer(
-    sandbox: Sandbox,
+    sandboxes: Sequence[Sandbox],
     project: Project,
     *,
     run: Sequence[str] = (),
@@ -28,10 +28,10 @@ def answer(
     sort: str = "",
     limit: int | None = None,
 ) -> Lines:
-    """Say what is known of the runs on one machine.
+    """Say what is known of the runs on some machines.
 
     Args:
-        sandbox: The machine.
+        sandboxes: The machines; an id without a machine's name is the first one's.
         project: Whose runs.
         run: One to show with its record, or two to compare; none: the list.
         where: Conditions, see `run_query`.
@@ -43,24 +43,26 @@ def answer(
         UsageError: More than two runs, or a condition that cannot be read.
         NotFoundError: There is no such run.
     """
-    name = sandbox.config.name
+    name = sandboxes[0].config.name
     if len(run) == 1:
-        return _one(show([sandbox], project, run[0], default=name))
+        return _one(show(sandboxes, project, run[0], default=name))
     if len(run) > 2:  # noqa: PLR2004 - two are compared
         raise UsageError(f"two runs are compared, not {len(run)}")
     if run:
-        return _two(diff([sandbox], project, run[0], run[1], default=name))
+        return _two(diff(sandboxes, project, run[0], run[1], default=name))
     wanted = run_query.query(
         where=where,
         groups=(group,) if group else (),
         sort=sort,
         limit=_LIMIT if limit is None else limit,
     )
-    return _list(sandbox, project, wanted)
+    return _list(sandboxes, project, wanted)
 
 
-def _list(sandbox: Sandbox, project: Project, wanted: run_query.RunQuery) -> Lines:
-    report = runs([sandbox], project, wanted)
+def _list(
+    sandboxes: Sequence[Sandbox], project: Project, wanted: run_query.RunQuery
+) -> Lines:
+    report = runs(sandboxes, project, wanted)
     for name, reason in report.unreachable.items():
         yield f"{name} cannot be reached; this is what was seen last: {reason}"
     yield f"{len(report.runs)} of {report.total} runs"

@@ -1,20 +1,20 @@
 """sync: bring the clone on the sandbox to the local commit, by way of the git remote."""
 
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sandbox_ops.errors import NextStep, SandboxError, UsageError
-from sandbox_ops.git import explanations, local
-from sandbox_ops.git.local import LocalTree, Upstream
+from sandbox_ops.git import explanations
+from sandbox_ops.git.local import LocalTree
 from sandbox_ops.machine import jobs, leases, repo
 from sandbox_ops.machine.repo import Tree
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.models.cancellation import CancelToken
-from sandbox_ops.remote.script_replies import listed
 from sandbox_ops.workflows import outputs, preflight, ssh_sync, sync_refusals
 from sandbox_ops.workflows.acting import acts_as
+from sandbox_ops.workflows.sync_target import Target, local_target, warnings_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,22 +50,6 @@ class SyncReport:
     def as_json(self) -> dict[str, Any]:
         """The report as `sync --json` shows it."""
         return asdict(self) | {"warnings": list(self.warnings)}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Target:
-    """What the clone is to become.
-
-    Attributes:
-        branch: The branch.
-        commit: None: what is upstream.
-        push: What has to be pushed first, and where to; None: nothing.
-    """
-
-    branch: str
-    commit: str | None = None
-    push: tuple[LocalTree, str] | None = None
-    warnings: tuple[str, ...] = field(default=())
 
 
 @acts_as(lambda _options: "sync")
@@ -111,22 +95,20 @@ def sync(
             sync_refusals.refuse_edited(local_tree)
         with leases.held(sandbox, path, "sync") as held:
             return _sync_over_ssh(held, project, local_tree, base, dirty)
-    target = _local_target(project, push=push) if project.root else None
+    target = local_target(project, push=push) if project.root else None
     with leases.held(sandbox, path, "sync") as held:
         return _sync_by_git(held, project, target)
 
 
 def _sync_by_git(
-    sandbox: Sandbox, project: Project, target: _Target | None
+    sandbox: Sandbox, project: Project, target: Target | None
 ) -> SyncReport:
     tree = _free_tree(sandbox, project)
     if target is None:
         branch = explanations.check_branch(project.branch or tree.branch or "")
         why = f"no local clone here: took what {branch} is upstream"
-        target = _Target(branch=branch, warnings=(why,))
-    if target.push is not None:
-        with sandbox.acting("push", f"{target.branch} to {target.push[1]}"):
-            local.push(*target.push)
+        target = Target(branch=branch, warnings=(why,))
+    target.push_first(sandbox)
     try:
         commit, backup = _move(sandbox, project, tree, target)
     except SandboxError as error:
@@ -162,7 +144,7 @@ def _sync_over_ssh(
         base_commit=state.base if state else "",
         patch_sha256=state.patch_sha256 if state else "",
         warnings=(
-            *_warnings(shown, None),
+            *warnings_of(shown, None),
             *_kept_commit(tree, local_tree.branch, backup),
         ),
     )
@@ -183,7 +165,7 @@ def _free_tree(sandbox: Sandbox, project: Project) -> Tree:
 
 
 def _move(
-    sandbox: Sandbox, project: Project, tree: Tree, target: _Target
+    sandbox: Sandbox, project: Project, tree: Tree, target: Target
 ) -> tuple[str, str]:
     """Bring the clone to the target; return its commit, and what keeps the old one."""
     tip = repo.fetch(sandbox, tree.path, target.branch, target.commit or "")
@@ -201,37 +183,3 @@ def _kept_commit(tree: Tree, branch: str, backup: str) -> tuple[str, ...]:
     else:
         why = "upstream was rewritten"
     return (f"{why}; the old commit is kept there as {backup}",)
-
-
-def _local_target(project: Project, *, push: bool) -> _Target:
-    """Return what is to be synced, and whether it has to be pushed first."""
-    tree = local.look(project.root or "", project.branch, outputs.patterns(project))
-    sync_refusals.refuse_edited(tree)
-    upstream = local.compare(tree, project)
-    sync_refusals.refuse_diverged(tree, upstream)
-    must_push = bool(upstream.unpushed) or upstream.tip is None
-    if must_push and not push:
-        sync_refusals.refuse_unpushed(tree, upstream)
-    return _Target(
-        branch=tree.branch,
-        commit=tree.commit,
-        push=(tree, upstream.remote) if must_push else None,
-        warnings=tuple(_warnings(tree, upstream)),
-    )
-
-
-def _warnings(tree: LocalTree, upstream: Upstream | None) -> list[str]:
-    warnings = []
-    if tree.untracked:
-        warnings.append(
-            listed("files that git does not know stay here:", tree.untracked, limit=5)
-        )
-    if upstream and upstream.behind and tree.commit:
-        warnings.append(
-            f"{upstream.remote} is {upstream.behind} commits ahead of this clone; "
-            f"synced to yours. To have them: git pull {upstream.remote} {tree.branch}"
-        )
-    if tree.checked_out != tree.branch:
-        now = tree.checked_out or "a detached HEAD"
-        warnings.append(f"synced {tree.branch}, while {now} is checked out here")
-    return warnings

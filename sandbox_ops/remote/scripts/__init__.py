@@ -19,7 +19,8 @@ from sandbox_ops.errors import UsageError
 _FOLDER = Path(__file__).parent  # importlib.resources takes 3 ms of every start
 _LIBRARY = (
     "common", "facts", "ids", "boot", "worker", "start", "groups", "queue", "keeper", "slots",
-    "supervise", "attempts", "slurm", "slurm_submit", "slurm_rows", "slurm_life", "slurm_account", "slurm_end",
+    "supervise", "attempts", "nodes", "slurm", "slurm_submit", "slurm_rows", "slurm_places",
+    "slurm_life", "slurm_account", "slurm_end",
     "slurm_stop", "slurm_node", "outputs", "outputs_look", "environment", "own_tree", "restore",
     "watch", "limit", "stop", "look", "machine", "usage", "digest", "changes", "runs",
     "opened", "read", "prune", "notify", "main",
@@ -183,7 +184,8 @@ _FUNCTION = re.compile(r"^(\w+)\(\) \{$.*?^\}$", re.MULTILINE | re.DOTALL)
 @functools.cache
 def _functions() -> dict[str, str]:
     """Return the functions that scripts may use, by their names."""
-    text = "\n".join((*_code("facts.sh"), *_code("opened.sh")))
+    files = ("facts.sh", "opened.sh", "slurm_node.sh")
+    text = "\n".join(line for file in files for line in _code(file))
     return {match[1]: match[0] for match in _FUNCTION.finditer(text)}
 
 

@@ -31,6 +31,9 @@ host = "a.invalid"
 [sandboxes.b]
 host = "b.invalid"
 """
+FIFTY = 'default = "gpu1"' + "".join(
+    f'\n[sandboxes.gpu{n}]\nhost = "gpu{n}.invalid"' for n in range(1, 51)
+)
 
 
 class Play(Protocol):
@@ -73,7 +76,7 @@ def test_the_five_tools_are_listed_whatever_the_configuration(play: Play) -> Non
     play(scenario)
 
 
-@pytest.mark.parametrize("toml", ["", TWO], ids=["one", "two"])
+@pytest.mark.parametrize("toml", ["", TWO, FIFTY], ids=["one", "two", "fifty"])
 def test_the_list_costs_less_than_4_kb_and_hosts_cut_nothing(
     toml: str, play: Play, tmp_path: Path
 ) -> None:
@@ -125,7 +128,7 @@ def test_a_wrong_configuration_is_the_answer_until_it_is_right(
         assert text(result) == (
             "remote_bash has no argument `commands`\n"
             "Did you mean `command`?\nIt takes command, description, timeout,"
-            " run_in_background, cwd, sandbox."
+            " run_in_background, cwd, sandbox, on."
         )
 
     play(scenario)
@@ -149,8 +152,14 @@ def test_a_choice_of_sandboxes_is_an_argument_only_where_there_is_one(
 
     assert all("sandbox" not in properties for properties in play(listed))
     (tmp_path / "sandbox.toml").write_text(TWO, "utf-8")
-    for properties in play(listed):
-        assert properties["sandbox"]["enum"] == ["a", "b"]
+    properties = play(listed)
+    assert all("sandbox" in each for each in properties)
+    # the names are told once: each tool's own list would be paid for five times
+    assert [each["sandbox"].get("description") for each in properties] == [
+        "a, b",
+        *[None] * 4,
+    ]
+    assert ["on" in each for each in properties] == [True, True, False, True, True]
 
 
 def test_an_unknown_tool_is_an_error_of_the_protocol(play: Play) -> None:

@@ -9,6 +9,7 @@ from mcp_adapter.calls import TOOL_CALLS, Calls
 from mcp_adapter.workflows import WorkflowContext
 from sandbox_ops.errors import NextStep, UsageError
 from sandbox_ops.machine.sandbox import Sandbox
+from sandbox_ops.machine.sandboxes import Sandboxes
 from sandbox_ops.models import Project, SandboxConfig
 from sandbox_ops.workflows.fetch_into import allowed_folder
 from sandbox_ops.workflows.report_lines import Lines
@@ -20,7 +21,8 @@ EVERY_TOOL = frozenset(call.tool for calls in TOOL_CALLS.values() for call in ca
 
 def context(sandbox_name: str = "") -> WorkflowContext:
     return WorkflowContext(
-        sandbox=Sandbox(SandboxConfig(name="gpu1", host="gpu1")),
+        machines=[Sandbox(SandboxConfig(name="gpu1", host="gpu1"))],
+        sandboxes=Sandboxes(Path("/"), {}),
         project=Project(),
         report_progress=print,
         calls=Calls(sandbox_name, EVERY_TOOL),

@@ -111,6 +111,7 @@ def test_a_token_is_known_by_its_shape(name: str, token: str) -> None:
 )
 def test_a_secret_in_a_url_or_a_header_is_masked(text: str, masked: str) -> None:
     assert Redactor().mask_text(text) == masked
+    assert Redactor().mask_text(masked) == masked, "to pass twice does harm"
 
 
 @pytest.mark.parametrize(
@@ -178,6 +179,16 @@ def test_a_token_cut_at_any_byte_is_never_shown(token: str) -> None:
         reported = stream.feed(data[:cut]) + stream.feed(data[cut:]) + stream.finish()
         assert token.encode() not in reported
         assert reported == Redactor().mask(data)
+
+
+@pytest.mark.parametrize("token", TOKENS.values(), ids=TOKENS)
+def test_a_token_directly_before_or_after_a_private_key_is_masked(token: str) -> None:
+    for data in (f"x {token}{KEY}\n".encode(), f"x {KEY}{token}\n".encode()):
+        masked = Redactor().mask(data)
+        assert token.encode() not in masked
+        stream = RedactingStream(Redactor())
+        reported = b"".join(stream.feed(data[at : at + 1]) for at in range(len(data)))
+        assert reported + stream.finish() == masked
 
 
 def test_ordinary_output_is_reported_at_once() -> None:

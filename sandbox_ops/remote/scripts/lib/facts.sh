@@ -107,6 +107,12 @@ print_caught() {
   exec sed -n 's/^SigCgt:[^0-9a-f]*//p' "/proc/$1/status" 2>/dev/null
 }
 
+# mentions PID WORD: the text of that bash has it: its command line, or the script that it has
+# open as file 255
+mentions() {
+  grep -qs -e "$2" "/proc/$1/cmdline" || { [ -f "/proc/$1/fd/255" ] && grep -qs -e "$2" "/proc/$1/fd/255"; }
+}
+
 # has_stderr_file PID: it complains into a file of that name, as foreground jobs do
 has_stderr_file() {
   case $(readlink "/proc/$1/fd/2") in */stderr*) ;; *) false ;; esac
@@ -246,6 +252,11 @@ count_cores() {
   case $_quota in '' | *[!0-9]*) return 0 ;; esac
   _limit=$(((_quota + _period - 1) / _period))
   [ "$_limit" -ge "$CORES" ] || [ "$_limit" -lt 1 ] || CORES=$_limit
+}
+
+# is_listening PORT: a program of this machine listens there
+is_listening() {
+  cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -q "^ *[0-9]*: [0-9A-F]*:$(printf %04X "$1") [0-9A-F]*:0000 0A"
 }
 
 # print_load: the averages, then the number of processors
