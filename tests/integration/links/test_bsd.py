@@ -265,17 +265,12 @@ def test_a_link_to_what_may_not_be_read_is_not_followed(
             files.read_lines(sandbox, str(good / "pipe"))
 
 
-def test_a_day_of_work(
+def test_a_project_is_set_up_synced_trained_and_its_outputs_come_home(
     sandbox: Sandbox, git_project: GitProject, tmp_path: Path
 ) -> None:
     place = set_up(sandbox, git_project)
     git_project.commit({"train.py": "print('loss: 1')\n"})
     assert sync(sandbox, place.project, push=True).commit_after == git_project.head
-    local = tmp_path / "sent é"
-    local.write_bytes(os.urandom(300_000))
-    sent = place.clone.parent / "there" / local.name
-    put(sandbox, place.project, path=str(local), dest=str(sent))
-    assert sent.read_bytes() == local.read_bytes()
     outputs = git_project.project(outputs=("out/",))
     command = "python3 train.py; mkdir -p out; echo 1 >out/x"
     report = train(sandbox, outputs, command=command)
@@ -283,15 +278,28 @@ def test_a_day_of_work(
     assert (ended.state, ended.exit_code) == (JobState.SUCCEEDED, 0)
     (seen,) = monitor(sandbox, outputs).jobs
     assert seen.progress.metrics == {"loss": 1.0}
-    place.write("train.py", "edited there\n")
-    rescued = reset(sandbox, outputs)
-    assert rescued.backup_ref
-    assert place.run("show", f"{rescued.backup_ref}:train.py") == "edited there"
-    brought = fetch(sandbox, outputs, into=str(tmp_path / "o"))
-    assert [file.path for file in brought.files] == ["out/x"]
     of_run = fetch(sandbox, outputs, job=ended.id, into=str(tmp_path / "run")).files
     (file,) = (each for each in of_run if each.path == "out/x")
     assert re.fullmatch("[0-9a-f]{64}", file.sha256)
+
+
+def test_files_are_sent_and_edits_there_are_rescued(
+    sandbox: Sandbox, git_project: GitProject, tmp_path: Path
+) -> None:
+    place = set_up(sandbox, git_project)
+    local = tmp_path / "sent é"
+    local.write_bytes(os.urandom(300_000))
+    sent = place.clone.parent / "there" / local.name
+    put(sandbox, place.project, path=str(local), dest=str(sent))
+    assert sent.read_bytes() == local.read_bytes()
+    place.write("README.md", "edited there\n")
+    place.write("out/x", "1\n")
+    outputs = git_project.project(outputs=("out/",))
+    rescued = reset(sandbox, outputs)
+    assert rescued.backup_ref
+    assert place.run("show", f"{rescued.backup_ref}:README.md") == "edited there"
+    brought = fetch(sandbox, outputs, into=str(tmp_path / "o"))
+    assert [each.path for each in brought.files] == ["out/x"]
 
 
 def test_a_machine_without_gpus_is_monitored_and_doctor_says_experimental(
