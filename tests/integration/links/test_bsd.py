@@ -345,3 +345,15 @@ def test_a_machine_without_perl_refuses_and_names_it(
             sandbox.run("true")
         failed = [c for c in doctor(sandbox).checks if c.result == "fail"]
         assert "perl is missing" in failed[0].detail
+
+
+def test_a_linux_machine_whose_proc_is_not_mounted_says_so(tmp_path: Path) -> None:
+    machine = BsdMachine(tmp_path / "machine", "Linux")
+    try:
+        with (
+            Sandbox(machine.config()) as sandbox,
+            pytest.raises(RefusedError, match="/proc is not mounted"),
+        ):
+            sandbox.run("true")
+    finally:
+        machine.close()
