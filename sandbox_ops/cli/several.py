@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sandbox_ops.cli import fabric_context, session
-from sandbox_ops.models import job_ids
 
 if TYPE_CHECKING:
     from sandbox_ops.workflows.nodes_list import NodesEntry
@@ -41,6 +40,8 @@ def on_machine(
 
 def _name(options: Mapping[str, Any]) -> str:
     """Return the name by which one job is asked for; "" where it is an id or a number."""
+    from sandbox_ops.models import job_ids
+
     for option in NAMES_A_JOB:
         value = options.get(option)
         if isinstance(value, Sequence) and not isinstance(value, str):
