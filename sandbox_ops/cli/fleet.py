@@ -3,6 +3,7 @@
 Each machine's part is the verb's own body, given the sandbox that is meant, and quiet;
 what it would show is shown when all are done: rows of one table with a column for the
 machine, or one block a machine. A dead machine is an error in its own row.
+Jobs that are named with their machine, `gpu1:remote-3`, lead there without `--on`.
 """
 
 import contextvars
@@ -14,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox_ops.cli import next_steps, output
 from sandbox_ops.cli.face import Answer, Body, failure_facts
-from sandbox_ops.errors import NotFoundError, SandboxError, UsageError
+from sandbox_ops.errors import SandboxError, UsageError
 
 if TYPE_CHECKING:
-    pass
+    from sandbox_ops.workflows.fleet_totals import FleetTotals
 
 _NOT_WITH = ("watch", "follow", "any_")
-_NAMES_A_JOB = ("job", "group")
+_NAMES_A_JOB = ("job", "group", "after")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,11 @@ def on_several(body: Body) -> Body:
 
     @functools.wraps(body)
     def where(context: Any, /, *, on: str = "", **options: Any) -> Answer:  # noqa: ANN401 - as Invoke calls it
-        if not on:
-            return body(context, **options)
-        return _answer(body, context, on, options)
+        _check(on, options)
+        targets = _targets(on, options)
+        if on or len(targets) > 1:
+            return _answer(body, context, targets, options, with_on=bool(on))
+        return body(context, **_aimed(targets, options))
 
     signature = inspect.signature(body)
     own = inspect.Parameter("on", inspect.Parameter.KEYWORD_ONLY, default="")
@@ -47,32 +50,98 @@ def on_several(body: Body) -> Body:
     return where
 
 
-def _answer(
-    body: Body,
-    context: Any,  # noqa: ANN401
-    on: str,
-    options: Mapping[str, Any],
-) -> Answer:
-    """Do a verb on the sandboxes that `on` names.
+def on_its_machine(body: Body) -> Body:
+    """Let a verb take a job with its machine: `gpu1:remote-3`."""
+
+    @functools.wraps(body)
+    def where(context: Any, /, **options: Any) -> Answer:  # noqa: ANN401 - as Invoke calls it
+        targets = _targets("", options)
+        if len(targets) > 1:
+            raise UsageError(
+                f"these are jobs of {' and '.join(targets)}, and this takes those of one",
+                "Name those of one machine.",
+            )
+        return body(context, **_aimed(targets, options))
+
+    return where
+
+
+_Targets = Mapping[str, tuple[str, ...]]
+
+
+def _jobs_option(options: Mapping[str, Any]) -> str:
+    """The option that names the jobs; "" where there is none, or nothing was named."""
+    return next((name for name in _NAMES_A_JOB if options.get(name)), "")
+
+
+def _targets(on: str, options: Mapping[str, Any]) -> _Targets:
+    """Which machines are meant, each with the jobs there.
 
     Raises:
-        UsageError: It cannot be done on several: with --sandbox, --watch, --follow or --any.
-        ConfigError: One of them is not described.
+        ConfigError: One is not described.
+        UsageError: The words do not go together.
     """
     from sandbox_ops.cli import session
-    from sandbox_ops.links.agent_files import MOST
-    from sandbox_ops.models.cancellation import CancelToken
-    from sandbox_ops.workflows.fleet import on_each
+    from sandbox_ops.config.targets import targets
 
-    if options.get("sandbox"):
+    named = options.get(_jobs_option(options), ())
+    jobs = (named,) if isinstance(named, str) else tuple(named)
+    sandbox = options.get("sandbox", "")
+    if not on and not any(":" in job for job in jobs):
+        return {sandbox: jobs}  # nothing to look up
+    return targets(session.settings_here().config, sandbox=sandbox, on=on, jobs=jobs)
+
+
+def _aimed(targets: _Targets, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options for the one machine that is meant."""
+    ((name, jobs),) = targets.items()
+    return {**options, **_of(name, jobs, options)}
+
+
+def _of(name: str, jobs: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that say which machine it is, and which jobs there."""
+    chosen: dict[str, Any] = {"sandbox": name}
+    if option := _jobs_option(options):
+        is_text = isinstance(options[option], str)
+        chosen[option] = jobs[0] if is_text else list(jobs)
+    return chosen
+
+
+def _check(on: str, options: Mapping[str, Any]) -> None:
+    """Refuse what cannot be done on several.
+
+    Raises:
+        UsageError: It is asked for: --sandbox, --watch, --follow or --any.
+    """
+    if on and options.get("sandbox"):
         raise UsageError("--sandbox names one machine, --on several", "leave out one")
     for name in _NOT_WITH:
-        if options.get(name):
+        if on and options.get(name):
             raise UsageError(
                 f"--{name.rstrip('_')} looks at one machine, --on at several",
                 "leave out one",
             )
-    names = session.settings_here().config.names(on)
+
+
+def _answer(
+    body: Body,
+    context: Any,  # noqa: ANN401
+    targets: _Targets,
+    options: Mapping[str, Any],
+    *,
+    with_on: bool,
+) -> Answer:
+    """Do a verb on several sandboxes.
+
+    A wait for jobs that were named with their machines ends with the first, unless it is
+    for all of them.
+    """
+    from sandbox_ops.cli import session
+    from sandbox_ops.links.agent_files import MOST
+    from sandbox_ops.models.cancellation import CancelToken
+    from sandbox_ops.workflows.fleet import on_each, that_count
+
+    names = tuple(targets)
     token = CancelToken()
 
     def one(name: str) -> _Part:
@@ -81,29 +150,39 @@ def _answer(
         if len(names) > MOST:  # no processes for some of them; one way to a jump host
             own.run(session.connect_directly)
         own.run(session.one_of_several)
-        quiet = {**options, "sandbox": name}
+        quiet = {**options, **_of(name, targets[name], options)}
         if "json" in quiet:
             quiet["json"] = True
         return _Part(own.run(_on_one, body, context, name, quiet), own)
 
-    parts = on_each(names, one, cancel=token)
+    is_race = not with_on and not options.get("all_")
+    parts = on_each(names, one, cancel=token, first=is_race)
+    named = bool(_jobs_option(options))
+    totals = _totals(parts, named=named)
+    value: dict[str, Any] = {
+        "sandboxes": {n: _value(part) for n, part in parts.items()}
+    }
+    if totals:
+        value["totals"] = totals.as_json()
+    codes = (_code(parts[name]) for name in that_count(parts, named=named))
     return Answer(
-        value={"sandboxes": {name: _value(part) for name, part in parts.items()}},
-        show=lambda: _show(parts),
-        exit_code=next(filter(None, map(_code, _that_count(parts, options))), 0),
+        value=value,
+        show=lambda: _show(parts, totals.lines if totals else ()),
+        exit_code=next(filter(None, codes), 0),
     )
 
 
-def _that_count(
-    parts: Mapping[str, _Part | SandboxError], options: Mapping[str, Any]
-) -> list[_Part | SandboxError]:
-    """Those that the exit code tells of: a job need not be on every machine, only on one."""
-    count = [
-        part
-        for part in parts.values()
-        if not (isinstance(part, NotFoundError) and any(map(options.get, _NAMES_A_JOB)))
-    ]
-    return count or list(parts.values())
+def _totals(
+    parts: Mapping[str, _Part | SandboxError], *, named: bool
+) -> "FleetTotals | None":
+    """What is said of all machines together; None where there is nothing."""
+    from sandbox_ops.workflows import fleet_totals
+
+    reports = {
+        name: part.answer.report if isinstance(part, _Part) else None
+        for name, part in parts.items()
+    }
+    return fleet_totals.of_reports(reports, of_job=named)
 
 
 def _on_one(body: Body, context: Any, name: str, options: Mapping[str, Any]) -> Answer:  # noqa: ANN401
@@ -121,8 +200,10 @@ def _code(part: _Part | SandboxError) -> int:
     return part.exit_code if isinstance(part, SandboxError) else part.answer.exit_code
 
 
-def _show(parts: Mapping[str, _Part | SandboxError]) -> None:
-    """One table where all that answered have rows; else a block for each."""
+def _show(
+    parts: Mapping[str, _Part | SandboxError], totals: Sequence[str] = ()
+) -> None:
+    """One table where all that answered have rows; else a block for each. Totals last."""
     answered = {n: p for n, p in parts.items() if isinstance(p, _Part)}
     if answered and all(part.answer.rows for part in answered.values()):
         _show_table(answered)
@@ -137,6 +218,7 @@ def _show(parts: Mapping[str, _Part | SandboxError]) -> None:
         lines = (f"{name}: {error.message}", *(f"  {hint}" for hint in hints))
         output.write("".join(f"{line}\n" for line in lines), "stderr")
     next_steps.forget_sandbox()
+    output.write("".join(f"{line}\n" for line in totals))
 
 
 def _show_table(parts: Mapping[str, _Part]) -> None:
@@ -157,3 +239,6 @@ def _show_table(parts: Mapping[str, _Part]) -> None:
             tell(f"{name}: {part.answer.rows.none}")
         for line in part.answer.rows.notes if part.answer.rows else ():
             tell(f"{name}: {line}")
+    if rows and first and first.are_jobs:
+        one = next_steps.command("logs", job=f"{rows[0][0]}:{rows[0][1]}")
+        tell(f"one of them: {one}")

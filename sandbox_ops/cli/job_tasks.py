@@ -10,7 +10,7 @@ from invoke import Context
 
 from sandbox_ops.cli import option_values
 from sandbox_ops.cli.face import Answer, verb
-from sandbox_ops.cli.fleet import on_several
+from sandbox_ops.cli.fleet import on_its_machine, on_several
 from sandbox_ops.cli.session import opened
 from sandbox_ops.errors import NextStep, NotFoundError, UsageError
 
@@ -67,12 +67,13 @@ def jobs(
     "reads",
     operand="JOB",
     shorts={"follow": "f"},
-    job="The job: its id, its number, its name (the newest of it), or last.",
+    job=option_values.JOB,
     follow="Go on with what it writes, to its end; Ctrl-C leaves it, twice ends it.",
     filter_="Only lines that match this pattern (RE2).",
     lines="How many of the last lines; 0 for all.",
     raw="Escape sequences as they are, on a terminal too.",
 )
+@on_its_machine
 def logs(
     context: Context,
     *,
@@ -108,7 +109,7 @@ def logs(
 @verb(
     "changes",
     operand="JOB",
-    job="The job: its id, its number, its name, or last; or a group: all its jobs.",
+    job=f"{option_values.JOB} Or a group: all its jobs.",
     grace="Seconds between asking its processes to end and killing them.",
 )
 @on_several
@@ -150,9 +151,10 @@ def stop(
 @verb(
     "changes",
     operand="JOB",
-    job="The job: its id, its number, its name, or last.",
+    job=option_values.JOB,
     off="Let it go with the others of its age again.",
 )
+@on_its_machine
 def pin(
     context: Context,
     *,
@@ -178,9 +180,10 @@ def pin(
 @verb(
     "changes",
     operand="JOB",
-    job="The job: its id, its number, its name, or last.",
+    job=option_values.JOB,
     to="first, last, or a number from 1.",
 )
+@on_its_machine
 def move(
     context: Context,
     *,

@@ -187,7 +187,7 @@ def test_ctrl_c_says_how_to_go_on(fleet: Fleet) -> None:
         (("--on", "three1"), "Did you mean `three`?"),
         (
             ("--on", "any", "--set", "n=1..3", "--then", "x"),
-            "--then runs on one machine",
+            "sandbox-ops fetch",
         ),
     ],
 )
