@@ -40,7 +40,7 @@ def on_several(body: Body) -> Body:
         _check(on, options)
         targets = _targets(on, options)
         if on or len(targets) > 1:
-            return _answer(body, context, targets, options, with_on=bool(on))
+            return _answer(body, context, targets, options, on=on)
         return body(context, **_aimed(targets, options))
 
     signature = inspect.signature(body)
@@ -129,7 +129,7 @@ def _answer(
     targets: _Targets,
     options: Mapping[str, Any],
     *,
-    with_on: bool,
+    on: str,
 ) -> Answer:
     """Do a verb on several sandboxes.
 
@@ -142,6 +142,7 @@ def _answer(
     from sandbox_ops.workflows.fleet import on_each, that_count
 
     names = tuple(targets)
+    next_steps.choose_several(on or ",".join(names))  # of an end that is nobody's own
     token = CancelToken()
 
     def one(name: str) -> _Part:
@@ -155,18 +156,15 @@ def _answer(
             quiet["json"] = True
         return _Part(own.run(_on_one, body, context, name, quiet), own)
 
-    is_race = not with_on and not options.get("all_")
+    is_race = not on and not options.get("all_")
     parts = on_each(names, one, cancel=token, first=is_race)
+    next_steps.forget_sandbox()
     named = bool(_jobs_option(options))
     totals = _totals(parts, named=named)
-    value: dict[str, Any] = {
-        "sandboxes": {n: _value(part) for n, part in parts.items()}
-    }
-    if totals:
-        value["totals"] = totals.as_json()
+    values = {name: _value(part) for name, part in parts.items()}
     codes = (_code(parts[name]) for name in that_count(parts, named=named))
     return Answer(
-        value=value,
+        value={"sandboxes": values} | ({"totals": totals.as_json()} if totals else {}),
         show=lambda: _show(parts, totals.lines if totals else ()),
         exit_code=next(filter(None, codes), 0),
     )

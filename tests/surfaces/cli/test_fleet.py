@@ -306,7 +306,7 @@ def test_a_wait_for_jobs_of_two_machines_ends_with_the_first_or_with_all(
 def test_the_table_of_several_machines_says_how_one_job_is_named(place: Path) -> None:
     background(place, "west", "true")
     done = on(place, "jobs", "--on", "all")
-    assert "one of them: sandbox-ops logs west:remote-1" in done.stdout
+    assert "one of them: sandbox-ops logs west:remote-1\n" in done.stdout
 
 
 def test_a_file_goes_to_several_machines_at_once(place: Path) -> None:
@@ -346,3 +346,25 @@ def test_monitor_says_of_all_machines_what_is_free_runs_and_costs(place: Path) -
     assert (totals["gpus"], totals["gpus_free"]) == (2, 1)
     assert (totals["machines"], totals["reachable"]) == (4, 3)
     assert (totals["jobs_running"], totals["cost_per_hour"]) == (1, 2.5)
+
+
+def test_a_training_over_more_machines_than_connections_are_kept_for_keeps_none(
+    place: Path, sshd: SshServer
+) -> None:
+    names = [f"m{n}" for n in range(10)]
+    entries = [
+        f'[sandboxes.{name}]\nhost = "box"\nssh_config = "{sshd.ssh_config}"'
+        for name in names
+    ]
+    describe(place.parent, NAMES, "\n".join(entries))
+    runtime = tempfile.mkdtemp(dir="/tmp")
+    env = {
+        "XDG_CONFIG_HOME": str(place.parent / "config"),
+        "XDG_RUNTIME_DIR": runtime,
+        "SANDBOX_OPS_AGENT_IDLE_S": "60",
+    }
+    train = ("train", "--on", ",".join(names), "--set", "n=1..2", "--dry-run")
+    done = cli(*train, "--", "echo", "{n}", cwd=place, env=env)
+    assert "without the agent process" not in done.stderr
+    assert list(Path(runtime).iterdir()) == []
+    Path(runtime).rmdir()
