@@ -30,7 +30,8 @@ LOCK := $(VENV)/lock/bin/uv --quiet pip compile --universal --python-version 3.1
   --generate-hashes --upgrade --no-emit-index-url --custom-compile-command 'make lock'
 SCRIPTS := sandbox_ops/remote/scripts
 MAIN := $(SCRIPTS)/lib/main.sh
-LIBRARY := $(filter-out $(MAIN),$(wildcard $(SCRIPTS)/lib/*.sh)) $(MAIN)
+BSD := $(SCRIPTS)/lib/facts_bsd.sh
+LIBRARY := $(filter-out $(MAIN) $(BSD),$(wildcard $(SCRIPTS)/lib/*.sh)) $(MAIN)
 
 .PHONY: demo demo-slurm test coverage lint matrix gates audit docs dist changelog soak bench agent-eval lock clean
 
@@ -61,6 +62,7 @@ lint: $(VENV)/ready
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck .ci/* $(SCRIPTS)/*.sh sandbox_ops/cli/completions/*.bash $(SCRIPTS)/boot/*.sh $(SCRIPTS)/guards/*.sh
 	cat $(LIBRARY) | $(BIN)/shellcheck --shell=sh -
+	cat $(LIBRARY:$(SCRIPTS)/lib/facts.sh=$(BSD)) | $(BIN)/shellcheck --shell=sh -
 	$(BIN)/codespell
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml

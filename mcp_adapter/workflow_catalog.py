@@ -70,6 +70,7 @@ class RemoteTrain(ToolArguments):
     then: Text = Field("", description="Of a sweep: run this there when all have ended")
     dry_run: Truth = Field(False, description="Only show what would start")
     sync: Truth = Field(False, description="First push and sync")
+    own_tree: Truth = Field(False, description="In a tree that no later sync changes")
     gpus: Number | None = Field(None, description="How many; absent: one if any")
     timeout: Number | None = Field(None, description="End it after these milliseconds")
     queue: Truth = Field(False, description="Wait for a GPU, instead of a refusal")

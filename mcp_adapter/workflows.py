@@ -14,7 +14,7 @@ from mcp_adapter.calls import Calls
 from mcp_adapter.tool_arguments import ToolArguments
 from sandbox_ops.errors import NextStep
 from sandbox_ops.models import Project
-from sandbox_ops.text import marks
+from sandbox_ops.text import formatting, marks
 from sandbox_ops.workflows import report_lines
 from sandbox_ops.workflows.report_lines import Lines
 
@@ -142,7 +142,7 @@ def _fetch(context: WorkflowContext, arguments: catalog.RemoteFetch) -> ToolAnsw
         job=arguments.bash_id,
         into=allowed_folder(arguments.into, context.project, context.sandbox.config),
         dry_run=arguments.dry_run,
-        on_progress=lambda now: context.report_progress(now.words),
+        on_progress=lambda now: context.report_progress(formatting.transfer_line(now)),
     )
     values = ([*arguments.path], arguments.bash_id, arguments.into)
     asked = {k: v for k, v in zip(("path", "job", "into"), values, strict=True) if v}
@@ -159,7 +159,7 @@ def _put(context: WorkflowContext, arguments: workflow.RemotePut) -> ToolAnswer:
         arguments.path,
         arguments.dest,
         dry_run=arguments.dry_run,
-        on_progress=lambda now: context.report_progress(now.words),
+        on_progress=lambda now: context.report_progress(formatting.transfer_line(now)),
     )
     asked = {"path": arguments.path, "dest": arguments.dest}
     next_step = NextStep("put", asked) if report.dry_run else None

@@ -19,9 +19,10 @@ from invoke import Collection, Context
 
 from sandbox_ops.cli import next_steps, option_values, output, queue_options
 from sandbox_ops.cli.agent_tasks import agent, kept_connections
+from sandbox_ops.cli.aiming import on_its_machine
 from sandbox_ops.cli.audit_tasks import allow_list, audit
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
-from sandbox_ops.cli.fleet import on_its_machine, on_several
+from sandbox_ops.cli.fleet import on_several
 from sandbox_ops.cli.install_tasks import mcp_install, plugin_install
 from sandbox_ops.cli.job_tasks import (
     jobs,
@@ -117,6 +118,11 @@ def sync(
     resume_from="Checkpoints, such as 'ckpt/*.pt': the newest is {resume} in a retry.",
     notify="Have the machine itself post its end to your [notify] webhook; with --watch"
     " tell all of [notify].",
+    nodes="Over so many nodes of a Slurm cluster; with --on over all of those sandboxes.",
+    torchrun="Have torchrun run it, a process for each GPU; with --on over all of those"
+    " sandboxes.",
+    port="Where the processes of several sandboxes meet on the first, and the next one;"
+    " free ones without it.",
     on="On the first of these sandboxes that can take it: names or groups with commas"
     " between, or any. A sweep: on all of them.",
 )
@@ -149,6 +155,9 @@ def train(  # noqa: PLR0913 - one for each option
     retry_on: str = "",
     resume_from: str = "",
     notify: bool = False,
+    nodes: str = "",
+    torchrun: bool = False,
+    port: str = "",
     on: str = "",
     sandbox: str = "",
     json: bool = False,
@@ -156,8 +165,10 @@ def train(  # noqa: PLR0913 - one for each option
     """Start the training in the background, once all is right for it.
 
     With lists in --set: a sweep, a job for each combination in the queue there.
+    With --nodes or --torchrun: over several machines, on all of them or on none.
     """
-    from sandbox_ops.cli import setting_values, training
+    from sandbox_ops.cli import node_options, setting_values, training
+    from sandbox_ops.cli.train_wish import Wish
 
     settings = setting_values.read(option_values.assignments(set_ or (), "--set"))
     is_sweep = setting_values.is_sweep(settings) or again or failed or bool(then)
@@ -184,7 +195,7 @@ def train(  # noqa: PLR0913 - one for each option
             resume_from=resume_from,
         ),
     }  # fmt: skip
-    wish = training.Wish(
+    wish = Wish(
         settings=settings,
         options=options,
         is_sweep=is_sweep,
@@ -193,6 +204,7 @@ def train(  # noqa: PLR0913 - one for each option
         watch=watch,
         notify=notify,
         as_json=json,
+        nodes=node_options.read(nodes, torchrun=torchrun, port=port, is_sweep=is_sweep),
     )
     if not on:
         return training.start(context, sandbox, wish)

@@ -52,6 +52,7 @@ def rows(report: "MonitorReport", machine: str) -> Rows:
     notes = (
         facts.headline.removeprefix(f"{machine}: "),
         *facts.gpus,
+        *facts.waits,
         *facts.last_lines,
         *(f"not ours: {line}" for line in facts.foreign),
         *(f"warning: {line}" for line in facts.warnings),
@@ -83,7 +84,7 @@ def _machine(facts: MonitorRows) -> "Iterator[RenderableType]":
         yield table(COLUMNS, map(row, facts.jobs))
     elif facts.reachable:
         yield cell(f"no jobs; start one: {next_steps.command('train')}")
-    for line in facts.last_lines:
+    for line in (*facts.waits, *facts.last_lines):
         yield cell(line)
     for line in facts.foreign:
         yield cell(f"not ours: {line}")
@@ -107,7 +108,7 @@ def row(job: JobRow) -> tuple[str, ...]:
         "" if job.remaining_s is None else short_duration(job.remaining_s),
         ", ".join(job.metrics),
         f"{job.step}/{job.total}" if job.percent is not None else "",
-        time_and_cost(job.elapsed_s, job.cost),
+        time_and_cost(job.elapsed_s, job.cost) if job.has_begun else "",
         formatting.one_line(job.activity, 200),
     )
 
@@ -132,4 +133,5 @@ def done(job: JobRow) -> str:
 
 def group_row(facts: GroupRow) -> tuple[str, ...]:
     """The cells of a group, under `GROUP_COLUMNS`."""
-    return facts.name, facts.cells, facts.states, facts.remaining, facts.best
+    remaining = "" if not facts.remaining_s else short_duration(facts.remaining_s)
+    return facts.name, facts.cells, facts.states, remaining, facts.best

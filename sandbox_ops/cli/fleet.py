@@ -2,8 +2,8 @@
 
 Each machine's part is the verb's own body, given the sandbox that is meant, and quiet;
 what it would show is shown when all are done: rows of one table with a column for the
-machine, or one block a machine. A dead machine is an error in its own row.
-Jobs that are named with their machine, `gpu1:remote-3`, lead there without `--on`.
+machine, or one block a machine. A dead machine is an error in its own row. So it is, too,
+without `--on`, where a run over several machines is named, or jobs of several.
 """
 
 import contextvars
@@ -13,15 +13,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sandbox_ops.cli import next_steps, output
+from sandbox_ops.cli import aiming, next_steps, output, several
+from sandbox_ops.cli.aiming import Targets
 from sandbox_ops.cli.face import Answer, Body, failure_facts
-from sandbox_ops.errors import SandboxError, UsageError
+from sandbox_ops.errors import CancelledError, SandboxError, UsageError
 
 if TYPE_CHECKING:
+    from sandbox_ops.models.cancellation import CancelToken
     from sandbox_ops.workflows.fleet_totals import FleetTotals
+    from sandbox_ops.workflows.nodes_list import NodesEntry
 
 _NOT_WITH = ("watch", "follow", "any_")
-_NAMES_A_JOB = ("job", "group", "after")
+_WAKES_UP = ("match", "warning", "timeout")
+"""Events of a wait that are news of the whole run: the waits on its other machines end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +41,17 @@ def on_several(body: Body) -> Body:
 
     @functools.wraps(body)
     def where(context: Any, /, *, on: str = "", **options: Any) -> Answer:  # noqa: ANN401 - as Invoke calls it
-        _check(on, options)
-        targets = _targets(on, options)
+        if on:
+            _check(options)
+        targets = aiming.targets(on, options)
+        entry = None if on else several.meant(context, options)
+        if entry:
+            targets = {
+                each: (entry.jobs.get(each, entry.name),) for each in entry.machines
+            }
         if on or len(targets) > 1:
-            return _answer(body, context, targets, options, on=on)
-        return body(context, **_aimed(targets, options))
+            return _answer(body, context, targets, options, on, entry)
+        return body(context, **aiming.aimed(targets, options))
 
     signature = inspect.signature(body)
     own = inspect.Parameter("on", inspect.Parameter.KEYWORD_ONLY, default="")
@@ -50,124 +60,95 @@ def on_several(body: Body) -> Body:
     return where
 
 
-def on_its_machine(body: Body) -> Body:
-    """Let a verb take a job with its machine: `gpu1:remote-3`."""
-
-    @functools.wraps(body)
-    def where(context: Any, /, **options: Any) -> Answer:  # noqa: ANN401 - as Invoke calls it
-        targets = _targets("", options)
-        if len(targets) > 1:
-            raise UsageError(
-                f"these are jobs of {' and '.join(targets)}, and this takes those of one",
-                "Name those of one machine.",
-            )
-        return body(context, **_aimed(targets, options))
-
-    return where
-
-
-_Targets = Mapping[str, tuple[str, ...]]
-
-
-def _jobs_option(options: Mapping[str, Any]) -> str:
-    """The option that names the jobs; "" where there is none, or nothing was named."""
-    return next((name for name in _NAMES_A_JOB if options.get(name)), "")
-
-
-def _targets(on: str, options: Mapping[str, Any]) -> _Targets:
-    """Which machines are meant, each with the jobs there.
-
-    Raises:
-        ConfigError: One is not described.
-        UsageError: The words do not go together.
-    """
-    from sandbox_ops.cli import session
-    from sandbox_ops.config.targets import targets
-
-    named = options.get(_jobs_option(options), ())
-    jobs = (named,) if isinstance(named, str) else tuple(named)
-    sandbox = options.get("sandbox", "")
-    if not on and not any(":" in job for job in jobs):
-        return {sandbox: jobs}  # nothing to look up
-    return targets(session.settings_here().config, sandbox=sandbox, on=on, jobs=jobs)
-
-
-def _aimed(targets: _Targets, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options for the one machine that is meant."""
-    ((name, jobs),) = targets.items()
-    return {**options, **_of(name, jobs, options)}
-
-
-def _of(name: str, jobs: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that say which machine it is, and which jobs there."""
-    chosen: dict[str, Any] = {"sandbox": name}
-    if option := _jobs_option(options):
-        is_text = isinstance(options[option], str)
-        chosen[option] = jobs[0] if is_text else list(jobs)
-    return chosen
-
-
-def _check(on: str, options: Mapping[str, Any]) -> None:
-    """Refuse what cannot be done on several.
+def _check(options: Mapping[str, Any], entry: "NodesEntry | None" = None) -> None:
+    """Refuse what cannot be done on several machines.
 
     Raises:
         UsageError: It is asked for: --sandbox, --watch, --follow or --any.
     """
-    if on and options.get("sandbox"):
+    if options.get("sandbox"):
         raise UsageError("--sandbox names one machine, --on several", "leave out one")
-    for name in _NOT_WITH:
-        if on and options.get(name):
+    for name in filter(options.get, _NOT_WITH):
+        option = f"--{name.rstrip('_')}"
+        if entry is None:
             raise UsageError(
-                f"--{name.rstrip('_')} looks at one machine, --on at several",
-                "leave out one",
+                f"{option} looks at one machine, --on at several", "leave out one"
             )
+        raise UsageError(
+            f"{entry.name} is on {', '.join(entry.machines)}, and {option} looks at one "
+            "machine",
+            f"Name it: --sandbox {entry.machines[0]}",
+        )
 
 
 def _answer(
     body: Body,
     context: Any,  # noqa: ANN401
-    targets: _Targets,
+    targets: Targets,
     options: Mapping[str, Any],
-    *,
     on: str,
+    entry: "NodesEntry | None",
 ) -> Answer:
-    """Do a verb on several sandboxes.
+    """Do a verb on several sandboxes: those of `on`, of a run over several, or of the jobs.
 
-    A wait for jobs that were named with their machines ends with the first, unless it is
-    for all of them.
+    Raises:
+        UsageError: It cannot be done on several.
     """
+    from sandbox_ops.models.cancellation import CancelToken
+    from sandbox_ops.workflows.fleet import that_count
+
+    if entry:
+        _check(options, entry)
+    next_steps.choose_several(on or ",".join(targets))  # of an end that is nobody's own
+    token = CancelToken()
+    parts = _on_all(body, context, targets, options, token, is_run=bool(entry), on=on)
+    next_steps.forget_sandbox()
+    if entry and token.cancelled:  # the waits that were ended have nothing to say
+        parts = {n: p for n, p in parts.items() if not isinstance(p, CancelledError)}
+    named = aiming.names_jobs(options)
+    totals = _totals(parts, named=named)
+    of_run = {"name": entry.name} if entry else {}
+    of_each = {name: _value(part) for name, part in parts.items()}
+    of_all = {"totals": totals.as_json()} if totals else {}
+    codes = (_code(parts[name]) for name in that_count(parts, named=named))
+    return Answer(
+        value={**of_run, "sandboxes": of_each, **of_all},
+        show=lambda: _show(parts, totals.lines if totals else ()),
+        exit_code=next(filter(None, codes), 0),
+    )
+
+
+def _on_all(  # each is one fact
+    body: Body,
+    context: Any,  # noqa: ANN401
+    targets: Targets,
+    options: Mapping[str, Any],
+    token: "CancelToken",
+    *,
+    is_run: bool,
+    on: str,
+) -> "Mapping[str, _Part | SandboxError]":
+    """Do it on each. A wait for jobs of several machines ends with the first, or with all."""
     from sandbox_ops.cli import session
     from sandbox_ops.links.agent_files import MOST
-    from sandbox_ops.models.cancellation import CancelToken
-    from sandbox_ops.workflows.fleet import on_each, that_count
-
-    names = tuple(targets)
-    next_steps.choose_several(on or ",".join(names))  # of an end that is nobody's own
-    token = CancelToken()
+    from sandbox_ops.workflows.fleet import on_each
 
     def one(name: str) -> _Part:
         own = contextvars.copy_context()
         own.run(session.cancelled_by, token)
-        if len(names) > MOST:  # no processes for some of them; one way to a jump host
+        if len(targets) > MOST:  # no processes for some of them; one way to a jump host
             own.run(session.connect_directly)
         own.run(session.one_of_several)
-        quiet = {**options, **_of(name, targets[name], options)}
+        quiet = aiming.on_machine(name, targets[name], options)
         if "json" in quiet:
             quiet["json"] = True
-        return _Part(own.run(_on_one, body, context, name, quiet), own)
+        answer = own.run(_on_one, body, context, name, quiet)
+        if is_run and (answer.value or {}).get("event") in _WAKES_UP:
+            token.cancel()
+        return _Part(answer, own)
 
-    is_race = not on and not options.get("all_")
-    parts = on_each(names, one, cancel=token, first=is_race)
-    next_steps.forget_sandbox()
-    named = bool(_jobs_option(options))
-    totals = _totals(parts, named=named)
-    values = {name: _value(part) for name, part in parts.items()}
-    codes = (_code(parts[name]) for name in that_count(parts, named=named))
-    return Answer(
-        value={"sandboxes": values} | ({"totals": totals.as_json()} if totals else {}),
-        show=lambda: _show(parts, totals.lines if totals else ()),
-        exit_code=next(filter(None, codes), 0),
-    )
+    is_race = not (on or is_run or options.get("all_"))
+    return on_each(tuple(targets), one, cancel=token, first=is_race)
 
 
 def _totals(
@@ -202,6 +183,8 @@ def _show(
     parts: Mapping[str, _Part | SandboxError], totals: Sequence[str] = ()
 ) -> None:
     """One table where all that answered have rows; else a block for each. Totals last."""
+    from sandbox_ops.text import formatting
+
     answered = {n: p for n, p in parts.items() if isinstance(p, _Part)}
     if answered and all(part.answer.rows for part in answered.values()):
         _show_table(answered)
@@ -213,7 +196,14 @@ def _show(
     for name, error in failed.items():
         next_steps.choose_sandbox(name)
         hints = map(next_steps.on_chosen_sandbox, error.hints)
-        lines = (f"{name}: {error.message}", *(f"  {hint}" for hint in hints))
+        lines = (
+            f"{name}: {error.message}",
+            *(
+                f"  {line}"
+                for hint in hints
+                for line in formatting.hint_lines(hint, 78)
+            ),
+        )
         output.write("".join(f"{line}\n" for line in lines), "stderr")
     next_steps.forget_sandbox()
     output.write("".join(f"{line}\n" for line in totals))

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from invoke import Context
 
 from sandbox_ops.cli import option_values
+from sandbox_ops.cli.aiming import on_its_machine
 from sandbox_ops.cli.face import Answer, verb
-from sandbox_ops.cli.fleet import on_its_machine, on_several
+from sandbox_ops.cli.fleet import on_several
 from sandbox_ops.cli.session import opened
 from sandbox_ops.errors import NextStep, NotFoundError, UsageError
 
@@ -20,7 +21,7 @@ _LEFT = 1  # the exit code of a stop that left the job, or a process of it
 @verb(
     "reads",
     operand="[GROUP]",
-    group="Only the jobs of this group, with their counts, ETA and best metric.",
+    group="Only the jobs of this group, with their counts, ETA and best metric; or this job.",
     limit="How many, newest first.",
     all_="Also the commands that somebody waited for, and our own recorded steps.",
     metric="What makes a run the best of its group: loss, max:accuracy, min:error.",
@@ -42,10 +43,11 @@ def jobs(
     """
     from sandbox_ops.cli import sweep_views, terminal, views
     from sandbox_ops.machine import jobs as nouns
+    from sandbox_ops.models import job_ids
     from sandbox_ops.workflows import waiting_times
     from sandbox_ops.workflows.group_jobs import group_jobs
 
-    if group:
+    if group and job_ids.reference(group).may_be_group:
         with opened(context, sandbox) as machine, terminal.busy("asking", quiet=json):
             of_group = group_jobs(
                 machine.sandbox, machine.known_project, group, metric=metric
@@ -54,7 +56,11 @@ def jobs(
             value=of_group.as_json(), show=lambda: sweep_views.group_jobs(of_group)
         )
     with opened(context, sandbox) as machine, terminal.busy("asking", quiet=json):
-        newest = nouns.recent(machine.sandbox, limit, include_commands=all_)
+        newest = (
+            (nouns.get(machine.sandbox, group),)
+            if group
+            else nouns.recent(machine.sandbox, limit, include_commands=all_)
+        )
         newest = tuple(waiting_times.look(machine.sandbox, newest))
     return Answer(
         value={"jobs": [job.as_json() for job in newest]},
@@ -72,9 +78,10 @@ def jobs(
     filter_="Only lines that match this pattern (RE2).",
     lines="How many of the last lines; 0 for all.",
     raw="Escape sequences as they are, on a terminal too.",
+    on="Of the job on these sandboxes: names or groups with commas between, or all.",
 )
 @on_its_machine
-def logs(
+def logs(  # noqa: PLR0913 - one for each option
     context: Context,
     *,
     job: str = "",
@@ -82,11 +89,16 @@ def logs(
     filter_: str = "",
     lines: int = 100,
     raw: bool = False,
+    on: str = "",
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
-    """Show what a job wrote."""
-    from sandbox_ops.cli import following, logtail
+    """Show what a job wrote.
+
+    Of a run over several machines: on all of them, each line behind its rank and
+    machine.
+    """
+    from sandbox_ops.cli import following, logtail, merged_logs, several
 
     if follow and json:
         raise UsageError("--json is one answer, --follow is a stream", "leave out one")
@@ -96,6 +108,18 @@ def logs(
         raise UsageError(
             "--raw shows bytes as they are, --filter reads them as lines",
             "leave out one",
+        )
+    if on and sandbox:
+        raise UsageError("--sandbox names one machine, --on several", "leave out one")
+    entry = None if on else several.meant(context, {"job": wanted, "sandbox": sandbox})
+    if on or entry:
+        if raw:
+            raise UsageError(
+                "--raw shows one log as it is, and here several become one",
+                "Name one machine: --sandbox NAME",
+            )
+        return merged_logs.show(
+            on, wanted, entry, follow=follow, pattern=filter_, lines=lines
         )
     with opened(context, sandbox) as machine:
         tail = logtail.read(

@@ -4,16 +4,18 @@ import datetime as dt
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox_ops.cli import chart, dashboard, next_steps, output
 from sandbox_ops.cli.face import Rows, say
 from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import draw, table, tell
 from sandbox_ops.text import formatting
+from sandbox_ops.workflows import wait_reasons
 from sandbox_ops.workflows.run_rows import run_row
 
 if TYPE_CHECKING:
+    from sandbox_ops.machine.attempts import Attempt
     from sandbox_ops.models.runs import Run
     from sandbox_ops.workflows.export import ExportReport
     from sandbox_ops.workflows.label_run import LabelReport
@@ -29,7 +31,7 @@ _COLUMNS = (
     Column(name="STATE", least=9, most=16, wraps=True),
     Column(name="METRICS", least=12, most=40, wraps=True),
     Column(name="BEST", least=12, most=24, wraps=True, optional=True),
-    Column(name="SETTINGS", least=8, most=40, wraps=True, optional=True),
+    Column(name="SETTINGS", least=12, most=40, wraps=True, optional=True),
     Column(name="TIME", optional=True),
     Column(name="COMMIT", optional=True),
     Column(name="AGE", optional=True),
@@ -41,6 +43,19 @@ _PAIR_COLUMNS = (
     Column(name="FIRST", least=12, wraps=True),
     Column(name="SECOND", least=12, wraps=True),
 )
+_ATTEMPT_COLUMNS = (
+    Column(name="ATTEMPT"),
+    Column(name="STATE", least=16, wraps=True),
+    Column(name="STARTED"),
+    Column(name="TIME"),
+    Column(name="LOG"),
+)
+_OUTPUT_COLUMNS = (
+    Column(name="OUTPUT", least=20, wraps=True),
+    Column(name="SIZE"),
+    Column(name="SHA256", least=12),
+)
+_LEAST_ROOM = 20  # columns for a value, however narrow the terminal
 _WIDTH, _MOST_WIDTH = 80, 160  # columns of a chart: in a pipe, and at most
 _HEIGHT, _LEAST_HEIGHT = 20, 10
 _SHOWN_OUTPUTS = 20
@@ -51,6 +66,7 @@ def runs(report: "RunsReport", query: "RunQuery") -> None:
     """The runs, and which machines did not answer."""
     if report.runs:
         draw(table(_COLUMNS, _rows(report)))
+        tell(*wait_reasons.lines(run.job for run in report.runs if run.is_current))
     elif query.where or query.sandboxes or query.states or query.groups or query.tags:
         tell("no runs fit; all of them: " + next_steps.command("runs"))
     else:
@@ -71,7 +87,7 @@ def _rows(report: "RunsReport") -> list[tuple[str, ...]]:
             ", ".join(row.metrics),
             ", ".join(row.best),
             row.settings,
-            dashboard.time_and_cost(row.elapsed_s, row.cost),
+            dashboard.time_and_cost(row.elapsed_s, row.cost) if row.has_begun else "",
             row.commit,
             dashboard.short_duration(row.age_s),
             row.tags,
@@ -84,8 +100,9 @@ def _rows(report: "RunsReport") -> list[tuple[str, ...]]:
 def run_rows(report: "RunsReport") -> Rows:
     """The same, to stand beside those of other machines."""
     reasons = (f"cannot be reached: {why}" for why in report.unreachable.values())
+    waits = wait_reasons.lines(run.job for run in report.runs if run.is_current)
     return Rows(
-        columns=_COLUMNS, rows=_rows(report), none="no runs", notes=tuple(reasons)
+        columns=_COLUMNS, rows=_rows(report), none="no runs", notes=(*reasons, *waits)
     )
 
 
@@ -97,23 +114,22 @@ def _unreachable(reasons: Mapping[str, str], runs: "Iterable[Run]") -> None:
 
 
 def show(report: "RunReport") -> None:
-    """A run, a fact a line."""
+    """A run, a fact a line, under each other; then its attempts and what it wrote."""
     run = report.run
-    tell(*(f"{name:<12} {value}" for name, value in _facts(run) if value))
-    for name, value in run.record.items():
-        if name not in _SAID and value not in (None, [], {}, ""):
-            shown = value if isinstance(value, str) else json.dumps(value)
-            tell(f"{name:<12} {formatting.one_line(shown, 400)}")
-    for file in run.outputs[:_SHOWN_OUTPUTS]:
-        size = formatting.size(file.get("size_bytes"))
-        tell(f"output       {file.get('path')}  {size}  {file.get('sha256')}")
-    if len(run.outputs) > _SHOWN_OUTPUTS:
-        tell(f"             ... and {len(run.outputs) - _SHOWN_OUTPUTS} more")
-
-
-_SAID = frozenset(
-    {"commit", "settings", "group", "cell", "command", "format", "sandbox"}
-)
+    facts = [pair for pair in (*_facts(run), *_record(run.record)) if pair[1]]
+    width = max(len(name) for name, _ in facts)
+    columns, _ = output.terminal_size()
+    for name, value in facts:
+        room = max(columns - width - 2, _LEAST_ROOM) if columns else 0
+        first, *more = formatting.wrapped(value, room) if room else [value]
+        tell(f"{name:<{width}}  {first}", *(f"{'':<{width}}  {line}" for line in more))
+    if len(report.attempts) > 1:
+        draw(table(_ATTEMPT_COLUMNS, map(_attempt, report.attempts)))
+    shown = run.outputs[:_SHOWN_OUTPUTS]
+    if shown:
+        draw(table(_OUTPUT_COLUMNS, map(_output, shown)))
+    if len(run.outputs) > len(shown):
+        tell(f"... and {len(run.outputs) - len(shown)} more")
 
 
 def _facts(run: "Run") -> Iterator[tuple[str, str]]:
@@ -126,19 +142,68 @@ def _facts(run: "Run") -> Iterator[tuple[str, str]]:
         "" if run.is_current or job.state.ended else f", last seen {_time(run.seen_at)}"
     )
     yield "state", f"{state}{seen}"
+    yield "queued", _time(job.queued_at)
     yield "started", _time(job.started_at)
-    yield "time", formatting.duration(job.elapsed_s)
+    yield "ended", _time(job.ended_at)
+    yield "time", "" if job.elapsed_s is None else formatting.duration(job.elapsed_s)
     yield "commit", run.commit
     yield "command", job.command
     yield "settings", ", ".join(f"{k}={v}" for k, v in run.settings.items())
     yield "metrics", _figures(run.metrics or {})
-    yield (
-        "best",
-        _figures(run.best) + (" (of a part of a long log)" if run.is_sampled else ""),
-    )
+    sampled = " (of a part of a long log)" if run.is_sampled else ""
+    yield "best", _figures(run.best) + sampled
     yield "tags", ", ".join(run.tags)
     yield "note", run.note
     yield "log", job.log_path
+
+
+_IN_FACTS = frozenset(
+    {
+        *("commit", "settings", "group", "cell", "command", "format", "sandbox"),
+        "gpus_wanted",
+    }
+)
+_FACT_NAMES = {
+    "cost_per_hour": "cost per hour",
+    "cwd": "folder",
+    "dirty": "edits",
+    "env_names": "variables",
+    "environment_is_current": "installed",
+    "outputs": "declared",
+    "untracked": "not tracked",
+}
+_WORDS = {
+    ("dirty", False): "",
+    ("dirty", True): "there were some: dirty.patch in its folder",
+    ("environment_is_current", True): "",
+    ("environment_is_current", False): "not what the project asked for",
+}
+
+
+def _record(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what else the run record says, in words."""
+    for name, value in record.items():
+        if name not in _IN_FACTS and value not in (None, [], {}, ""):
+            known = isinstance(value, bool) and (name, value) in _WORDS
+            shown = _WORDS[name, bool(value)] if known else _value(value)
+            yield _FACT_NAMES.get(name, name), formatting.one_line(shown, 400)
+
+
+def _attempt(attempt: "Attempt") -> tuple[str, ...]:
+    job = attempt.job
+    end = "" if attempt.log_to is None else attempt.log_to
+    return (
+        str(job.attempt),
+        job.words,
+        _time(job.started_at),
+        "" if job.elapsed_s is None else dashboard.short_duration(job.elapsed_s),
+        f"bytes {attempt.log_from} to {end}".rstrip(),
+    )
+
+
+def _output(file: Mapping[str, Any]) -> tuple[str, ...]:
+    size, sha256 = formatting.size(file.get("size_bytes")), file.get("sha256")
+    return str(file.get("path")), size, str(sha256 or "")
 
 
 def diff(report: "DiffReport") -> None:
@@ -148,8 +213,12 @@ def diff(report: "DiffReport") -> None:
         pairs.append(("commit", *map(formatting.short, report.commit)))
     if report.command:
         pairs.append(("command", *report.command))
-    for group in (report.settings, report.environment, report.metrics):
-        pairs += [(name, *map(_value, pair)) for name, pair in group.items()]
+    for prefix, group in (
+        ("settings.", report.settings),
+        ("", report.environment),
+        ("metrics.", report.metrics),
+    ):
+        pairs += [(f"{prefix}{k}", *map(_value, pair)) for k, pair in group.items()]
     names = [
         f"{run.sandbox}:{run.job.id} {run.job.name}".rstrip() for run in report.runs
     ]
@@ -220,13 +289,23 @@ def plot(report: "PlotReport", *, log: bool) -> None:
 
 
 def _value(value: object) -> str:
+    """A value of a record or a metric in words."""
     if isinstance(value, float):
         return formatting.figure(value)
     if value is None:
         return "-"
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return ", ".join(str(each.get("name")) for each in value)
-    return value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, list):
+        return ", ".join(map(_value, value)) or "none"
+    if isinstance(value, dict):
+        known = (value.get("index"), value.get("name"))
+        return " ".join(str(each) for each in known if each is not None) or _dumped(
+            value
+        )
+    return value if isinstance(value, str) else _dumped(value)
+
+
+def _dumped(value: object) -> str:
+    return json.dumps(value)
 
 
 def _figures(metrics: Mapping[str, float]) -> str:
@@ -235,5 +314,5 @@ def _figures(metrics: Mapping[str, float]) -> str:
 
 def _time(at: float | None) -> str:
     if at is None:
-        return "?"
+        return ""
     return dt.datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -92,6 +92,11 @@ def _literal(part: str) -> str:
     return part.replace("\\,", ",").replace("\\..", "..")
 
 
+def single(settings: Mapping[str, Values]) -> dict[str, str]:
+    """Return the first value of each: of one training."""
+    return {name: each.values[0] for name, each in settings.items()}
+
+
 def lists(settings: Mapping[str, Values]) -> dict[str, Sequence[str]]:
     """Return the values alone."""
     return {name: each.values for name, each in settings.items()}

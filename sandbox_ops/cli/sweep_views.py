@@ -8,7 +8,7 @@ from sandbox_ops.cli.face import Answer
 from sandbox_ops.cli.layout import Column
 from sandbox_ops.cli.terminal import draw, table, tell
 from sandbox_ops.text import formatting
-from sandbox_ops.workflows import group_rows, rows
+from sandbox_ops.workflows import group_rows, rows, wait_reasons
 
 if TYPE_CHECKING:
     from sandbox_ops.workflows.group_jobs import GroupJobs
@@ -86,6 +86,7 @@ def group_jobs(listed: "GroupJobs") -> None:
         dashboard.row(rows.job_row(job, progress)) for job, progress in listed.jobs
     ]
     draw(table(dashboard.COLUMNS, cells))
+    tell(*wait_reasons.lines(job for job, _ in listed.jobs))
     row = dashboard.group_row(group_rows.group_row(listed.summary))
     draw(table(dashboard.GROUP_COLUMNS, [row]))
 

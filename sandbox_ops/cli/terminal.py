@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sandbox_ops.cli import output
 from sandbox_ops.cli.layout import GAP, Column, fit
-from sandbox_ops.text import remote_text
+from sandbox_ops.text import formatting, remote_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -117,24 +117,16 @@ def transfers(*, quiet: bool) -> Iterator["OnTransfer | None"]:
     if quiet or not output.is_terminal("stderr"):
         yield None
         return
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
+        TextColumn("{task.fields[sizes]}", markup=False),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=output.console("stderr")) as progress:
-        bar = progress.add_task("", total=None)
+        bar = progress.add_task("", total=None, sizes="")
 
         def advance(now: "TransferProgress") -> None:
             progress.update(
@@ -142,6 +134,9 @@ def transfers(*, quiet: bool) -> Iterator["OnTransfer | None"]:
                 description=remote_text.safe_line(now.path),
                 total=now.total_bytes,
                 completed=now.total_done_bytes,
+                sizes=formatting.transfer_sizes(
+                    now.total_done_bytes, now.total_bytes, now.rate_bytes_s
+                ),
             )
 
         yield advance

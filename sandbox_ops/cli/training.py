@@ -1,13 +1,14 @@
 """How `train` starts what was asked for: a training or a sweep, on one machine or several."""
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sandbox_ops.cli import (
     following,
+    node_training,
     notifying,
     session,
     setting_values,
@@ -17,31 +18,11 @@ from sandbox_ops.cli import (
     views,
 )
 from sandbox_ops.cli.face import Answer, say
+from sandbox_ops.cli.train_wish import Wish
 from sandbox_ops.errors import UsageError
 
 if TYPE_CHECKING:
     from sandbox_ops.workflows.placement import PlacementReport
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What was asked for.
-
-    Attributes:
-        settings: As they were read from the line.
-        options: Those of `workflows.train.train`.
-        is_sweep: Whether it is more than one training.
-        sweep_options: Those that only a sweep has.
-    """
-
-    settings: Mapping[str, setting_values.Values]
-    options: Mapping[str, Any]
-    is_sweep: bool
-    sweep_options: Mapping[str, Any]
-    dry_run: bool
-    watch: bool
-    notify: bool
-    as_json: bool
 
 
 def start(context: Any, sandbox: str, wish: Wish) -> Answer:  # noqa: ANN401 - Invoke's or Fabric's
@@ -74,7 +55,9 @@ def start(context: Any, sandbox: str, wish: Wish) -> Answer:  # noqa: ANN401 - I
             report = train(
                 machine.sandbox,
                 machine.project,
-                settings={key: each.values[0] for key, each in wish.settings.items()},
+                settings=setting_values.single(wish.settings),
+                nodes=wish.nodes.count,
+                by_torchrun=wish.nodes.torchrun,
                 **wish.options,
             )
         notifying.arm(machine, (report.job,), armed)
@@ -118,6 +101,8 @@ def start_on(context: Any, on: str, wish: Wish) -> Answer:  # noqa: ANN401 - Inv
     """
     if wish.is_sweep:
         return _spread(on, wish)
+    if node_training.is_over_several(on, wish):
+        return node_training.start(on, wish)
     placement = _place(on, wish)
     answer = start(context, placement.sandbox, wish)
     if answer.value is None:

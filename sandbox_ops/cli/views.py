@@ -14,7 +14,7 @@ from sandbox_ops.cli.terminal import draw, table, tell
 from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.models import Job, JobState, StopReport
 from sandbox_ops.text import formatting
-from sandbox_ops.workflows import group_rows, rows
+from sandbox_ops.workflows import group_rows, rows, wait_reasons
 
 if TYPE_CHECKING:
     from sandbox_ops.config import Unconfirmed
@@ -34,7 +34,7 @@ _SHOWN = 20
 _SHOWN_FILES = 200
 _FIRST_LINES = 3
 JOB_COLUMNS = (
-    Column(name="ID"),
+    Column(name="JOB"),
     Column(name="NAME", least=16, most=24, wraps=True),
     Column(name="STATE", least=12, most=24, wraps=True),
     Column(name="TIME"),
@@ -121,6 +121,7 @@ def jobs(newest: Sequence[Job]) -> None:
         return
     shown, left_out = group_rows.without_waiting(newest)
     draw(table(JOB_COLUMNS, map(job_row, shown)))
+    tell(*wait_reasons.lines(newest))
     for group, number in left_out.items():
         count = formatting.count(number, "more job")
         see = next_steps.command("jobs", job=group)
@@ -166,6 +167,7 @@ def job_rows(newest: Sequence[Job]) -> Rows:
         rows=tuple(map(job_row, newest)),
         none="no jobs yet",
         are_jobs=True,
+        notes=wait_reasons.lines(newest),
     )
 
 
@@ -176,7 +178,7 @@ def job_row(job: Job) -> tuple[str, ...]:
         facts.id,
         facts.name,
         facts.short_state,
-        dashboard.short_duration(facts.elapsed_s),
+        dashboard.short_duration(facts.elapsed_s) if facts.has_begun else "",
         formatting.one_line(facts.activity, 1000),
     )
 
@@ -299,7 +301,9 @@ def doctor(report: "DoctorReport") -> None:
     )
     for check in report.checks:
         if check.fix and check.result != "ok":
-            tell(f"fix {check.name}: {check.fix}")
+            lead = f"fix {check.name}: "
+            first, *more = formatting.hint_lines(check.fix, 80 - len(lead))
+            tell(f"{lead}{first}", *(f"    {line}" for line in more))
 
 
 def _warn(warnings: Iterable[str]) -> None:

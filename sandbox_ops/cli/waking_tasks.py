@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from invoke import Context
 
 from sandbox_ops.cli import option_values
+from sandbox_ops.cli.aiming import on_its_machine
 from sandbox_ops.cli.face import Answer, verb
-from sandbox_ops.cli.fleet import on_its_machine, on_several
+from sandbox_ops.cli.fleet import on_several
 from sandbox_ops.cli.session import opened, opened_all, settings_here
 from sandbox_ops.errors import UsageError
 

@@ -284,6 +284,16 @@ KEYS: tuple[Key, ...] = (
         help="Instead of the user in `host` or in ssh_config.",
     ),
     Key(
+        path="sandboxes.NAME.address",
+        variable="SANDBOX_OPS_ADDRESS",
+        kind=str,
+        expects="a host name or an IP address",
+        example='"10.0.0.1"',
+        check=address.check_host,
+        help="By which your other machines reach it, for a training over several; "
+        "without it they try those that it has.",
+    ),
+    Key(
         path="sandboxes.NAME.identity_file",
         variable="SANDBOX_OPS_IDENTITY_FILE",
         kind=str,

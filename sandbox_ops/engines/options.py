@@ -72,6 +72,8 @@ def job_request(
     check_options(options, JobOptions, "start")
     return StartRequest(
         command=command,
+        shown=options.get("shown", ""),
+        nodes=options.get("nodes", 0),
         name=options.get("name", ""),
         description=options.get("description", ""),
         cwd=options.get("cwd", ""),

@@ -29,6 +29,8 @@ def submit_options(settings: SlurmSettings, request: StartRequest) -> tuple[str,
     _check(queue)
     named = {
         "gres": f"gpu:{queue.gpus}" if queue.gpus else "",
+        "nodes": str(request.nodes) if request.nodes else "",
+        "ntasks-per-node": "1" if request.nodes else "",
         "nice": str(-queue.priority) if queue.priority else "",
         "time": _minutes(request.timeout_s),
         "signal": f"B:USR1@{_warning_s(request.timeout_s)}",

@@ -6,6 +6,7 @@ that nothing of the clone would run here.
 
 import re
 import subprocess
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,11 +77,11 @@ def look(root: str, branch: str = "", outputs: tuple[str, ...] = ()) -> LocalTre
     """
     clone_config.check(root)
     options = ("--porcelain=v2", "--branch", "--untracked-files=normal")
-    options = (*options, f"--ignore-submodules={_ignored(root)}")
-    status = porcelain.status(_git(root, "status", *options))
+    ask = ("status", *options, f"--ignore-submodules={_ignored(root)}")
+    status = porcelain.status(_git(root, *ask))
     untracked = status.untracked
     if untracked:
-        text = _git(root, "status", *options, "--", *results.left_out(outputs))
+        text = _git(root, *ask, "--", *results.left_out(outputs))
         untracked = porcelain.status(text).untracked
     wanted = branch or status.branch
     if wanted is None:
@@ -177,6 +178,11 @@ def compare(tree: LocalTree, project: Project) -> Upstream:
     )
 
 
+_PUSHING = threading.Lock()
+"""Of machines that are synced at once each pushes: one by one all but the first find it
+done, at the same moment git refuses all but one."""
+
+
 def push(tree: LocalTree, remote: str) -> None:
     """Push the branch; never by force, and not without its submodules' commits.
 
@@ -188,7 +194,8 @@ def push(tree: LocalTree, remote: str) -> None:
     url = _git(tree.root, "ls-remote", "--get-url", remote).strip()
     if Path(url.removeprefix("file://")).is_absolute():
         options.append(f"--receive-pack={_RECEIVE_HERE}")
-    _network(tree.root, "push", *options, "--", remote, f"{ref}:{ref}")
+    with _PUSHING:
+        _network(tree.root, "push", *options, "--", remote, f"{ref}:{ref}")
 
 
 def _commit(root: str, name: str) -> str | None:

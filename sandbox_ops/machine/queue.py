@@ -19,7 +19,7 @@ def move(sandbox: Sandbox, job: str, place: str) -> Job:
         place: `first`, `last`, or a number from 1.
 
     Raises:
-        UsageError: There is no such place.
+        UsageError: There is no such place, or Slurm keeps the queue.
         NotFoundError: There is no such job.
         RefusedError: It does not wait in the queue.
         DeniedError: The machine's mode does not allow it.
@@ -28,6 +28,12 @@ def move(sandbox: Sandbox, job: str, place: str) -> Job:
         raise UsageError(
             f"a job cannot be moved to {place!r}",
             "Places are `first`, `last` and numbers from 1.",
+        )
+    if sandbox.config.by_slurm:
+        raise UsageError(
+            "the order of Slurm's queue is not ours to change",
+            "Start a job with --priority; or lower one there: scontrol update "
+            "JobId=NUMBER Nice=VALUE",
         )
     wire = job_ids.reference(job).wire
     with sandbox.acting("move", f"{job} {place}") as view:

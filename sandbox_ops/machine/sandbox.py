@@ -109,7 +109,11 @@ class Sandbox:
         else:
             own = self._stack.direct_links
         if not isinstance(own, SandboxConnection):
-            raise ConfigError(f"{own.description} is not reached by SSH")
+            raise ConfigError(
+                f"{own.description} is not reached by SSH",
+                "Its `link` leads there without: there is no host key to trust, and no "
+                "Fabric connection.",
+            )
         return own
 
     @property
@@ -272,7 +276,8 @@ class Sandbox:
         self._check("start")
         request = job_request(command, options, started_by=self.started_by)
         mask = remote_text.masked
-        with acts.noted(self.config, "start", command, mask=mask) as outcome:
+        shown = options.get("shown") or command
+        with acts.noted(self.config, "start", shown, mask=mask) as outcome:
             job = self.engine.start(request).result().job
             outcome.append(job.id)
         return job
@@ -321,6 +326,10 @@ class Sandbox:
     def login(self) -> str:
         """How the login environment was read there; see `Hello`."""
         return self._hello.login
+
+    def connect(self) -> None:
+        """Have a worker there, if none was yet, and so our library on the machine."""
+        _ = self._hello
 
     def follow(self, watch: Watch) -> None:
         """Poll for a job, with all the others, until the watch's future resolves."""

@@ -30,9 +30,17 @@ def in_project(sandbox: Sandbox, project: Project) -> str:
         ConnectError: The machine cannot be reached.
     """
     root = sandbox.project_path(project)
-    library = f"{sandbox.base.rpartition('/v1/')[0]}/lib/{scripts.library_file()}"
-    arguments = (root, ":".join(project.path), *project.env)
-    return f"env SANDBOX_OPS_SH=sh sh {shlex.quote(library)} project_shell {scripts.words(*arguments)}"
+    folder = f"{sandbox.base.rpartition('/v1/')[0]}/lib"
+    names = (scripts.library_name(kind) for kind in (scripts.LINUX, scripts.BSD))
+    libraries = (f"{folder}/{name}.sh" for name in names)
+    arguments = scripts.words(*libraries, root, ":".join(project.path), *project.env)
+    return f"env SANDBOX_OPS_SH=sh sh -c {shlex.quote(_PROJECT_SHELL)} sh {arguments}"
+
+
+_PROJECT_SHELL = (
+    "[ -r /proc/self/stat ] && library=$1 || library=$2; shift 2; "
+    'exec sh "$library" project_shell "$@"'
+)
 
 
 def command(

@@ -28,6 +28,7 @@ def opened(sandbox: Sandbox) -> Iterator[Link]:
     """Open a session; on a connection of its own, where the workers hold all of one."""
     with ExitStack() as ends:
         sandbox.cancel_token.check()
+        sandbox.connect()  # without /proc a script needs the library there
         links = sandbox.links
         links.connect()
         try:

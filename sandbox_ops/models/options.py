@@ -52,6 +52,8 @@ class JobOptions(TypedDict, total=False):
             a program that is not there is told at once.
         token: The same token is the same job, however often it is sent.
         queue: What it waits for in the machine's queue; without it, it starts at once.
+        nodes: How many nodes of a Slurm cluster it runs on; 0: one.
+        shown: What its record shows in place of the command; "": the command.
     """
 
     name: str
@@ -70,6 +72,8 @@ class JobOptions(TypedDict, total=False):
     see_early_end: bool
     token: str
     queue: QueueRequest | None
+    nodes: int
+    shown: str
 
 
 def check_options(options: Mapping[str, object], known: type, verb: str) -> None:

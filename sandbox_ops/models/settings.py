@@ -90,6 +90,7 @@ class SandboxConfig(_Checked):
     Attributes:
         host: An ssh_config alias or a host name.
         port: None: what ssh_config says. The same holds for the other Nones.
+        address: By which other machines reach it; "": they try those that it has.
         ssh_options: As after `ssh -o`: `Name=value`, before what ssh_config says.
         workspace: Absolute path under which projects live.
         mode: What may be done there: "full", "workflow" or "read-only"; see `policy`.
@@ -120,6 +121,7 @@ class SandboxConfig(_Checked):
     identity_file: str | None = None
     known_hosts: str | None = None
     ssh_config: str | None = None
+    address: str = ""
     ssh_options: tuple[str, ...] = ()
     workspace: str = "/workspace"
     mode: str = policy.FULL

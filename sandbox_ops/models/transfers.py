@@ -31,16 +31,5 @@ class TransferProgress:
             return None
         return (self.total_bytes - self.total_done_bytes) / self.rate_bytes_s
 
-    @property
-    def words(self) -> str:
-        """How far it is, in a line."""
-        done, total = self.total_done_bytes, self.total_bytes
-        line = f"{self.path}: {done / 1e6:.1f} of {total / 1e6:.1f} MB"
-        if self.eta_s is None:
-            return line
-        return (
-            f"{line}, {self.rate_bytes_s / 1e6:.1f} MB/s, about {self.eta_s:.0f} s left"
-        )
-
 
 OnTransfer = Callable[[TransferProgress], None]

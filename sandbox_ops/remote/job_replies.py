@@ -120,10 +120,10 @@ def _queued(job: Job, segment: Segment, waits: str) -> Job:
         return dataclasses.replace(
             job,
             attempt=attempt,
-            queued_at=_seconds(fields, "q0"),
+            queued_at=seconds(fields, "q0"),
             gpus=gpus[:_MOST_GPUS] if held and not is_elsewhere else job.gpus,
         )
-    queued_at = _seconds(fields, "q0") or _seconds(fields, "t0")
+    queued_at = seconds(fields, "q0") or seconds(fields, "t0")
     now_cs = number(fields, "now") or 0
     return dataclasses.replace(
         job,
@@ -180,7 +180,7 @@ def _job(
         command=record.command,
         description=record.description,
         cwd=record.cwd,
-        started_at=_seconds(fields, "t0") if began else None,
+        started_at=seconds(fields, "t0") if began else None,
         elapsed_s=_elapsed_s(state, fields) if began else None,
         ended_at=_ended_at(fields) if state.ended else None,
         log_path=job_ids.log_path(base, job_id),
@@ -229,22 +229,27 @@ _STOPPER_WINDOW_CS = 12000
 
 
 def _elapsed_s(state: JobState, fields: dict[str, str]) -> float | None:
-    end = _seconds(fields, "up1")
-    if end is None and state is not JobState.LOST:
-        end = _seconds(fields, "now")
-    begin = _seconds(fields, "up0")
+    if "up1" not in fields and state is not JobState.LOST:
+        return span_s(fields, "now")
+    return span_s(fields)
+
+
+def span_s(fields: dict[str, str], until: str = "up1") -> float | None:
+    """Return how long it took from `up0` on; None where that is not known."""
+    begin, end = seconds(fields, "up0"), seconds(fields, until)
     return None if end is None or begin is None else round(max(0.0, end - begin), 2)
 
 
 def _ended_at(fields: dict[str, str]) -> float | None:
     """Return when it ended; of one that is lost when it gave its last sign of life."""
-    begin, up0, up1 = (_seconds(fields, name) for name in ("t0", "up0", "up1"))
+    begin, up0, up1 = (seconds(fields, name) for name in ("t0", "up0", "up1"))
     if None not in (begin, up0, up1) and "t1" not in fields:
         return round((begin or 0.0) + max(0.0, (up1 or 0.0) - (up0 or 0.0)), 2)
-    return _seconds(fields, "t1" if "t1" in fields else "seen")
+    return seconds(fields, "t1" if "t1" in fields else "seen")
 
 
-def _seconds(fields: dict[str, str], name: str) -> float | None:
+def seconds(fields: dict[str, str], name: str) -> float | None:
+    """Return a time that was sent in centiseconds; None where it is none."""
     centiseconds = number(fields, name)
     if centiseconds is None or not 0 <= centiseconds / 100 <= _LATEST_S:
         return None

@@ -70,9 +70,30 @@ def _ended(fields: dict[str, str]) -> tuple[JobState, str]:
         return JobState.LOST, _LOST[reason]
     if fields.get("code") == "0":
         return JobState.SUCCEEDED, ""
+    return _failed(fields)
+
+
+def _failed(fields: dict[str, str]) -> tuple[JobState, str]:
+    if "first" in fields:
+        return _ended_for_another(fields["first"])
     return JobState.FAILED, "out of memory" if "oom" in fields else ""
 
 
+def _ended_for_another(first: str) -> tuple[JobState, str]:
+    """Return how a node of a run ended that was ended because another one had."""
+    rank, _, rest = first.partition(":")
+    machine, _, how = rest.rpartition(":")
+    state, verb = _ENDS_OF_NODES.get(
+        how, (JobState.FAILED, f"failed first: exit code {how}")
+    )
+    return state, f"rank {rank} on {machine} {verb}"
+
+
+_ENDS_OF_NODES = {
+    "stopped": (JobState.STOPPED, "was stopped"),
+    "timed-out": (JobState.TIMED_OUT, "reached its deadline"),
+    "lost": (JobState.FAILED, "was lost"),
+}
 _LOST = {"late": "never started", **slurm_words.LOST}
 
 

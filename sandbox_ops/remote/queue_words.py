@@ -25,7 +25,7 @@ def waits_for(text: str, attempt: int, now_cs: int) -> str:
     first, *lines = text.splitlines()[:_MOST_LINES] or [""]
     word, _, operand = first.partition(" ")
     if word == "slurm":
-        return slurm_words.waits_for(operand)
+        return slurm_words.waits_for(operand, lines)
     reasons: dict[str, Callable[[], str]] = {
         "gpu": lambda: _with_details("waits for a GPU", _gpu_details(lines)),
         "slot": lambda: _with_details("waits for a slot", _slot_details(lines)),

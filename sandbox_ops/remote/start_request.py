@@ -60,6 +60,7 @@ class StartRequest:
         cell: Its place in a group.
         queue: What it waits for in the machine's queue; None: it starts at once. The GPUs
             are chosen there, so `gpus` is empty.
+        nodes: How many nodes of a Slurm cluster it runs on; 0: one.
         slurm: What sbatch is told of it; empty: Slurm does not start it.
 
     Raises:
@@ -91,6 +92,7 @@ class StartRequest:
     token: str = field(default_factory=new_token)
     cell: CellKey | None = None
     queue: QueueRequest | None = None
+    nodes: int = 0
     slurm: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -88,7 +88,8 @@ class Worker:
         while True:
             for segment in self._receive(answer_s):
                 if segment.what == "need":
-                    self._send(scripts.needed(self._nonce) + request)
+                    name = segment.fields.get("name", "")
+                    self._send(scripts.needed(self._nonce, name) + request)
                 elif segment.what == "crashed":
                     raise WorkerCrashedError(_first_line(segment.data))
                 elif self.hello is None:

@@ -3,23 +3,21 @@
 Neither Fabric nor paramiko is imported here.
 """
 
+import copy
 import threading
 import time
 import weakref
 
-from sandbox_ops.errors import ConnectError
-from sandbox_ops.links import CHUNK_BYTES, LinkEnd, LinkError, SessionLimitError
-from sandbox_ops.links.process import ProcessLink, ProcessLinks
+from sandbox_ops.errors import AuthenticationError, ConnectError
+from sandbox_ops.links import SessionLimitError
+from sandbox_ops.links.process import ProcessLinks
 from sandbox_ops.models import SandboxConfig
+from sandbox_ops.ssh.openssh_failures import HungMasterError
 from sandbox_ops.ssh.openssh_master import MOST, Master
+from sandbox_ops.ssh.openssh_sessions import OpensshLink, PortLink
 
 _REFUSED_S = 15.0
 """After so long without a session on any master it is an error."""
-_NO_SESSION = ("Session open refused", "session request failed")
-
-
-class RefusedSessionError(SessionLimitError, LinkError):
-    """The server allows no further session; known once the link is read from."""
 
 
 class OpensshLinks(ProcessLinks):
@@ -38,6 +36,7 @@ class OpensshLinks(ProcessLinks):
         self._open: weakref.WeakSet[OpensshLink] = weakref.WeakSet()
         self._most: int | None = None  # sessions that the server let us have at once
         self._refused_since: float | None = None
+        self._failed: tuple[float, ConnectError | None] = (0.0, None)
         super().__init__(("ssh",), config.host)
 
     @property
@@ -50,23 +49,57 @@ class OpensshLinks(ProcessLinks):
     ) -> None:
         """Find the master connection, or open one without questions.
 
+        Those who waited for it meanwhile share what came of it, also a failure.
+
         Raises:
             AuthenticationError: The machine wants more than a key that can be used
                 without a question.
             HostKeyError: ssh does not accept the host key.
             ConnectError: There is no ssh client, or it says why it cannot connect.
         """
-        del asked_at  # a second attempt is as quick as the first
+        began = time.monotonic()
         with self._lock:
             if self._connected:
                 return
-            super().connect()
-            self._refuse_after_long()
-            self._master.open(within_s)
-            self._connected = True
-            self._most = None
+            failed_at, failure = self._failed
+            if failure and failed_at > (began if asked_at is None else asked_at):
+                raise copy.copy(failure)
+            if within_s is not None:  # the wait for another thread's attempt counts
+                within_s = max(1.0, within_s - (time.monotonic() - began))
+            try:
+                self._connect(within_s)
+            except ConnectError as error:
+                self._failed = (time.monotonic(), error)
+                raise
 
-    def open_link(self, command: str) -> "OpensshLink":
+    def _connect(self, within_s: float | None) -> None:
+        super().connect()
+        self._refuse_after_long()
+        try:
+            self._master.open(within_s)
+        except HungMasterError:
+            self._go_beside(within_s)
+        self._connected = True
+        self._most = None
+
+    def _go_beside(self, within_s: float | None) -> None:
+        """Open a further master where the process that has the socket does not answer.
+
+        Raises:
+            HungMasterError: It cannot be opened without a question.
+            ConnectError: It says why it cannot connect.
+        """
+        hung, self._master = self._master, self._next_master()
+        try:
+            self._master.open(within_s)
+        except AuthenticationError:
+            self._master = hung
+            raise HungMasterError(self._config) from None
+
+    def _next_master(self) -> Master:
+        return Master(self._config, (self._master.number + 1) % MOST)
+
+    def open_link(self, command: str) -> OpensshLink:
         """Open a session of the master.
 
         Raises:
@@ -80,7 +113,7 @@ class OpensshLinks(ProcessLinks):
             self._open.add(link)
             return link
 
-    def open_port(self, port: int) -> "PortLink":
+    def open_port(self, port: int) -> PortLink:
         """Return the bytes of a new connection to the machine's own `port`.
 
         That nothing listens there is what it complains of when it has ended.
@@ -103,13 +136,13 @@ class OpensshLinks(ProcessLinks):
         """Take note of it. The master ends by itself, ten minutes after its last use."""
         self._connected = False
 
-    def lost(self, link: "OpensshLink | PortLink") -> None:
+    def lost(self, link: OpensshLink | PortLink) -> None:
         """Take note that the master of a link is gone."""
         with self._lock:
             if link.master is self._master:
                 self._connected = False
 
-    def refused(self, link: "OpensshLink") -> None:
+    def refused(self, link: OpensshLink) -> None:
         """Take note that a session was refused: where others have all, go elsewhere."""
         with self._lock:
             self._open.discard(link)
@@ -118,8 +151,7 @@ class OpensshLinks(ProcessLinks):
             self._most = self._in_use()
             if not self._most:
                 self._refused_since = self._refused_since or time.monotonic()
-                number = (self._master.number + 1) % MOST
-                self._master = Master(self._config, number)
+                self._master = self._next_master()
                 self._connected = False
 
     def accepted(self) -> None:
@@ -145,78 +177,3 @@ class OpensshLinks(ProcessLinks):
             DeniedError: Another user owns our folder for sockets.
         """
         return self._master.path
-
-
-class OpensshLink(ProcessLink):
-    """One session of a master.
-
-    Args:
-        links: Notified of what became of it.
-        master: Whose session it is.
-        command: Runs there.
-    """
-
-    def __init__(self, links: OpensshLinks, master: Master, command: str) -> None:
-        super().__init__(master.session_command(command), None)
-        self.master = master
-        self._links = links
-        self._begun = False
-
-    def send(self, data: bytes) -> None:
-        """Send it all. That a session was refused is for `receive` to say.
-
-        Raises:
-            LinkError: The master is gone.
-        """
-        try:
-            super().send(data)
-        except LinkError:
-            if not self._is_refused():
-                raise
-
-    def receive(self, timeout_s: float, size_bytes: int = CHUNK_BYTES) -> bytes:
-        """Return what has come; nothing at its end.
-
-        Raises:
-            RefusedSessionError: The server allows no further session.
-            LinkError: The master is gone.
-        """
-        data = super().receive(timeout_s, size_bytes)
-        if data and not self._begun:
-            self._begun = True
-            self._links.accepted()
-        elif not data and self.end() is LinkEnd.DIED:
-            if self._is_refused():
-                self._links.refused(self)
-                raise RefusedSessionError
-            self._links.lost(self)
-            if not self._begun:
-                raise LinkError("the connection that ssh kept has ended")
-        return data
-
-    def _is_refused(self) -> bool:
-        return not self._begun and any(s in self.complaint() for s in _NO_SESSION)
-
-
-class PortLink(ProcessLink):
-    """A connection to a port of the machine, through a master.
-
-    Args:
-        links: Notified where the master is gone.
-        master: What it goes through.
-        port: Of the machine's own loopback.
-    """
-
-    def __init__(self, links: OpensshLinks, master: Master, port: int) -> None:
-        super().__init__(master.port_command(port), None)
-        self.master = master
-        self._links = links
-
-    def receive(self, timeout_s: float, size_bytes: int = CHUNK_BYTES) -> bytes:
-        """Return what has come; nothing at its end."""
-        data = super().receive(timeout_s, size_bytes)
-        # "refused" would be the port's own word, not the master's end
-        died = not data and self.end() is LinkEnd.DIED
-        if died and "refused" not in self.complaint():
-            self._links.lost(self)
-        return data

@@ -17,15 +17,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from sandbox_ops.errors import (
-    AuthenticationError,
-    ConnectError,
-    HostKeyError,
-    NextStep,
-)
+from sandbox_ops.errors import ConnectError
 from sandbox_ops.models import SandboxConfig
-from sandbox_ops.ssh import openssh_config
+from sandbox_ops.ssh import openssh_config, openssh_failures
 from sandbox_ops.ssh.openssh_program import (
+    TIMED_OUT,
     ask,
     can_be_socket,
     last_line,
@@ -109,6 +105,10 @@ class Master:
         """Whether a process listens at its socket."""
         return self._control("check").returncode == 0
 
+    def is_hung(self) -> bool:
+        """Whether a process has its socket, and does not answer: it is suspended."""
+        return self._control("check").returncode == TIMED_OUT
+
     def end(self) -> bool:
         """End it; return whether it was open."""
         return self._control("exit").returncode == 0
@@ -153,9 +153,13 @@ class Master:
             AuthenticationError: The machine wants more than a key that can be used
                 without a question.
             HostKeyError: ssh does not accept the host key.
+            HungMasterError: The process that has its socket does not answer.
             ConnectError: It says why it cannot connect.
         """
-        if self.is_open():
+        code = self._control("check").returncode
+        if code == TIMED_OUT:
+            raise openssh_failures.HungMasterError(self._config)
+        if code == 0:
             return
         ends_at = time.monotonic() + (within_s or _CONNECT_S)
         with self._alone(ends_at):
@@ -170,7 +174,9 @@ class Master:
                 dropped = any(phrase in complaint for phrase in _DROPPED)
                 left_s = ends_at - time.monotonic()
                 if not dropped or attempt == _ATTEMPTS - 1 or left_s < pause_s:
-                    raise self._explained(complaint)
+                    raise openssh_failures.explained(
+                        self._config, complaint, is_further=self.number > 0
+                    )
                 threading.Event().wait(pause_s)
 
     def _try(self, within_s: float) -> str | None:
@@ -202,38 +208,6 @@ class Master:
             yield
         finally:
             os.close(descriptor)
-
-    def _explained(self, complaint: str) -> ConnectError:
-        where, name = self._config.host, self._config.name
-        line = last_line(complaint)
-        if "Host key verification failed" in complaint or "host key" in line.lower():
-            return HostKeyError(
-                f"ssh does not accept the host key of {where}: {line}",
-                NextStep("trust", {"sandbox": name}, "Look at the key, and accept it"),
-            )
-        refused = (
-            "Permission denied" in complaint or "Too many authentication" in complaint
-        )
-        if refused and self.number:
-            return AuthenticationError(
-                f"the connection that ssh keeps to {where} has no session left "
-                "(MaxSessions of its sshd_config), and a further connection cannot be "
-                f"opened without a question: {line}",
-                "Wait until other commands on it have ended, or end some.",
-            )
-        if refused:
-            return AuthenticationError(
-                f"authentication failed at {where}: {line}",
-                NextStep(
-                    "login",
-                    {"sandbox": name},
-                    "If it wants a password or a second factor, log in once in a terminal",
-                ),
-            )
-        return ConnectError(
-            f"cannot reach {where}: {line}",
-            f"Try it by hand: ssh {self._config.host} true",
-        )
 
 
 def end_all(config: SandboxConfig) -> bool:

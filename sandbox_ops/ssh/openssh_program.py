@@ -12,6 +12,10 @@ _PATH_BYTES = 86
 """What a socket's path may have (104 bytes on some systems), less what ssh adds."""
 
 
+TIMED_OUT = 124
+"""What `ask` returns as the exit code of an ssh that did not end in time."""
+
+
 def ask(command: tuple[str, ...], timeout_s: float) -> subprocess.CompletedProcess[str]:
     """Run ssh without a terminal. A master that stays behind keeps no pipe of ours."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -26,7 +30,7 @@ def ask(command: tuple[str, ...], timeout_s: float) -> subprocess.CompletedProce
                 start_new_session=True,
             ).returncode
         except subprocess.TimeoutExpired:
-            code = 255
+            code = TIMED_OUT
             err.write(f"ssh did not connect within {timeout_s:.0f} s\n".encode())
         out.seek(0)
         err.seek(0)

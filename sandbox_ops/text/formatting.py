@@ -6,10 +6,13 @@ machine (names, commands) is expected to be cleaned already; `None` is said as `
 
 import math
 import re
+import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 from sandbox_ops.errors import NextStep, SandboxError
 from sandbox_ops.models import CommandResult, Disk, EndKind, ForeignProcess, Gpu, Job
+from sandbox_ops.models.transfers import TransferProgress
 from sandbox_ops.text import remote_text
 
 _SPANS = (
@@ -21,6 +24,8 @@ _TENTHS_S = 9.95  # below that a tenth of a second is news
 _PREAMBLE = re.compile(
     r"\A\s*(?:cd\s+(?:'[^']*'|\"[^\"]*\"|[^\s;&|'\"]+)\s*(?:&&|;|\n)\s*)+(?=\S)"
 )
+_WIDTH = 80
+_COMMANDS = ("sandbox-ops ", "git ", "ssh ")
 _KIB = 1024
 _THREE_DIGITS = 1000  # so that it is never `1023.0 KiB`
 
@@ -51,11 +56,33 @@ def size(n_bytes: int | None) -> str:
     return f"{amount:.1f} TiB"
 
 
+def transfer_sizes(done_bytes: int, total_bytes: int, rate_bytes_s: float) -> str:
+    """How much of a transfer is done: `1.2 MiB of 3.0 MiB, 310.5 KiB/s`."""
+    rate = f", {size(round(rate_bytes_s))}/s" if rate_bytes_s else ""
+    return f"{size(done_bytes)} of {size(total_bytes)}{rate}"
+
+
+def transfer_line(now: TransferProgress) -> str:
+    """How far a transfer is: `a.pt: 1.2 MiB of 3.0 MiB, 310.5 KiB/s, about 6 s left`."""
+    sizes = transfer_sizes(now.total_done_bytes, now.total_bytes, now.rate_bytes_s)
+    left = "" if now.eta_s is None else f", about {duration(round(now.eta_s))} left"
+    return f"{now.path}: {sizes}{left}"
+
+
 def count(number: int, noun: str) -> str:
     """A number with its noun: `1 process`, `3 files`."""
     if number == 1:
         return f"1 {noun}"
     return f"{number} {noun}es" if noun.endswith("s") else f"{number} {noun}s"
+
+
+def listing(names: Sequence[str], most: int) -> str:
+    """Names in a sentence, the first of them: `a`, `a and b`, `a, b and 3 more`."""
+    shown = list(names[:most])
+    if len(names) > most:
+        shown.append(f"{len(names) - most} more")
+    *others, last = shown or [""]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def figure(value: float | None) -> str:
@@ -178,10 +205,34 @@ def error_text(error: SandboxError) -> str:
     """
     message, *more = error.message.splitlines() or [""]
     lines = [f"error: {message}", *(f"  {line}" for line in more)]
-    if error.hint:
-        first, *others = error.hint.splitlines()
-        lines += [f"hint: {first}", *(f"      {line}" for line in others)]
+    hints = [line for hint in error.hints for line in hint_lines(hint, _WIDTH - 6)]
+    for begin, line in zip(("hint: ", *["      "] * len(hints)), hints, strict=False):
+        lines.append(f"{begin}{line}")
     return "\n".join(lines)
+
+
+def hint_lines(hint: str | NextStep, width: int) -> list[str]:
+    """A hint in lines of at most `width` columns: words wrap, a command stays whole.
+
+    A command that does not fit behind its purpose has a line of its own, to be copied.
+    """
+    if len(str(hint)) <= width and "\n" not in str(hint):
+        return [str(hint)]
+    if isinstance(hint, NextStep):
+        return [*wrapped(f"{hint.purpose}:" * bool(hint.purpose), width), hint.command]
+    lines: list[str] = []
+    for line in hint.splitlines():
+        purpose, colon, command = line.rpartition(": ")
+        if len(line) > width and colon and command.startswith(_COMMANDS):
+            lines += [*wrapped(f"{purpose}:", width), command]
+        else:
+            lines += wrapped(line, width) if len(line) > width else [line]
+    return lines
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Text in lines of at most `width` columns; a word that is longer stays whole."""
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value

@@ -46,6 +46,12 @@ _HEADER = (
 )
 _PRIVATE_KEY = rb"-----BEGIN[ A-Z0-9_-]{0,100}PRIVATE KEY(?: BLOCK)?-----"
 _PRIVATE_KEY_END = rb"-----END[ A-Z0-9_-]{0,100}PRIVATE KEY(?: BLOCK)?-----"
+_KEY_LINES = (
+    # what is cut off has no end: its lines are known by their letters
+    rb"(?m)" + _PRIVATE_KEY + rb"[\sA-Za-z0-9+/=:,.\\]*(?:" + _PRIVATE_KEY_END + rb")?"
+    # and what begins in the midst of one, no beginning
+    rb"|(?:^[A-Za-z0-9+/=]{1,100}\r?\n)*" + _PRIVATE_KEY_END
+)
 _COMMON = (
     ("url-credentials", (r"://[^\s/@\"'<>]{1,256}@",), _URL),
     (
@@ -203,14 +209,23 @@ def _last_private_key(data: bytes) -> tuple[int, int | None]:
 
 
 def _mask_shapes(data: bytes) -> bytes:
+    """Mask private keys, and tokens in what stands between them.
+
+    A token ends where a key begins, as at the end of a line: a stream holds the key back,
+    and sees no more than that.
+    """
+    if b"PRIVATE KEY" not in data:
+        return _mask_tokens(data)
+    parts: list[bytes] = []
+    done = 0
+    for match in _compiled(_KEY_LINES).finditer(data):
+        parts += (_mask_tokens(data[done : match.start()]), _mask_lines(match))
+        done = match.end()
+    return b"".join((*parts, _mask_tokens(data[done:])))
+
+
+def _mask_tokens(data: bytes) -> bytes:
     """Mask the tokens in those lines that have a keyword of one."""
-    if b"PRIVATE KEY" in data:
-        # what is cut off has no end: its lines are known by their letters
-        whole = _PRIVATE_KEY + rb"[\sA-Za-z0-9+/=:,.\\]*(?:" + _PRIVATE_KEY_END + rb")?"
-        data = _compiled(whole).sub(_mask_lines, data)
-        # and what begins in the midst of one, no beginning
-        rest = rb"(?m)(?:^[A-Za-z0-9+/=]{1,100}\r?\n)*" + _PRIVATE_KEY_END
-        data = _compiled(rest).sub(_mask_lines, data)
     if not _may_have_token(data):
         return data
     search = _prefilter().search

@@ -9,6 +9,7 @@ from sandbox_ops.guard.reliability import Reliability
 from sandbox_ops.machine.repo import Tree
 from sandbox_ops.models import JobState, MachineStatus
 from sandbox_ops.workflows import train_objections
+from sandbox_ops.workflows.slurm_room import SlurmRoom
 
 SETUP, SYNC = "setup", "sync"
 BUSY_GPU = "busy-gpu"
@@ -73,6 +74,7 @@ def verdict(  # each is one fact
     *,
     is_current: bool,
     ignored: set[str] | frozenset[str] = frozenset(),
+    slurm: SlurmRoom | None = None,
 ) -> Candidate:
     """Return how a machine stands, without its name. Pure.
 
@@ -83,16 +85,20 @@ def verdict(  # each is one fact
         gpus: How many free GPUs are wanted; None: one, where there are any.
         is_current: The environment there was set up for the code there.
         ignored: Names of objections that do not count.
+        slurm: What the cluster behind it has; None: the machine itself runs it.
     """
-    _, gpu_objections = train_objections.choose(status, gpus)
-    objections = [*gpu_objections, *train_objections.disk_objections(status)]
+    if slurm and slurm.against:
+        return Candidate(name="", against=slurm.against)
+    objections = list(train_objections.disk_objections(status))
+    if not slurm:
+        objections[:0] = train_objections.choose(status, gpus)[1]
     if tree and tree.edits:
         objections += train_objections.code_objections(tree, None)
     left = [each for each in objections if each.force not in ignored]
     if left:
         against = "; ".join(_first_lines(each.message) for each in left)
         return Candidate(name="", against=against)
-    busy, length = _busy(status, gpus)
+    busy, length = _busy(status, gpus, slurm)
     needs = []
     local_commit = local_tree.commit if local_tree else None
     if tree and local_commit and tree.head != local_commit:
@@ -106,13 +112,17 @@ def verdict(  # each is one fact
     return Candidate(name="", busy=busy, queue_length=length, needs=tuple(needs))
 
 
-def _busy(status: MachineStatus, gpus: int | None) -> tuple[str, float]:
+def _busy(
+    status: MachineStatus, gpus: int | None, slurm: SlurmRoom | None
+) -> tuple[str, float]:
     """Return why a training would wait or share there, and how long the line is. Pure.
 
     One without a GPU is refused nowhere, as `train` refuses it nowhere: where all cores are
     busy the machine only comes after those with free ones.
     """
     waiting = sum(job.state is JobState.QUEUED for job in status.jobs)
+    if slurm:
+        return slurm.busy, waiting
     _, objections = train_objections.choose(status, gpus)
     gpu_busy = [each for each in objections if each.force == BUSY_GPU]
     if gpu_busy:

@@ -17,7 +17,8 @@ from sandbox_ops.models import Project
 from sandbox_ops.models.runs import Run
 from sandbox_ops.text import formatting, remote_text
 from sandbox_ops.workflows import run_metrics, run_mlflow, run_sync
-from sandbox_ops.workflows.run_query import RunQuery, selected
+from sandbox_ops.workflows.run_choice import selected
+from sandbox_ops.workflows.run_query import RunQuery
 
 Format = Literal["csv", "json", "mlflow"]
 FORMATS = ("csv", "json", "mlflow")

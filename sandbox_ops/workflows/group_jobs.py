@@ -50,7 +50,7 @@ def group_jobs(
             says, else the lowest loss.
 
     Raises:
-        NotFoundError: There is no such group.
+        NotFoundError: There is no such group, or none of its jobs has that metric.
         UsageError: The metric cannot be read.
     """
     by = best_metric.read(metric) if metric else None
@@ -60,7 +60,20 @@ def group_jobs(
             f"no group {name} on {sandbox.config.label}",
             NextStep("jobs", purpose="See the jobs there"),
         )
-    return _read(group, project, by)
+    read = _read(group, project, by)
+    if by and by.metric and read.summary.best is None:
+        _refuse_unknown(by.metric, read)
+    return read
+
+
+def _refuse_unknown(metric: str, read: GroupJobs) -> None:
+    """Refuse a metric that none has; while none has said any it may still come."""
+    known = dict.fromkeys(name for _, said in read.jobs for name in said.metrics)
+    if known and metric not in known:
+        raise NotFoundError(
+            f"no job of {read.summary.name} has a metric `{metric}`",
+            f"There is {', '.join(list(known)[:12])}.",
+        )
 
 
 def named(sandbox: Sandbox, names: Sequence[str]) -> GroupJobs | None:

@@ -15,14 +15,14 @@ class GroupRow:
 
     Attributes:
         states: `3 running, 6 succeeded, 1 failed`.
-        remaining: "" where that is not known, or nothing is left.
+        remaining_s: How long yet; None where that is not known, or nothing is left.
         best: `loss 0.123 (remote-7 t1-lr1e-3)`; "" where no cell says the metric.
     """
 
     name: str
     cells: str
     states: str
-    remaining: str
+    remaining_s: float | None
     best: str
 
 
@@ -34,7 +34,7 @@ def group_row(summary: GroupSummary) -> GroupRow:
         name=summary.name,
         cells=str(summary.n_cells),
         states=", ".join(f"{count} {state}" for state, count in summary.counts.items()),
-        remaining=formatting.duration(summary.eta_s) if summary.eta_s else "",
+        remaining_s=summary.eta_s or None,
         best=f"{value} ({best.job} {best.name})" if best else "",
     )
 
@@ -43,7 +43,7 @@ def group_line(row: GroupRow) -> str:
     """`group t1, 10 cells: 3 running, 7 succeeded; ETA 2 min; best loss 0.1 (remote-7 a)`."""
     facts = (
         f"group {row.name}, {row.cells} cells: {row.states}",
-        row.remaining and f"ETA {row.remaining}",
+        f"ETA {formatting.duration(row.remaining_s)}" if row.remaining_s else "",
         row.best and f"best {row.best}",
     )
     return "; ".join(filter(None, facts))

@@ -13,7 +13,7 @@ MAX_LINE_BYTES = 32 << 10
 _MOST_OUTPUTS = 20
 _JOB_FIELDS = (
     "id", "name", "reason", "exit_code", "signal", "signal_certain", "command",
-    "description", "cwd", "queued_at", "started_at", "elapsed_s", "ended_at", "log_path",
+    "description", "cwd", "attempt", "queued_at", "started_at", "elapsed_s", "ended_at", "log_path",
     "log_incomplete",
     "project_path", "started_by",
 )  # fmt: skip

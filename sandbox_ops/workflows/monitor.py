@@ -158,7 +158,7 @@ def monitor(
         return MonitorReport(
             sandbox=sandbox.config.name,
             reachable=False,
-            warnings=(" ".join((why, *hints)),),
+            warnings=(". ".join((why.rstrip("."), *hints)),),
             next_steps=error.next_steps,
             cost_per_hour=sandbox.config.cost_per_hour,
         )

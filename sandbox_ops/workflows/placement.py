@@ -2,7 +2,7 @@
 
 The first by the user's order that is reachable and has what the training takes, those that
 are set up for this commit before those that have to be; where none has it and the training
-may wait, the one whose queue is shortest. No machine is asked twice, none holds up the others.
+may wait, the one whose queue is shortest. A cluster's queue is Slurm's: it is never refused for that. No machine is asked twice, none holds up the others.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from sandbox_ops.machine import environment, jobs, repo
 from sandbox_ops.machine.repo import Tree
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import MachineStatus, Project
-from sandbox_ops.workflows import outputs
+from sandbox_ops.workflows import outputs, slurm_room
 from sandbox_ops.workflows.candidates import (
     BUSY_GPU,
     SETUP,
@@ -156,9 +156,16 @@ def look(  # each is one choice
 
     def one(machine: Sandbox) -> Candidate:
         status, tree, is_current = _facts(machine, project)
+        slurm = slurm_room.look(machine, gpus) if machine.config.by_slurm else None
         memory.note(address(machine.config), answered=True, lost=lost_jobs(status))
         judged = verdict(
-            status, tree, local_tree, gpus, is_current=is_current, ignored=ignored
+            status,
+            tree,
+            local_tree,
+            gpus,
+            is_current=is_current,
+            ignored=ignored,
+            slurm=slurm,
         )
         return replace(judged, name=machine.config.name)
 

@@ -100,6 +100,7 @@ class Preparation:
             settings=run.settings,
             machine=self.machine,
             gpus=self.gpus,
+            gpus_wanted=self.queue.gpus if self.queue else None,
             env_names=tuple(variables),
             outputs=declared,
         )

@@ -19,7 +19,7 @@ ENV_NAMES = (
 )
 
 
-def run_record(
+def run_record(  # noqa: PLR0913  # a field each
     *,
     tree: Tree,
     environment: Environment,
@@ -27,12 +27,17 @@ def run_record(
     settings: Mapping[str, str],
     machine: str,
     gpus: Iterable[Gpu],
+    gpus_wanted: int | None = None,
     env_names: Sequence[str] = (),
     outputs: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return what is known before the start; its end is in the job's own record."""
+    """Return what is known before the start; its end is in the job's own record.
+
+    Of a job that waits for its GPUs, `gpus` is filled in by the machine once it has them.
+    """
     used = tuple(gpus)
-    names = {*ENV_NAMES, *env_names, *(("CUDA_VISIBLE_DEVICES",) if used else ())}
+    wanted = len(used) if gpus_wanted is None else gpus_wanted
+    names = {*ENV_NAMES, *env_names, *(("CUDA_VISIBLE_DEVICES",) if wanted else ())}
     return {
         "format": FORMAT,
         "commit": tree.head,
@@ -52,6 +57,7 @@ def run_record(
         "sandbox": machine,
         "hostname": environment.hostname,
         "gpus": [{"index": g.index, "name": g.name, "uuid": g.uuid} for g in used],
+        "gpus_wanted": wanted,
         "driver": environment.driver or None,
     }
 

@@ -93,10 +93,12 @@ def rerun(
             f"the record of {one.job.id} names no commit or no command",
             NextStep("show", {"run": one.job.id}, "See it"),
         )
+    nodes = one.record.get("nodes")
+    if isinstance(nodes, dict):
+        raise _over_several(one, nodes)
     code = _code(sandbox, repo.cloned(sandbox, project), one, known)
     path = repo.place(sandbox, project)
     installed = environment.look(sandbox, project, path)
-    wanted = one.record.get("gpus")
     report = train(
         sandbox,
         project,
@@ -107,7 +109,8 @@ def rerun(
         name=name or one.job.name,
         env=env,
         time_s=time_s,
-        gpus=len(wanted) if isinstance(wanted, list) else None,
+        gpus=_number_of_gpus(one.record),
+        nodes=nodes if isinstance(nodes, int) else 0,
         force=(*force, "stale-code"),  # the code is the run's, whatever is newest here
     )
     gpus = [gpu for gpu in (one.record.get("gpus") or []) if isinstance(gpu, dict)]
@@ -125,6 +128,33 @@ def rerun(
         )
         + _other_gpus(gpus, report.job),
         warnings=tuple(w for w in report.warnings if not w.startswith("stale-code:")),
+    )
+
+
+def _number_of_gpus(before: Mapping[str, Any]) -> int | None:
+    """Return how many a run had, or waited for; None where its record does not say."""
+    had, wanted = before.get("gpus"), before.get("gpus_wanted")
+    if isinstance(had, list) and (had or type(wanted) is not int):
+        return len(had)
+    return wanted if type(wanted) is int and wanted >= 0 else None
+
+
+def _over_several(run: Run, nodes: Mapping[str, Any]) -> RefusedError:
+    """Return the refusal to start again one node of a run over several machines."""
+    machines = nodes.get("machines")
+    names = list(map(str, machines)) if isinstance(machines, list) else []
+    return RefusedError(
+        f"{run.job.id} was one node of a run over {', '.join(names)}",
+        NextStep(
+            "train",
+            {
+                "on": ",".join(names),
+                "nodes": len(names),
+                "name": run.job.name,
+                "command": text(run.record.get("command")),
+            },
+            "Start it on all of them again",
+        ),
     )
 
 

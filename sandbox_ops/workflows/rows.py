@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sandbox_ops.machine.job_list import is_own_step
 from sandbox_ops.models import JobState
 from sandbox_ops.text import formatting
-from sandbox_ops.workflows import group_rows
+from sandbox_ops.workflows import group_rows, wait_reasons
 from sandbox_ops.workflows.group_rows import GroupRow
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class JobRow:
         short_state: For a narrow column: `failed (3)`.
         has_ended: Whether that is final.
         elapsed_s: Until its end, or until now; None where that is not known.
+        has_begun: Whether there is any such time.
         step: How far it is; None where its log does not say. `total`: of how many.
         remaining_s: How long yet; None where it ended, or does not say.
         metrics: Each with its value: `loss 0.123`.
@@ -54,6 +55,7 @@ class JobRow:
     has_ended: bool
     elapsed_s: float | None
     activity: str
+    has_begun: bool = True
     step: int | None = None
     total: int | None = None
     remaining_s: float | None = None
@@ -89,6 +91,7 @@ def job_row(
         short_state=short_state(job),
         has_ended=job.state.ended,
         elapsed_s=job.elapsed_s,
+        has_begun=job.started_at is not None,
         cost=cost,
         activity=_activity(job),
     )
@@ -113,10 +116,12 @@ def _activity(job: "Job") -> str:
 
 
 def short_state(job: "Job") -> str:
-    """The state of a job for a narrow column: `failed (3)`."""
+    """The state of a job for a narrow column: `failed (3)`, `queued 2`.
+
+    Why it waits is said once for all that wait for the same: `wait_reasons`.
+    """
     if job.state is JobState.QUEUED:
-        place = f" {job.place}" if job.place else ""
-        return f"{job.state}{place}: {job.waits_for}"
+        return f"{job.state} {job.place}" if job.place else str(job.state)
     why = job.reason or job.signal
     if job.state is JobState.FAILED and not why:
         why = str(job.exit_code)
@@ -134,6 +139,7 @@ class MonitorRows:
         foreign: What runs there and is not ours, a line each.
         next_steps: What can be done about the warnings.
         groups: The sweeps.
+        waits: Why jobs wait, a line a reason.
     """
 
     headline: str
@@ -145,6 +151,7 @@ class MonitorRows:
     warnings: tuple[str, ...]
     next_steps: tuple["NextStep", ...]
     groups: tuple[GroupRow, ...] = ()
+    waits: tuple[str, ...] = ()
 
 
 def monitor_rows(report: "MonitorReport", machine: str = "") -> MonitorRows:
@@ -164,6 +171,7 @@ def monitor_rows(report: "MonitorReport", machine: str = "") -> MonitorRows:
         warnings=report.warnings,
         next_steps=report.next_steps,
         groups=tuple(map(group_rows.group_row, report.groups)),
+        waits=wait_reasons.lines(view.job for view in report.jobs),
     )
 
 

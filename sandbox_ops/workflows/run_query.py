@@ -14,7 +14,7 @@ from sandbox_ops.text import metric_history
 
 Value = str | float | None
 _CONDITION = re.compile(r"\s*([A-Za-z_][\w./@-]*)\s*(<=|>=|==|!=|<|>|=)\s*(.*?)\s*")
-_FIELDS: dict[str, Callable[[Run], Any]] = {
+FIELDS: dict[str, Callable[[Run], Any]] = {
     "id": lambda run: run.job.id,
     "name": lambda run: run.job.name,
     "sandbox": lambda run: run.sandbox,
@@ -27,6 +27,8 @@ _FIELDS: dict[str, Callable[[Run], Any]] = {
     "started_at": lambda run: run.job.started_at,
     "seed": lambda run: run.record.get("seed"),
 }
+"""What a name may stand for of every run, beside its settings and metrics."""
+
 _PREFIXES = ("settings.", "metrics.", "best.")
 
 
@@ -122,26 +124,6 @@ class RunQuery:
         return _sorted(kept, self.sort)
 
 
-def selected(
-    query: RunQuery,
-    runs: Sequence[Run],
-    with_metrics: Callable[[Sequence[Run]], Sequence[Run]],
-) -> tuple[list[Run], int]:
-    """Return the runs that are wanted with their metrics, and how many fit.
-
-    Args:
-        query: Which.
-        runs: All there are, newest first.
-        with_metrics: Reads those that are not known; asked for no more than is needed.
-    """
-    fitting = query.candidates(runs)
-    if query.needs_metrics(fitting):
-        fitting = list(with_metrics(fitting))
-    fitting = query.chosen(fitting)
-    shown = fitting[: query.limit] if query.limit else fitting
-    return list(with_metrics(shown)), len(fitting)
-
-
 def query(
     *,
     where: Sequence[str] = (),
@@ -203,8 +185,8 @@ def value_of(run: Run, name: str) -> Value:
             return values.get(name.removeprefix(prefix))
     if name in run.settings:
         return run.settings[name]
-    if name in _FIELDS:
-        value = _FIELDS[name](run)
+    if name in FIELDS:
+        value = FIELDS[name](run)
         return value if isinstance(value, str | int | float) else None
     return (run.metrics or {}).get(name)
 
@@ -218,7 +200,7 @@ def number(value: Value) -> float | None:
 
 
 def _is_known(name: str) -> bool:
-    return name in _FIELDS or name.startswith("settings.")
+    return name in FIELDS or name.startswith("settings.")
 
 
 def _sorted(runs: list[Run], sort: str) -> list[Run]:

@@ -31,6 +31,7 @@ class RunRow:
     best: tuple[str, ...]
     settings: str
     elapsed_s: float | None
+    has_begun: bool
     cost: float | None
     age_s: float | None
     commit: str
@@ -58,6 +59,7 @@ def run_row(run: Run, *, several: bool = False, now: float | None = None) -> Run
         best=tuple(f"{mark}{each}" for each in _figures(run.best, _BEST)),
         settings=", ".join(f"{k}={v}" for k, v in run.settings.items()),
         elapsed_s=run.job.elapsed_s,
+        has_begun=run.job.started_at is not None,
         cost=run.cost,
         age_s=age,
         commit=run.commit[:7],

@@ -146,7 +146,8 @@ def _pages(
         place, _at = remembered.places.get(store, (Place(store=store), 0.0))
         known = {k: run for k, run in remembered.runs.items() if run.store == store}
         numbers = {run.number for run in known.values() if not _may_grow(run)}
-        page = run_records.look(sandbox, place, _late(place, numbers))
+        waiting = {run.number for run in known.values() if _may_begin(run)}
+        page = run_records.look(sandbox, place, _late(place, numbers, waiting))
         if page.place.store == store:
             break
         store = page.place.store  # the first look, or another folder of records
@@ -167,10 +168,21 @@ def _may_grow(run: Run) -> bool:
     return run.job.state.ended and not is_counted and is_new
 
 
-def _late(place: Place, known: Iterable[int]) -> list[int]:
-    """Return the numbers below the last look of which nothing is known."""
+def _may_begin(run: Run) -> bool:
+    """Whether its record gets its GPUs yet: it had not begun when it was seen last."""
+    return run.job.state in (JobState.QUEUED, JobState.STARTING)
+
+
+def _late(place: Place, known: Iterable[int], waiting: Iterable[int]) -> list[int]:
+    """Return the numbers below the last look to look at again.
+
+    Args:
+        place: Up to where was looked.
+        known: Those of which all is known.
+        waiting: Those whose records were not complete.
+    """
     window = range(max(1, place.seen - _LATE + 1), place.seen + 1)
-    return sorted(set(window) - set(known)) if place.store else []
+    return sorted(set(window) - set(known) | set(waiting)) if place.store else []
 
 
 def _take(
@@ -227,4 +239,10 @@ def _is_news(before: Run | None, run: Run) -> bool:
 
 
 def _facts(run: Run) -> tuple[object, ...]:
-    return run.job.state, run.job.reason, run.sandbox, run.outputs
+    return (
+        run.job.state,
+        run.job.reason,
+        run.sandbox,
+        run.outputs,
+        run.record.get("gpus"),
+    )

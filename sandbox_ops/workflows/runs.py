@@ -1,14 +1,18 @@
 """runs and show: what was trained, where, from what, with what result."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox_ops.machine import attempts
+from sandbox_ops.machine.attempts import Attempt
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.models.runs import Run, reference
 from sandbox_ops.workflows import run_find, run_metrics, run_sync
-from sandbox_ops.workflows.run_query import RunQuery, selected
+from sandbox_ops.workflows.run_choice import selected
+from sandbox_ops.workflows.run_query import RunQuery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +46,14 @@ class RunsReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """One run."""
+    """One run.
+
+    Attributes:
+        attempts: Of one that went through the queue, and whose machine was asked.
+    """
 
     run: Run
+    attempts: tuple[Attempt, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -57,6 +66,7 @@ class RunReport:
             **self.run.as_json(),
             "command": self.run.job.command,
             "log_path": self.run.job.log_path,
+            "attempts": [attempt.as_json() for attempt in self.attempts],
             "record": dict(self.run.record),
         }
 
@@ -72,6 +82,7 @@ def runs(
         query: Which of them, in which order; None: the newest fifty.
 
     Raises:
+        NotFoundError: The query names a group, a tag or a value that no run has.
         RefusedError: The history in the clone cannot be read or written.
         SandboxError: A machine answered with an error.
     """
@@ -102,4 +113,15 @@ def show(
     known = run_sync.known_runs(sandboxes, project)
     names += tuple({each.sandbox for each in known.runs} - set(names))
     one = run_find.find(known.runs, reference(run, names), default)
-    return RunReport(run=run_metrics.with_metrics(known, (one,), sandboxes, project)[0])
+    measured = run_metrics.with_metrics(known, (one,), sandboxes, project)[0]
+    return RunReport(run=measured, attempts=_attempts(known, measured, sandboxes))
+
+
+def _attempts(
+    known: run_sync.Known, run: Run, sandboxes: Sequence[Sandbox]
+) -> tuple[Attempt, ...]:
+    for sandbox in sandboxes:
+        if sandbox.config.name == run.sandbox and run.store in known.stores:
+            with contextlib.suppress(*run_sync.UNREACHABLE):
+                return attempts.look(sandbox, run.job)
+    return ()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sandbox_ops.models import JobState, MachineStatus, SandboxConfig
 from sandbox_ops.models.groups import CellKey, Group
+from sandbox_ops.workflows import slurm_room
 from sandbox_ops.workflows.listed_cells import HandedOut, ListedCell, Sighting
 from sandbox_ops.workflows.queueing import QueueOptions
 from sandbox_ops.workflows.sweep_plan import DONE, NEVER_STARTED, Cell
@@ -177,5 +178,7 @@ def room(
     queue: QueueOptions | None,
 ) -> int:
     """Return how many cells a machine can be given: as many may wait there as run at once."""
+    if config.by_slurm:
+        return slurm_room.cells(status.jobs)
     waiting = sum(job.state is JobState.QUEUED for job in status.jobs)
     return max(0, capacity(status, config, gpus, queue) - waiting)

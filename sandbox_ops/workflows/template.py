@@ -108,8 +108,8 @@ def _refuse_unknown(
 ) -> None:
     unknown = [name for name in settings if name not in wanted]
     if unknown:
-        known = ", ".join(wanted) or "none"
+        known = f"It can be set: {', '.join(wanted)}." if wanted else ""
         raise UsageError(
             f"the command has no {{{unknown[0]}}} to set: {command}",
-            f"It can be set: {known}.",
+            known or "It has no {NAME} that a setting could fill.",
         )

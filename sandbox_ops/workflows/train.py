@@ -11,7 +11,14 @@ from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, JobState, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.objections import FORCE_NAMES
-from sandbox_ops.workflows import attempt_holes, record, template
+from sandbox_ops.workflows import (
+    attempt_holes,
+    nodes_list,
+    record,
+    slurm_nodes,
+    template,
+    torchrun,
+)
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.own_tree import OtherCode
 from sandbox_ops.workflows.preparation import RunPlan, prepare
@@ -69,6 +76,8 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     own_tree: bool = False,
     code: OtherCode | None = None,
     queue: QueueOptions | None = None,
+    nodes: int = 0,
+    by_torchrun: bool = False,
     cancel: CancelToken | None = None,
 ) -> TrainReport:
     """Start a training in the background and return it at once.
@@ -88,19 +97,26 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         own_tree: It runs in a tree of its own, which no sync changes.
         code: What it runs there in place of what the clone has.
         queue: It may wait in the machine's queue; None: it starts at once, or is refused.
+        nodes: Over how many nodes of a Slurm cluster; 0: one, as everywhere.
+        by_torchrun: Have torchrun run the command, a process for each GPU.
         cancel: Ends what it waits for, and lets it begin nothing more.
 
     Raises:
         RefusedError: A GPU is busy, the GPU driver does not answer, the code there is not the code here, the disk is
             low, a job of that name runs, or one that writes the same file: names each, and how to go on.
-        UsageError: No command, a hole without a setting, or a name that cannot be.
+        UsageError: No command, a hole without a setting, a name that cannot be, or several
+            nodes of one machine.
         NotFoundError: There is no clone yet.
         CancelledError: It was cancelled.
     """
     sandbox = sandbox.cancelled_by(cancel)
+    slurm_nodes.check(sandbox, nodes)
     if not is_filled:
         command = filled(project, command, settings or {}, name)
     check(name, gpus, force)
+    if by_torchrun:
+        alone = "" if nodes > 1 else torchrun.alone(gpus)
+        command = torchrun.command(command, alone)
     run = RunPlan(command, settings or {}, name)
     ready = prepare(
         sandbox,
@@ -113,7 +129,11 @@ def train(  # noqa: PLR0913  # each is one fact of a training
         own_tree=own_tree,
         code=code,
     )
-    options = ready.job_options(run, env=env, time_s=time_s, force=force)
+    of_nodes = {"nodes": nodes} if nodes > 1 else None
+    options = ready.job_options(run, env=env, time_s=time_s, force=force, more=of_nodes)
+    if nodes > 1:
+        command = slurm_nodes.over(command, nodes, gpus, options)
+    nodes_list.forget(project, name)
     with ready.place(run).made(sandbox) as notes:
         job = sandbox.start(command, **options)
     return TrainReport(

@@ -15,7 +15,7 @@ LINK = """\
 #!/bin/sh
 if [ -e '{home}/unreachable' ]; then echo 'no such box' >&2; exit 255; fi
 echo $$ >>'{home}/links'
-HOME='{home}' exec "$@"
+HOME='{home}' exec {before}"$@"
 """
 
 
@@ -54,13 +54,19 @@ class Machine:
         return file.read_text().split() if file.exists() else []
 
 
-def make_machine(folder: Path, name: str) -> Machine:
-    """Make a machine."""
+def make_machine(folder: Path, name: str, before: str = "") -> Machine:
+    """Make a machine.
+
+    Args:
+        folder: Where its home lies.
+        name: Its name.
+        before: What its processes are started by: `ip netns exec a`.
+    """
     home = folder / name
     home.mkdir()
     (home / "links").touch()
     link = home / "link"
-    link.write_text(LINK.format(home=home))
+    link.write_text(LINK.format(home=home, before=f"{before} " if before else ""))
     link.chmod(0o755)
     return Machine(name=name, home=home)
 

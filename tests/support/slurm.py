@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slurm_accounting import start_database, start_slurmdbd
 from waiting import wait_until
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ SlurmdLogFile={folder}/slurmd-%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
+SelectTypeParameters=CR_Core_Memory
+DefMemPerCPU=100
 SchedulerType=sched/backfill
 SchedulerParameters=sched_min_interval=10000,sched_interval=1,bf_interval=1,batch_sched_delay=0
 SlurmdParameters=config_overrides
@@ -51,7 +53,7 @@ KillWait=5
 MinJobAge={min_job_age}
 SlurmdTimeout=5
 GresTypes=gpu
-AccountingStorageType={accounting}
+{accounting}
 JobAcctGatherType=jobacct_gather/none
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
@@ -59,7 +61,14 @@ NodeName=node[1-{nodes}] NodeHostname=localhost NodeAddr=127.0.0.1 \
 Port=[{first}-{last}] CPUs=4 CoresPerSocket=4 RealMemory=4000 Gres=gpu:2 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=2:00:00 State=UP PriorityTier=1
 PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=10
+{more}
 """
+_NO_ACCOUNTING = "AccountingStorageType=accounting_storage/none"
+_ACCOUNTING = """\
+AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost=localhost
+AccountingStoragePort={port}
+AccountingStoragePass={folder}/munge.sock"""
 _WARM_S = 20.0
 
 
@@ -121,15 +130,24 @@ class SlurmCluster:
 
     def release(self, number: str) -> None:
         """Let a requeued job begin now: Slurm itself waits two minutes."""
+        wait_until(
+            lambda: "PENDING" in self.ask("squeue", "-h", "-j", number, "-o", "%T"),
+            timeout_s=_WARM_S,
+        )
         self.ask("scontrol", "update", f"JobId={number}", "StartTime=now")
 
     def start_controller(self) -> None:
-        self.daemons["slurmctld"] = self._spawn("slurmctld", "-D")
+        self.spawn_daemon("slurmctld", "-D")
 
-    def stop_controller(self) -> None:
-        process = self.daemons.pop("slurmctld")
+    def stop(self, daemon: str) -> None:
+        """Shut a daemon down: slurmctld or slurmdbd."""
+        process = self.daemons.pop(daemon)
         process.send_signal(signal.SIGTERM)
         process.wait(20)
+
+    def start_accounting(self) -> None:
+        """Start slurmdbd; its database runs already."""
+        start_slurmdbd(self.folder, self.spawn_daemon)
 
     def close(self) -> None:
         for name in tuple(self.nodes):
@@ -138,11 +156,19 @@ class SlurmCluster:
             process.kill()
             process.wait()
 
-    def _spawn(self, *command: str) -> "subprocess.Popen[bytes]":
+    def spawn_daemon(
+        self, *command: str, **environment: str
+    ) -> "subprocess.Popen[bytes]":
+        """Start a program that ends with the cluster."""
+        process = self._spawn(*command, **environment)
+        self.daemons[command[0]] = process
+        return process
+
+    def _spawn(self, *command: str, **environment: str) -> "subprocess.Popen[bytes]":
         with (self.folder / f"{command[0]}.out").open("ab") as out:
             return subprocess.Popen(
                 command,
-                env=os.environ | self.environment,
+                env=os.environ | self.environment | environment,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -157,7 +183,7 @@ class SlurmCluster:
             name: str(self.folder / f"munge.{name}")
             for name in ("sock", "pid", "log", "seed")
         }
-        self.daemons["munged"] = self._spawn(
+        self.spawn_daemon(
             "munged", "--foreground", "--force", f"--socket={files['sock']}",
             f"--key-file={key}", f"--pid-file={files['pid']}",
             f"--log-file={files['log']}", f"--seed-file={files['seed']}",
@@ -185,7 +211,8 @@ def slurm_cluster(
     *,
     nodes: int = 3,
     min_job_age: int = 300,
-    accounting: str = "accounting_storage/none",
+    accounting: bool = False,
+    more: str = "",
 ) -> Iterator[SlurmCluster]:
     """Start a cluster and end all that was started for it.
 
@@ -193,15 +220,21 @@ def slurm_cluster(
         folder: Its own, which every user may enter (munge wants that).
         nodes: How many; each has 4 cores and 2 GPUs.
         min_job_age: How long the controller remembers a job that ended, in seconds.
-        accounting: The plugin; by default there is none, as `slurmdbd` is often absent.
+        accounting: Whether there is a slurmdbd; by default not, as it is often absent.
+        more: Lines of slurm.conf.
     """
     folder.mkdir(mode=0o755)
     for name in ("state", "spool"):
         (folder / name).mkdir()
-    ports = _free_ports(nodes + 1)
+    ports = _free_ports(nodes + 2)
+    storage = (
+        _ACCOUNTING.format(folder=folder, port=ports[-1])
+        if accounting
+        else _NO_ACCOUNTING
+    )
     conf = _CONF.format(
-        folder=folder, controller=ports[0], first=ports[1], last=ports[-1],
-        nodes=nodes, min_job_age=min_job_age, accounting=accounting,
+        folder=folder, controller=ports[0], first=ports[1], last=ports[nodes],
+        nodes=nodes, min_job_age=min_job_age, accounting=storage, more=more,
     )  # fmt: skip
     (folder / "slurm.conf").write_text(conf)
     gpus = [folder / f"gpu{index}" for index in range(2)]
@@ -211,6 +244,9 @@ def slurm_cluster(
     cluster = SlurmCluster(folder)
     try:
         cluster._start_munge()  # of this module
+        if accounting:
+            start_database(folder, ports[-1], cluster.spawn_daemon)
+            cluster.start_accounting()
         cluster.start_controller()
         for index in range(1, nodes + 1):
             cluster.start_node(f"node{index}")

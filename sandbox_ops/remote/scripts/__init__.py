@@ -2,7 +2,8 @@
 
 `lib/*.sh` is one library, the resident worker's and the supervisors'. Each other `.sh`
 file is a command of ours that runs there as a recorded job (`script`); functions of the
-library that it uses are named in a line `# uses:`. Data enters
+library that it uses, and tools that not every machine has, are named in a line `# uses:`.
+A machine without /proc gets a library of its own: another reader of its kernel in it. Data enters
 shell text here alone, quoted by `words`.
 """
 
@@ -18,11 +19,15 @@ from sandbox_ops.errors import UsageError
 _FOLDER = Path(__file__).parent  # importlib.resources takes 3 ms of every start
 _LIBRARY = (
     "common", "facts", "ids", "boot", "worker", "start", "groups", "queue", "keeper", "slots",
-    "supervise", "attempts", "slurm", "slurm_submit", "slurm_rows", "slurm_life", "slurm_account", "slurm_end",
+    "supervise", "attempts", "nodes", "slurm", "slurm_submit", "slurm_rows", "slurm_places",
+    "slurm_life", "slurm_account", "slurm_end",
     "slurm_stop", "slurm_node", "outputs", "outputs_look", "environment", "own_tree", "restore",
     "watch", "limit", "stop", "look", "machine", "usage", "digest", "changes", "runs",
     "opened", "read", "prune", "notify", "main",
 )  # fmt: skip
+
+LINUX, BSD = "facts", "facts_bsd"
+"""What reads a kernel: one of them is in a library, as the machine has /proc or not."""
 
 _FILLER = "#\n" * 7
 """Lines for a start-up file that reads its input: it takes some, and does no harm."""
@@ -46,14 +51,30 @@ def _one_line(name: str) -> str:
 
 
 @functools.cache
-def library() -> str:
-    """Return the library without its comments."""
-    return "\n".join(line for name in _LIBRARY for line in _code(name))
+def library(facts: str = LINUX) -> str:
+    """Return the library without its comments, with what reads that kernel."""
+    before, after = _parts()
+    lines = _code(f"{facts}.sh")
+    if facts != LINUX:
+        program = "\n".join(_code(f"{facts}.pl"))
+        lines.insert(0, f"FACTS_PROGRAM={shlex.quote(program)}")
+    return "\n".join((before, *lines, after))
 
 
-def _code(name: str) -> list[str]:
+@functools.cache
+def _parts() -> tuple[str, str]:
+    """Return what is before and behind that in every library: it is read once."""
+    at = _LIBRARY.index(LINUX)
+    parts = (_LIBRARY[:at], _LIBRARY[at + 1 :])
+    before, after = (
+        [line for name in part for line in _code(f"{name}.sh")] for part in parts
+    )
+    return "\n".join(before), "\n".join(after)
+
+
+def _code(file: str) -> list[str]:
     """Return the lines of a file of the library, but for comments."""
-    lines = (_FOLDER / "lib" / f"{name}.sh").read_text("utf-8").splitlines()
+    lines = (_FOLDER / "lib" / file).read_text("utf-8").splitlines()
     return [line for line in lines if line and not line.lstrip().startswith("#")]
 
 
@@ -71,13 +92,9 @@ def _commented(text: str) -> bytes:
 
 
 @functools.cache
-def _library_name() -> str:
-    return hashlib.sha256(library().encode()).hexdigest()[:16]
-
-
-def library_file() -> str:
-    """Return what the library's file is called on a machine that has it."""
-    return f"{_library_name()}.sh"
+def library_name(facts: str = LINUX) -> str:
+    """Return what the library is called on a machine that has it: `NAME.sh`."""
+    return hashlib.sha256(library(facts).encode()).hexdigest()[:16]
 
 
 def streamed(name: str, *arguments: str) -> bytes:
@@ -86,19 +103,21 @@ def streamed(name: str, *arguments: str) -> bytes:
 
 
 def opening(nonce: str) -> bytes:
-    """Return the first message of a worker's channel: the library's name, the nonce.
+    """Return the first message of a worker's channel: the libraries' names, the nonce.
 
     A start-up file may put another shell in our place, which then reads what we send: it
     runs the first line, by which we notice; the rest is nothing, or comments, to it.
     """
     bare = f"printf '\\n{nonce} bare\\n'\n"
-    return f"{bare}{_FILLER}#=\n#{_library_name()}\n#{nonce}\n#{nonce}\n".encode()
+    names = f"#{library_name()} {library_name(BSD)}\n"
+    return f"{bare}{_FILLER}#=\n{names}#{nonce}\n#{nonce}\n".encode()
 
 
-def needed(nonce: str) -> bytes:
-    """Return the answer to a machine that does not have the library yet."""
+def needed(nonce: str, name: str) -> bytes:
+    """Return the answer to a machine that does not have the library of that name yet."""
     mark = nonce.encode()
-    return b"#%b library\n#%b#%b\n" % (mark, _commented(library()), mark)
+    text = library(BSD if name == library_name(BSD) else LINUX)
+    return b"#%b library\n#%b#%b\n" % (mark, _commented(text), mark)
 
 
 def words(*values: str) -> str:
@@ -138,12 +157,37 @@ def script(name: str, *arguments: str) -> str:
 
 @functools.cache
 def _script_text(name: str) -> str:
-    """Return the script, with the functions of the library before it that it uses."""
+    """Return the script, with what it uses of the library before it.
+
+    Without /proc that is all of the library, and tools that are not as GNU has them.
+    """
     text = (_FOLDER / f"{name}.sh").read_text("utf-8")
-    used = _USES.findall(text)
-    return "\n".join((*(_functions()[one] for one in " ".join(used).split()), text))
+    used = " ".join(_USES.findall(text)).split()
+    if not used:
+        return text
+    functions = (_functions()[one] for one in used if one not in TOOLS)
+    return "\n".join((*functions, _WITHOUT_PROC % library_name(BSD), text))
 
 
+TOOLS = frozenset(
+    [
+        "dd",
+        "df",
+        "flock",
+        "readlink",
+        "sha256sum",
+        "stat",
+        "timeout",
+        "touch",
+        "truncate",
+    ]
+)
+"""What a script says that it uses of the tools: a BSD lacks them, or they differ there."""
+
+_WITHOUT_PROC = (
+    "[ -r /proc/self/stat ] || { use_facts() { set -- facts "
+    '"$HOME/.sandbox-ops/lib/%s.tools"; . "${2%%.tools}.sh"; }; use_facts; }'
+)
 _USES = re.compile(r"^# uses: (.*)$", re.MULTILINE)
 _FUNCTION = re.compile(r"^(\w+)\(\) \{$.*?^\}$", re.MULTILINE | re.DOTALL)
 
@@ -151,7 +195,7 @@ _FUNCTION = re.compile(r"^(\w+)\(\) \{$.*?^\}$", re.MULTILINE | re.DOTALL)
 @functools.cache
 def _functions() -> dict[str, str]:
     """Return the functions that scripts may use, by their names."""
-    text = "\n".join((*_code("facts"), *_code("opened")))
+    text = "\n".join((*_code("facts.sh"), *_code("opened.sh")))
     return {match[1]: match[0] for match in _FUNCTION.finditer(text)}
 
 

@@ -6,7 +6,7 @@
 # that declare dependencies, FILEs, tracked ones that the patterns INPUTS (a line each) name, and
 # the python. With RECORD `yes` that is written
 # down as what is installed now. Says `recorded=` as it was written down last.
-# uses: with_opened
+# uses: with_opened sha256sum
 set -eu
 
 cd "$1"

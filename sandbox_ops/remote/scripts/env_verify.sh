@@ -3,6 +3,7 @@
 #
 # Computes one number on the GPU with the project's torch. Says `torch=VERSION` (empty
 # where it is not installed), `cuda=yes|no`, `why=` and `gpu=yes|no`: is there one?
+# uses: timeout
 set -eu
 
 cd "$1"

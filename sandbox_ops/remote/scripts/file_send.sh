@@ -6,7 +6,7 @@
 # of change after that: a log may grow meanwhile. What a start-up file printed before lies before the mark. A file that is not
 # below one of ROOTS, where there are any, or like a pattern of DENY (one a line each) is
 # not sent: its name may lead elsewhere by now, so the opened one is asked.
-# uses: with_opened find_opened reread print_file_facts find_real is_readable
+# uses: with_opened find_opened reread print_file_facts find_real is_readable dd sha256sum stat
 mark=$1 have=$2 size=$3
 
 # whole: the first SIZE bytes; in large blocks where dd counts in bytes

@@ -7,6 +7,7 @@
 # `error=KIND why`. What has come lies in a folder PATH.part that only we may write in: a link or a
 # pipe that somebody puts in its way gets nothing. A short one stays. With `new` no file there is
 # replaced.
+# uses: dd sha256sum stat
 mark=$1 size=$2 path=$3 mode=$4 how=$5 part=data
 refuse() {
   printf 'error=%s %s\n' "$1" "$2"

@@ -5,7 +5,7 @@
 # like a pattern of DENY, and where SINCE names a file those alone that changed after it: first each place that a pattern leads to, as it is named and where
 # it really is; a line `--`; the files, where they really are; a line `--`; then `SIZE MTIME`
 # each, in the same order. Names end in NUL. A place outside of ROOTS is refused.
-# uses: find_real is_readable
+# uses: find_real is_readable stat
 set -u
 root=$1 since=$2 roots=$3 deny=$4
 shift 4

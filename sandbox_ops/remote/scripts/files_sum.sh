@@ -5,7 +5,7 @@
 # where it cannot be read, or is not to be (see file_send.sh). Files that are as long as that go to few processes, not to
 # one each: there may be ten thousand; where one became a pipe, and those wait for it, they are
 # ended, and each is opened by itself.
-# uses: with_opened find_opened find_real is_readable
+# uses: with_opened find_opened find_real is_readable stat sha256sum timeout
 roots=$1 deny=$2
 shift 2
 if openssl dgst -sha256 -r </dev/null >/dev/null 2>&1; then

@@ -5,7 +5,7 @@
 # what goes to FOLDER, and `sums`, their checksums as sha256sum has them. Once all are
 # right they go to their places. With `new` no file there is replaced by another one.
 # Then prints `ok`, or `error=KIND why`; nothing is left beside.
-# uses: has_process
+# uses: has_process dd sha256sum
 size=$2 folder=$3 how=$4
 refuse() {
   printf 'error=%s %s\n' "$1" "$2"

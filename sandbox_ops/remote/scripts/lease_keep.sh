@@ -3,6 +3,7 @@
 #
 # Keeps a lease for so many seconds more, or gives it back with 0. Says `kept=yes`, or
 # `kept=no` where somebody else has it by now.
+# uses: flock
 set -eu
 place=$1 mine=$2 seconds=$3
 exec 9>>"$place.lock"

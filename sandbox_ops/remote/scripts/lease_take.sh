@@ -6,7 +6,7 @@
 # PATH. Says `place=FILE` and `token=N-NONCE`, N more than any before; or `held_by=HOLDER`
 # and `seconds=N`, how long ago that one took it. A lease is over when its time is, unless
 # a step that it guards still runs here. `place=` alone: there is nothing to lock in yet.
-# uses: read_stat same_start
+# uses: read_stat same_start flock
 set -eu
 path=$1 seconds=$2 nonce=$3 holder=$4
 if [ -e "$path/.git" ]; then

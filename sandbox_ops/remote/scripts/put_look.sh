@@ -5,6 +5,7 @@
 # `folder` or `other`; how much room there is: `free_bytes`, `free_files` (empty where that is not counted); `tar=yes|no`; and where
 # PATH would lie in a work tree of git: `tree=FOLDER`, `ignored=yes|no`, and a line
 # `tracked=NAME` for each tracked file at or below PATH, as git quotes it. Changes nothing.
+# uses: stat
 path=$1 as=$2
 kind=other
 if [ -d "$path" ]; then

@@ -4,6 +4,7 @@
 # Clones BRANCH of URL to PATH, which appears only when it is complete. With BRANCH
 # empty it is the one that the server says. With BUNDLE its commits come from that file,
 # which is removed, and URL is only noted. Says `head=COMMIT`.
+# uses: stat
 set -eu
 
 fail() {

@@ -13,6 +13,7 @@ fi
 one_line() { tr '\n' ' ' | cut -c 1-400 | sed 's/ *$//'; }
 echo "slurm=$(sbatch --version 2>&1 | one_line)"
 echo "controller=$(timeout 10 scontrol ping 2>&1 | one_line)"
+echo "now=$(date +%Y-%m-%dT%H:%M:%S)"
 echo "home=$HOME"
 echo "file_system=$(stat -f -c %T "$HOME" 2>/dev/null || echo unknown)"
 echo "tracking=$(timeout 10 scontrol show config 2>/dev/null | sed -n 's/^ProctrackType *= *//p')"

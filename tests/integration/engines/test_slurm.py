@@ -3,67 +3,28 @@
 The login node is this machine, with a home of the test's own that the nodes see, too.
 """
 
-import contextlib
 import os
-import shutil
-import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
-from processes import carrying
 from slurm import OpenSandbox, SlurmCluster
+from slurm_jobs import (
+    FILL,
+    SOON_S,
+    fake,
+    log_of,
+    number_of,
+    started,
+    wait_for,
+)
 from waiting import wait_until
 
 from sandbox_ops import JobState, Sandbox
 from sandbox_ops.errors import RefusedError
 from sandbox_ops.machine import jobs
-from sandbox_ops.models import Job
 from sandbox_ops.models.queue import QueueRequest, RetryPolicy
-
-_SOON_S = 25.0
-"""For what Slurm does by itself in a few seconds, on a machine that is busy."""
-
-
-def number_of(job: Job) -> str:
-    """Return a job's number in Slurm."""
-    folder = Path(job.log_path).parent
-    return (folder / "slurm.id").read_text().split()[0]
-
-
-def wait_for(
-    sandbox: Sandbox, job: Job, state: JobState, timeout_s: float = _SOON_S
-) -> Job:
-    """Wait until a job is in that state, and return it."""
-
-    def reached() -> Job | None:
-        now = jobs.get(sandbox, job.id)
-        return now if now.state is state else None
-
-    job = wait_until(reached, timeout_s, every_s=0.1, what=f"{job.id} {state}") or job
-    assert job.state is state
-    return job
-
-
-def log_of(sandbox: Sandbox, job: Job) -> str:
-    return jobs.output(sandbox, job.id, offset=0).data.decode()
-
-
-def started(
-    sandbox: Sandbox, command: str, line: str = "begun", **options: object
-) -> Job:
-    """Start a job, and wait until it runs and has written that line."""
-    job = sandbox.start(command, **options)  # type: ignore[arg-type]
-    wait_until(
-        lambda: f"{line}\n" in log_of(sandbox, job),
-        _SOON_S,
-        what=f"{line!r} in the log of {job.id}",
-    )
-    return job
-
-
-FILL = QueueRequest(gpus=2)
-"""So many GPUs as a node has."""
 
 
 def test_a_job_runs_on_a_node_and_its_log_and_exit_code_are_those_of_its_command(
@@ -75,7 +36,7 @@ def test_a_job_runs_on_a_node_and_its_log_and_exit_code_are_those_of_its_command
         env={"WORD": "a secret's place"},
     )
     assert job.state is JobState.QUEUED
-    ended = jobs.wait(login, "first", timeout_s=_SOON_S)
+    ended = jobs.wait(login, "first", timeout_s=SOON_S)
     assert (ended.state, ended.exit_code) == (JobState.FAILED, 3)
     text = log_of(login, job)
     assert text.startswith("on node")
@@ -112,7 +73,7 @@ def test_a_job_that_waits_says_why_and_where_it_stands(
     first = login.start("true", name="next", queue=FILL)
     second = login.start("true", name="later", queue=FILL)
     wait_until(
-        lambda: "no node has room" in jobs.get(login, first.id).waits_for, _SOON_S
+        lambda: "no node has room" in jobs.get(login, first.id).waits_for, SOON_S
     )
     waits = jobs.get(login, first.id)
     assert waits.words.startswith(
@@ -121,8 +82,43 @@ def test_a_job_that_waits_says_why_and_where_it_stands(
     places = {job.id: job.place for job in jobs.recent(login, 10)}
     assert (places[first.id], places[second.id]) == (1, 2)
     assert wait_until(
-        lambda: "expected to start 20" in jobs.get(login, first.id).waits_for, _SOON_S
+        lambda: "expected to start 20" in jobs.get(login, first.id).waits_for, SOON_S
     )
+
+
+def test_a_job_that_waits_says_its_place_among_the_jobs_of_all(
+    login: Sandbox, cluster: SlurmCluster
+) -> None:
+    """Jobs that are no sandbox's come first, and those that could not begin now do not count."""
+    cluster.ask(
+        "sbatch", "--exclusive", "-N3", "-o", "/dev/null", "--wrap", "sleep 600"
+    )
+    wait_until(lambda: "R" in cluster.ask("squeue", "-h", "-o", "%t"), SOON_S)
+    for more in (("--uid=nobody", "--chdir=/"), ("--hold",), ("--begin=now+600",)):
+        cluster.ask("sbatch", *more, "-o", "/dev/null", "--wrap", "true")
+    wait_until(
+        lambda: (
+            set(cluster.ask("squeue", "-h", "-t", "PD", "-o", "%r").split())
+            == {"Resources", "JobHeldUser", "BeginTime"}
+        ),
+        SOON_S,
+    )
+    job = login.start("true", name="next", queue=FILL)
+    wait_until(
+        lambda: "place 2 of 2 in partition main" in jobs.get(login, job.id).waits_for,
+        SOON_S,
+    )
+
+
+def test_what_a_login_sets_for_squeue_hides_no_job(
+    log_in: OpenSandbox, home: Path
+) -> None:
+    with (home / ".profile").open("a") as profile:
+        profile.write(
+            "export SQUEUE_PARTITION=urgent SQUEUE_STATES=RUNNING SLURM_TIME_FORMAT=relative\n"
+        )
+    job = log_in(slurm_extra=("--hold",)).start("true")
+    wait_until(lambda: "held" in jobs.get(log_in(), job.id).words, SOON_S)
 
 
 def test_what_slurm_refuses_is_refused_in_its_words_and_leaves_nothing(
@@ -140,7 +136,7 @@ def test_what_slurm_refuses_is_refused_in_its_words_and_leaves_nothing(
     ]
     assert left == []
     good = log_in().start("true", name="bad", unique_name=True)
-    assert jobs.wait(sandbox, good.id, timeout_s=_SOON_S).state is JobState.SUCCEEDED
+    assert jobs.wait(sandbox, good.id, timeout_s=SOON_S).state is JobState.SUCCEEDED
 
 
 def test_a_stop_ends_the_whole_tree_and_names_what_it_ended(login: Sandbox) -> None:
@@ -190,12 +186,49 @@ def test_usr1_ahead_of_the_limit_reaches_only_who_listens_for_it(
     )
     job = started(login, f'python3 -c "{listening}"; echo "saved $?"')
     cluster.ask("scancel", "--batch", "--signal=USR1", number_of(job))
-    ended = jobs.wait(login, job.id, timeout_s=_SOON_S)
+    ended = jobs.wait(login, job.id, timeout_s=SOON_S)
     assert ended.state is JobState.SUCCEEDED
     assert log_of(login, job) == "begun\nnear the limit\nsaved 0\n"
-    deaf = started(login, "echo begun; sleep 2; echo lived")
-    cluster.ask("scancel", "--batch", "--signal=USR1", number_of(deaf))
-    assert jobs.wait(login, deaf.id, timeout_s=_SOON_S).state is JobState.SUCCEEDED
+
+
+_UV = """\
+#!{python}
+import signal, subprocess, sys
+child = subprocess.Popen(sys.argv[1:])
+signal.signal(signal.SIGUSR1, lambda *_: child.send_signal(signal.SIGUSR1))
+sys.exit(child.wait() != 0)
+"""
+
+
+def test_usr1_ends_no_training_that_does_not_know_it(
+    login: Sandbox, cluster: SlurmCluster, tmp_path: Path
+) -> None:
+    """`uv run` hands it on, as uv 0.13 does; bash with a trap for its exit catches and dies of it."""
+    uv = tmp_path / "uv"
+    uv.write_text(_UV.format(python=sys.executable))
+    uv.chmod(0o755)
+    plain = "echo begun; sleep 2; echo lived"
+    trapping = f"trap 'echo bye' EXIT; {plain}"
+    for command in (plain, trapping, f"{uv} sh -c '{plain}'"):
+        job = started(login, command)
+        cluster.ask("scancel", "--batch", "--signal=USR1", number_of(job))
+        ended = jobs.wait(login, job.id, timeout_s=SOON_S)
+        assert ended.state is JobState.SUCCEEDED, (command, ended)
+
+
+def test_usr1_reaches_a_script_of_bash_that_traps_it_and_its_exit(
+    login: Sandbox, cluster: SlurmCluster, tmp_path: Path
+) -> None:
+    script = tmp_path / "job.sh"
+    script.write_text(
+        "trap 'echo near; touch stop' USR1\ntrap 'echo bye' EXIT\n"
+        "echo begun\nuntil [ -e stop ]; do sleep 0.2; done\n"
+    )
+    job = started(login, f"bash {script}", cwd=str(tmp_path))
+    cluster.ask("scancel", "--batch", "--signal=USR1", number_of(job))
+    ended = jobs.wait(login, job.id, timeout_s=SOON_S)
+    assert ended.state is JobState.SUCCEEDED
+    assert log_of(login, job) == "begun\nnear\nbye\n"
 
 
 def test_a_running_job_that_somebody_cancels_in_slurm_is_stopped(
@@ -213,7 +246,7 @@ def test_a_waiting_job_that_somebody_cancels_in_slurm_is_stopped(
 ) -> None:
     later = log_in(slurm_extra=("--begin=now+600",))
     job = later.start("true")
-    wait_until(lambda: "not before its time" in jobs.get(later, job.id).words, _SOON_S)
+    wait_until(lambda: "not before its time" in jobs.get(later, job.id).words, SOON_S)
     cluster.ask("scancel", number_of(job))
     assert (
         wait_for(later, job, JobState.STOPPED).words == "stopped (cancelled in Slurm)"
@@ -233,7 +266,7 @@ def test_a_preempted_job_that_may_be_tried_again_waits_for_its_next_attempt(
             for each in jobs.recent(login, 10)
             if each.state is JobState.QUEUED and each.attempt == 2
         ],
-        _SOON_S,
+        SOON_S,
     )
     assert [each.name.startswith("low") for each in waiting] == [True]
 
@@ -253,7 +286,7 @@ def test_a_preempted_job_that_has_no_retries_is_lost(
             for each in jobs.recent(login, 10)
             if each.id in jobs_before and each.state is JobState.LOST
         ],
-        _SOON_S,
+        SOON_S,
     )
     assert [each.words for each in lost] == ["lost (preempted in Slurm)"]
     assert "DUE TO PREEMPTION" in log_of(login, lost[0])
@@ -295,6 +328,21 @@ def test_a_failed_attempt_is_followed_by_another_through_slurm(
     ended = wait_for(login, job, JobState.SUCCEEDED, 40)
     assert ended.attempt == 2
     assert log_of(login, job).count("attempt ") == 2
+
+
+def test_a_requeue_whose_answer_is_lost_is_followed_by_the_next_attempt(
+    login: Sandbox, tmp_path: Path
+) -> None:
+    """Slurm ends all of the job at once, also the program that asked it for that."""
+    fake(
+        tmp_path,
+        "scontrol",
+        'case $1 in requeue) real "$@"; kill -s KILL $$ ;; esac\nreal "$@"',
+    )
+    policy = RetryPolicy(retries=1, backoff_s=0)
+    job = login.start('[ "$SANDBOX_ATTEMPT" = 2 ]', queue=QueueRequest(retry=policy))
+    ended = wait_for(login, job, JobState.SUCCEEDED, 40)
+    assert ended.attempt == 2
 
 
 def test_a_job_whose_node_dies_is_lost_and_says_so(
@@ -343,17 +391,6 @@ def test_of_two_submissions_of_one_job_one_runs(login: Sandbox, tmp_path: Path) 
     job = login.start("echo ran >>runs; sleep 1", cwd=str(tmp_path))
     wait_for(login, job, JobState.SUCCEEDED)
     assert (tmp_path / "runs").read_text() == "ran\n"
-
-
-def fake(tmp_path: Path, name: str, script: str) -> Path:
-    """Put a program before Slurm's own; `real` in it is that one."""
-    folder = tmp_path / "home" / "bin"
-    program = folder / name
-    program.write_text(
-        f'#!/bin/sh\nreal() {{ {shutil.which(name)} "$@"; }}\n{script}\n'
-    )
-    program.chmod(0o755)
-    return program
 
 
 def test_while_slurm_does_not_answer_a_waiting_job_is_unknown_and_not_lost(
@@ -441,21 +478,10 @@ def test_a_suspended_job_runs_and_says_that_it_is_suspended(
     job = started(login, "echo begun; sleep 7891")
     cluster.ask("scontrol", "suspend", number_of(job))
     wait_until(
-        lambda: jobs.get(login, job.id).words == "running (suspended by Slurm)", _SOON_S
+        lambda: jobs.get(login, job.id).words == "running (suspended by Slurm)", SOON_S
     )
     cluster.ask("scontrol", "resume", number_of(job))
-    wait_until(lambda: jobs.get(login, job.id).words == "running", _SOON_S)
-
-
-def supervisors(folder: Path) -> list[int]:
-    """Return the processes that are the batch script of that job."""
-    pids = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            words = file.read_bytes().split(b"\0")
-            if words[-3:] == [b"slurm_job", os.fsencode(folder), b""]:
-                pids.append(int(file.parent.name))
-    return pids
+    wait_until(lambda: jobs.get(login, job.id).words == "running", SOON_S)
 
 
 def test_a_term_to_the_batch_script_alone_reaches_the_training(
@@ -466,20 +492,6 @@ def test_a_term_to_the_batch_script_alone_reaches_the_training(
     ended = wait_for(login, job, JobState.FAILED)
     assert ended.exit_code == 9
     assert "told\n" in log_of(login, job)
-
-
-def test_slurms_time_limit_is_a_deadline_as_ours_is(login: Sandbox) -> None:
-    """Slurm's own line, as slurmstepd 22.05.8 wrote it; a limit takes a minute at least."""
-    job = started(login, "echo begun; sleep 7961")
-    with (Path(job.log_path).parent / "slurm.out").open("a") as out:
-        out.write(
-            "slurmstepd-node1: error: *** JOB 6 ON node1 CANCELLED AT 2026-11-26T01:52:09"
-            " DUE TO TIME LIMIT ***\n"
-        )
-    folder = Path(job.log_path).parent
-    for pid in (*supervisors(folder), *carrying(f"SANDBOX_JOB={folder}")):
-        os.kill(pid, signal.SIGTERM)
-    assert wait_for(login, job, JobState.TIMED_OUT).outcome_code == 124
 
 
 def test_a_script_that_left_no_word_asks_whether_the_nodes_see_the_home(

@@ -12,14 +12,18 @@ from sshd import SshServer
 from waiting import wait_until
 
 from sandbox_ops import JobState, Sandbox
-from sandbox_ops.errors import UsageError
+from sandbox_ops.errors import RefusedError, UsageError
+from sandbox_ops.guard.reliability import ReliabilityFile
 from sandbox_ops.machine import groups, jobs
-from sandbox_ops.models.queue import RetryPolicy
+from sandbox_ops.models.queue import QueueRequest, RetryPolicy
+from sandbox_ops.workflows import placement
 from sandbox_ops.workflows.doctor import doctor
 from sandbox_ops.workflows.events import events
 from sandbox_ops.workflows.fetch import fetch
 from sandbox_ops.workflows.monitor import monitor
+from sandbox_ops.workflows.placement import PlacementReport
 from sandbox_ops.workflows.queueing import QueueOptions
+from sandbox_ops.workflows.rerun import rerun
 from sandbox_ops.workflows.stop import stop
 from sandbox_ops.workflows.sweep import sweep
 from sandbox_ops.workflows.train import train
@@ -141,6 +145,39 @@ def test_retries_go_through_train(place: Place, cluster: SlurmCluster) -> None:
     ended = jobs.wait(place.sandbox, report.job.id, timeout_s=40)
     assert (ended.state, ended.attempt) == (JobState.SUCCEEDED, 2), ended
     assert "Requeue=1" in cluster.ask("scontrol", "show", "job", "-o")
+
+
+def test_a_cluster_is_taken_by_what_slurm_says_of_it_and_not_by_its_login_node(
+    place: Place, tmp_path: Path
+) -> None:
+    """The login node has no GPU; Slurm's own queue refuses nobody."""
+    memory = ReliabilityFile({"XDG_STATE_HOME": str(tmp_path)})
+
+    def taken(gpus: int) -> PlacementReport:
+        return placement.place(
+            [place.sandbox], place.project, gpus=gpus, memory=memory, dry_run=True
+        )
+
+    assert taken(2).sandbox == "cluster"
+    for index in range(3):
+        place.sandbox.start(
+            "sleep 7991", name=f"fill-{index}", queue=QueueRequest(gpus=2)
+        )
+    wait_until(lambda: taken(2).lines == ("on cluster",), _SOON_S)
+    (looked,) = placement.look([place.sandbox], place.project, 2, memory)
+    assert looked.against == ""
+    with pytest.raises(RefusedError, match="Slurm takes no such job"):
+        taken(9)
+
+
+def test_a_rerun_asks_slurm_for_as_many_gpus_as_the_run_had(place: Place) -> None:
+    first = train(
+        place.sandbox, place.project, name="one", gpus=2, command="echo $SLURM_GPUS_ON_NODE"
+    )  # fmt: skip
+    jobs.wait(place.sandbox, first.job.id, timeout_s=_SOON_S)
+    again = rerun(place.sandbox, place.project, "one", name="two")
+    ended = jobs.wait(place.sandbox, again.job.id, timeout_s=_SOON_S)
+    assert jobs.output(place.sandbox, ended.id, offset=0).data == b"2\n"
 
 
 def test_doctor_asks_slurm_whether_it_would_take_a_job(

@@ -298,7 +298,9 @@ def test_notes_and_tags_are_kept_on_the_machine_for_every_client(place: Place) -
     history(place).unlink()  # as another clone
     (run,) = listed(place, tags=["baseline"])
     assert (run.tags, run.note) == (("baseline",), "better than it looks")
-    assert listed(place, tags=["good"]) == ()
+    with pytest.raises(NotFoundError, match="no run has the tag `good`") as caught:
+        listed(place, tags=["good"])
+    assert caught.value.hint == "tags: baseline"
     with pytest.raises(UsageError, match="cannot be a tag"):
         label(place, job.id, tags=["-x"])
 

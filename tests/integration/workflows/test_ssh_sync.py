@@ -3,17 +3,19 @@
 import dataclasses
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from gitproject import GitProject
 from machines import Place
+from sshd import SshServer
 
 from sandbox_ops import Sandbox
 from sandbox_ops.errors import NotFoundError, RefusedError, UsageError
 from sandbox_ops.machine import jobs
 from sandbox_ops.models import Project
+from sandbox_ops.workflows.rerun import rerun
 from sandbox_ops.workflows.reset import reset
 from sandbox_ops.workflows.setup import setup
 from sandbox_ops.workflows.sync import sync
@@ -137,6 +139,26 @@ def test_results_that_fetch_brought_are_not_sent_back_with_uncommitted_code(
     changed = place.run("diff", "--name-only", place.git.head, report.commit_after)
     assert changed == "train.py"
     assert (place.clone / "runs/remote-1/model.txt").read_text() == "the run's own\n"
+
+
+def test_a_run_of_code_that_was_not_committed_is_run_again_with_that_code(
+    place: Place, project: Project, make_sshd: Callable[..., SshServer]
+) -> None:
+    place.git.write({"train.py": "print('dirty run')\n", "new.py": "new\n"})
+    sync(place.sandbox, project, dirty=True)
+    job = train(place.sandbox, project, command="cat train.py new.py", gpus=0).job
+    assert jobs.wait(place.sandbox, job.id, timeout_s=30).exit_code == 0
+    place.git.commit({"train.py": "print('another')\n"}, "Another")
+    sync(place.sandbox, project, via="ssh")
+    again = rerun(place.sandbox, project, job.id)
+    ended = jobs.wait(place.sandbox, again.job.id, timeout_s=30)
+    assert Path(ended.log_path).read_text() == "print('dirty run')\nnew\n"
+    assert again.differs == ()
+    with Sandbox(make_sshd().config(name="other")) as other:
+        assert setup(other, project, via="ssh").ok
+        with pytest.raises(RefusedError, match="is neither in the clone"):
+            rerun(other, project, f"test:{job.id}")
+        assert jobs.recent(other) == ()
 
 
 def test_a_training_runs_on_what_was_not_committed_and_its_record_says_which(

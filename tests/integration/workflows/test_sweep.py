@@ -245,6 +245,8 @@ def test_a_group_is_one_row_with_counts_and_its_best(place: Place) -> None:
     assert monitor(place.sandbox, job="row/3").jobs[0].job.cell == 3
     with pytest.raises(UsageError, match="metric"):
         group_jobs(place.sandbox, place.project, "row", metric="avg:loss")
+    with pytest.raises(NotFoundError, match="no job of row has a metric `acc`"):
+        group_jobs(place.sandbox, place.project, "row", metric="max:acc")
 
 
 def test_a_group_is_stopped_whole(place: Place) -> None:

@@ -1,6 +1,7 @@
 """sync, against a real sshd and real repositories."""
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from machines import Place, set_up
 
 from sandbox_ops import Sandbox
 from sandbox_ops.errors import NotFoundError, RefusedError, UsageError
+from sandbox_ops.git import local
 from sandbox_ops.machine import jobs
 from sandbox_ops.workflows.sync import sync
 
@@ -251,3 +253,14 @@ def test_a_detached_head_here_needs_a_branch(place: Place) -> None:
     with pytest.raises(UsageError, match="HEAD is detached"):
         sync(place.sandbox, dataclasses.replace(place.project, branch=""))
     assert sync(place.sandbox, place.project).branch == "main"
+
+
+def test_machines_that_are_synced_at_once_may_all_ask_for_the_push(
+    git_project: GitProject,
+) -> None:
+    head = git_project.commit({"src/train.py": "print(3)\n"})
+    tree = local.look(str(git_project.clone), "main", ())
+    with ThreadPoolExecutor(6) as threads:
+        pushes = [threads.submit(local.push, tree, "origin") for _ in range(6)]
+        assert [push.result(30) for push in pushes] == [None] * 6
+    assert git_project.git("rev-parse", "main", at=git_project.origin) == head

@@ -1,6 +1,7 @@
 """train --queue and --retries, and what the other workflows say of jobs that wait."""
 
 import dataclasses
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,11 +17,14 @@ from sandbox_ops.errors import NotFoundError, RefusedError
 from sandbox_ops.machine import jobs
 from sandbox_ops.models import Job
 from sandbox_ops.models.queue import RetryPolicy
+from sandbox_ops.models.runs import Run
 from sandbox_ops.workflows import waiting_times
 from sandbox_ops.workflows.events import events
 from sandbox_ops.workflows.monitor import monitor
 from sandbox_ops.workflows.queueing import QueueOptions
+from sandbox_ops.workflows.rerun import rerun
 from sandbox_ops.workflows.reset import reset
+from sandbox_ops.workflows.runs import show
 from sandbox_ops.workflows.sync import sync
 from sandbox_ops.workflows.train import train
 
@@ -102,6 +106,41 @@ def test_monitor_says_who_has_the_gpu_and_about_how_long(place: GpuPlace) -> Non
     assert [job.waits_for.startswith(expected) for job in listed] == [True, False]
     jobs.stop(place.sandbox, waiting.id)
     jobs.stop(place.sandbox, holder, grace_s=0)
+
+
+def test_the_record_of_a_queued_run_names_the_gpus_that_it_was_given(
+    place: GpuPlace,
+) -> None:
+    holder = place.hold()
+    job = train(place.sandbox, place.project, command="true", queue=QUEUE).job
+    assert _run(place, job.id).record["gpus"] == []
+    jobs.stop(place.sandbox, holder, grace_s=0)
+    jobs.wait(place.sandbox, job.id, timeout_s=20)
+    given = [{"index": 0, "name": "H100", "uuid": "GPU-0"}]
+    run_json = Path(job.log_path).with_name("run.json")
+    assert json.loads(run_json.read_text())["gpus"] == given
+    assert _run(place, job.id).record["gpus"] == given
+    again = rerun(place.sandbox, place.project, job.id)
+    assert again.job.gpus == (0,)
+    assert again.differs == ()
+
+
+def _run(place: GpuPlace, job_id: str) -> Run:
+    return show([place.sandbox], place.project, job_id).run
+
+
+def test_an_attempt_that_was_lost_is_among_the_attempts(place: GpuPlace) -> None:
+    retry = RetryPolicy(retries=1, backoff_s=0.1)
+    job = train(
+        place.sandbox,
+        place.project,
+        command="echo {attempt}; [ {attempt} = 2 ] || kill -KILL $PPID $$",
+        queue=QueueOptions(waits=False, retry=retry),
+    ).job
+    jobs.wait(place.sandbox, job.id, timeout_s=30)
+    first, second = show([place.sandbox], place.project, job.id).attempts
+    assert (first.job.words, first.log_from, first.log_to) == ("lost (killed)", 0, 2)
+    assert (second.job.words, second.log_from, second.log_to) == ("succeeded", 2, 4)
 
 
 def test_code_is_not_changed_under_a_job_that_waits(place: GpuPlace) -> None:

@@ -1,6 +1,7 @@
 """train --queue, jobs and move as a process, against a real machine."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,8 @@ def test_jobs_wait_in_an_order_that_can_be_seen_and_changed(clone: Path) -> None
     table = cli("jobs", cwd=clone, env={"COLUMNS": "200"}).stdout
     assert "queued 1" in table
     assert "queued 2" in table
+    assert table.count("1 of 1 are taken") == 1, "a reason is said once"
+    assert f"remote-3 and remote-2 {why.replace('waits', 'wait')}" in table
     after = ("train", "--after", "b:any", "--gpus", "0", "--command", "true")
     chained = answer(*after, cwd=clone)["job"]
     assert chained["waits_for"] == "waits for the end of remote-3"
@@ -69,6 +72,18 @@ def test_a_training_is_tried_again_from_its_checkpoint(clone: Path) -> None:
     ended = answer("wait", job["id"], cwd=clone, code=75)["job"]
     assert (ended["state"], ended["attempt"]) == ("failed", 2)
     assert Path(job["log_path"]).read_text() == "with\nwith --resume x.pt\n"
+    attempts = answer("show", job["id"], cwd=clone)["attempts"]
+    said = [(a["attempt"], a["state"], a["exit_code"], a["log_from"]) for a in attempts]
+    assert said == [(1, "failed", 75, 0), (2, "failed", 75, len("with\n"))]
+    assert [a["log_to"] for a in attempts] == [5, 24]
+    assert attempts[0]["ended_at"] <= attempts[1]["started_at"]
+    assert attempts[1]["ended_at"] == ended["ended_at"]
+    table = cli("show", job["id"], cwd=clone).stdout
+    assert re.search(
+        r"^1 +failed \(exit code 75\) +20\S+ \S+ +\S+ +bytes 0 to 5$",
+        table,
+        re.MULTILINE,
+    )
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,12 @@ def test_show_and_diff_are_words_and_one_object(clone: Path) -> None:
     shown = cli("show", "lr0.5", "--local", cwd=clone).stdout
     assert re.search(r"^settings +lr=0\.5$", shown, re.MULTILINE)
     assert re.search(r"^python +Python 3", shown, re.MULTILINE)
+    assert re.search(
+        r"^variables +PYTHONUNBUFFERED, SANDBOX_COMMIT", shown, re.MULTILINE
+    )
+    facts, _, _ = shown.partition("\nOUTPUT ")
+    assert len({re.match(r"\S.*?  +", line).end() for line in facts.splitlines()}) == 1  # type: ignore[union-attr]
+    assert not re.search(r'[\[{]"', shown), "raw JSON"
     value = answer("show", "lr0.5", "--local", cwd=clone)
     assert value["record"]["command"] == "python3 train.py 0.5"
     value = answer("diff", "lr0.5", "lr0.1", "--local", cwd=clone)
@@ -110,7 +116,7 @@ def test_show_and_diff_are_words_and_one_object(clone: Path) -> None:
     assert value["settings"] == {"lr": ["0.5", "0.1"]}
     assert value["metrics"] == {"loss": [0.51, 0.11]}
     table = cli("diff", "lr0.5", "lr0.1", "--local", cwd=clone).stdout
-    assert re.search(r"^lr +0\.5 +0\.1$", table, re.MULTILINE)
+    assert re.search(r"^settings\.lr +0\.5 +0\.1$", table, re.MULTILINE)
 
 
 def test_runs_are_exported_to_standard_output_and_to_a_file(clone: Path) -> None:
@@ -134,6 +140,10 @@ def test_runs_are_exported_to_standard_output_and_to_a_file(clone: Path) -> None
         (("runs", "--since", "soon"), 2, "--since takes a span of time"),
         (("runs", "--since", "2026-13-45"), 2, "--since takes a date"),
         (("runs", "--state", "done"), 2, "there is no state `done`"),
+        (("runs", "--sort", "los", "--local"), 66, "hint: Did you mean `loss`?"),
+        (("runs", "--where", "lrr<1", "--local"), 66, "field `lrr`"),
+        (("runs", "--group", "t9", "--local"), 66, "no run has the group `t9`"),
+        (("export", "--sort", "nosuch", "--local"), 66, "      metrics: loss"),
         (("note", "remote-1"), 2, "`note` needs a run and a text"),
         (("tag", "remote-1"), 2, "`tag` needs a run and a tag"),
         (("rerun",), 2, "`rerun` needs a run"),

@@ -115,6 +115,20 @@ def test_a_change_is_synced_trained_watched_and_fetched(
     assert re.search(rf'^{job[1]} "night" succeeded.*; 3/3 100 %; loss 0\.3$', output, re.MULTILINE)  # fmt: skip
 
 
+def test_code_is_synced_under_a_training_that_has_a_tree_of_its_own(
+    ready: Ask, git: GitProject
+) -> None:
+    git.commit({"note.txt": f"{git.head} tree"}, "Note")
+    output, is_error = ready(
+        "remote_train", command="sleep 600", own_tree=True, sync=True, name="own"
+    )
+    assert not is_error, output
+    git.commit({"note.txt": git.head}, "Later")
+    output, is_error = ready("remote_sync", push=True)
+    assert not is_error, output
+    ready("remote_bash_stop", bash_id="own")
+
+
 def test_runs_are_listed_shown_and_compared(ready: Ask) -> None:
     first, second = (
         ready("remote_train", settings={"steps": n}, name=f"s{n}", sync=True)[

@@ -67,7 +67,7 @@ def test_to_a_shell_that_took_our_place_all_but_the_first_line_is_a_comment(
     first, *rest = sent.removesuffix(b"\n").split(b"\n")
     assert first == b"printf '\\nabc bare\\n'"
     assert [line for line in rest if not line.startswith(b"#")] == []
-    needed = scripts.needed("abc").removesuffix(b"\n").split(b"\n")
+    needed = scripts.needed("abc", "").removesuffix(b"\n").split(b"\n")
     assert [line for line in needed if not line.startswith(b"#")] == []
 
 

@@ -45,6 +45,13 @@ def test_what_squeue_says_is_said_in_words(said: str, shown: str) -> None:
     assert slurm_words.waits_for(said) == shown
 
 
+def test_its_place_among_all_that_wait_for_the_partition_is_said() -> None:
+    said = slurm_words.waits_for("PENDING N/A Resources", ["place 3 41 gpu"])
+    assert said.endswith("(Resources); place 3 of 41 in partition gpu")
+    for broken in ("place 3", "place x 41 gpu", "place 3 41 gpu more"):
+        assert "partition" not in slurm_words.waits_for("PENDING N/A x", [broken])
+
+
 def test_a_very_long_reason_is_cut() -> None:
     assert len(slurm_words.waits_for(f"PENDING N/A {'x' * 9000}")) < 300
 

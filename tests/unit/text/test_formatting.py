@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox_ops.errors import RefusedError
+from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.models import (
     CommandResult,
     Disk,
@@ -194,6 +194,30 @@ def test_an_error_ends_with_the_next_step_on_its_own_line() -> None:
         "error: 3 files are not committed\nhint: commit them:\n      git commit -a"
     )
     assert formatting.error_text(RefusedError("no")) == "error: no"
+
+
+def test_hints_fit_into_80_columns_and_no_command_is_cut() -> None:
+    fingerprint = "SHA256:4I94yRmC/W0K25teBw0xbPmZxHb/HypiTKX8X61k2yY"
+    steps = {"sandbox": "default", "fingerprint": fingerprint}
+    error = RefusedError(
+        "the host key is not known",
+        NextStep(
+            "trust", steps, "Compare it with the machine's own; if it is the same"
+        ),
+        "Correct it where it is named: SSH_HOST, `host` of the sandbox in config.toml or "
+        "sandbox.toml, or HostName in ssh_config.",
+        "Also in the words of a report, a command has a line of its own: git push origin a-long-branch",
+        NextStep("runs", purpose="All of them"),
+    )
+    assert formatting.error_text(error).splitlines()[1:] == [
+        "hint: Compare it with the machine's own; if it is the same:",
+        f"      sandbox-ops trust --sandbox default --fingerprint {fingerprint}",
+        "      Correct it where it is named: SSH_HOST, `host` of the sandbox in",
+        "      config.toml or sandbox.toml, or HostName in ssh_config.",
+        "      Also in the words of a report, a command has a line of its own:",
+        "      git push origin a-long-branch",
+        "      All of them: sandbox-ops runs",
+    ]
 
 
 def test_what_json_cannot_say_becomes_null() -> None:

@@ -180,6 +180,16 @@ def test_a_token_cut_at_any_byte_is_never_shown(token: str) -> None:
         assert reported == Redactor().mask(data)
 
 
+@pytest.mark.parametrize("token", TOKENS.values(), ids=TOKENS)
+def test_a_token_directly_before_or_after_a_private_key_is_masked(token: str) -> None:
+    for data in (f"x {token}{KEY}\n".encode(), f"x {KEY}{token}\n".encode()):
+        masked = Redactor().mask(data)
+        assert token.encode() not in masked
+        stream = RedactingStream(Redactor())
+        reported = b"".join(stream.feed(data[at : at + 1]) for at in range(len(data)))
+        assert reported + stream.finish() == masked
+
+
 def test_ordinary_output_is_reported_at_once() -> None:
     stream = RedactingStream(Redactor({"API_KEY": SECRET}))
     assert stream.feed(b"loading 10 %") == b"loading 10 %"

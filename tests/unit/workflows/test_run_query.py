@@ -5,7 +5,7 @@ import pytest
 from sandbox_ops.errors import UsageError
 from sandbox_ops.models import Job, JobState
 from sandbox_ops.models.runs import Run, reference
-from sandbox_ops.workflows import run_find, run_query
+from sandbox_ops.workflows import run_choice, run_find, run_query
 
 
 def run(number: int, **facts: object) -> Run:
@@ -93,7 +93,7 @@ def test_metrics_are_only_read_where_a_name_can_be_nothing_else() -> None:
 
 def test_only_runs_of_the_machines_that_are_named_are_listed() -> None:
     runs = [run(2, sandbox="gpu2"), run(1)]
-    listed, total = run_query.selected(
+    listed, total = run_choice.selected(
         run_query.query(sandboxes=["gpu2"]), runs, lambda each: each
     )
     assert ([each.sandbox for each in listed], total) == (["gpu2"], 1)

@@ -7,5 +7,10 @@ do
   IFS= read -r x || exit;
 done;
 IFS= read -r n;
-l=$(dd bs="$n" count=1 iflag=fullblock 2>/dev/null | cut -c2-);
+if [ -r /proc/self/stat ];
+then
+  l=$(dd bs="$n" count=1 iflag=fullblock 2>/dev/null | cut -c2-);
+else
+  l=$(dd bs=1 count="$n" 2>/dev/null | cut -b2-);
+fi;
 eval "$l"

@@ -3,7 +3,7 @@
 #
 # Ends the script, with nothing changed, where the lease is somebody else's by now. Else
 # notes this shell in it, so that nobody takes the lease over while the script runs.
-# uses: read_stat
+# uses: read_stat flock
 lease_guard() {
   exec 9>>"$1.lock" || return
   ! command -v flock >/dev/null 2>&1 || flock -w 10 9 || :

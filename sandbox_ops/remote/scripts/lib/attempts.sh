@@ -16,6 +16,7 @@ begin_attempt() {
   [ -z "${IN_SLURM-}" ] || [ "$_retries" = 0 ] || keep_env=1 # Slurm may start it again at any time
   [ -n "$attempt" ] || return 0
   { read -r gpus <"$dir/gpus"; } 2>/dev/null
+  [ -z "$gpus" ] || record_gpus
   [ -e "$dir/first" ] || printf '' >"$dir/first"
   [ "$_retries" != 0 ] || return 0
   LOG_AT=$(stat -c %s "$dir/log")
@@ -24,6 +25,35 @@ begin_attempt() {
   [ "$attempt" -le "$_retries" ] && [ -z "${IN_SLURM-}" ] || return 0
   keep_env=1
   case ,$_on, in *,lost,*) printf '' >"$dir/again" ;; esac
+}
+
+# record_gpus: the run record names the devices that the queue gave to this attempt, as that of a
+# start beside the queue does; a record that cannot be written is no reason not to begin
+record_gpus() {
+  [ -s "$dir/run.json" ] || return 0
+  _list=''
+  while IFS= read -r _device; do
+    case $_device in '{'*) _list=$_list${_list:+, }$_device ;; esac
+  done <"$dir/gpus"
+  while IFS= read -r _line; do
+    case $_line in
+      '  "gpus": ['*'],') printf '  "gpus": [%s],\n' "$_list" ;;
+      *) printf '%s\n' "$_line" ;;
+    esac
+  done <"$dir/run.json" >"$dir/run.json.$id" && mv "$dir/run.json.$id" "$dir/run.json"
+  rm -f "$dir/run.json.$id"
+}
+
+# look_attempts ID: the attempts of a job that are over, a line each as note_attempt has it; then
+# `attempts ID at= size=`: where in the log the newest began, and how long the log is
+look_attempts() {
+  _at=0 _size=0
+  ! find_record "$JOBS/$1" || {
+    [ ! -s "$JOBS/$1/attempts" ] || cat "$JOBS/$1/attempts"
+    { read -r _at <"$JOBS/$1/log_at"; } 2>/dev/null
+    _size=$(stat -c %s "$JOBS/$1/log" 2>/dev/null)
+  }
+  trailer "attempts $1 at=$_at size=$_size"
 }
 
 # newest_match: prints the newest file or folder that matches _resume in the job's directory and

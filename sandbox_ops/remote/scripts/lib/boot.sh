@@ -92,6 +92,7 @@ prepare_folders() {
   [ -s "$BASE/full" ] || { printf '%-99s\n' 0 >"$BASE/full"; } 2>/dev/null
   [ -s "$BASE/ballast" ] || { printf '%65536s' . >"$BASE/ballast"; } 2>/dev/null ||
     UNREADY="refused cannot write in $BASE: is the disk full, or read-only?"
+  [ -n "$UNREADY" ] || prepare_reader "${1-}"
 }
 
 # find_store: BASE = the store of this home, one for all machines that have it: host names

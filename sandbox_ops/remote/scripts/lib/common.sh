@@ -138,11 +138,7 @@ is_stopping() {
 # find_members DIR: PIDS = live processes that carry the job's marker or are in its leader's
 # session. Only what we may read. Call it after get_state.
 find_members() {
-  PIDS=
-  find_marked "$1"
-  for _p in $MARKED; do
-    read_stat "$_p" && [ "$STATE" != Z ] && PIDS="$PIDS $_p"
-  done
+  find_living "$1"
   [ -z "$LEADER" ] || add_session_members
 }
 

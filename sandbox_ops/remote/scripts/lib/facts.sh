@@ -6,6 +6,15 @@
 # only others of this file. Where a comment says "for $( )", it becomes the program that prints.
 # (Over 250 lines: one reader of one kernel; another kernel needs another whole file.)
 
+# so many centiseconds a supervisor takes to look around and write the end
+END_CS=20
+
+# prepare_reader [again]: what is needed to read all this is there; UNREADY says why not. In a
+# worker, `again`, it is used from now on.
+prepare_reader() {
+  :
+}
+
 # now: UP = centiseconds since boot (the one clock that nobody sets). A number that begins
 # with 0 is octal to the shell, and `098` an error that ends it; old lxcfs has one digit
 # after the point.
@@ -98,6 +107,12 @@ print_caught() {
   exec sed -n 's/^SigCgt:[^0-9a-f]*//p' "/proc/$1/status" 2>/dev/null
 }
 
+# mentions PID WORD: the text of that bash has it: its command line, or the script that it has
+# open as file 255
+mentions() {
+  grep -qs -e "$2" "/proc/$1/cmdline" || { [ -f "/proc/$1/fd/255" ] && grep -qs -e "$2" "/proc/$1/fd/255"; }
+}
+
 # has_stderr_file PID: it complains into a file of that name, as foreground jobs do
 has_stderr_file() {
   case $(readlink "/proc/$1/fd/2") in */stderr*) ;; *) false ;; esac
@@ -140,6 +155,15 @@ find_marked() {
   for _file in $_files; do
     _p=${_file#/proc/}
     MARKED="$MARKED ${_p%/environ}"
+  done
+}
+
+# find_living DIR: PIDS = those of all that live
+find_living() {
+  find_marked "$1"
+  PIDS=
+  for _p in $MARKED; do
+    read_stat "$_p" && [ "$STATE" != Z ] && PIDS="$PIDS $_p"
   done
 }
 
@@ -252,6 +276,11 @@ forget_errors() {
 read_errors() {
   WHY=
   while IFS= read -r _line; do WHY=${_line:-$WHY}; done </proc/self/fd/2
+}
+
+# remove_errors: this shell ends
+remove_errors() {
+  :
 }
 
 # with_opened FILE FUNCTION ARGUMENT...: calls it with FILE opened as file 8, in a process of

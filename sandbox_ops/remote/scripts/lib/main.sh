@@ -10,5 +10,6 @@ fi
 
 case ${1-} in
   '') boot ;;
+  facts) ;; # a script that wants the functions
   *) LIBRARY=$0 && "$@" ;;
 esac

@@ -166,6 +166,7 @@ may_read() {
 # kernel_file PATH: a file that the kernel makes up has no size: it is read to its end,
 # within a second and a megabyte, and what was read is shown, from a copy
 kernel_file() {
+  # shellcheck disable=SC2034 # for `reread`
   FILE=$BASE/read.$$ COPY=$BASE/read.$$
   timeout 1 head -c 1048577 <&8 >"$COPY"
   case $?.$(wc -c <"$COPY" | tr -d ' ') in

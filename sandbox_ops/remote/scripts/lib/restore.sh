@@ -58,6 +58,6 @@ find_again() {
 find_record() {
   [ -d "$1" ] || find_again "$1" && return 0
   case $1 in *-[1-9]*) ;; *) return 1 ;; esac
-  pause 20 # it may just have ended: then its supervisor creates it again
+  pause $END_CS # it may just have ended: then its supervisor creates it again
   [ -d "$1" ]
 }

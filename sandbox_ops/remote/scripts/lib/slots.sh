@@ -42,7 +42,19 @@ claim_room() {
   _joined=${1-}
   [ $# = 0 ] || shift
   for _index; do _joined=$_joined,$_index; done
-  printf '%s\n' "$_joined" >"$_d/gpus" || { no_room_on_disk; return 1; }
+  { printf '%s\n' "$_joined" && describe_chosen; } >"$_d/gpus" || { no_room_on_disk; return 1; }
+}
+
+# describe_chosen: prints each chosen device as JSON, a line each
+describe_chosen() {
+  while IFS=, read -r _index _name _uuid _; do
+    _index=${_index# } _name=${_name# } _uuid=${_uuid# }
+    case " $_chosen " in *" $_index "*) ;; *) continue ;; esac
+    case $_name$_uuid in *[!A-Za-z0-9\ ._/:\(\)+-]*) _name='?' _uuid='?' ;; esac
+    printf '{"index": %s, "name": "%s", "uuid": "%s"}\n' "$_index" "$_name" "$_uuid"
+  done <<EOT
+$DEVICES
+EOT
 }
 
 no_room_on_disk() {

@@ -24,7 +24,7 @@ settle_slurm() {
   case $STATE.$REASON in
     UNSEEN.*) end_by_slurm "$1" 'code=- reason=unseen' ;;
     COMPLETED.*) end_by_slurm "$1" 'code=0 reason=exited' ;;
-    FAILED.*) end_by_slurm "$1" "code=${CODE:-1} reason=exited" ;;
+    FAILED.*) settle_failed "$1" ;;
     OUT_OF_ME*) end_by_slurm "$1" 'code=137 reason=exited oom=1' ;;
     *[Dd]epend*) end_by_slurm "$1" "code=- reason=unmet after=$(sed 's/,.*//' "$1/after")" ;;
     CANCELLED*)
@@ -39,6 +39,19 @@ settle_slurm() {
     VANISHED.*) end_by_slurm "$1" 'code=- reason=forgotten' ;;
     *) SLURM_SAYS="slurm STATE $STATE" LIFE=unclear ;;
   esac
+}
+
+# settle_failed DIR: its batch script failed: with the command's exit code, which is its own; or it was
+# killed, and then Slurm notes in its output where it had too much memory
+settle_failed() {
+  [ -n "$CODE" ] || ask_code
+  if [ "$CODE" != 0 ]; then
+    end_by_slurm "$1" "code=$CODE reason=exited"
+  elif grep -q -e 'exceeded memory limit' -e 'oom_kill event' -e 'oom-kill event' "$1/slurm.out" 2>/dev/null; then
+    end_by_slurm "$1" 'code=137 reason=exited oom=1'
+  else
+    end_by_slurm "$1" 'code=- reason=script-killed'
+  fi
 }
 
 # end_by_slurm DIR WORDS: its end, by who looks

@@ -41,6 +41,11 @@ find_slurm_life() {
         return 0
       fi
       SLURM_SAYS="slurm $STATE $START $REASON"
+      if [ "$STATE" = PENDING ]; then
+        find_place
+        SLURM_SAYS="$SLURM_SAYS${PLACE:+
+$PLACE}"
+      fi
       [ ! -e "$1/slurm.again" ] || [ ! "$BASE/squeue" -nt "$1/state" ] || hasten "$1"
       ;;
     RUNNING | COMPLETING | SIGNALING | STAGE_OUT | RESIZING)
@@ -90,12 +95,16 @@ find_submission() {
 }
 
 # hasten DIR: Slurm lets a requeued job wait for two minutes, whatever its pause: who looks at it
-# tells Slurm when it may begin
+# tells Slurm when it may begin, and again where Slurm sets its own time after that
 hasten() {
   _not_before=
   { read -r _not_before <"$1/slurm.again"; } 2>/dev/null
+  case $_not_before in '' | *[!0-9]*) _not_before=0 ;; esac
   clock_s
-  [ "${_not_before:-0}" -gt "$NOW_S" ] || _not_before=$NOW_S
-  timeout $SLURM_ANSWER scontrol update "JobId=$_number" "StartTime=$(date -d "@$_not_before" +%Y-%m-%dT%H:%M:%S)" >/dev/null 2>&1 &&
-    rm -f "$1/slurm.again"
+  if [ "$_not_before" -le "$NOW_S" ]; then
+    case $REASON in BeginTime | None | '') _not_before=$NOW_S ;; *) return 0 ;; esac
+  fi
+  _begin=$(date -d "@$_not_before" +%Y-%m-%dT%H:%M:%S)
+  [ "$_begin" = "$START" ] ||
+    timeout $SLURM_ANSWER scontrol update "JobId=$_number" "StartTime=$_begin" >/dev/null 2>&1
 }

@@ -86,8 +86,20 @@ hand_on_usr1() {
   [ -n "$LEADER" ] || return 0
   find_members "$dir"
   for _p in $PIDS; do
-    case $(print_caught "$_p") in *[2367abef]??) kill -s USR1 "$_p" ;; esac
+    wants_usr1 "$_p" && kill -s USR1 "$_p"
   done
+}
+
+# wants_usr1 PID: it has a handler of its own. `uv` has one that hands it on to a child that may have
+# none, and bash catches all that would end it, where it has a trap for its exit
+wants_usr1() {
+  _caught=$(print_caught "$1")
+  case $_caught in *[2367abef]??) ;; *) return 1 ;; esac
+  read_name "$1"
+  case $NAME.$_caught in
+    uv.* | uvx.*) return 1 ;;
+    bash.*[89abcdef]) mentions "$1" USR1 ;;
+  esac
 }
 
 # take_slurm_end: reason extra, of an attempt that Slurm ended; `queued_again` where it starts it once more.
@@ -120,10 +132,19 @@ requeue_slurm() {
   printf '%s\n' "$(($(date +%s) + _pause / 100))" >"$dir/slurm.again"
   trap '' TERM
   _i=0
-  until timeout $SLURM_ANSWER scontrol requeue "$IN_SLURM" >>"$dir/slurm.out" 2>&1; do
+  until has_requeued; do
     _i=$((_i + 1)) # it may still be busy with the start
     [ $_i -lt 5 ] || return 1
     pause 100
   done
   left=0
+}
+
+# has_requeued: Slurm was told to start this job again. It then ends all processes of the job, also
+# the one that asked: an answer that is lost is a yes, where Slurm says that the job waits.
+has_requeued() {
+  _answer=$(timeout $SLURM_ANSWER scontrol requeue "$IN_SLURM" 2>&1) && return 0
+  printf '%s\n' "$_answer" >>"$dir/slurm.out"
+  case $_answer in *'pending execution'*) return 0 ;; esac
+  [ "$(slurm_lines)" -gt "$SAID_AT" ]
 }

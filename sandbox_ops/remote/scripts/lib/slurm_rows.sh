@@ -8,16 +8,17 @@ SQUEUE_AGE=300     # so old, in centiseconds, may be what Slurm said of all jobs
 read_rows() {
   clock_s
   [ -z "${ROWS_AT-}" ] || [ $((UP - ROWS_AT)) -gt $SQUEUE_AGE ] || return 0
-  ROWS_AT='' ROWS='' _when='' _where=''
+  ROWS_AT='' ROWS='' _when='' _where='' _mine=$NODE.$MYSELF
   { read -r _when _where <"$BASE/squeue"; } 2>/dev/null
+  case $_when in '' | *[!0-9]*) _where='' ;; esac
   if [ "$_where" = "$MACHINE" ] && [ $((UP - _when)) -le $SQUEUE_AGE ]; then
     ROWS="
 $(sed 1d "$BASE/squeue")
 "
-  elif printf '' >"$BASE/asked.$MYSELF" && _answer=$(LC_ALL=C timeout $SLURM_ANSWER squeue -h -u "$(id -un)" -t all -o '%i|%T|%j|%N|%S|%r' 2>&1 </dev/null); then
+  elif printf '' >"$BASE/asked.$_mine" && _answer=$(list_squeue -u "$(id -un)" -t all -o '%i|%T|%j|%N|%S|%r' 2>&1); then
     _when=$UP
-    printf '%s\n' "$UP $MACHINE" "$_answer" >"$BASE/squeue.$MYSELF" &&
-      touch -r "$BASE/asked.$MYSELF" "$BASE/squeue.$MYSELF" && mv -f "$BASE/squeue.$MYSELF" "$BASE/squeue"
+    printf '%s\n' "$UP $MACHINE" "$_answer" >"$BASE/squeue.$_mine" &&
+      touch -r "$BASE/asked.$_mine" "$BASE/squeue.$_mine" && mv -f "$BASE/squeue.$_mine" "$BASE/squeue"
     ROWS="
 $_answer
 "
@@ -26,9 +27,19 @@ $_answer
     return 1
   fi
   ROWS_AT=$_when
-  rm -f "$BASE/asked.$MYSELF"
+  rm -f "$BASE/asked.$_mine"
   index_rows
 }
+
+# list_squeue OPTION...: squeue's rows. Its own variables, which a login may set, would filter them
+# or write times in another way.
+list_squeue() (
+  for _word in PARTITION ACCOUNT QOS NAMES USERS STATES SORT LICENSES ARRAY ALL PRIORITY FORMAT; do
+    unset "SQUEUE_$_word"
+  done
+  unset SLURM_TIME_FORMAT SLURM_BITSTR_LEN
+  LC_ALL=C exec timeout $SLURM_ANSWER squeue -h "$@" </dev/null
+)
 
 # index_rows: ROW_ID = each of the ROWS: to look for one in the text of all takes 9 ms where there are 50
 index_rows() {
@@ -46,7 +57,7 @@ EOF
 # list_slurm_queue: _ids = these, and our jobs that wait in Slurm, in its order
 list_slurm_queue() {
   while IFS='|' read -r _ _state _name _; do
-    case $_state:$_name in PENDING:so-*) ;; *) continue ;; esac
+    case $_state:$_name in PENDING:so-*[!0-9A-Za-z_-]*) continue ;; PENDING:so-?*) ;; *) continue ;; esac
     { read -r _waiting <"$BASE/tokens/${_name#so-}"; } 2>/dev/null && _ids="$_ids $_waiting"
   done <<EOF
 $ROWS
@@ -56,7 +67,7 @@ EOF
 # find_row ID NAME: STATE NODES START REASON of that job in ROWS, if it has that name: Slurm gives
 # its numbers again
 find_row() {
-  STATE='' NODES='' START='' REASON=''
+  STATE='' NODES='' START='' REASON='' CODE=''
   eval "_row=\${ROW_$1-}"
   [ -n "$_row" ] || return 1
   STATE=${_row%%|*} _row=${_row#*|}

@@ -65,10 +65,11 @@ worker() {
 # Its own exits (81) and signals are no crashes.
 crashed() {
   trap - EXIT
-  [ "$1" != 81 ] && [ "$1" -le 128 ] && [ -n "$NONCE" ] || exit 81
+  [ "$1" != 81 ] && [ "$1" -le 128 ] && [ -n "$NONCE" ] || { remove_errors; exit 81; }
   read_errors # the last words are those that it died of; before them others may have complained
   printf '%s' "${WHY:-status $1}"
   trailer "crashed $REQUEST"
+  remove_errors
   exit 81
 }
 

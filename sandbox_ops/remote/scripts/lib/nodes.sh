@@ -1,0 +1,11 @@
+# shellcheck shell=sh
+# Runs over several nodes: what a job's supervisor knows of the others.
+
+# read_first_failure: extra says which node ended first and badly, where it was another. Whoever
+# ended this one for that wrote it down: `RANK MACHINE HOW`.
+read_first_failure() {
+  _rank='' _machine='' _how=''
+  { read -r _rank _machine _how <"$dir/first_failure"; } 2>/dev/null
+  case $_rank:$_machine:$_how in :* | *: | *::* | *[!A-Za-z0-9._:-]*) return 0 ;; esac
+  extra="$extra first=$_rank:$_machine:$_how"
+}

@@ -1,0 +1,342 @@
+"""The start of a run over several machines: rank 0, then the others, then all or none.
+
+A node that started waits at its machine for the others, half a minute at most. So whatever becomes
+of this client, no half of a run goes on: what it stops here only ends sooner.
+"""
+
+import contextlib
+import hashlib
+import json
+import posixpath
+import secrets
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox_ops.errors import (
+    NextStep,
+    NotFoundError,
+    RefusedError,
+    SandboxError,
+    TimedOutError,
+)
+from sandbox_ops.machine import files, jobs
+from sandbox_ops.machine.pause import until
+from sandbox_ops.machine.sandbox import Sandbox
+from sandbox_ops.models import Job, Project
+from sandbox_ops.models.cancellation import CancelToken
+from sandbox_ops.remote import node, scripts
+from sandbox_ops.workflows import train
+from sandbox_ops.workflows.acting import acts_as
+from sandbox_ops.workflows.fleet import on_each
+from sandbox_ops.workflows.preparation import Preparation, RunPlan
+
+JOIN_S = 30
+"""So long a node waits for the others."""
+
+LOST_S = 30
+"""So long a node that runs may be silent before it is lost."""
+
+_CONNECT_S = 12  # of another node to rank 0, which is there by then
+_COME_S = 20.0  # until rank 0 says where it is
+_CHECK_S = 20.0  # after all have come
+_STOP_GRACE_S = 2.0
+_LAST_LINES = 5
+_KNOWN = ("running", "refused")
+_LOG_BYTES = 4000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRun:
+    """What all nodes of a run have in common.
+
+    Attributes:
+        machines: Their names, in the order of the ranks.
+        processes: How many torchrun starts on each.
+        port: Where the processes meet; 0: at a free one.
+        id: What tells the run from all others.
+        secret: By which its nodes know each other.
+    """
+
+    name: str
+    machines: tuple[str, ...]
+    processes: int
+    port: int
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    secret: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    def token(self, rank: int) -> str:
+        """Return the token of a node's start: sent again, it is the same job."""
+        return hashlib.sha256(f"{self.id} {rank}".encode()).hexdigest()[:32]
+
+    def plan(self, rank: int, hub: Sequence[str]) -> dict[str, Any]:
+        """Return what the launcher of a node is told."""
+        return {
+            "run": self.id,
+            "rank": rank,
+            "machines": list(self.machines),
+            "processes": self.processes,
+            "port": self.port,
+            "hub": list(hub),
+            "join_s": _CONNECT_S if rank else JOIN_S,
+            "lost_s": LOST_S,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedNode:
+    """A node of a run, as it was started.
+
+    Attributes:
+        first_lines: What it wrote first, where somebody waited for that.
+    """
+
+    rank: int
+    sandbox: str
+    job: Job
+    warnings: tuple[str, ...] = ()
+    first_lines: tuple[str, ...] = ()
+
+
+def start_all(
+    run: NodeRun,
+    prepared: Mapping[Sandbox, Preparation],
+    plan: RunPlan,
+    *,
+    env: Mapping[str, str] | None,
+    time_s: float | None,
+    force: Sequence[str],
+    token: CancelToken,
+) -> tuple[tuple[StartedNode, ...], str]:
+    """Start a node on each machine; return them, and where the processes meet.
+
+    Raises:
+        RefusedError: They do not reach each other, or one cannot start: all are stopped.
+        SandboxError: A machine does not answer: what was started is stopped.
+    """
+    machines = tuple(prepared)
+    started: dict[Sandbox, StartedNode] = {}
+
+    def one(machine: Sandbox, hub: Sequence[str] = ()) -> StartedNode:
+        rank = machines.index(machine)
+        started[machine] = _start_node(
+            machine,
+            prepared[machine].project,
+            prepared[machine],
+            plan=plan,
+            run=run,
+            rank=rank,
+            hub=hub,
+            options={"env": env, "time_s": time_s, "force": force},
+        )
+        return started[machine]
+
+    try:
+        one(machines[0])
+        hub = _await_address(machines[0], started[machines[0]])
+        token.check()
+        outcomes = on_each(machines[1:], lambda m: one(m, hub), cancel=token)
+        _raise_first(outcomes)
+        refused = threading.Event()
+        states = on_each(
+            machines, lambda m: _await_begin(m, started[m], refused), cancel=token
+        )
+        token.check()
+        _raise_problems(states)
+    except BaseException as error:
+        silent = _stop(started)
+        if isinstance(error, SandboxError):
+            raise _with_outcome(
+                error, run, [*silent, *_unknown(machines, started)]
+            ) from error
+        raise
+    first = states[machines[0]]
+    master = first.get("master", "") if isinstance(first, dict) else ""
+    return tuple(started[machine] for machine in machines), str(master)
+
+
+@acts_as(lambda _options: "train --")
+def _start_node(  # each is one fact
+    sandbox: Sandbox,
+    project: Project,  # noqa: ARG001 - noted with the action
+    ready: Preparation,
+    *,
+    plan: RunPlan,
+    run: NodeRun,
+    rank: int,
+    hub: Sequence[str],
+    options: Mapping[str, Any],
+) -> StartedNode:
+    """Start one node as a job of its machine."""
+    of_run = {"nodes": {"run": run.id, "rank": rank, "machines": list(run.machines)}}
+    job_options = ready.job_options(plan, more=of_run, **options)
+    env = {**(job_options["env"] or {}), "SANDBOX_NODE_SECRET": run.secret}
+    job_options["env"] = env
+    job_options["token"] = run.token(rank)
+    job_options["shown"] = plan.command
+    job_options["files"] = {
+        **(job_options["files"] or {}),
+        "node.json": json.dumps(run.plan(rank, hub)),
+        "node_command": f"{plan.command}\n",
+        "node_launcher.py": node.program(),
+    }
+    with ready.place(plan).made(sandbox) as notes:
+        job = sandbox.start(scripts.script("node"), **job_options)
+    warnings = (*notes, *train.link_logs(sandbox, ready.tree.path, [job]))
+    return StartedNode(
+        rank=rank, sandbox=sandbox.config.name, job=job, warnings=warnings
+    )
+
+
+def _await_address(machine: Sandbox, node: StartedNode) -> tuple[str, ...]:
+    """Return where the others find rank 0, as its launcher says.
+
+    Raises:
+        RefusedError: It ended instead, or says nothing.
+    """
+
+    def ask() -> dict[str, Any] | None:
+        state = _state(machine, node)
+        return state if state.get("port") or _has_ended(machine, node, state) else None
+
+    state = until(ask, timeout_s=_COME_S) or _silent(machine, node)
+    _raise_problems({machine: state})
+    port = int(state.get("port", 0))
+    own = machine.config.address
+    hosts = (own,) if own else tuple(state.get("addresses", ()))
+    return tuple(f"{_bracketed(host)}:{port}" for host in dict.fromkeys(hosts) if host)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _await_begin(
+    machine: Sandbox, node: StartedNode, refused: threading.Event
+) -> dict[str, Any]:
+    """Return the state of a node once it runs, or one of them does not begin: `refused`."""
+
+    def ask() -> dict[str, Any] | None:
+        state = _state(machine, node)
+        has_ended = state.get("phase") != "running" and _has_ended(machine, node, state)
+        if state.get("phase") == "refused":
+            refused.set()
+        is_over = has_ended or state.get("phase") in _KNOWN
+        return state if is_over or refused.is_set() else None
+
+    return until(ask, timeout_s=JOIN_S + _CHECK_S) or _silent(machine, node)
+
+
+def _state(machine: Sandbox, node: StartedNode) -> dict[str, Any]:
+    """Return what the launcher wrote down; empty where it did not yet."""
+    path = posixpath.join(posixpath.dirname(node.job.log_path), "node_state.json")
+    with contextlib.suppress(NotFoundError, ValueError):
+        state = json.loads(files.read_bytes(machine, path, 0, 1 << 18))
+        if isinstance(state, dict):
+            return state
+    return {}
+
+
+def _has_ended(machine: Sandbox, node: StartedNode, state: dict[str, Any]) -> bool:
+    """Whether the job ended before it began; then its state says why."""
+    job = jobs.get(machine, node.job.id)
+    if not job.state.ended or state.get("phase") == "refused":
+        return job.state.ended
+    state |= _state(machine, node)  # written just before the end
+    if state.get("phase") not in ("running", "refused"):
+        tail = jobs.output(machine, job.id, offset=-_LOG_BYTES, max_bytes=_LOG_BYTES)
+        lines = tail.data.decode("utf-8", "replace").split("\n")[-_LAST_LINES - 1 :]
+        why = f"its node ended before it began: {job.words}: {' '.join(lines).strip()}"
+        state |= _problem(node, why)
+    return True
+
+
+def _silent(machine: Sandbox, node: StartedNode) -> dict[str, Any]:
+    return _problem(
+        node, f"{node.job.id} on {machine.config.name} does not say how it is"
+    )
+
+
+def _problem(node: StartedNode, why: str) -> dict[str, Any]:
+    of_node = {"from": node.sandbox, "to": node.sandbox, "address": "", "why": why}
+    return {"phase": "refused", "problems": [of_node]}
+
+
+def _raise_first(outcomes: Mapping[Sandbox, StartedNode | SandboxError]) -> None:
+    for machine, outcome in outcomes.items():
+        if isinstance(outcome, SandboxError):
+            raise type(outcome)(
+                f"{machine.config.name}: {outcome.message}", *outcome.hints
+            )
+
+
+def _raise_problems(
+    states: Mapping[Sandbox, dict[str, Any] | SandboxError],
+) -> None:
+    """Refuse where a node did not begin.
+
+    Raises:
+        RefusedError: Says which machines do not reach each other, and why.
+        SandboxError: A machine does not answer.
+    """
+    lines: list[str] = []
+    for machine, state in states.items():
+        if isinstance(state, SandboxError):
+            raise type(state)(f"{machine.config.name}: {state.message}", *state.hints)
+        problems = state.get("problems", []) if state.get("phase") == "refused" else []
+        lines += [_line(problem) for problem in problems if isinstance(problem, dict)]
+    if lines:
+        raise RefusedError(
+            "\n".join(dict.fromkeys(lines)),
+            "Let the machines open TCP connections to each other; which address of the"
+            " first one they use, `address` of its sandbox says.",
+        )
+
+
+def _line(problem: Mapping[str, Any]) -> str:
+    one, other = str(problem.get("from", "")), str(problem.get("to", ""))
+    address, why = str(problem.get("address", "")), str(problem.get("why", ""))
+    if not address:
+        return f"{one}: {why}"
+    return f"{one} cannot open a connection to {other} ({address}): {why}"
+
+
+def _stop(started: Mapping[Sandbox, StartedNode]) -> list[str]:
+    """Stop what was started; return the machines that did not answer."""
+    token = CancelToken()  # what cancelled the start does not cancel this
+
+    def one(machine: Sandbox) -> None:
+        jobs.stop(
+            machine.cancelled_by(token), started[machine].job.id, grace_s=_STOP_GRACE_S
+        )
+
+    outcomes = on_each(tuple(started), one)
+    return [
+        m.config.name for m, each in outcomes.items() if isinstance(each, SandboxError)
+    ]
+
+
+def _unknown(
+    machines: Sequence[Sandbox], started: Mapping[Sandbox, StartedNode]
+) -> list[str]:
+    """Return the machines whose start may have been heard without an answer."""
+    return [m.config.name for m in machines if m not in started]
+
+
+def _with_outcome(
+    error: SandboxError, run: NodeRun, unclear: Sequence[str]
+) -> SandboxError:
+    """Return the error with what is left of the run."""
+    left = ""
+    if unclear and not isinstance(error, RefusedError):
+        left = (
+            f"\nwhat {' and '.join(dict.fromkeys(unclear))} may have started ends by itself"
+            f" within {JOIN_S} s: it finds no others"
+        )
+    again = NextStep("jobs", {"on": ",".join(run.machines)}, "See what is left there")
+    message = f"{run.name} was begun on no machine:\n{error.message}{left}"
+    raised = type(error)(message, *error.hints, again)
+    return (
+        raised if not isinstance(error, TimedOutError) else RefusedError(message, again)
+    )
