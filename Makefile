@@ -5,7 +5,7 @@
 #   make coverage   how much of the code its quick tests run, subprocesses too
 #   make lint    the checks that need no sshd
 #   make matrix  the unit tests on every Python that is supported and here
-#   make gates   other people's MCP suites, clients and hosts against our server (npm; 1.2 GB)
+#   make gates   other people's MCP suites, clients and hosts against our server; the real torchrun (npm, torch; 1.6 GB)
 #   make docs    the documentation as a site, API reference included
 #   make bench   the benchmarks
 #   make agent-eval  scripted agents on good and bad days, in two minutes; with WRITE=1 the page, too

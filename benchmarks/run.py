@@ -3,7 +3,7 @@
     python benchmarks/run.py [--rounds N] [--only NAME]...
 
 All of it runs against an sshd of its own on this machine; nothing else is needed but
-root for the group `far`, which delays packets between two network namespaces.
+root for the groups `far`, which delays packets between two network namespaces, and `slurm`.
 """
 
 import argparse
@@ -24,6 +24,7 @@ import output_rows  # noqa: E402
 import promise_rows  # noqa: E402
 import queue_rows  # noqa: E402
 import run_rows  # noqa: E402
+import slurm_rows  # noqa: E402
 import start_rows  # noqa: E402
 from bench import Bench  # noqa: E402
 from measure import Row, table  # noqa: E402
@@ -53,6 +54,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "guards": guard_rows.guards,
     "runs": run_rows.runs,
     "queue": queue_rows.queue,
+    "slurm": slurm_rows.slurm,
 }
 
 

@@ -11,7 +11,7 @@ import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from sandbox_ops.cli import logtail, output
+from sandbox_ops.cli import output
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say
 from sandbox_ops.errors import ConnectionLostError, NextStep, TimedOutError
 from sandbox_ops.models import CommandResult, EndKind, Job
@@ -20,6 +20,7 @@ from sandbox_ops.text import formatting, remote_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from sandbox_ops.cli import logtail
     from sandbox_ops.cli.output import Stream
     from sandbox_ops.engines.foreground import Call
     from sandbox_ops.machine.sandbox import Sandbox
@@ -236,6 +237,8 @@ def to_the_end(
         value: What `--json` shows beside the job.
         ended: Told of the job as it was last seen.
     """
+    from sandbox_ops.cli import logtail
+
     feeds: dict[Stream, logtail.Feed] = {}
     if not quiet:
         feeds["stdout"] = logtail.Feed("stdout", "")
@@ -249,8 +252,10 @@ def to_the_end(
     )
 
 
-def onwards(sandbox: "Sandbox", tail: logtail.Tail, *, pattern: str) -> Answer:
+def onwards(sandbox: "Sandbox", tail: "logtail.Tail", *, pattern: str) -> Answer:
     """Show a tail, then what the job writes after it, until it ends."""
+    from sandbox_ops.cli import logtail
+
     feeds = {
         each.stream: logtail.Feed(
             each.stream,
@@ -272,7 +277,7 @@ def _follow(
     sandbox: "Sandbox",
     job: Job,
     feeds: "Mapping[Stream, logtail.Feed]",
-    tail: logtail.Tail | None = None,
+    tail: "logtail.Tail | None" = None,
 ) -> tuple[Job, bool]:
     """Print what a job writes until it has ended and all was read, or until Ctrl-C.
 

@@ -284,8 +284,10 @@ def _files(report: "FetchReport | PutReport", did: str) -> None:
     if len(shown) < len(new):
         tell(f"  ... and {len(new) - len(shown)} more")
     total = formatting.size(sum(file.size_bytes for file in new))
-    tell(f"{formatting.count(len(new), 'file')}, {total}, {did} to {report.into}")
-    if kept := len(report.files) - len(new):
+    kept = len(report.files) - len(new)
+    if new or not kept:
+        tell(f"{formatting.count(len(new), 'file')}, {total}, {did} to {report.into}")
+    if kept:
         there = formatting.count(kept, "file")
         tell(f"{there} of the same content already where they belong")
     _warn(report.warnings)

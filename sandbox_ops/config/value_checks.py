@@ -316,6 +316,7 @@ def slurm_option(value: str) -> str:
     match = re.fullmatch(r"--([a-z][a-z-]*)(=.+)?", one_line(value))
     if not match:
         raise ValueError("is no --option or --option=value of sbatch")
-    if match[1] in _OUR_OPTIONS:
-        raise ValueError(f"sets --{match[1]}, which is sandbox-ops's own")
+    for ours in _OUR_OPTIONS:
+        if ours.startswith(match[1]):  # sbatch takes every beginning that is clear
+            raise ValueError(f"sets --{ours}, which is sandbox-ops's own")
     return value

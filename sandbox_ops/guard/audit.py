@@ -191,19 +191,26 @@ class AuditLog:
     @contextlib.contextmanager
     def _open(self) -> Iterator[BinaryIO]:
         """Open the file for one line, locked against other processes; rotate it first."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         while True:
-            file = os.fdopen(os.open(self.path, flags, 0o600), "r+b", buffering=0)
+            file = os.fdopen(self._descriptor(), "r+b", buffering=0)
             fcntl.flock(file, fcntl.LOCK_EX)
-            same = _same_file(file, self.path)
-            if same and os.fstat(file.fileno()).st_size < ROTATE_BYTES:
+            facts = os.fstat(file.fileno())
+            same = _is_named(facts, self.path)
+            if same and facts.st_size < ROTATE_BYTES:
                 break
             if same:
                 _rotate(self.path)
             file.close()  # another process rotated it, or we did: open the new one
         with file:
             yield file
+
+    def _descriptor(self) -> int:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            return os.open(self.path, flags, 0o600)
+        except FileNotFoundError:  # the first line of all
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return os.open(self.path, flags, 0o600)
 
 
 def _append(file: BinaryIO, line: bytes) -> None:
@@ -219,9 +226,9 @@ def _append(file: BinaryIO, line: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _same_file(file: BinaryIO, path: Path) -> bool:
+def _is_named(facts: os.stat_result, path: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+        return os.path.samestat(facts, path.stat())
     except FileNotFoundError:
         return False
 

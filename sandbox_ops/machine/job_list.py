@@ -4,6 +4,7 @@ import dataclasses
 import heapq
 from collections.abc import Iterable
 
+from sandbox_ops.errors import UsageError
 from sandbox_ops.machine import readings
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, MachineStatus, job_ids
@@ -21,7 +22,14 @@ def recent(
         include_commands: Also what somebody waited for (`run`, `remote_bash`), and our
             own recorded steps. Without it those alone that still run, or left processes
             that live: they use the machine as a job does.
+
+    Raises:
+        UsageError: The limit is below 0.
     """
+    if limit < 0:
+        raise UsageError(
+            f"--limit takes how many jobs, not {limit}; 0 is those that live alone"
+        )
     reply = sandbox.request("look", "all" if include_commands else "jobs", str(limit))
     replies = job_replies.jobs(reply, sandbox.base).values()
     return newest_first((reply.job for reply in replies), limit)

@@ -16,8 +16,10 @@ from sandbox_ops.models import (
     MachineStatus,
 )
 from sandbox_ops.remote.frames import Segment
+from sandbox_ops.text import remote_text
 
 _MOST_DIGITS = 18
+_GPU_ERROR_BYTES = 500
 
 
 def status(segments: Sequence[Segment]) -> MachineStatus:
@@ -28,12 +30,19 @@ def status(segments: Sequence[Segment]) -> MachineStatus:
         gpus=gpus(texts["gpus"], texts.get("gpu-processes", ""))
         if "gpus" in texts
         else None,
-        gpu_error=texts.get("no-gpu", "").strip(),
+        gpu_error=_gpu_error(texts.get("no-gpu", "")),
         disk=disk(texts.get("disk", "")),
         load_1min=load,
         cpus=cpus,
         foreign=tuple(foreign(texts.get("foreign", ""))),
     )
+
+
+def _gpu_error(text: str) -> str:
+    """Return what nvidia-smi complained of; it was cut where it is long (machine.sh)."""
+    data = text.encode()
+    data = _up_to_cut(data) if len(data) >= _GPU_ERROR_BYTES else data
+    return data.decode("utf-8", "replace").strip()
 
 
 def digests(segments: Sequence[Segment]) -> Iterable[tuple[str, LogDigest]]:
@@ -45,12 +54,22 @@ def digests(segments: Sequence[Segment]) -> Iterable[tuple[str, LogDigest]]:
             yield (
                 segment.words[0],
                 LogDigest(
-                    head=head,
-                    notable=notable,
-                    tail=tail,
+                    head=_up_to_cut(head),
+                    notable=_from_cut(notable),
+                    tail=_from_cut(tail) if head else tail,
                     metrics_file=metrics_file,
                 ),
             )
+
+
+def _from_cut(data: bytes) -> bytes:
+    """Return bytes that were cut from a longer text, without the rest of a secret."""
+    return data[remote_text.rest_bytes(data) :]
+
+
+def _up_to_cut(data: bytes) -> bytes:
+    """Return bytes that go on where they were cut, without the beginning of a secret."""
+    return data[: len(data) - remote_text.held_bytes(data)]
 
 
 def use(segments: Sequence[Segment]) -> dict[str, JobUse]:

@@ -5,10 +5,11 @@ A segment is some bytes and the line after them that says what they were:
 argument list or a file, so that no output can pose as a trailer.
 """
 
+import functools
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: there is no place for what is computed once
 class Segment:
     """Some bytes, and the words of their trailer."""
 
@@ -16,7 +17,7 @@ class Segment:
     what: str
     words: tuple[str, ...]
 
-    @property
+    @functools.cached_property
     def fields(self) -> dict[str, str]:
         """The `key=value` words of the trailer."""
         return dict(word.split("=", 1) for word in self.words if "=" in word)

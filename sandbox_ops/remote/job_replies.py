@@ -116,11 +116,14 @@ def _queued(job: Job, segment: Segment, waits: str) -> Job:
     if job.state is not JobState.QUEUED:
         held = fields.get("gpus", "")
         is_elsewhere = fields.get("life") == "elsewhere"
+        queued_at = seconds(fields, "q0")
+        if not (held or attempt or queued_at):
+            return job
         gpus = tuple(int(index) for index in held.split(",") if index.isdecimal())
         return dataclasses.replace(
             job,
             attempt=attempt,
-            queued_at=seconds(fields, "q0"),
+            queued_at=queued_at,
             gpus=gpus[:_MOST_GPUS] if held and not is_elsewhere else job.gpus,
         )
     queued_at = seconds(fields, "q0") or seconds(fields, "t0")

@@ -29,7 +29,8 @@ def job_state(phase: str, fields: dict[str, str]) -> tuple[JobState, str]:
     if life == "restarted":
         return JobState.LOST, _end_of_machine(phase, fields)
     if phase == "running":
-        where = f"on {fields.get('host', '')}" if life == "elsewhere" else ""
+        node = fields.get("host" if life == "elsewhere" else "node", "")
+        where = f"on {node}" if node else ""
         return _RUNNING.get(life, (JobState.RUNNING, where))
     if phase == "starting":
         return _starting(fields)

@@ -100,10 +100,10 @@ def parse_result(
         TimedOutError: If it did not end in its time.
     """
     if result.end is EndKind.CONNECTION_LOST:
-        job = result.job.id
+        job = result.job.id  # "": the answer to its start was lost
         raise ConnectionLostError(
-            f"cannot {doing}: the connection was lost, {job} may still run",
-            f"Look: sandbox-ops logs {job}",
+            f"cannot {doing}: the connection was lost, {job or 'it'} may still run",
+            f"Look: sandbox-ops logs {job}" if job else "Look: sandbox-ops jobs --all",
         )
     if result.end is EndKind.TIMED_OUT:
         raise TimedOutError(f"cannot {doing}: it took too long and was stopped")

@@ -178,7 +178,7 @@ class StartRequest:
             "max_bytes": self.first_bytes,
             "shell": self.interpreter,
             "cwd": self.cwd,
-            "spec": json.dumps(self.record),
+            "spec": json.dumps(self.record, separators=(",", ":")),
             "env": scripts.assignments(env),
             "command": self.command,
             "claims": " ".join(self.claims),
@@ -197,5 +197,11 @@ class StartRequest:
                 "queue": self.queue.words,
                 "resume": self.queue.retry.resume_from,
             }
-        fields |= {f"file.{name}": text for name, text in files.items()}
-        return [f"{name}={value}" for name, value in fields.items()]
+        # the shell reads a byte a system call: what is empty or zero there is not sent
+        sent = {n: value for n, value in fields.items() if value or n in _ALWAYS_SENT}
+        sent |= {f"file.{name}": text for name, text in files.items()}
+        return [f"{name}={value}" for name, value in sent.items()]
+
+
+_ALWAYS_SENT = ("grace_s", "queue")
+"""Without the first there is a grace of 10 s, without the second no queue."""

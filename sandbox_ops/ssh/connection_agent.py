@@ -30,10 +30,9 @@ from sandbox_ops.links.agent_files import (
 )
 from sandbox_ops.links.shared import Unframer, frame, packed
 from sandbox_ops.models import SandboxConfig
-from sandbox_ops.remote import scripts
 from sandbox_ops.ssh import deciding_files
 from sandbox_ops.ssh.channel import ChannelLink
-from sandbox_ops.ssh.connection import SandboxConnection
+from sandbox_ops.ssh.kept_connection import KeptConnection
 from sandbox_ops.ssh.resolve import resolve
 
 _MESSAGE_S = 10.0
@@ -41,41 +40,6 @@ _SEND_S = 30.0
 _LOOK_S = 3600.0
 _LOOK_ROUND_S = 60.0
 _FRESH_S = 5.0  # so long an answer of the machine is taken for the present
-_ALIVE_S = 2.0
-
-
-class Kept:
-    """A connection, and a session on it that waits for the next worker.
-
-    The session runs the constant command that every worker begins with, and has nothing
-    of anybody's: the next one saves the round trip of opening it.
-    """
-
-    def __init__(self, config: SandboxConfig, facts: object) -> None:
-        self.connection = SandboxConnection(config)
-        self.facts = facts
-        self._lock = threading.Lock()
-        self._spare: ChannelLink | None = None
-
-    def open_link(self, command: str) -> ChannelLink:
-        """Return the waiting session, if it is what is wanted, or a new one."""
-        with self._lock:
-            spare, self._spare = self._spare, None
-        if (
-            spare is not None
-            and command == scripts.bootstrap("worker")
-            and spare.is_open
-        ):
-            return spare
-        if spare is not None:
-            spare.close()
-        return self.connection.open_link(command)
-
-    def prepare(self) -> None:
-        """Open the session for the next worker, unless the server allows none."""
-        with self._lock, contextlib.suppress(LinkError, SessionLimitError):
-            if self._spare is None and self.connection.is_connected:
-                self._spare = self.connection.open_link(scripts.bootstrap("worker"))
 
 
 class ConnectionAgent:
@@ -107,7 +71,7 @@ class ConnectionAgent:
         self._present = 0
         self._ending = threading.Event()
         self._links: dict[int, int] = {}
-        self._kept: Kept | None = None
+        self._kept: KeptConnection | None = None
         self._warnings = _Warnings()
 
     def serve(self) -> None:
@@ -199,23 +163,22 @@ class ConnectionAgent:
                 return {"failure": packed(error), "warnings": warnings}
             return {"warnings": warnings}
 
-    def _current(self) -> Kept:
+    def _current(self) -> KeptConnection:
         """Return the connection, or one that is not open yet where its facts changed."""
         resolved = resolve(self._config)
         facts = (resolved, deciding_files.states(self._config, resolved))
-        kept, is_silent = self._kept, False
+        kept = self._kept
         if kept is not None and abs(time.time() - self._used_at) > _FRESH_S:
             # the computer may have slept: another is opened beside one that is silent
-            connection = kept.connection
-            is_silent = connection.is_connected and not connection.answers(_ALIVE_S)
+            kept.verify()
         self._used_at = time.time()
         with self._lock:
-            of_another_time = self._kept is kept and is_silent
-            if self._kept is None or self._kept.facts != facts or of_another_time:
-                before, self._kept = self._kept, Kept(self._config, facts)
+            before = current = self._kept
+            if current is None or current.facts != facts or current.is_silent:
+                current = self._kept = KeptConnection(self._config, facts)
                 if before is not None and not self._links.get(id(before)):
                     before.connection.close()
-            return self._kept
+            return current
 
     def _open(self, sock: socket.socket, command: str) -> None:
         with self._lock:
@@ -234,13 +197,13 @@ class ConnectionAgent:
             return
         try:
             send_message(sock, {})
-            _carry(sock, link, lambda: kept.connection.heard_at)
-        finally:
+            _carry(sock, link, lambda: kept.heard_at)
+        finally:  # mostly by an error: the client left, which is its last word
             link.close()
             self._left(kept)
-        kept.prepare()
+            kept.prepare()
 
-    def _left(self, kept: Kept) -> None:
+    def _left(self, kept: KeptConnection) -> None:
         with self._lock:
             self._links[id(kept)] -= 1
             retired = kept is not self._kept and not self._links[id(kept)]

@@ -7,7 +7,7 @@ pose as ours.
 from collections.abc import Sequence
 
 from sandbox_ops.models import FileSlice
-from sandbox_ops.text import formatting, marks, remote_text
+from sandbox_ops.text import formatting, key_lines, marks, remote_text
 from sandbox_ops.text.command_words import LIMIT
 from sandbox_ops.text.step_words import StepWords
 
@@ -50,7 +50,8 @@ def lines(
 
 def _masked(lines: Sequence[str]) -> list[str]:
     """Mask secrets in the lines together: a key has many."""
-    return remote_text.masked("\n".join(lines)).split("\n") if lines else []
+    known = remote_text.masked("\n".join(lines)).split("\n") if lines else []
+    return key_lines.masked(known)
 
 
 def _what(piece: FileSlice, first: int, count: int) -> str:

@@ -28,6 +28,7 @@ _OPEN_STEMS = (
 )  # fmt: skip
 """What begins a keyword that is a pattern: the rest of it may be still to come."""
 
+_MASK = b"[redacted"
 _LITTLE_BYTES = 1 << 13
 _FEW = 64
 _WORD_LIMIT = 512
@@ -255,6 +256,8 @@ def _mask_match(name: str, least_entropy: float, match: Any) -> bytes:  # noqa: 
     begin, end = match.span(number)
     at = match.start()
     whole: bytes = match.group(0)
+    if whole[begin - at :].startswith(_MASK):
+        return whole  # it was masked before: to pass twice does no harm
     if least_entropy and _entropy(whole[begin - at : end - at]) < least_entropy:
         return whole
     return whole[: begin - at] + _mask_of(name) + whole[end - at :]
@@ -268,7 +271,7 @@ def _mask_lines(match: Any) -> bytes:  # noqa: ANN401
 
 
 def _mask_of(name: str) -> bytes:
-    return f"[redacted: {name}]".encode()
+    return b"%s: %s]" % (_MASK, name.encode())
 
 
 def _entropy(data: bytes) -> float:

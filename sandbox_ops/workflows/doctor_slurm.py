@@ -46,10 +46,12 @@ def _shared_home(reply: Reply) -> Check:
 
 
 def _quota(reply: Reply) -> tuple[Check, ...]:
-    over = reply.get("quota")
-    if not over:
-        return ()
-    return (check("quota", "fail", f"over the quota: {over}", "Make room there"),)
+    answers = reply.all("quota")
+    over = "; ".join(filter(None, answers))
+    if over:
+        fix = "Make room there: what a job writes beyond it fails"
+        return (check("quota", "fail", f"over the quota: {over}", fix),)
+    return (check("quota", "ok", "nothing is over its quota"),) if answers else ()
 
 
 def _tracking(reply: Reply) -> tuple[Check, ...]:

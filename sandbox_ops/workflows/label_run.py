@@ -86,7 +86,11 @@ def label_run(
     before += [Label(run=one.key, at=0, kind="tag", value=tag) for tag in one.tags]
     note_now, tags_now = run_labels.applied([*before, *labels])[one.key]
     labelled = replace(one, note=note_now, tags=tags_now)
-    return LabelReport(run=labelled, warnings=(why,) if why else ())
+    warnings = [why] if why else []
+    warnings += [
+        f"{one.job.id} has no tag `{tag}`" for tag in untags if tag not in one.tags
+    ]
+    return LabelReport(run=labelled, warnings=tuple(warnings))
 
 
 def _write_there(

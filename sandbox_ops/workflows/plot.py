@@ -195,7 +195,8 @@ def _no_such(
     lost = [f"{name} cannot be reached: {why}" for name, why in unreachable.items()]
     what = f"metric {metric!r}" if metric else "metric that can be read"
     known = f"There is {', '.join(names[:20])}." if names else ""
-    return NotFoundError(f"{ids} have no {what}", *lost, known)
+    have = "has" if len(runs) == 1 else "have"
+    return NotFoundError(f"{ids} {have} no {what}", *lost, known)
 
 
 def _labels(runs: Sequence[Run]) -> dict[str, str]:

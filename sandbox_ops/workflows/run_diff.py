@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox_ops.errors import SandboxError
+from sandbox_ops.errors import NextStep, SandboxError, UsageError
 from sandbox_ops.git import local
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
@@ -86,6 +86,7 @@ def diff(
 
     Raises:
         NotFoundError: There is no such run.
+        UsageError: Both are the same run.
     """
     known = run_sync.known_runs(sandboxes, project)
     names = tuple({run.sandbox for run in known.runs})
@@ -93,6 +94,12 @@ def diff(
         run_find.find(known.runs, reference(text, names), default)
         for text in (first, second)
     ]
+    if chosen[0].key == chosen[1].key:
+        run = f"{chosen[0].sandbox}:{chosen[0].job.id}"
+        raise UsageError(
+            f"`{first}` and `{second}` are the same run, {run}",
+            NextStep("runs", purpose="See the others"),
+        )
     one, other = run_metrics.with_metrics(known, chosen, sandboxes, project)
     return compared(one, other, *_between(project, one.commit, other.commit))
 

@@ -242,7 +242,7 @@ def failure(command: str, result: CommandResult) -> str:
     """Return why a command failed: its end, and the end of its output. Pure."""
     how = {
         EndKind.TIMED_OUT: "took too long",
-        EndKind.CONNECTION_LOST: f"lost the connection; {result.job.id} may still run",
+        EndKind.CONNECTION_LOST: f"lost the connection; {result.job.id or 'it'} may still run",
     }.get(result.end, f"exit code {result.exit_code}")
     lines = (result.stderr.text or result.stdout.text).strip().splitlines()
     return "\n".join([f"{command}: {how}", *lines[-_SHOWN_LINES:]])

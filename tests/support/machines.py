@@ -1,11 +1,15 @@
 """A project on a machine, as the tests of the verbs need it."""
 
+import dataclasses
+import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitproject import GitProject
+from gitproject import GitProject, copy_clone, patterns_folder
 
 from sandbox_ops import Sandbox
+from sandbox_ops.machine import environment
 from sandbox_ops.models import Project
 from sandbox_ops.workflows.setup import setup
 
@@ -41,14 +45,51 @@ class Place:
         return path
 
 
-def set_up(sandbox: Sandbox, git: GitProject) -> Place:
-    """Set the project up, with somebody's identity for commits there."""
+def set_up(sandbox: Sandbox, git: GitProject, *, copied: bool = True) -> Place:
+    """Set the project up, with somebody's identity for commits there.
+
+    Args:
+        sandbox: The machine, which is this one.
+        git: The project.
+        copied: Whether the clone may be a copy of what the setup of an equal project
+            made before on another machine of the tests.
+    """
     place = Place(sandbox, git)
-    report = setup(sandbox, place.project)
+    refs = git.git("for-each-ref", at=git.origin)
+    pattern = _patterns.get((git.name, refs)) if copied else None
+    if pattern is None:
+        _really_set_up(place)
+        if copied:
+            kept = Path(tempfile.mkdtemp(dir=patterns_folder())) / git.name
+            shutil.copytree(place.clone, kept, symlinks=True)
+            _patterns[git.name, refs] = _Pattern(kept, git.url)
+    else:
+        place.clone.parent.mkdir(parents=True, exist_ok=True)
+        copy_clone(pattern.clone, place.clone, pattern.url, git.url)
+        place.run("update-index", "-q", "--refresh")
+    return place
+
+
+def _really_set_up(place: Place) -> None:
+    # what a torch of this computer can do is no matter here: the record says it was seen
+    unverified = dataclasses.replace(place.project, verify=())
+    report = setup(place.sandbox, unverified)
     assert report.ok, report.steps[-1].detail
+    environment.look(place.sandbox, place.project, str(place.clone), record=True)
     place.run("config", "user.name", "Somebody There")
     place.run("config", "user.email", "there@example.com")
-    return place
+
+
+@dataclass(frozen=True)
+class _Pattern:
+    """A clone as a setup left it, and where its commits came from."""
+
+    clone: Path
+    url: str
+
+
+_patterns: dict[tuple[str, str], _Pattern] = {}
+"""By the project's name and the refs of its origin."""
 
 
 def fake_gpus(home: Path, *devices: str, processes: str = "") -> None:

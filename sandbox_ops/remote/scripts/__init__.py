@@ -195,7 +195,8 @@ _FUNCTION = re.compile(r"^(\w+)\(\) \{$.*?^\}$", re.MULTILINE | re.DOTALL)
 @functools.cache
 def _functions() -> dict[str, str]:
     """Return the functions that scripts may use, by their names."""
-    text = "\n".join((*_code("facts.sh"), *_code("opened.sh")))
+    files = ("facts.sh", "opened.sh", "slurm_node.sh")
+    text = "\n".join(line for file in files for line in _code(file))
     return {match[1]: match[0] for match in _FUNCTION.finditer(text)}
 
 

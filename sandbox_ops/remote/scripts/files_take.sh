@@ -5,7 +5,8 @@
 # what goes to FOLDER, and `sums`, their checksums as sha256sum has them. Once all are
 # right they go to their places. With `new` no file there is replaced by another one.
 # Then prints `ok`, or `error=KIND why`; nothing is left beside.
-# uses: has_process dd sha256sum
+# What stands in a place is opened only as a file that has an end: a neighbour's pipe is not waited for.
+# uses: has_process with_opened find_opened dd sha256sum
 size=$2 folder=$3 how=$4
 refuse() {
   printf 'error=%s %s\n' "$1" "$2"
@@ -19,6 +20,16 @@ take() {
   else
     head -c "$1"
   fi
+}
+
+# has_same FILE PLACE: a file of the same bytes stands there
+has_same() {
+  [ -f "$2" ] && [ "$(with_opened "$2" compare "$1" 2>/dev/null)" = same ]
+}
+
+# compare FILE: prints `same` where file 8 has its bytes
+compare() {
+  find_opened && cmp -s -- "$1" - <&8 && echo same
 }
 
 # merge FROM TO: moves what is in FROM to TO; a folder that TO lacks goes as a whole
@@ -35,7 +46,7 @@ merge() (
       refuse refused "$place is a file, and would be a folder"
     elif [ -d "$place" ]; then
       refuse refused "$place is a folder, and would be a file"
-    elif [ "$how" = new ] && [ -e "$place" ] && ! cmp -s -- "$each" "$place"; then
+    elif [ "$how" = new ] && [ -e "$place" ] && ! has_same "$each" "$place"; then
       refuse refused "$place was made meanwhile, and is not replaced"
     fi
     set -- "$@" "$each"

@@ -26,6 +26,10 @@ printf 'verdict=%s\n' "$(printf '%s' "$answer" | sed 's/^sbatch: //; s/^error: /
 timeout 10 sinfo -h -o '%P %a %l %D %T' 2>/dev/null | head -n 40 | while IFS= read -r partition; do
   printf 'partition=%s\n' "$partition"
 done
+over() { grep '\*' | one_line; } # what is over its quota has a star, from both
 if command -v quota >/dev/null 2>&1; then
-  printf 'quota=%s\n' "$(timeout 10 quota -w 2>/dev/null | grep '\*' | one_line)"
+  printf 'quota=%s\n' "$(timeout 10 quota -w 2>/dev/null | over)"
+fi
+if command -v lfs >/dev/null 2>&1; then # Lustre has its own
+  printf 'quota=%s\n' "$(timeout 10 lfs quota -q -u "$(id -un)" "$HOME" 2>/dev/null | over)"
 fi

@@ -481,7 +481,7 @@ def test_a_suspended_job_runs_and_says_that_it_is_suspended(
         lambda: jobs.get(login, job.id).words == "running (suspended by Slurm)", SOON_S
     )
     cluster.ask("scontrol", "resume", number_of(job))
-    wait_until(lambda: jobs.get(login, job.id).words == "running", SOON_S)
+    wait_until(lambda: "running (on node" in jobs.get(login, job.id).words, SOON_S)
 
 
 def test_a_term_to_the_batch_script_alone_reaches_the_training(

@@ -195,6 +195,26 @@ def test_doctor_asks_slurm_whether_it_would_take_a_job(
     assert "main" in bad["slurm"].fix
 
 
+def test_doctor_says_which_file_system_is_over_its_quota(
+    log_in: OpenSandbox, tmp_path: Path
+) -> None:
+    """The tables of quota(1) and of Lustre's lfs, which put a star behind what is too much."""
+    fake_quota = tmp_path / "home" / "bin"
+    for name, line in (
+        ("quota", "nfs1:/home 104857* 100000 120000 6days 812 0 0"),
+        ("lfs", "/scratch 512 1000 1100 - 7 0 0 -"),
+    ):
+        (fake_quota / name).write_text(f"#!/bin/sh\necho '{line}'\n")
+        (fake_quota / name).chmod(0o755)
+    over = {check.name: check for check in doctor(log_in()).checks}["quota"]
+    assert over.result == "fail"
+    assert "nfs1:/home 104857*" in over.detail
+    assert "/scratch" not in over.detail
+    (fake_quota / "quota").write_text("#!/bin/sh\n")
+    well = {check.name: check for check in doctor(log_in()).checks}["quota"]
+    assert well.result == "ok"
+
+
 def test_a_job_is_started_found_and_stopped_over_ssh(
     make_sshd: Callable[..., SshServer], cluster: SlurmCluster
 ) -> None:

@@ -1,5 +1,6 @@
 """The record of what a run wrote, by every shell and its tools, without a connection."""
 
+import dataclasses
 import hashlib
 import subprocess
 import time
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from gitproject import GitProject
+from guards import guard
 from scriptbox import SHELLS, ScriptBox, make_script_box
 from waiting import wait_until
 
@@ -71,6 +73,31 @@ def test_every_shell_makes_the_same_record(box: ScriptBox, tmp_path: Path) -> No
     assert sorted(path.name for path in job.iterdir()) == [
         "begun", "outputs", "outputs.size", "outputs.tsv", "run_dir",
     ]  # fmt: skip
+
+
+@guard(
+    "a file that a run wrote becomes a pipe while its checksum is to be taken",
+    "the record is made without that checksum; nothing waits for a writer",
+)
+def test_a_file_that_became_a_pipe_holds_up_no_record(
+    box: ScriptBox, tmp_path: Path
+) -> None:
+    job, tree = job_folder(tmp_path, "models")
+    for name in ("a", "b", "c"):
+        (tree / f"models/{name}").write_text(name)
+    swapped, bin_folder = tree / "models/b", tmp_path / "swaps"
+    bin_folder.mkdir()
+    openssl = bin_folder / "openssl"  # looked for between the list and the checksums
+    openssl.write_text(f"#!/bin/sh\nrm -f {swapped}; mkfifo {swapped}; exit 1\n")
+    openssl.chmod(0o755)
+    box = dataclasses.replace(box, path=f"{bin_folder}:{box.path}")
+    written = collect(box, job)
+    assert swapped.is_fifo(), "nothing was swapped"
+    assert {file.path: bool(file.sha256) for file in written.files} == {
+        "models/a": True,
+        "models/b": False,
+        "models/c": True,
+    }
 
 
 def test_more_files_than_one_batch(box: ScriptBox, tmp_path: Path) -> None:

@@ -57,6 +57,20 @@ DATA = {
 }
 
 
+def test_a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for(
+    shared_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    local = write(tmp_path / "data", {"a": b"a", "b": b"b"})
+    dest = workspace(shared_sandbox) / "piped"
+    dest.mkdir()
+    os.mkfifo(dest / "b")
+    began = time.monotonic()
+    with pytest.raises(RefusedError, match="b was made meanwhile"):
+        put(shared_sandbox, NOWHERE, path=str(local), dest=str(dest))
+    assert time.monotonic() - began < 20
+    assert (dest / "b").is_fifo()
+
+
 def test_a_folder_goes_whole_with_each_checksum(
     shared_sandbox: Sandbox, tmp_path: Path
 ) -> None:

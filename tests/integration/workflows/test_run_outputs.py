@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import processes
 import pytest
 from gitproject import GitProject
 from machines import Place, set_up
@@ -226,7 +227,9 @@ def test_large_results_do_not_delay_the_end_and_are_listed_at_once(
     assert [(file.path, file.sha256) for file in written.files] == [
         ("models/large.pt", "")
     ]
-    os.killpg(int(collecting.read_text().split()[0]), signal.SIGKILL)
+    collector = int(collecting.read_text().split()[0])
+    below = processes.descendants(collector)  # timeout(1) has a group of its own
+    processes.end([collector, *(process.pid for process in below)], grace_s=0)
 
 
 def test_thousands_of_files_are_recorded_and_odd_names_counted(

@@ -298,6 +298,8 @@ def test_notes_and_tags_are_kept_on_the_machine_for_every_client(place: Place) -
     history(place).unlink()  # as another clone
     (run,) = listed(place, tags=["baseline"])
     assert (run.tags, run.note) == (("baseline",), "better than it looks")
+    again = label(place, job.id, untags=["good"])
+    assert again.warnings == (f"{job.id} has no tag `good`",)
     with pytest.raises(NotFoundError, match="no run has the tag `good`") as caught:
         listed(place, tags=["good"])
     assert caught.value.hint == "tags: baseline"

@@ -81,11 +81,12 @@ def test_twelve_cells_run_two_at_a_time_on_two_gpus(farm: Farm) -> None:
     assert farm.gpus.lines("shared") == []
 
 
+@pytest.mark.parametrize("cells", [40, pytest.param(120, marks=pytest.mark.soak)])
 def test_a_client_that_is_killed_in_the_middle_changes_nothing(
-    farm: Farm, tmp_path: Path
+    farm: Farm, tmp_path: Path, cells: int
 ) -> None:
     """The client is a process; it is killed once some of its cells were started."""
-    settings = {"n": tuple(map(str, range(1, 121)))}
+    settings = {"n": tuple(map(str, range(1, cells + 1)))}
     command = f"{farm.gpus.hold} 20000 0.0{{n}}"
     script = tmp_path / "client.py"
     values = tmp_path / "values"
@@ -106,20 +107,21 @@ def test_a_client_that_is_killed_in_the_middle_changes_nothing(
     begun = len(farm.group("cut").members)
     report = farm.start("cut", settings=settings, command=command)
     assert report.ok
-    assert len(report.jobs) + len(report.skipped) == 120
+    assert len(report.jobs) + len(report.skipped) == cells
     assert len(report.skipped) >= begun
     ended = farm.ended("cut")
-    assert len(ended) == 120
+    assert len(ended) == cells
     assert {job.state for job in ended} == {JobState.SUCCEEDED}
-    assert len(farm.gpus.lines("began")) == 120
+    assert len(farm.gpus.lines("began")) == cells
     assert farm.gpus.lines("shared") == []
 
 
+@pytest.mark.parametrize("cells", [30, pytest.param(80, marks=pytest.mark.soak)])
 def test_a_link_that_is_cut_in_the_middle_of_a_start_makes_no_cell_twice(
-    farm: Farm, tmp_path: Path
+    farm: Farm, tmp_path: Path, cells: int
 ) -> None:
     server = farm.server
-    settings = {"n": tuple(map(str, range(1, 81)))}
+    settings = {"n": tuple(map(str, range(1, cells + 1)))}
     command = f"{farm.gpus.hold} 20000 0.0{{n}}"
     with cable(server.host, server.port) as laid:
         known = tmp_path / "known_hosts"
@@ -139,17 +141,18 @@ def test_a_link_that_is_cut_in_the_middle_of_a_start_makes_no_cell_twice(
             report = started.result(60)
         assert laid.links > 1
     assert report.ok
-    assert len(report.jobs) == 80
+    assert len(report.jobs) == cells
     ended = farm.ended("link")
     assert {job.state for job in ended} == {JobState.SUCCEEDED}
-    assert len(farm.gpus.lines("began")) == 80
+    assert len(farm.gpus.lines("began")) == cells
 
 
+@pytest.mark.parametrize("cells", [40, pytest.param(100, marks=pytest.mark.soak)])
 def test_sessions_that_are_killed_again_and_again_make_no_cell_twice(
-    farm: Farm,
+    farm: Farm, cells: int
 ) -> None:
     """The resident shells die with SIGKILL, wherever in a start they are."""
-    settings = {"n": tuple(map(str, range(1, 101)))}
+    settings = {"n": tuple(map(str, range(1, cells + 1)))}
     command = f"{farm.gpus.hold} 20000 0.0{{n}}"
     lines = farm.server.home / ".sandbox-ops/v1/home/groups/kill"
     with ThreadPoolExecutor(1) as thread:
@@ -159,18 +162,18 @@ def test_sessions_that_are_killed_again_and_again_make_no_cell_twice(
             begun = lines.read_text().splitlines() if lines.exists() else []
             return started.done() or len(begun) >= count
 
-        for count in (3, 28, 40, 61):
+        for count in (3, cells // 4, cells // 2, cells * 3 // 4):
             wait_until(partial(has, count), 60, what=f"{count} starts")
             for pid in farm.server.session_pids():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         report = started.result(90)
     assert report.ok, report.error
-    assert len(report.jobs) == 100
+    assert len(report.jobs) == cells
     ended = farm.ended("kill")
     assert {job.state for job in ended} == {JobState.SUCCEEDED}
-    assert len({job.id for job in ended}) == 100
-    assert len(farm.gpus.lines("began")) == 100
+    assert len({job.id for job in ended}) == cells
+    assert len(farm.gpus.lines("began")) == cells
     assert farm.gpus.lines("shared") == []
 
 

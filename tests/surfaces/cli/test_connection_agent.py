@@ -15,6 +15,7 @@ from pathlib import Path
 import processes
 import pytest
 from command_line import PROGRAM, cli
+from round_trips import far_away
 from sshd import SshServer
 from waiting import wait_until
 
@@ -82,6 +83,17 @@ def test_two_commands_share_one_connection(desk: Desk) -> None:
     assert first == second
     assert len(desk.agents()) == 1
     assert desk.well("--no-agent", *_WHICH) != first
+
+
+def test_a_command_through_a_kept_connection_waits_for_one_round_trip(
+    make_sshd: Make, seat: Callable[[SshServer], Desk]
+) -> None:
+    # so far that a crowded machine sends its question before an answer to the 5 s probe
+    with far_away(make_sshd(), one_way_s=0.3) as far:
+        desk = seat(far.server)
+        desk.well("run", "--", "true")
+        assert far.least(lambda: desk.well("run", "--", "true")) == 1
+        desk.well("agent", "--stop")
 
 
 def test_without_a_word_a_connection_is_kept_and_doctor_says_how_to_end_it(

@@ -173,6 +173,9 @@ def test_jobs_shows_the_newest_first_in_columns(
 ) -> None:
     first = finished(shared_sandbox, "echo the first of two")
     second = finished(shared_sandbox, "exit 3")
+    refused = cli("jobs", "--limit", "-1", cwd=place)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--limit takes how many jobs, not -1" in refused.stderr
     done = cli("jobs", "--limit", "2", cwd=place)
     head, *rows = done.stdout.splitlines()
     assert head.split() == ["ID", "NAME", "STATE", "TIME", "COMMAND"]

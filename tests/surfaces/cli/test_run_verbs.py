@@ -135,6 +135,7 @@ def test_runs_are_exported_to_standard_output_and_to_a_file(clone: Path) -> None
     [
         (("show",), 2, "`show` needs a run"),
         (("diff", "remote-1"), 2, "`diff` needs two runs, and got 1"),
+        (("diff", "lr0.1", "last", "--local"), 2, "are the same run, test:remote-2"),
         (("show", "remote-77", "--local"), 66, "there is no run 'remote-77'"),
         (("runs", "--where", "lr"), 2, "--where takes NAME"),
         (("runs", "--since", "soon"), 2, "--since takes a span of time"),

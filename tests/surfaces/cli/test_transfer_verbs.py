@@ -3,6 +3,7 @@
 import http.client
 import http.server
 import json
+import secrets
 import signal
 import subprocess
 import threading
@@ -15,6 +16,7 @@ from command_line import PROGRAM, cli
 from gitproject import GitProject, make_git_project
 from processes import Child
 from sshd import SshServer, start_sshd
+from waiting import wait_until
 
 CONFIGURED = """
 [project]
@@ -145,6 +147,49 @@ def test_a_tunnel_says_its_address_and_ends_with_ctrl_c(
     assert taken.returncode == 75
     assert "(pid " in taken.stderr
     assert cli("tunnel", "many", cwd=project.clone).returncode == 2
+
+
+LAB = """
+import http.server, os
+wanted = os.environ["JUPYTER_TOKEN"]
+class Lab(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == f"/lab?token={wanted}" else 403)
+        self.end_headers()
+    def log_message(self, *_): pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Lab)
+print(f"http://127.0.0.1:{server.server_port}/lab?token={wanted}", flush=True)
+server.serve_forever()
+"""
+
+
+def test_a_server_that_wants_a_token_is_reached_as_the_page_on_tunnels_says(
+    project: GitProject,
+) -> None:
+    token = secrets.token_hex(24)
+    env = {"JUPYTER_TOKEN": token}
+    (project.clone / "lab.py").write_text(LAB)
+    there = Path(answer("run", "--command", "pwd", cwd=project.clone)["stdout"].strip())
+    (there / "lab.py").write_text(LAB)
+    words = ("--gpus", "0", "--name", "lab", "--env", "JUPYTER_TOKEN")
+    lab = ("train", *words, "--force", "stale-code", "--", "python3", "lab.py")
+    done = cli(*lab, cwd=project.clone, env=env)
+    assert done.returncode == 0, done
+    wait_until(lambda: "http" in cli("logs", "lab", cwd=project.clone).stdout)
+    said = cli("logs", "lab", cwd=project.clone).stdout
+    assert "/lab?token=[redacted: url-token]\n" in said
+    port = said.partition("127.0.0.1:")[2].partition("/")[0]
+    opened = [PROGRAM, "tunnel", port, "--local", "0", "--json"]
+    with Child(opened, cwd=project.clone, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        at = json.loads(child.stdout.readline())["local_port"]
+        for path, status in ((f"/lab?token={token}", 200), ("/lab", 403)):
+            client = http.client.HTTPConnection("127.0.0.1", at, timeout=20)
+            client.request("GET", path)
+            assert client.getresponse().status == status
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=30)
+    assert cli("stop", "lab", "--grace", "1", cwd=project.clone).returncode == 0
 
 
 def test_a_wait_notifies_once_and_a_machine_by_itself(

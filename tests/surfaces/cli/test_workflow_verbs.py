@@ -168,6 +168,7 @@ def test_fetch_brings_the_outputs_and_says_what(clone: Path, tmp_path: Path) -> 
     assert (tmp_path / "models" / "model.pt").read_text() == "weights"
     again = cli("fetch", "--into", str(tmp_path), cwd=clone)
     assert "1 file of the same content already where they belong" in again.stdout
+    assert "0 files" not in again.stdout
 
 
 def test_fetch_takes_a_path_of_the_machine_in_the_place_of_a_job(

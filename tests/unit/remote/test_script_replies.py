@@ -1,6 +1,7 @@
 """What our scripts print, as values or as an error."""
 
 import contextlib
+import dataclasses
 
 import pytest
 from hypothesis import given
@@ -74,6 +75,10 @@ def test_a_failure_without_a_reason_is_reported_in_its_own_words() -> None:
 def test_a_lost_connection_and_a_deadline_are_not_answers() -> None:
     with pytest.raises(ConnectionLostError, match="remote-7 may still run"):
         script_replies.parse_result(ended(end=EndKind.CONNECTION_LOST), "look")
+    lost = ended(end=EndKind.CONNECTION_LOST)
+    unknown = dataclasses.replace(lost, job=dataclasses.replace(lost.job, id=""))
+    with pytest.raises(ConnectionLostError, match="lost, it may still run"):
+        script_replies.parse_result(unknown, "look")
     with pytest.raises(TimedOutError):
         script_replies.parse_result(ended(end=EndKind.TIMED_OUT), "look")
 

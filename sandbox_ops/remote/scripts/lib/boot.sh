@@ -89,7 +89,7 @@ prepare_folders() {
     [ -O "$_d" ] || { UNREADY="denied $_d belongs to another user"; return; }
   done
   [ "${1-}" = again ] || chmod 700 "$ROOT"
-  [ -s "$BASE/full" ] || { printf '%-99s\n' 0 >"$BASE/full"; } 2>/dev/null
+  [ -s "$BASE/full" ] || { printf '%s\n%99s' 0 '' >"$BASE/full"; } 2>/dev/null
   [ -s "$BASE/ballast" ] || { printf '%65536s' . >"$BASE/ballast"; } 2>/dev/null ||
     UNREADY="refused cannot write in $BASE: is the disk full, or read-only?"
   [ -n "$UNREADY" ] || prepare_reader "${1-}"

@@ -26,6 +26,12 @@ is_alive() {
   [ -n "$1" ] && read_stat "$1" && same_start "$2" && [ "$STATE" != Z ] && [ "$STATE" != X ]
 }
 
+# overwrite FILE LINE: its first line, by one write and without truncating it: a file system that
+# sees a file truncated and written goes to the disk at once, so that a crash leaves no empty one
+overwrite() {
+  printf '%s\n' "$2" 1<>"$1"
+}
+
 # put_state DIR WORDS: overwrite the state line in its reserved 512 bytes. In place,
 # so that a full disk cannot take the exit code away; the first word stands again at
 # the end, so that a reader sees a torn write.
@@ -41,7 +47,7 @@ put_state() {
 # room that it makes hides from other jobs that their logs lack something, too.
 note_disk_full() {
   now
-  { printf '%-99s\n' "$UP $MACHINE" 1<>"$1/full"; } 2>/dev/null
+  { printf '%s\n%99s' "$UP $MACHINE" '' 1<>"$1/full"; } 2>/dev/null
 }
 
 # note_if_full BASE: the same, where the disk is full now: before any room is made there, for

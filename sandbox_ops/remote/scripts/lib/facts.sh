@@ -254,6 +254,11 @@ count_cores() {
   [ "$_limit" -ge "$CORES" ] || [ "$_limit" -lt 1 ] || CORES=$_limit
 }
 
+# is_listening PORT: a program of this machine listens there
+is_listening() {
+  cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -q "^ *[0-9]*: [0-9A-F]*:$(printf %04X "$1") [0-9A-F]*:0000 0A"
+}
+
 # print_load: the averages, then the number of processors
 print_load() {
   cat /proc/loadavg

@@ -129,6 +129,10 @@ print_caught() {
   :
 }
 
+mentions() {
+  false
+}
+
 has_stderr_file() {
   false
 }

@@ -2,7 +2,7 @@
 # Looking at the machine and its jobs: fixed readers, nothing that a caller composes.
 
 # emit_job REFERENCE MODE OFFSET MAX STDERR_OFFSET STDERR_MAX: bytes of its streams, then
-# `job ID life=... <state line>`. MODE has j for its spec, s for the streams' sizes, d for
+# `job ID life=... <state line>`. MODE has j for its spec (k: as _spec has it), s for the streams' sizes, d for
 # a digest of MAX bytes instead of a range of its log.
 # The state is read before the bytes: where it has ended, the bytes are the last.
 emit_job() {
@@ -38,6 +38,7 @@ emit_job() {
       ;;
     *) { read -r _held <"$_dir/gpus"; } 2>/dev/null && _flags="$_flags gpus=$_held" ;;
   esac
+  [ "$PHASE" != running ] || [ ! -e "$_dir/slurm" ] || _flags="$_flags node=$ON"
   [ "$PHASE" = ended ] || [ ! -e "$_dir/incomplete" ] || _flags=" incomplete=1$_flags"
   set_clock
   { read -r _why _when <"$_dir/stopping"; } 2>/dev/null && _flags="$_flags stopping=$((_when + _shift))"
@@ -50,15 +51,15 @@ emit_job() {
     count_survivors
     _flags="$_flags alive=$_alive"
   fi
-  case $2 in *j*)
-    IFS= read -r _spec <"$_dir/spec.json" && printf '%s' "$_spec"
-    trailer "spec $1"
-    ;;
-  esac
+  case $2 in *j*) IFS= read -r _spec <"$_dir/spec.json" || _spec= ;; esac
+  case $2 in *[jk]*) hold_back "$_spec" "spec $1" ;; esac
   _stats= # of both streams by one process
   case $2 in *s*) [ ! -e "$_dir/stderr" ] || _stats=$(stat -c '%s %i' "$_dir/log" "$_dir/stderr") || _stats= ;; esac
   case $2 in
-    *d*) emit_digest "$1" "$4" ;;
+    *d*)
+      send_held
+      emit_digest "$1" "$4"
+      ;;
     *) emit_range "$1" log "$3" "$4" "$2" ;;
   esac
   [ ! -e "$_dir/stderr" ] || emit_range "$1" stderr "$5" "$6" "$2"
@@ -137,7 +138,7 @@ emit_range() {
   _file=$_dir/$2 _from=$3 _size='' _inode=''
   case $5$3 in *s* | *-*)
     case $_stats in
-      '') _stat=$(stat -c '%s %i' "$_file") || { trailer "range $1 $2 gone=1"; return; } ;;
+      '') _stat=$(stat -c '%s %i' "$_file") || { hold_back '' "range $1 $2 gone=1"; return; } ;;
       *) case $2 in log) _stat=${_stats%"
 "*} ;; *) _stat=${_stats#*"
 "} ;; esac ;;
@@ -147,8 +148,11 @@ emit_range() {
     [ "$_from" -ge 0 ] || _from=0
     ;;
   esac
-  [ "$4" = 0 ] || [ ! -s "$_file" ] || send_range "$_from" "$4" <"$_file"
-  trailer "range $1 $2 offset=$_from size=$_size inode=$_inode"
+  if [ "$4" != 0 ] && [ -s "$_file" ]; then
+    send_held
+    send_range "$_from" "$4" <"$_file"
+  fi
+  hold_back '' "range $1 $2 offset=$_from size=$_size inode=$_inode"
 }
 
 # do_look [KIND ARGUMENT]...

@@ -181,6 +181,12 @@ take_sums() {
   [ $# = 0 ] || sum_batch "$@"
 }
 
+# sum_opened: the checksum of file 8, where that is a file that has an end
+sum_opened() {
+  # shellcheck disable=SC2086 # a command and its options
+  find_opened && timeout $_left $SUM <&8
+}
+
 # sum_batch FILE...: adds the rows of outputs.new.rows with their checksums, - where there is none
 sum_batch() {
   now
@@ -191,14 +197,14 @@ sum_batch() {
     printf '' >"$_new.rows"
     return
   fi
+  _few=$((30 + _bytes / 5000000)) # seconds that suffice, unless one waits for ever
   # shellcheck disable=SC2086 # a command and its options
-  timeout $_left $SUM "$@" 2>/dev/null </dev/null | cut -c 1-64 >"$_new.some"
-  if [ "$(wc -l <"$_new.some")" -ne $# ]; then # one is gone, or too large for the time
+  timeout $((_left < _few ? _left : _few)) $SUM "$@" 2>/dev/null </dev/null | cut -c 1-64 >"$_new.some"
+  if [ "$(wc -l <"$_new.some")" -ne $# ]; then # one is gone, became a pipe, or is too large for the time
     for _file; do
       now
       _left=$(((_until - UP) / 100)) _sum=
-      # shellcheck disable=SC2086
-      if [ $_left -gt 0 ]; then _sum=$(timeout $_left $SUM "$_file" 2>/dev/null </dev/null); else _state=limit; fi
+      if [ $_left -gt 0 ]; then _sum=$(with_opened "$_file" sum_opened 2>/dev/null); else _state=limit; fi
       printf '%.64s\n' "${_sum:--}"
     done >"$_new.some"
   fi

@@ -74,16 +74,10 @@ is_submitting() {
 # find_submission DIR: _number, of a job whose answer was lost: by its name, which is its token. Slurm
 # has no such job: it is sent again. Should the first still come, one of them runs (claim_run).
 find_submission() {
-  case $ROWS in
-    *"|so-$_job_token|"*)
-      _row=${ROWS%%"|so-$_job_token|"*}
-      _row=${_row##*"
-"}
-      _number=${_row%%|*}
-      printf '%s\n' "$_number $((NOW_S - (UP - ROWS_AT) / 100))" >"$1/slurm.id"
-      return 0
-      ;;
-  esac
+  if find_number "so-$_job_token"; then
+    printf '%s\n' "$_number $((NOW_S - (UP - ROWS_AT) / 100))" >"$1/slurm.id"
+    return 0
+  fi
   LIFE=queued _then=0
   { read -r _then <"$1/slurm.tried"; } 2>/dev/null
   if [ "$PHASE" != queued ] || [ $((NOW_S - _then)) -lt $SLURM_RESEND ] || submit_slurm "$1"; then

@@ -84,6 +84,10 @@ slurm_lines() {
 hand_on_usr1() {
   LEADER=${leader-} LTICKS=${lticks-} PHASE=running
   [ -n "$LEADER" ] || return 0
+  if [ -e "$dir/node_task" ]; then # over several nodes: it hands it on to all of them
+    kill -s USR1 "$LEADER"
+    return 0
+  fi
   find_members "$dir"
   for _p in $PIDS; do
     wants_usr1 "$_p" && kill -s USR1 "$_p"

@@ -15,7 +15,9 @@ read_rows() {
     ROWS="
 $(sed 1d "$BASE/squeue")
 "
-  elif printf '' >"$BASE/asked.$_mine" && _answer=$(list_squeue -u "$(id -un)" -t all -o '%i|%T|%j|%N|%S|%r' 2>&1); then
+  elif printf '' >"$BASE/asked.$_mine" && _answer=$(list_squeue -u "$(id -un)" -t all -o "$UP.$MYSELF|%i|%T|%j|%N|%S|%r" 2>&1); then
+    # a name may hold a line end, and what looks like a row after it
+    _answer=$(printf '%s\n' "$_answer" | sed -n "s/^$UP\.$MYSELF|//p")
     _when=$UP
     printf '%s\n' "$UP $MACHINE" "$_answer" >"$BASE/squeue.$_mine" &&
       touch -r "$BASE/asked.$_mine" "$BASE/squeue.$_mine" && mv -f "$BASE/squeue.$_mine" "$BASE/squeue"
@@ -62,6 +64,16 @@ list_slurm_queue() {
   done <<EOF
 $ROWS
 EOF
+}
+
+# find_number NAME: _number = the first of our jobs that has just that name: others may hold it, too
+find_number() {
+  case $ROWS in *"|$1|"*) ;; *) return 1 ;; esac
+  for _number in $ROW_IDS; do
+    find_row "$_number" "$1" && return 0
+  done
+  _number=
+  return 1
 }
 
 # find_row ID NAME: STATE NODES START REASON of that job in ROWS, if it has that name: Slurm gives

@@ -30,6 +30,14 @@ quoted() {
   printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")"
 }
 
+# percent PATH: prints it as sbatch takes a file's name, where % begins a pattern
+percent() {
+  case $1 in
+    *%*) printf %s "$1" | sed 's/%/%%/g' ;;
+    *) printf %s "$1" ;;
+  esac
+}
+
 # submit_slurm DIR: sbatch, and its answer is kept. Fails where Slurm refused: SLURM_SAYS. Where it
 # is not known what became of it, that is no failure: who looks at the job finds out.
 submit_slurm() {
@@ -38,7 +46,7 @@ submit_slurm() {
   printf '%s\n' "$NOW_S" >"$1/slurm.tried"
   printf '%s\n' "$ITS $TICKS $MACHINE" >"$1/slurm.submit"
   { read -r _job_token <"$1/token"; } 2>/dev/null
-  set -- "$1" --parsable "--job-name=so-$_job_token" "--output=$1/slurm.out" --open-mode=append \
+  set -- "$1" --parsable "--job-name=so-$_job_token" "--output=$(percent "$1/slurm.out")" --open-mode=append \
     "--chdir=$BASE" "--comment=sandbox-ops ${1##*/}"
   while IFS= read -r _line; do [ -z "$_line" ] || set -- "$@" "$_line"; done <"$1/slurm"
   { read -r _after <"$1/after"; } 2>/dev/null

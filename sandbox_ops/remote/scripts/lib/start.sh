@@ -68,7 +68,7 @@ do_start() {
   while read -r _who _what <&7 && [ "$_who" != "$_id" ]; do :; done
   [ "$_what" != ended ] || REAP=$_supervisor # it is about to go: once we have answered
   [ -d "$_d" ] || find_record "$_d"
-  emit_job "$_id" j 0 "$_max" 0 "$_max"
+  emit_job "$_id" k 0 "$_max" 0 "$_max"
 }
 
 # start_fields NAME=VALUE...: _token _kind (fg, bg) _timeout (centiseconds; 0: none) _grace
@@ -137,7 +137,7 @@ queue_fields() {
 set_alarm() {
   _late=10
   [ "$_timeout" = 0 ] || [ "$_timeout" -gt 10 ] || _late=$_timeout
-  printf '%s\n' "$((UP + _late)) $_timeout $_grace $_cap $_wait $_d" >&6
+  printf '%s\n' "$((UP + _late)) $_timeout $_grace $_cap $_wait ${_d##*/}" >&6
 }
 
 # new_id: _id, claimed by mkdir. Jobs and commands are counted apart (select_series). LAST is a
@@ -155,7 +155,7 @@ new_id() {
     _n=$((_n + 1))
     _id=$SERIES-$_n
     if [ ! -d "$JOBS/$_id" ]; then
-      printf '%s\n' "$_n" >"$LAST"
+      overwrite "$LAST" "$_n"
       mkdir "$JOBS/$_id" && break
       [ -d "$JOBS/$_id" ] || return 1
     fi

@@ -13,8 +13,6 @@ supervise() {
   slurm_traps
   trap 'tell_worker ended' EXIT # whatever goes wrong here, nobody is to wait for ever
   command exec 8<"$dir/state" # by which our record is known, if its folder is removed
-  read_stat self && origin="pid=$ITS ticks=$TICKS machine=$MACHINE host=$NODE t0=$t0"
-  self=$origin${attempt:+" q0=$q0 attempt=$attempt"}
   count_oom_kills
   ooms=$OOMS
   may_begin || exit 0
@@ -26,6 +24,7 @@ supervise() {
     exec_command >>"$dir/log" 2>&1 7>&- 8<&- &
   fi
   leader=$!
+  identify # only now: its command is on its way meanwhile
   read_stat "$leader" || TICKS=0
   lticks=$TICKS
   self="$self leader=$leader lticks=$TICKS up0=$up0"
@@ -48,6 +47,12 @@ supervise() {
   [ "$kind" = fg ] || poke_keeper
 }
 
+# identify: self = who we are, for the state line; origin: without what the queue adds
+identify() {
+  read_stat self && origin="pid=$ITS ticks=$TICKS machine=$MACHINE host=$NODE t0=$t0"
+  self=$origin${attempt:+" q0=$q0 attempt=$attempt"}
+}
+
 # may_begin: neither stopped meanwhile, nor so late that readers gave it up; UP
 may_begin() {
   now
@@ -57,6 +62,7 @@ may_begin() {
   elif [ $((UP - _up0)) -le $((START_WINDOW / 2)) ]; then
     return 0
   fi
+  identify
   put_state "$dir" "ended code=- reason=$reason up0=$UP up1=$UP $self"
   attempts_over
   return 1

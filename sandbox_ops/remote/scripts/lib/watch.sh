@@ -4,20 +4,26 @@
 # clock: one clock for all jobs of a worker, a line each: when to look, and what at. A
 # job that lasts is watched over from then on; one that is over by then costs no process.
 # Ends with its worker; those that it watches over are then on their own. The line that it
-# waits for is in $1, for who takes its place if it is killed.
+# waits for is in $1, for who takes its place if it is killed; `none` is there otherwise.
 clock() {
   trap '' HUP PIPE TERM INT
   while :; do
-    if [ -s "$1" ]; then
-      read -r _at timeout grace cap wait dir <"$1"
-    else
-      read -r _at timeout grace cap wait dir || return 0
-      printf '%s\n' "$_at $timeout $grace $cap $wait $dir" >"$1"
-    fi
+    _at=
+    read -r _at timeout grace cap wait id <"$1"
+    case $_at in
+      '' | none)
+        read -r _at timeout grace cap wait id || return 0
+        overwrite "$1" "$_at $timeout $grace $cap $wait $id"
+        ;;
+    esac
+    dir=$JOBS/$id
     now
-    [ "${_at:-0}" -le "$UP" ] || pause $((_at - UP))
+    _left=$((${_at:-0} - UP))
+    # no program for each of many short commands: it looks 20 times a second, not oftener
+    [ $_left -le 0 ] || [ $_left -ge 5 ] || _left=5
+    [ $_left -le 0 ] || pause $_left
     on_alarm
-    printf '' >"$1"
+    overwrite "$1" none
   done
 }
 

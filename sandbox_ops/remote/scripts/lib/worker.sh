@@ -10,7 +10,7 @@
 worker() {
   trap '' HUP PIPE
   trap 'crashed $?' EXIT # an error of ours must not look like a start-up file's (boot)
-  NONCE='' REQUEST=start-up
+  NONCE='' REQUEST=start-up HELD_BACK=''
   UMASK=$(umask)
   IFS= read -r NONCE || exit 81
   NONCE=${NONCE#?}
@@ -66,6 +66,7 @@ worker() {
 crashed() {
   trap - EXIT
   [ "$1" != 81 ] && [ "$1" -le 128 ] && [ -n "$NONCE" ] || { remove_errors; exit 81; }
+  HELD_BACK=
   read_errors # the last words are those that it died of; before them others may have complained
   printf '%s' "${WHY:-status $1}"
   trailer "crashed $REQUEST"
@@ -82,7 +83,7 @@ listen() {
   ( # redirected from within: of a function's streams dash keeps the old ones open
     exec <&4 >/dev/null 2>&1 4<&- 6>&- 9<&-
     trap '' TERM INT
-    printf '' >"$BASE/alarm.$$.$MACHINE.now"
+    printf 'none\n' >"$BASE/alarm.$$.$MACHINE.now"
     _n=0 # a second process, which restarts the clock where it is killed
     while [ $_n -lt 100 ]; do
       (clock "$BASE/alarm.$$.$MACHINE.now")
@@ -95,8 +96,23 @@ listen() {
   rm -f "$BASE/fifo.$$.$MACHINE" "$BASE/alarm.$$.$MACHINE"
 }
 
+# trailer WHAT: what the bytes before it were; sends what was held back for it
 trailer() {
-  printf '\n%s %s\n' "$NONCE" "$1"
+  printf '%s\n%s %s\n' "$HELD_BACK" "$NONCE" "$1"
+  HELD_BACK=
+}
+
+# hold_back TEXT WHAT: a segment that goes with the next `trailer`, in one write: each is a packet.
+# Who sends bytes by a program says `send_held` before.
+hold_back() {
+  HELD_BACK="$HELD_BACK$1
+$NONCE $2
+"
+}
+
+send_held() {
+  printf '%s' "$HELD_BACK"
+  HELD_BACK=
 }
 
 # answer_error KIND MESSAGE: the answer is that error; kinds as in errors.py, with a word for

@@ -1,0 +1,163 @@
+"""A training over several nodes of a Slurm cluster: one job, whatever becomes of a node."""
+
+import contextlib
+import socket
+from pathlib import Path
+
+import pytest
+from gitproject import GitProject
+from machines import Place, set_up
+from slurm import OpenSandbox, SlurmCluster
+from waiting import wait_until
+
+from sandbox_ops import Job, JobState
+from sandbox_ops.machine import jobs
+from sandbox_ops.models.queue import RetryPolicy
+from sandbox_ops.workflows.monitor import monitor
+from sandbox_ops.workflows.queueing import QueueOptions
+from sandbox_ops.workflows.stop import stop
+from sandbox_ops.workflows.train import train
+
+_SOON_S = 30.0
+PROGRAM_TEXT = (Path(__file__).parents[2] / "support/rendezvous.py").read_text()
+
+
+@pytest.fixture
+def place(log_in: OpenSandbox, git_project: GitProject, tmp_path: Path) -> Place:
+    """A project on the cluster, set up by the login node."""
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    git_project.commit({"rendezvous.py": PROGRAM_TEXT}, push=True)
+    return set_up(log_in(workspace=str(workspace)), git_project)
+
+
+def log(place: Place, job: Job) -> list[str]:
+    text = jobs.output(place.sandbox, job.id, offset=0).data.decode()
+    return text.splitlines()
+
+
+def ended(place: Place, job: Job) -> Job:
+    done = jobs.wait(place.sandbox, job.id, timeout_s=_SOON_S)
+    assert done.state.ended, log(place, done)
+    return done
+
+
+def test_a_training_meets_over_its_nodes_and_has_one_log(place: Place) -> None:
+    report = train(
+        place.sandbox,
+        place.project,
+        command="python3 rendezvous.py && hostname && echo step 5/10 loss=0.25",
+        name="ddp",
+        nodes=3,
+    )
+    job = ended(place, report.job)
+    assert job.state is JobState.SUCCEEDED
+    assert job.command.startswith("python3 rendezvous.py")
+    lines = log(place, job)
+    for rank in range(3):
+        assert f"{rank}: rank {rank} of 3 at 127.0.0.1: sum 6" in lines
+        assert f"{rank}: node{rank + 1}" in lines
+    (seen,) = monitor(place.sandbox, place.project, job="ddp").jobs
+    assert seen.progress.metrics["loss"] == 0.25
+    assert (seen.progress.step, seen.progress.total) == (5, 10)
+
+
+def test_where_one_node_fails_the_job_ends_as_that_node_did_and_names_it(
+    place: Place, cluster: SlurmCluster
+) -> None:
+    report = train(
+        place.sandbox,
+        place.project,
+        command="python3 rendezvous.py 1",
+        name="ddp",
+        nodes=2,
+    )
+    job = ended(place, report.job)
+    assert (job.state, job.exit_code) == (JobState.FAILED, 3)
+    assert job.reason == "rank 1 on node2 failed first: exit code 3"
+    assert "[sandbox-ops] rank 1 on node2 failed first" in log(place, job)[-1]
+    cluster.wait_until_idle(3)
+
+
+def test_stop_ends_the_tasks_of_every_node(
+    place: Place, cluster: SlurmCluster, home: Path
+) -> None:
+    command = 'touch "$HOME/on$RANK"; trap "touch $HOME/ended$RANK; exit 1" TERM; sleep 300 & wait'
+    report = train(place.sandbox, place.project, command=command, name="ddp", nodes=2)
+    wait_until(lambda: (home / "on0").exists() and (home / "on1").exists(), _SOON_S)
+    stopped = stop(place.sandbox, "ddp", confirm=True)
+    assert stopped.job.state is JobState.STOPPED
+    wait_until(
+        lambda: (home / "ended0").exists() and (home / "ended1").exists(), _SOON_S
+    )
+    cluster.wait_until_idle(3)
+    assert ended(place, report.job).state is JobState.STOPPED
+
+
+def test_the_next_attempt_of_a_run_over_nodes_begins_on_all_of_them(
+    place: Place, home: Path
+) -> None:
+    command = (
+        'echo $RANK >>"$HOME/ran"; python3 rendezvous.py; '
+        "[ $RANK != 1 ] || [ $SANDBOX_ATTEMPT = 2 ]"
+    )
+    report = train(
+        place.sandbox,
+        place.project,
+        command=command,
+        nodes=2,
+        queue=QueueOptions(retry=RetryPolicy(retries=1, backoff_s=0)),
+    )
+    job = ended(place, report.job)
+    assert (job.state, job.attempt) == (JobState.SUCCEEDED, 2)
+    assert sorted((home / "ran").read_text().split()) == ["0", "0", "1", "1"]
+
+
+def test_a_port_that_is_taken_is_passed_over(place: Place) -> None:
+    first = train(place.sandbox, place.project, command="echo $SLURM_JOB_ID")
+    (number,) = log(place, ended(place, first.job))
+    taken = 20000 + (int(number) + 1) % 10000
+    with contextlib.closing(socket.create_server(("127.0.0.1", taken))):
+        report = train(
+            place.sandbox,
+            place.project,
+            command="echo $MASTER_PORT; python3 rendezvous.py",
+            nodes=2,
+        )
+        job = ended(place, report.job)
+    assert job.state is JobState.SUCCEEDED
+    assert f"0: {taken + 1}" in log(place, job)
+
+
+def test_the_warning_before_the_limit_reaches_those_who_catch_it_on_every_node(
+    place: Place, home: Path, cluster: SlurmCluster
+) -> None:
+    catching = (
+        "import os, signal, sys\n"
+        "def save(*_):\n"
+        "    open(os.environ['HOME'] + '/saved' + os.environ['RANK'], 'w').close()\n"
+        "    sys.exit(0)\n"
+        "signal.signal(signal.SIGUSR1, save)\n"
+        "open(os.environ['HOME'] + '/ready' + os.environ['RANK'], 'w').close()\n"
+        "while True: signal.pause()\n"
+    )
+    (home / "catch.py").write_text(catching)
+    report = train(
+        place.sandbox,
+        place.project,
+        command='sleep 300 & python3 "$HOME/catch.py"; kill $! && echo it lives',
+        nodes=2,
+        name="ddp",
+    )
+    wait_until(
+        lambda: (home / "ready0").exists() and (home / "ready1").exists(), _SOON_S
+    )
+    number = cluster.ask("squeue", "-h", "-o", "%i").split()[0]
+    cluster.ask("scancel", "--batch", "--signal=USR1", number)
+    job = ended(place, report.job)
+    assert job.state is JobState.SUCCEEDED, log(place, job)
+    assert (home / "saved0").exists()
+    assert (home / "saved1").exists()
+    lines = log(place, job)
+    assert "0: it lives" in lines
+    assert "1: it lives" in lines

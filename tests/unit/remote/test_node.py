@@ -1,0 +1,179 @@
+"""The launcher of a node, as a program: one file for the machine's own Python."""
+
+import ast
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from waiting import wait_until
+
+from sandbox_ops.remote import node
+from sandbox_ops.remote.node import here
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A launcher that runs, and its job's folder."""
+
+    folder: Path
+    process: "subprocess.Popen[bytes]"
+
+    @property
+    def state(self) -> dict[str, Any]:
+        file = self.folder / "node_state.json"
+        state: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+        return state
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def end(self) -> int:
+        return self.process.wait(40)
+
+
+Launch = Callable[..., Launched]
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Launch]:
+    """Start a launcher: `launch(rank, code, hub=...)`."""
+    program = tmp_path / "node_launcher.py"
+    program.write_text(node.program())
+    running: list[Launched] = []
+
+    def one(rank: int, code: str, *, known: str = "s", **plan: object) -> Launched:
+        folder = tmp_path / f"job{len(running)}"
+        folder.mkdir()
+        facts = {
+            "rank": rank, "machines": ["a", "b"], "run": "r", "processes": 1, "hub": [],
+            "port": 0, "join_s": 20, "lost_s": 3, **plan,
+        }  # fmt: skip
+        (folder / "node.json").write_text(json.dumps(facts))
+        environment = {**os.environ, "SANDBOX_JOB": str(folder)}
+        environment["SANDBOX_NODE_SECRET"] = known
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, str(program), "bash", "-c", code],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        running.append(Launched(folder, process))
+        return running[-1]
+
+    yield one
+    for each in running:
+        each.process.kill()
+        each.process.wait()
+        here.kill_marked(str(each.folder))
+
+
+def pair(
+    launch: Launch, first: str, second: str, **plan: object
+) -> tuple[Launched, Launched]:
+    zero = launch(0, first, **plan)
+    wait_until(lambda: "port" in zero.state, 20)
+    return zero, launch(1, second, hub=[f"127.0.0.1:{zero.state['port']}"], **plan)
+
+
+def begun(*nodes: Launched) -> None:
+    wait_until(lambda: all(n.state.get("phase") == "running" for n in nodes), 20)
+
+
+def test_it_is_one_file_that_python_3_8_reads_and_no_name_in_it_stands_twice() -> None:
+    tree = ast.parse(node.program(), feature_version=(3, 8))
+    names = [
+        each.name
+        for each in tree.body
+        if isinstance(each, ast.FunctionDef | ast.ClassDef)
+    ]
+    names += [
+        target.id
+        for each in tree.body
+        if isinstance(each, ast.Assign)
+        for target in each.targets
+        if isinstance(target, ast.Name)
+    ]
+    assert sorted(names) == sorted(set(names))
+    assert "sandbox_ops" not in node.program()
+
+
+def test_the_variables_of_torchrun_and_of_programs_that_do_without_it() -> None:
+    plan = {"machines": ["a", "b"], "rank": 1, "processes": 1, "run": "r"}
+    mine = {"NCCL_SOCKET_IFNAME": "ib0", "RANK": "9"}
+    values = here.variables(plan, "10.0.0.1", 29500, "eth0", mine)
+    assert values["MASTER_ADDR"] == values["PET_MASTER_ADDR"] == "10.0.0.1"
+    assert values["NODE_RANK"] == values["PET_NODE_RANK"] == values["RANK"] == "1"
+    assert values["PET_RDZV_ENDPOINT"] == "10.0.0.1:29500"
+    assert values["NCCL_SOCKET_IFNAME"] == "ib0"  # the user's own
+    assert values["GLOO_SOCKET_IFNAME"] == "eth0"
+    several = here.variables({**plan, "processes": 8}, "10.0.0.1", 1, "", {})
+    assert several["PET_NPROC_PER_NODE"] == "8"
+    assert "RANK" not in several
+    assert "GLOO_SOCKET_IFNAME" not in several
+
+
+def test_a_node_whose_machine_falls_silent_ends_the_others(launch: Launch) -> None:
+    zero, one = pair(launch, "sleep 300", "sleep 300")
+    begun(zero, one)
+    os.killpg(one.process.pid, signal.SIGSTOP)
+    assert zero.end() == 143
+    assert (zero.folder / "first_failure").read_text() == "1 b lost\n"
+    os.killpg(one.process.pid, signal.SIGCONT)
+
+
+def test_a_silent_rank_0_ends_the_others(launch: Launch) -> None:
+    zero, one = pair(launch, "sleep 300", "sleep 300")
+    begun(zero, one)
+    os.killpg(zero.process.pid, signal.SIGSTOP)
+    assert one.end() == 143
+    assert (one.folder / "first_failure").read_text() == "0 a lost\n"
+    os.killpg(zero.process.pid, signal.SIGCONT)
+
+
+def test_rank_0_stays_until_the_others_have_ended_and_ends_as_they_do(
+    launch: Launch,
+) -> None:
+    zero, one = pair(launch, "true", "sleep 2; exit 5")
+    assert one.end() == 5
+    assert zero.end() == 5
+    assert (zero.folder / "first_failure").read_text() == "1 b 5\n"
+    assert "rank 1 on b failed first, with exit code 5" in zero.log
+
+
+def test_a_stop_of_rank_0_after_its_own_end_ends_the_others(launch: Launch) -> None:
+    zero, one = pair(launch, "touch done", "sleep 300")
+    begun(zero, one)
+    zero.process.terminate()
+    assert zero.end() == 143
+    assert one.end() == 143
+    assert (one.folder / "first_failure").read_text() == "0 a stopped\n"
+
+
+def test_who_does_not_know_the_secret_is_no_node(launch: Launch) -> None:
+    zero = launch(0, "echo begun", join_s=5)
+    wait_until(lambda: "port" in zero.state, 20)
+    stranger = launch(
+        1, "echo begun", hub=[f"127.0.0.1:{zero.state['port']}"], known="x", join_s=1
+    )
+    assert stranger.end() == 75
+    assert zero.end() == 75
+    assert "begun\n" not in zero.log + stranger.log
+    assert "b: did not come within 5 s" in zero.log
+
+
+def test_the_secret_is_not_in_the_environment_of_the_command(launch: Launch) -> None:
+    zero, one = pair(launch, "env", "env")
+    assert (zero.end(), one.end()) == (0, 0)
+    assert "NODE_SECRET" not in zero.log + one.log
+    assert "PET_NNODES=2" in zero.log
