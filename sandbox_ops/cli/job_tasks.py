@@ -95,8 +95,7 @@ def logs(  # noqa: PLR0913 - one for each option
 ) -> Answer:
     """Show what a job wrote.
 
-    Of a run over several machines: on all of them, each line behind its rank and
-    machine.
+    Of a run over several machines: of all, each line behind its rank and machine.
     """
     from sandbox_ops.cli import following, logtail, merged_logs, several
 

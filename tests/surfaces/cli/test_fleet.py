@@ -96,7 +96,7 @@ def test_the_jobs_of_all_machines_are_one_table_with_a_column_for_the_machine(
     on(place, "run", "--on", "east,west", "--", "echo", "hi")
     done = on(place, "jobs", "--on", "all", "--all")
     heading, *rows = done.stdout.splitlines()
-    assert heading.split()[:2] == ["SANDBOX", "ID"]
+    assert heading.split()[:2] == ["SANDBOX", "JOB"]
     assert [row.split()[:2] for row in rows[:2]] == [
         ["east", "cmd-1"],
         ["west", "cmd-1"],
