@@ -181,6 +181,7 @@ def _push(
     max_size="Nothing larger than 8M, 500k, 2G.",
     limit_rate="At most so much a second: 500k, 8M.",
 )
+@on_several
 def put(  # noqa: PLR0913 - one for each option
     context: Context,
     *,
