@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import processes
 from gitproject import GitProject
 
 from sandbox_ops import Sandbox, SandboxConfig
@@ -69,6 +70,13 @@ def make_machine(folder: Path, name: str, before: str = "") -> Machine:
     link.write_text(LINK.format(home=home, before=f"{before} " if before else ""))
     link.chmod(0o755)
     return Machine(name=name, home=home)
+
+
+def end_all(machines: list[Machine]) -> None:
+    """End what was left running on the machines: jobs, and who waits for a GPU."""
+    homes = [str(machine.home) for machine in machines]
+    marks = [f"{name}={home}" for home in homes for name in ("HOME", "SANDBOX_JOB")]
+    processes.end(processes.carrying(*marks), grace_s=1)
 
 
 def ran(machines: list[Machine]) -> Counter[str]:

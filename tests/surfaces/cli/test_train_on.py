@@ -6,6 +6,7 @@ import random
 import secrets
 import signal
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 from command_line import PROGRAM, cli
-from fleet import Machine, describe, make_machine, ran, with_setup
+from fleet import Machine, describe, end_all, make_machine, ran, with_setup
 from gitproject import GitProject
 from machines import fake_gpus
 from waiting import wait_until
@@ -48,10 +49,11 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(tmp_path: Path, git_project: GitProject) -> Fleet:
+def fleet(tmp_path: Path, git_project: GitProject) -> Iterator[Fleet]:
     with_setup(git_project)
     machines = [make_machine(tmp_path, name) for name in ("a", "b", "c")]
-    return Fleet(git_project, machines, describe(tmp_path, machines))
+    yield Fleet(git_project, machines, describe(tmp_path, machines))
+    end_all(machines)
 
 
 def value_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
