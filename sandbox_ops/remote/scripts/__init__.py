@@ -18,7 +18,7 @@ from sandbox_ops.errors import UsageError
 
 _FOLDER = Path(__file__).parent  # importlib.resources takes 3 ms of every start
 _LIBRARY = (
-    "common", "facts", "ids", "boot", "worker", "start", "groups", "queue", "keeper", "slots",
+    "common", "facts", "boot", "ids", "worker", "start", "groups", "queue", "keeper", "slots",
     "supervise", "attempts", "nodes", "slurm", "slurm_submit", "slurm_rows", "slurm_places",
     "slurm_life", "slurm_account", "slurm_end",
     "slurm_stop", "slurm_node", "outputs", "outputs_look", "environment", "own_tree", "restore",
@@ -169,19 +169,8 @@ def _script_text(name: str) -> str:
     return "\n".join((*functions, _WITHOUT_PROC % library_name(BSD), text))
 
 
-TOOLS = frozenset(
-    [
-        "dd",
-        "df",
-        "flock",
-        "readlink",
-        "sha256sum",
-        "stat",
-        "timeout",
-        "touch",
-        "truncate",
-    ]
-)
+_TOOLS = "dd df flock readlink sha256sum stat timeout touch truncate"
+TOOLS = frozenset(_TOOLS.split())
 """What a script says that it uses of the tools: a BSD lacks them, or they differ there."""
 
 _WITHOUT_PROC = (

@@ -2,7 +2,8 @@
 # How a channel becomes a worker: our folders, and the environment of a login.
 
 # boot: runs in the bare shell of a new channel. Keeps the library on disk, then gives
-# the channel to a worker inside the login environment (what `bash -lc` gives).
+# the channel to a worker inside the login environment (what `bash -lc` gives). Returns where
+# there is none: then this shell is to be the worker.
 boot() {
   UMASK=$(umask)
   prepare_folders
@@ -25,7 +26,6 @@ boot() {
     [ $_code != 81 ] && [ $_code -le 128 ] || exit 0 # it was the worker that ended, or was killed
     LOGIN=failed # a start-up file ended the shell, or became another one
   fi
-  worker
 }
 
 # For bash, in the login shell: its functions (conda, module), for the user's commands. Only
@@ -123,3 +123,13 @@ adopt_store() {
   # ids that another of them gave are not given again
   [ "${_n:-0}" -ge "$_most" ] || { printf '%s\n' "$_most" >"$BASE/floor"; } 2>/dev/null
 }
+
+SETSID=
+if command -v setsid >/dev/null 2>&1; then
+  SETSID=$(command -v setsid)
+elif command -v busybox >/dev/null 2>&1 && busybox setsid true 2>/dev/null; then
+  SETSID='busybox setsid'
+fi
+
+# here, and not at the end: the rest is the worker's, which reads it itself; 3 ms of each connect
+[ -n "${1-}" ] || boot
