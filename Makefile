@@ -28,6 +28,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input --retries 8
 LOCK := $(VENV)/lock/bin/uv --quiet pip compile --universal --python-version 3.11 \
   --generate-hashes --upgrade --no-emit-index-url --custom-compile-command 'make lock'
+CROWD := -n 5 --dist loadfile --no-loadscope-reorder
 SCRIPTS := sandbox_ops/remote/scripts
 MAIN := $(SCRIPTS)/lib/main.sh
 BSD := $(SCRIPTS)/lib/facts_bsd.sh
@@ -44,14 +45,15 @@ demo-slurm: $(VENV)/ready
 
 test: lint
 	.ci/system-packages
-	@# five at once: for most of the time they wait. What fails in the crowd runs again,
+	@# five at once: for most of the time they wait. The files in their order: the unit tests,
+	@# which are short, come last and fill the end. What fails in the crowd runs again,
 	@# alone, and is listed by name; a chance test that failed stays failed
-	$(BIN)/python tests/support/second_run.py --title tests -n 5 --dist loadfile
+	$(BIN)/python tests/support/second_run.py --title tests $(CROWD)
 
 coverage: $(VENV)/ready
 	@# apart from `make test`: it slows every process, and some promises are about seconds
 	$(BIN)/coverage erase
-	$(BIN)/coverage run tests/support/second_run.py --title measured -q -n 3 --dist loadfile tests/unit tests/integration/workflows
+	$(BIN)/coverage run tests/support/second_run.py --title measured -q $(CROWD) tests/integration/workflows tests/unit
 	@$(BIN)/coverage combine --quiet
 	@echo "coverage: $$($(BIN)/coverage report --format=total) % of lines and branches, by the unit tests and those of the workflows"
 

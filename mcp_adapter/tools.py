@@ -156,8 +156,8 @@ class Tools:
         reports = {name: part.report for name, part in parts.items()}
         judged = fleet.that_count(reports, named=named)
         ok = not any(parts[name].is_error for name in judged)
-        headline = fleet_totals.lines(reports, of_job=named)
-        return answers.of_several(parts, headline, ok=ok)
+        totals = fleet_totals.of_reports(reports, of_job=named)
+        return answers.of_several(parts, totals.lines if totals else (), ok=ok)
 
     def _error(self, tool: str, problem: SandboxError, which: str) -> ToolAnswer:
         log.info("%s: %s", tool, problem)

@@ -96,12 +96,13 @@ def _train(context: WorkflowContext, arguments: workflow.RemoteTrain) -> ToolAns
     options = arguments.model_dump(exclude={"timeout", "sandbox", "on"})
     options["time_s"] = catalog.seconds(arguments.timeout)
     options["report_progress"] = context.report_progress
-    if not arguments.asked_for("on"):
+    if not (on := arguments.asked_for("on")):
         answer = train_call.start(context.sandbox, context.project, **options)
         return context.answer(answer.lines, answer.next_step, is_error=answer.is_error)
     answer = train_call.start_on(
         context.machines,
         context.project,
+        on=on,
         memory=context.sandboxes.reliability,
         other_machine=context.sandboxes.find,
         **options,

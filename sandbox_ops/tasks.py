@@ -19,6 +19,7 @@ from invoke import Collection, Context
 
 from sandbox_ops.cli import next_steps, option_values, output, queue_options
 from sandbox_ops.cli.agent_tasks import agent, kept_connections
+from sandbox_ops.cli.aiming import on_its_machine
 from sandbox_ops.cli.audit_tasks import allow_list, audit
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say, verb
 from sandbox_ops.cli.fleet import on_several
@@ -125,6 +126,7 @@ def sync(
     on="On the first of these sandboxes that can take it: names or groups with commas"
     " between, or any. A sweep: on all of them.",
 )
+@on_its_machine
 def train(  # noqa: PLR0913 - one for each option
     context: Context,
     *,
@@ -213,7 +215,7 @@ def train(  # noqa: PLR0913 - one for each option
 @verb(
     "reads",
     operand="[JOB]",
-    job="Only this job, or the jobs of this group.",
+    job="Only this job (gpu1:remote-3 on that machine), or the jobs of this group.",
     metric="What makes a run the best of its group: loss, max:accuracy, min:error.",
     watch="Look again and again, until q or Ctrl-C.",
     interval="Seconds between two looks.",
@@ -258,6 +260,7 @@ def monitor(
         value=report.as_json(),
         show=lambda: dashboard.monitor(report, label),
         rows=dashboard.rows(report, label),
+        report=report,
         exit_code=0 if report.reachable else ConnectError.exit_code,
     )
 

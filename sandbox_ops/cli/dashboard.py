@@ -59,7 +59,11 @@ def rows(report: "MonitorReport", machine: str) -> Rows:
         *(str(next_steps.on_chosen_sandbox(step)) for step in facts.next_steps),
     )
     return Rows(
-        columns=COLUMNS, rows=tuple(map(row, facts.jobs)), none="no jobs", notes=notes
+        columns=COLUMNS,
+        rows=tuple(map(row, facts.jobs)),
+        none="no jobs",
+        notes=notes,
+        are_jobs=True,
     )
 
 

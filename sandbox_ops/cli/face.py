@@ -41,12 +41,14 @@ class Rows:
     Attributes:
         none: What is said where there are none.
         notes: Lines below the table.
+        are_jobs: Whether each begins with the id of a job.
     """
 
     columns: Sequence["Column"]
     rows: Sequence[Sequence[object]]
     none: str = "nothing"
     notes: Sequence[str] = ()
+    are_jobs: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,20 +60,27 @@ class Answer:
         show: Prints the same for people; does nothing where all was shown already.
         exit_code: Of the whole program.
         rows: The same as rows of a table, for those of several machines in one.
+        report: What the workflow returned, for what is said of several machines together.
     """
 
     value: Mapping[str, Any] | None
     show: Callable[[], None] = _nothing
     exit_code: int = 0
     rows: "Rows | None" = None
+    report: "Report | None" = None
 
     @classmethod
     def of(
         cls, report: "Report", show: Callable[[], None], rows: "Rows | None" = None
     ) -> "Answer":
         """What a workflow reports; its exit code is 1 where not all is well."""
-        code = 0 if report.ok else 1
-        return cls(value=report.as_json(), show=show, exit_code=code, rows=rows)
+        return cls(
+            value=report.as_json(),
+            show=show,
+            exit_code=0 if report.ok else 1,
+            rows=rows,
+            report=report,
+        )
 
 
 class Report(Protocol):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from invoke import Context
 
 from sandbox_ops.cli import option_values
+from sandbox_ops.cli.aiming import on_its_machine
 from sandbox_ops.cli.face import Answer, verb
 from sandbox_ops.cli.fleet import on_several
 from sandbox_ops.cli.session import opened
@@ -72,13 +73,14 @@ def jobs(
     "reads",
     operand="JOB",
     shorts={"follow": "f"},
-    job="The job: its id, its number, its name (the newest of it), or last.",
+    job=option_values.JOB,
     follow="Go on with what it writes, to its end; Ctrl-C leaves it, twice ends it.",
     filter_="Only lines that match this pattern (RE2).",
     lines="How many of the last lines; 0 for all.",
     raw="Escape sequences as they are, on a terminal too.",
     on="Of the job on these sandboxes: names or groups with commas between, or all.",
 )
+@on_its_machine
 def logs(  # noqa: PLR0913 - one for each option
     context: Context,
     *,
@@ -93,7 +95,7 @@ def logs(  # noqa: PLR0913 - one for each option
 ) -> Answer:
     """Show what a job wrote.
 
-    Of a run over several machines: on all of them, each line behind its rank and machine.
+    Of a run over several machines: of all, each line behind its rank and machine.
     """
     from sandbox_ops.cli import following, logtail, merged_logs, several
 
@@ -130,7 +132,7 @@ def logs(  # noqa: PLR0913 - one for each option
 @verb(
     "changes",
     operand="JOB",
-    job="The job: its id, its number, its name, or last; or a group: all its jobs.",
+    job=f"{option_values.JOB} Or a group: all its jobs.",
     grace="Seconds between asking its processes to end and killing them.",
 )
 @on_several
@@ -172,9 +174,10 @@ def stop(
 @verb(
     "changes",
     operand="JOB",
-    job="The job: its id, its number, its name, or last.",
+    job=option_values.JOB,
     off="Let it go with the others of its age again.",
 )
+@on_its_machine
 def pin(
     context: Context,
     *,
@@ -200,9 +203,10 @@ def pin(
 @verb(
     "changes",
     operand="JOB",
-    job="The job: its id, its number, its name, or last.",
+    job=option_values.JOB,
     to="first, last, or a number from 1.",
 )
+@on_its_machine
 def move(
     context: Context,
     *,

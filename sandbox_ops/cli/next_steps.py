@@ -11,17 +11,23 @@ from typing import Any
 from sandbox_ops.errors import NextStep
 
 _ELSEWHERE = frozenset({"completion", "demo"})  # verbs that are about no machine
-_chosen: ContextVar[str] = ContextVar("chosen_sandbox", default="")
+_chosen: ContextVar[tuple[str, str]] = ContextVar("chosen", default=("", ""))
+"""The option that names what was chosen, and its value."""
 
 
 def forget_sandbox() -> None:
     """Begin a task: no machine was chosen yet."""
-    _chosen.set("")
+    _chosen.set(("", ""))
 
 
 def choose_sandbox(name: str) -> None:
     """Name this sandbox in all next steps: it is not the default one."""
-    _chosen.set(name)
+    _chosen.set(("sandbox", name))
+
+
+def choose_several(on: str) -> None:
+    """Name these sandboxes in all next steps, as they were named."""
+    _chosen.set(("on", on))
 
 
 def on_chosen_sandbox(hint: str | NextStep) -> str | NextStep:
@@ -35,7 +41,8 @@ def command(verb: str, **arguments: Any) -> str:  # noqa: ANN401 - of any option
 
 
 def _aimed(step: NextStep) -> NextStep:
-    name = _chosen.get()
-    if not name or step.verb in _ELSEWHERE:
+    option, value = _chosen.get()
+    named = step.arguments.keys() & {"sandbox", "on"}
+    if not value or named or step.verb in _ELSEWHERE:
         return step
-    return replace(step, arguments={"sandbox": name, **step.arguments})
+    return replace(step, arguments={option: value, **step.arguments})

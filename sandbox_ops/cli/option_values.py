@@ -8,6 +8,9 @@ from pathlib import Path
 
 from sandbox_ops.errors import NextStep, UsageError
 
+JOB = "A job: its id, number or name, last, t1/3, or gpu1:remote-3."
+"""What names a job, for help."""
+
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _CLOCK = re.compile(r"(\d+):([0-5]\d):([0-5]\d)", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}")

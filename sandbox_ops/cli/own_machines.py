@@ -19,6 +19,8 @@ from sandbox_ops.errors import ConfigError, NotFoundError, RefusedError, UsageEr
 
 _MOST_INCLUDES = 100
 _WILD = re.compile(r"[*?!]")
+_ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # colours: a table knows of no pipe
+_SHOWN = 5
 
 
 def add(machines: Mapping[str, Mapping[str, Any]]) -> Path:
@@ -152,13 +154,22 @@ def imported(source: str, hosts: Iterable[str]) -> tuple[str, ...]:
     import fnmatch
 
     if source == "-":
-        first = {line.split()[0] for line in sys.stdin if line.strip()}
+        text = _ESCAPE.sub("", sys.stdin.read())
+        first = dict.fromkeys(
+            row.split()[0] for row in text.splitlines() if row.strip()
+        )
         chosen = tuple(host for host in hosts if host in first)
+        meant = (
+            f"the first words on stdin ({', '.join(list(first)[:_SHOWN]) or 'none'})"
+        )
     else:
         chosen = tuple(host for host in hosts if fnmatch.fnmatchcase(host, source))
+        meant = f"`{source}`"
     if not chosen:
         raise UsageError(
-            f"nothing to import: no Host of ~/.ssh/config fits `{source}`",
+            f"nothing to import: no Host of ~/.ssh/config fits {meant}",
+            "`sky status` names its clusters first, and sky writes them to ssh_config; "
+            "lists of other providers begin with a number.",
             "Add one by its address: sandbox-ops sandboxes --add NAME --host HOST",
         )
     return chosen

@@ -1,4 +1,7 @@
-"""What people read of runs: the list, one of them, two side by side."""
+"""What people read of runs: the list, one of them, two side by side.
+
+(Over 250 lines: one short function a report, and the words for a run's values in one place.)
+"""
 
 import datetime as dt
 import json

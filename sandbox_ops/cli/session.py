@@ -168,16 +168,19 @@ def opened_on(on: str) -> Iterator[FleetSession]:
         ConfigError: One of them is not described.
         RefusedError: The user has not allowed one.
     """
+    from sandbox_ops.links.agent_files import MOST
     from sandbox_ops.machine.sandbox import Sandbox
     from sandbox_ops.machine.sandboxes import close_all
 
     settings = settings_here()
+    names = settings.config.names(on)
+    if len(names) > MOST:
+        connect_directly()
     opened_now: list[Sandbox] = []
 
     def open_one(name: str) -> Sandbox:
         config = settings.sandbox(name)
-        links = shared_connection.links(config, os.environ)
-        opened_now.append(Sandbox(config, links=links))
+        opened_now.append(Sandbox(config, links=_kept_links(config)))
         return opened_now[-1]
 
     def open_other(name: str) -> Sandbox | None:
@@ -188,7 +191,7 @@ def opened_on(on: str) -> Iterator[FleetSession]:
             return None
 
     try:
-        named = tuple(map(open_one, settings.config.names(on)))
+        named = tuple(map(open_one, names))
         yield FleetSession(sandboxes=named, settings=settings, open_other=open_other)
     finally:
         close_all(opened_now)

@@ -12,7 +12,7 @@ from sandbox_ops.cli import fabric_context, session
 if TYPE_CHECKING:
     from sandbox_ops.workflows.nodes_list import NodesEntry
 
-NAMES_A_JOB = ("job", "group")
+_NAMES_A_JOB = ("job", "group")
 """The options by which a verb is told of which job, or of which group."""
 
 
@@ -26,23 +26,11 @@ def meant(context: Any, options: Mapping[str, Any]) -> "NodesEntry | None":  # n
     return nodes_list.named(session.settings_here().project, name)
 
 
-def on_machine(
-    entry: "NodesEntry", machine: str, options: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the options of a verb on one machine of a run: its job there, by its id."""
-    job = entry.jobs.get(machine, entry.name)
-    changed: dict[str, Any] = dict(options)
-    for option in NAMES_A_JOB:
-        if value := options.get(option):
-            changed[option] = job if isinstance(value, str) else [job]
-    return changed
-
-
 def _name(options: Mapping[str, Any]) -> str:
     """Return the name by which one job is asked for; "" where it is an id or a number."""
     from sandbox_ops.models import job_ids
 
-    for option in NAMES_A_JOB:
+    for option in _NAMES_A_JOB:
         value = options.get(option)
         if isinstance(value, Sequence) and not isinstance(value, str):
             value = value[0] if len(value) == 1 else ""

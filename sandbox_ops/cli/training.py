@@ -162,6 +162,7 @@ def _spread(on: str, wish: Wish) -> Answer:
                 sandbox=by_name[share.sandbox], settings=fleet.settings
             )
             notifying.arm(one, share.jobs, telling if wish.notify else None)
+    report = replace(report, on="all" if on == "any" else on)
     code = report.error.exit_code if report.error else 0
     return Answer(
         value=report.as_json(),

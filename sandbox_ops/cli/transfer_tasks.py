@@ -181,6 +181,7 @@ def _push(
     max_size="Nothing larger than 8M, 500k, 2G.",
     limit_rate="At most so much a second: 500k, 8M.",
 )
+@on_several
 def put(  # noqa: PLR0913 - one for each option
     context: Context,
     *,
@@ -233,6 +234,7 @@ def put(  # noqa: PLR0913 - one for each option
     local="The port here; the same one if not said, 0 for any that is free.",
     tensorboard="Use a TensorBoard that runs there, else start one, stopped at the end.",
     keep="Let the TensorBoard run on.",
+    job="A job on a Slurm cluster: the port is one of the node that runs it.",
 )
 def tunnel(
     context: Context,
@@ -241,13 +243,14 @@ def tunnel(
     local: str = "",
     tensorboard: bool = False,
     keep: bool = False,
+    job: str = "",
     sandbox: str = "",
     json: bool = False,
 ) -> Answer:
     """Have a port of the machine on this computer, until Ctrl-C."""
     from sandbox_ops.cli import tunneling
 
-    wanted = tunneling.wanted(port, local, tensorboard=tensorboard, keep=keep)
+    wanted = tunneling.wanted(port, local, tensorboard=tensorboard, keep=keep, job=job)
     with opened(context, sandbox) as machine:
         return tunneling.hold(machine.sandbox, machine.project, wanted, as_json=json)
 

@@ -18,13 +18,18 @@ _MOST_PORT = 65535
 _LOOK_UP_S = 0.5
 
 
-def wanted(port: str, local: str, *, tensorboard: bool, keep: bool) -> WantedTunnel:
+def wanted(
+    port: str, local: str, *, tensorboard: bool, keep: bool, job: str = ""
+) -> WantedTunnel:
     """Read the options. Pure.
 
     Raises:
-        UsageError: There is no port, or it is none.
+        UsageError: There is no port, or it is none; or a job is named for a TensorBoard,
+            which is a job of its own.
     """
     local_port = _port(local, "--local", least=0) if local else None
+    if tensorboard and job:
+        raise UsageError("--tensorboard is a job of its own: it takes no --job")
     if tensorboard:
         return WantedTunnel(
             local_port=local_port, with_tensorboard=True, logdir=port, keep=keep
@@ -36,7 +41,7 @@ def wanted(port: str, local: str, *, tensorboard: bool, keep: bool) -> WantedTun
             NextStep("tunnel", {"tensorboard": True}, "Or start a TensorBoard"),
         )
     number = _port(port, "--port", least=1)
-    return WantedTunnel(port=number, local_port=local_port)
+    return WantedTunnel(port=number, local_port=local_port, job=job)
 
 
 def _port(text: str, option: str, *, least: int) -> int:
@@ -81,8 +86,10 @@ def _hold(
         if as_json:
             output.write_json(report.as_json())
         else:
-            there = f"port {report.port} of {sandbox.config.label}"
-            what = f"{report.job} (TensorBoard)" if report.job else there
+            there = f"the node of {report.job}" if asked.job else sandbox.config.label
+            what = f"port {report.port} of {there}"
+            if asked.with_tensorboard:
+                what = f"{report.job} (TensorBoard)"
             warnings = (f"warning: {warning}" for warning in report.warnings)
             terminal.tell(f"{report.url}  ->  {what}", *warnings, "Ctrl-C ends it")
         report.watch(say, cancel)

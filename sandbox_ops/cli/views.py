@@ -45,9 +45,11 @@ _SANDBOX_COLUMNS = (
     Column(name="HOST", least=12, wraps=True),
     Column(name="STATE"),
     Column(name="GPUS"),
+    Column(name="FREE"),
     Column(name="LOAD"),
     Column(name="JOBS"),
-    Column(name="RELIABLE"),
+    Column(name="RELIABLE", least=8, wraps=True),
+    Column(name="COST/H"),
 )
 _CHECK_COLUMNS = (
     Column(name="CHECK"),
@@ -134,21 +136,28 @@ def sandboxes(report: "SandboxesReport") -> None:
         status = each.status
         gpus = len(status.gpus) if status and status.gpus is not None else None
         load = status.load_1min if status else None
+        cost = each.config.cost_per_hour
         rows.append(
             (
                 each.config.name,
                 each.config.host,
                 "ok" if each.reachable else "unreachable",
                 "" if gpus is None else gpus,
+                "" if each.gpus_free is None else each.gpus_free,
                 "" if load is None else f"{load:.1f}",
                 "" if each.live is None else each.live,
                 each.reliability.short,
+                "" if cost is None else f"{cost:.2f}",
             )
         )
-    draw(table(_SANDBOX_COLUMNS, rows))
+    has_prices = any(row[-1] for row in rows)
+    columns = _SANDBOX_COLUMNS if has_prices else _SANDBOX_COLUMNS[:-1]
+    draw(table(columns, [row[: len(columns)] for row in rows]))
     for each in report.sandboxes:
         if each.error:
             tell(f"{each.config.name}: {each.error.message}")
+        if each.reliability.is_flaky:
+            tell(f"{each.config.name}: {each.reliability}: --on any takes it last")
 
 
 def job_rows(newest: Sequence[Job]) -> Rows:
@@ -157,6 +166,7 @@ def job_rows(newest: Sequence[Job]) -> Rows:
         columns=JOB_COLUMNS,
         rows=tuple(map(job_row, newest)),
         none="no jobs yet",
+        are_jobs=True,
         notes=wait_reasons.lines(newest),
     )
 

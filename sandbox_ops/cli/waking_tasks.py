@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from invoke import Context
 
 from sandbox_ops.cli import option_values
+from sandbox_ops.cli.aiming import on_its_machine
 from sandbox_ops.cli.face import Answer, verb
 from sandbox_ops.cli.fleet import on_several
 from sandbox_ops.cli.session import opened, opened_all, settings_here
@@ -15,8 +16,7 @@ from sandbox_ops.errors import UsageError
     "reads",
     operand="JOB...",
     repeated=("job",),
-    job="A job: its id, its number, its name (the newest of it), or last; several. Or a"
-    " group: until all its jobs have ended.",
+    job=f"{option_values.JOB} Several. Or a group: until all its jobs have ended.",
     any_="Of a group: until the first of its jobs ends, or looks wrong.",
     all_="Of several jobs: until all have ended.",
     for_="Also a line that matches this pattern (RE2); one written before counts.",
@@ -70,11 +70,12 @@ def wait(  # noqa: PLR0913 - one for each option
     operand="[JOB...]",
     repeated=("job",),
     shorts={"follow": "f"},
-    job="Only this job: its id, its number, its name, or last; several. Or a group.",
+    job=f"{option_values.JOB} Several. Or a group.",
     follow="Go on, for ever; a machine that cannot be reached is asked again.",
     since="The cursor of an event: what comes after it.",
     notify="Notify what is set below [notify] in your own config.toml.",
 )
+@on_its_machine
 def events(
     context: Context,
     *,

@@ -1,12 +1,14 @@
 """How reliable each machine was: kept here, for a machine that is down cannot say it.
 
-One file a user, lines of JSON, private; the newest of them count. A machine that often
-did not answer, or lost jobs, is flaky: it is tried last.
+One file a user, lines of JSON, private. Of each machine the newest twelve count, so that
+one that was down for a week is trusted again once it answers. A machine that often did not
+answer, or lost jobs, is flaky: it is tried last.
 """
 
 import contextlib
 import os
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +19,9 @@ from sandbox_ops.guard.user_folders import state_folder
 from sandbox_ops.models import SandboxConfig
 
 _KEPT_LINES = 2000
+_SHORTENED_BYTES = 512 << 10
 _KEPT_S = 30 * 86400
+_NEWEST = 12
 _FEWEST = 4
 _RELIABLE = 0.75
 
@@ -85,8 +89,8 @@ class ReliabilityFile:
             "machine": machine,
             "answered": answered,
         }
-        new = sorted(set(lost) - self._lost(machine))
-        if new:
+        ids = set(lost)
+        if ids and (new := sorted(ids - self._lost(machine))):
             line["lost"] = new
         with contextlib.suppress(OSError):
             line_file.add(self._file, line_file.encoded(line))
@@ -94,12 +98,15 @@ class ReliabilityFile:
 
     def of(self, machine: str) -> Reliability:
         """Return what is remembered of a machine."""
-        lines = [line for line in self._lines() if line["machine"] == machine]
-        return Reliability(
-            asked=len(lines),
-            answered=sum(bool(line.get("answered")) for line in lines),
-            lost_jobs=sum(len(line.get("lost", ())) for line in lines),
-        )
+        return self.of_each([machine])[machine]
+
+    def of_each(self, machines: Iterable[str]) -> dict[str, Reliability]:
+        """Return what is remembered of some machines; the file is read once."""
+        newest = {name: deque[dict[str, Any]](maxlen=_NEWEST) for name in machines}
+        for line in self._lines():
+            if line["machine"] in newest:
+                newest[line["machine"]].append(line)
+        return {name: _reliability(lines) for name, lines in newest.items()}
 
     def _lost(self, machine: str) -> set[str]:
         lines = (line for line in self._lines() if line["machine"] == machine)
@@ -115,13 +122,23 @@ class ReliabilityFile:
             return ()
 
     def _shorten(self) -> None:
-        """Keep the newest lines, where there are twice as many."""
+        """Keep the newest lines, where there are twice as many and they take room."""
+        if self._file.stat().st_size < _SHORTENED_BYTES:
+            return
         lines = self._file.read_text("utf-8", "replace").splitlines(keepends=True)
         if len(lines) > 2 * _KEPT_LINES:
             new = Path(f"{self._file}.{os.getpid()}")
             new.touch(0o600)
             new.write_text("".join(lines[-_KEPT_LINES:]), "utf-8")
             new.replace(self._file)
+
+
+def _reliability(lines: Sequence[Mapping[str, Any]]) -> Reliability:
+    return Reliability(
+        asked=len(lines),
+        answered=sum(bool(line.get("answered")) for line in lines),
+        lost_jobs=sum(len(line.get("lost", ())) for line in lines),
+    )
 
 
 def _is_line(line: Mapping[str, object], since: float) -> bool:

@@ -38,6 +38,10 @@ class UnusableError(Exception):
     """There is no such process, and none can be started; says why."""
 
 
+class EnoughError(UnusableError):
+    """As many of them keep connections as may; nothing is wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class AgentPlace:
     """Where the process for one machine listens, and how it is started.
@@ -184,10 +188,7 @@ def _refuse_many(folder: Path) -> None:
             sock.close()
             n_live += 1
     if n_live >= MOST:
-        raise UnusableError(
-            f"{n_live} processes keep connections already; end them: "
-            "sandbox-ops agent --stop"
-        )
+        raise EnoughError(f"{n_live} processes keep connections already")
 
 
 def _start(where: AgentPlace) -> None:

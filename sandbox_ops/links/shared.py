@@ -31,6 +31,7 @@ from sandbox_ops.links import (
 )
 from sandbox_ops.links.agent_files import (
     AgentPlace,
+    EnoughError,
     UnusableError,
     reach_or_start,
     receive_message,
@@ -222,7 +223,8 @@ class SharedLinks:
         try:
             answer = self._ask({"op": "connect", "within_s": within_s}, _CONNECT_S)
         except UnusableError as error:
-            _LOG.warning("connecting without the agent process: %s", error)
+            level = logging.INFO if isinstance(error, EnoughError) else logging.WARNING
+            _LOG.log(level, "connecting without the agent process: %s", error)
             self._direct = self._make_direct()
             return
         except LinkError as error:

@@ -30,6 +30,15 @@ _DEV_TCP = (
 )
 
 
+_ON_NODE = (
+    "read -r n _ <{folder}/slurm.id && exec srun --jobid=$n --overlap --nodes=1 "
+    "--ntasks=1 --unbuffered --quiet bash -c {connect} <&8 >&9 8<&- 9>&-"
+)
+"""srun reaches the loopback of the node that runs the job: nobody else does."""
+_IN_LOGIN = "exec bash -lc {command} 8<&0 9>&1 </dev/null >/dev/null"
+"""In the environment of a login, which has srun; what it prints is not the port's."""
+
+
 class NobodyListensError(LinkError):
     """Nothing listens on the port there."""
 
@@ -55,6 +64,7 @@ class Tunnel:
         port: Which it listens on there.
         local_port: Which we listen on here; 0: any that is free.
         on_refused: Called when nothing listens there, for each connection.
+        job_folder: Of a job of Slurm, where the port is one of the node that runs it.
         again: How the caller asks for it again, but for the port here: for the next step
             where that is taken.
 
@@ -69,9 +79,11 @@ class Tunnel:
         local_port: int,
         on_refused: Callable[[], None] | None = None,
         again: Mapping[str, object] | None = None,
+        job_folder: str = "",
     ) -> None:
         self._links = _links(sandbox)
         self._port = port
+        self._job_folder = job_folder
         self._on_refused = on_refused
         self._open: set[Link | socket.socket] = set()
         self._lock = threading.Lock()
@@ -162,13 +174,17 @@ class Tunnel:
             self._open -= {client, link}
 
     def _open_port(self) -> Link:
+        connect = _DEV_TCP.format(port=self._port)
+        if self._job_folder:
+            folder = shlex.quote(self._job_folder)
+            line = _ON_NODE.format(folder=folder, connect=shlex.quote(connect))
+            return self._links.open_link(_IN_LOGIN.format(command=shlex.quote(line)))
         if isinstance(self._links, PortLinks):
             try:
                 return self._links.open_port(self._port)
             except PermissionError as error:
                 raise NobodyListensError(str(error)) from error
-        command = shlex.quote(_DEV_TCP.format(port=self._port))
-        return self._links.open_link(f"exec bash -c {command}")
+        return self._links.open_link(f"exec bash -c {shlex.quote(connect)}")
 
 
 def _refuses(link: Link) -> bool:

@@ -44,11 +44,16 @@ class Candidate:
         return not self.against or self.error is not None
 
     @property
+    def hindrance(self) -> str:
+        """What puts it behind others, whatever the order; "" if nothing does."""
+        flaky = f"often fails: {self.reliability}" if self.reliability.is_flaky else ""
+        return self.against or self.busy or flaky
+
+    @property
     def why_not(self) -> str:
         """Why another one goes before it; "" where it only comes later in the order."""
-        flaky = f"often fails: {self.reliability}" if self.reliability.is_flaky else ""
         needs = f"needs {' and '.join(self.needs)}" if self.needs else ""
-        return self.against or self.busy or flaky or needs
+        return self.hindrance or needs
 
 
 def order(candidates: Sequence[Candidate]) -> list[Candidate]:

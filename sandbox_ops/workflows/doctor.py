@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sandbox_ops.config.sources import Origin
-from sandbox_ops.errors import ConfigError, ConnectError, SandboxError
+from sandbox_ops.errors import ConfigError, ConnectError, RefusedError, SandboxError
 from sandbox_ops.machine import jobs, own_scripts, repo, ssh_session
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import MachineStatus, Project
@@ -59,9 +59,11 @@ def doctor(
         middle = (begin + time.time()) / 2
         session = ssh_session.look(sandbox)
         status = jobs.status(sandbox, path=sandbox.config.workspace, tails=0)
-    except (ConnectError, ConfigError) as error:
+    except (ConnectError, ConfigError, RefusedError) as error:
         fix = _own_hints(error) or doctor_checks.by_hand(sandbox.config)
-        failed = check("connection", "fail", error.message, fix)
+        refused = isinstance(error, RefusedError)  # it answered, and runs nothing
+        name = "commands" if refused else "connection"
+        failed = check(name, "fail", error.message, "" if refused else fix)
         return DoctorReport(
             sandbox=sandbox.config.name,
             checks=(*doctor_checks.configuration(origins or {}), failed),
@@ -69,6 +71,7 @@ def doctor(
     checks = [
         *doctor_checks.configuration(origins or {}),
         doctor_checks.connection(machine, sandbox.config),
+        *doctor_checks.system(machine),
         doctor_checks.login(machine),
         doctor_checks.workspace(machine, sandbox.config.workspace),
         doctor_checks.disk(status),

@@ -61,6 +61,14 @@ def configuration(origins: Mapping[str, Origin]) -> tuple[Check, ...]:
     return (check("configuration", "ok", detail),)
 
 
+def system(machine: Reply) -> Iterable[Check]:
+    """Return that what was never run on such a machine may fail there. Pure."""
+    kernel = machine.get("kernel")
+    if kernel and not kernel.startswith("Linux"):
+        fix = "What holds there is in docs/reference/macos-and-bsd.md"
+        yield check("system", "warn", f"{kernel}: support is experimental", fix)
+
+
 def login(machine: Reply) -> Check:
     """Return whether commands find what a login finds. Pure."""
     path = machine.get("path")

@@ -24,6 +24,7 @@ def on_each(
     work: Callable[[K], T],
     *,
     cancel: CancelToken | None = None,
+    first: bool = False,
 ) -> Mapping[K, T | SandboxError]:
     """Do the work for each key at the same time; return what came of each, in their order.
 
@@ -31,6 +32,7 @@ def on_each(
         keys: The machines: `Sandbox` values, or their names.
         work: Called in a thread of its own for each. Its `SandboxError` is its result.
         cancel: What the work heeds: Ctrl-C cancels it, and waits a while for its end.
+        first: Return what came first alone, and cancel the others.
 
     Raises:
         Exception: Whatever else the work of one raised, once all are done.
@@ -46,9 +48,11 @@ def on_each(
 
     for key in keys:
         threading.Thread(target=one, args=(key,), daemon=True).start()
-    results = _collected(done, len(keys), cancel)
+    results = _collected(done, 1 if first else len(keys), cancel)
+    if first and cancel is not None:
+        cancel.cancel()
     answers: dict[K, T | SandboxError] = {}
-    for key in keys:
+    for key in filter(results.__contains__, keys):
         answer = results[key]
         if isinstance(answer, Exception) and not isinstance(answer, SandboxError):
             raise answer

@@ -118,10 +118,8 @@ class FleetTotals:
         ]
         if self.cost_per_hour is not None:
             idle = self.idle_cost_per_hour
-            without_jobs = (
-                f", {idle:.2f} of it for machines without jobs" if idle else ""
-            )
-            facts.append(f"{self.cost_per_hour:.2f} an hour{without_jobs}")
+            of_it = f" ({idle:.2f} of it idle)" if idle else ""
+            facts.append(f"{self.cost_per_hour:.2f} an hour{of_it}")
         return f"{count}: {'; '.join(filter(None, facts))}"
 
     def _by_use(self) -> Iterator[str]:
@@ -149,8 +147,10 @@ def totals(
     return FleetTotals(machines=uses, groups=_groups(reports), of_job=of_job)
 
 
-def lines(reports: Mapping[str, object], *, of_job: bool = False) -> tuple[str, ...]:
-    """Return several looks together in words; nothing where they are no looks.
+def of_reports(
+    reports: Mapping[str, object], *, of_job: bool = False
+) -> FleetTotals | None:
+    """Return several looks together; None where they are no looks.
 
     Args:
         reports: As in `totals`; what is no `MonitorReport` is a machine that gave none.
@@ -160,7 +160,7 @@ def lines(reports: Mapping[str, object], *, of_job: bool = False) -> tuple[str, 
         name: report if isinstance(report, MonitorReport) else None
         for name, report in reports.items()
     }
-    return totals(looks, of_job=of_job).lines if any(looks.values()) else ()
+    return totals(looks, of_job=of_job) if any(looks.values()) else None
 
 
 def _use(name: str, report: MonitorReport | None) -> MachineUse:

@@ -99,7 +99,12 @@ def place(  # each is one choice
             at = candidates.index(candidate)
             candidates[at] = replace(candidate, against=error.message)
             continue
-        others = [each for each in candidates if each != candidate and each.why_not]
+        at = candidates.index(candidate)
+        others = [
+            each
+            for index, each in enumerate(candidates)
+            if index < at or (index > at and each.hindrance)
+        ]
         return PlacementReport(
             sandbox=candidate.name, did=candidate.needs, others=tuple(others)
         )
@@ -172,9 +177,12 @@ def look(  # each is one choice
             candidate = Candidate(
                 name=machine.config.name, against=candidate.message, error=candidate
             )
-        reliability = memory.of(address(machine.config))
-        candidates.append(replace(candidate, reliability=reliability))
-    return tuple(candidates)
+        candidates.append(candidate)
+    known = memory.of_each(address(machine.config) for machine in machines)
+    return tuple(
+        replace(candidate, reliability=known[address(machine.config)])
+        for machine, candidate in zip(machines, candidates, strict=True)
+    )
 
 
 def _facts(

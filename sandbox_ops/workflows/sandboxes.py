@@ -9,6 +9,7 @@ from sandbox_ops.guard.reliability import Reliability, ReliabilityFile, address
 from sandbox_ops.machine import jobs
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import JobState, MachineStatus, SandboxConfig
+from sandbox_ops.workflows import preflight
 from sandbox_ops.workflows.fleet import on_each
 
 
@@ -40,6 +41,14 @@ class SandboxView:
             return None
         return sum(not job.state.ended for job in self.status.jobs)
 
+    @property
+    def gpus_free(self) -> int | None:
+        """How many GPUs no job has and nobody uses; None where that is not known."""
+        if self.status is None or self.status.gpus is None:
+            return None
+        jobs = self.status.jobs
+        return sum(not preflight.gpu_busy(gpu, jobs) for gpu in self.status.gpus)
+
     def as_json(self) -> dict[str, Any]:
         """The machine as `sandboxes --json` shows it."""
         status = self.status
@@ -50,8 +59,10 @@ class SandboxView:
             "link": shown_link(self.config),
             "reachable": self.reachable,
             "gpus": None if gpus is None else [gpu.name for gpu in gpus],
+            "gpus_free": self.gpus_free,
             "load": status.load_1min if status else None,
             "jobs": self.live,
+            "cost_per_hour": self.config.cost_per_hour,
             "reliability": self.reliability.as_json(),
             "error": self.error.message if self.error else "",
         }
@@ -90,8 +101,13 @@ def sandboxes(machines: Sequence[Sandbox], memory: ReliabilityFile) -> Sandboxes
         else:
             memory.note(where, answered=True, lost=lost_jobs(answer))
             view = SandboxView(config=machine.config, status=answer)
-        views.append(replace(view, reliability=memory.of(where)))
-    return SandboxesReport(sandboxes=tuple(views))
+        views.append(view)
+    known = memory.of_each(address(view.config) for view in views)
+    return SandboxesReport(
+        sandboxes=tuple(
+            replace(view, reliability=known[address(view.config)]) for view in views
+        )
+    )
 
 
 def lost_jobs(status: MachineStatus) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sandbox_ops.errors import (
+    NextStep,
     NotFoundError,
     SandboxError,
     UsageError,
@@ -86,14 +87,11 @@ def spread(  # noqa: PLR0913  # each is one choice
         NotFoundError: The list has no cells.
     """
     train.check(name, gpus, force)
-    if options.get("then"):
-        raise UsageError(
-            "--then runs on one machine, and knows nothing of the others",
-            "Leave it out, and `wait` for the sweep with --on.",
-        )
     listed_alone = (again or failed) and not settings and not command
     if not name and not listed_alone:
         name = sweep_plan.default_name(command or project.train_command, settings)
+    if options.get("then"):
+        raise _no_step_after_all(name, machines)
     rows = () if listed_alone else sweep_plan.combinations(settings)
     fill = functools.partial(train.filled, project, command)
     for row in rows[:1]:
@@ -128,6 +126,19 @@ def spread(  # noqa: PLR0913  # each is one choice
         hand_out = HandOut.of(cells, standings, there, rules)
         shares = _serve_all(machines, candidates, hand_out, batches, cancel)
         return with_outcome(report, cells, hand_out, shares)
+
+
+def _no_step_after_all(name: str, machines: Sequence[Sandbox]) -> UsageError:
+    """Return the refusal of `then`, with what does the same."""
+    of = {"job": name, "on": ",".join(machine.config.name for machine in machines)}
+    return UsageError(
+        "--then runs on the machine that has all cells, and here each has some: none of "
+        "them knows when the others have ended, nor has what they wrote",
+        "Start the sweep without it. When it is handed out:",
+        NextStep("wait", of, "1. wait for all cells, on every machine"),
+        NextStep("fetch", of, "2. bring home what they wrote"),
+        "3. run the step here, or send it what came home with `put` and `run`",
+    )
 
 
 def _groups(

@@ -21,8 +21,8 @@ from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.groups import Group
+from sandbox_ops.workflows import nodes_list, sweep_list, sweep_plan, sweep_then, train
 from sandbox_ops.workflows import own_tree as own_trees
-from sandbox_ops.workflows import sweep_list, sweep_plan, sweep_then, train
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.preparation import Preparation, RunPlan, prepare
 from sandbox_ops.workflows.queueing import QueueOptions
@@ -158,6 +158,7 @@ def _started(  # each is one fact of the jobs
     """Start the jobs of the cells, and what runs after them where `then` is not None."""
     starts = [_start(cell, ready, env, time_s, force) for cell in cells]
     places = [ready.place(_run(cell)) for cell in cells]
+    nodes_list.forget(ready.project, group.name)
     with own_trees.all_made(sandbox, places) as begun:
         started = groups.start_all(sandbox, starts)
         begun(len(started.jobs), started.error)

@@ -113,6 +113,7 @@ def start_on(  # noqa: PLR0913  # each is one choice
     machines: Sequence[Sandbox],
     project: Project,
     *,
+    on: str,
     memory: ReliabilityFile,
     other_machine: Callable[[str], Sandbox | None],
     report_progress: Callable[[str], None],
@@ -128,6 +129,7 @@ def start_on(  # noqa: PLR0913  # each is one choice
     Args:
         machines: In the user's order.
         project: As in `start`.
+        on: How they were named, for next steps.
         memory: How reliable the machines were.
         other_machine: As in `spread`.
         report_progress: As in `start`.
@@ -177,6 +179,7 @@ def start_on(  # noqa: PLR0913  # each is one choice
             **chosen,
             **more,
         )
+        spread_over = replace(spread_over, on="all" if on == "any" else on)
         wait = NextStep("wait", {"job": spread_over.group, "on": spread_over.on})
         return TrainAnswer(
             lines=spread_lines.lines(spread_over),

@@ -7,11 +7,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from sandbox_ops.errors import ConnectError, SandboxError
+from sandbox_ops.errors import (
+    ConnectError,
+    NextStep,
+    RefusedError,
+    SandboxError,
+    UsageError,
+)
 from sandbox_ops.machine import jobs
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.machine.tunnels import LOOPBACK, Tunnel
-from sandbox_ops.models import Project
+from sandbox_ops.models import Job, JobState, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.workflows import tensorboard
 
@@ -34,6 +40,8 @@ class WantedTunnel:
             stopped at the end.
         logdir: What it shows: absolute, or below the project; "": `runs`.
         keep: Let the TensorBoard run on.
+        job: A job of Slurm: the port is one of its node's; "": the machine's own, or, for
+            a TensorBoard that Slurm runs, that of its node.
     """
 
     port: int | None = None
@@ -41,6 +49,7 @@ class WantedTunnel:
     with_tensorboard: bool = False
     logdir: str = ""
     keep: bool = False
+    job: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +125,8 @@ def tunnel(
         tell: Called with what happens meanwhile.
 
     Raises:
-        RefusedError: The port here is taken; says by whom.
+        RefusedError: The port here is taken; says by whom. Or the job has no node now.
+        UsageError: The machine itself runs the job.
         NotFoundError: TensorBoard is not installed there.
         ConnectError: The machine cannot be reached.
         DeniedError: The machine's mode does not allow it.
@@ -139,25 +149,52 @@ def _opened(
         if not (wanted.keep or board.was_running):
             ends.callback(_stop, sandbox, board.job.id)
     number = board.port if board else wanted.port or 0
+    job = _job_on_node(sandbox, wanted, board)
     local_port = wanted.local_port
     if local_port is None:
         local_port = 0 if board else number
-    nothing_listens = f"nothing listens on port {number} of {sandbox.config.label}"
+    where = f"the node of {job.id}" if job else sandbox.config.label
+    nothing_listens = f"nothing listens on port {number} of {where}"
     refused = partial(tell, nothing_listens) if tell else None
-    again: dict[str, object] = {"port": number}
+    again: dict[str, object] = {"port": number, "job": wanted.job or None}
     if board:
         again = {"tensorboard": True, "port": wanted.logdir or None}
-    standing = Tunnel(sandbox, number, local_port, refused, again)
+    folder = job.log_path.rpartition("/")[0] if job else ""
+    standing = Tunnel(sandbox, number, local_port, refused, again, folder)
     ends.callback(standing.close)
     return TunnelReport(
         sandbox=sandbox.config.name,
         url=f"http://{LOOPBACK}:{standing.local_port}/",
         local_port=standing.local_port,
         port=number,
-        job=board.job.id if board else "",
+        job=board.job.id if board else job.id if job else "",
         warnings=() if standing.listens() else (f"{nothing_listens} yet",),
         _tunnel=standing,
     )
+
+
+def _job_on_node(
+    sandbox: Sandbox, wanted: WantedTunnel, board: tensorboard.TensorBoard | None
+) -> Job | None:
+    """Return the job to whose node the tunnel leads; None: to the machine itself."""
+    if not sandbox.config.by_slurm:
+        if wanted.job:
+            raise UsageError(
+                f"the jobs of {sandbox.config.label} run on it, and their ports are its own",
+                NextStep("tunnel", {"port": wanted.port}, "Leave the job out"),
+            )
+        return None
+    if board:
+        return board.job
+    if not wanted.job:
+        return None
+    job = jobs.get(sandbox, wanted.job)
+    if job.state is not JobState.RUNNING:
+        raise RefusedError(
+            f"{job.id} does not run, it is {job.words}: no node has its ports",
+            NextStep("jobs", purpose="See which jobs run"),
+        )
+    return job
 
 
 def _stop(sandbox: Sandbox, job_id: str) -> None:

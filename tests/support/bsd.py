@@ -10,7 +10,6 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,7 +51,6 @@ class BsdMachine:
     folder: Path
     kernel: str
     without: tuple[str, ...] = ()
-    link: str = "command"
     _configs: list[SandboxConfig] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -155,6 +153,3 @@ class BsdMachine:
         processes.end(self.leftovers(), grace_s=1)
         self._keeper.kill()
         self._keeper.wait()
-
-
-Make = Callable[..., BsdMachine]

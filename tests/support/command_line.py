@@ -1,5 +1,6 @@
 """The program as a process: what tests of the command line call."""
 
+import atexit
 import contextlib
 import json
 import os
@@ -70,6 +71,11 @@ class _ProgramServer:
                 stdin=subprocess.DEVNULL,
                 pass_fds=[other.fileno()],
             )
+        atexit.register(self._close)
+
+    def _close(self) -> None:
+        self._socket.close()
+        self.process.wait(10)
 
     def may_run(self, environment: Mapping[str, str]) -> bool:
         return _of_the_start(environment) == self._start

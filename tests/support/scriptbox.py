@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitproject import GitProject
+from sshd_files import PLAIN_PYTHON
 
 from sandbox_ops.git.runner import GIT_ENV
 from sandbox_ops.machine import repo
@@ -37,7 +38,12 @@ class ScriptBox:
         text = f"{before}\n{scripts.script(name, *arguments)}"
         return subprocess.run(
             [*self.shell, "-c", text],
-            env={**os.environ, **GIT_ENV, "PATH": self.path},
+            env={
+                **os.environ,
+                **GIT_ENV,
+                "PATH": self.path,
+                "PYTHONPATH": str(PLAIN_PYTHON),
+            },
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

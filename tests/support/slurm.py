@@ -2,7 +2,8 @@
 
 Each node is a `slurmd -N nodeK` in a PID and a UTS namespace of its own: it has its own host
 name and its own processes, as another machine has, and killing the first of these processes
-is what a power cut is. The folders below `/tmp` are what they share.
+is what a power cut is. The folders below `/tmp` are what they share. (Over 250 lines: one text, its
+configuration, and how each daemon is started, stopped and killed.)
 """
 
 import contextlib

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 HOST = "127.0.0.1"
+PLAIN_PYTHON = Path(__file__).with_name("plain_python")
 INSTALL = "apt-get install openssh-server openssh-client"
 
 _CONFIG = """\
@@ -111,7 +112,11 @@ def _extra(folder: Path, options: Options) -> list[str]:
 
 def _environment(folder: Path, options: Options) -> str:
     # one line: sshd takes the first SetEnv only
-    settings = {**(options.environment or {}), "HOME": str(folder / "home")}
+    settings = {
+        "PYTHONPATH": str(PLAIN_PYTHON),
+        **(options.environment or {}),
+        "HOME": str(folder / "home"),
+    }
     return " ".join(f'"{name}={text}"' for name, text in settings.items())
 
 

@@ -169,19 +169,8 @@ def _script_text(name: str) -> str:
     return "\n".join((*functions, _WITHOUT_PROC % library_name(BSD), text))
 
 
-TOOLS = frozenset(
-    [
-        "dd",
-        "df",
-        "flock",
-        "readlink",
-        "sha256sum",
-        "stat",
-        "timeout",
-        "touch",
-        "truncate",
-    ]
-)
+_TOOLS = "dd df flock readlink sha256sum stat timeout touch truncate"
+TOOLS = frozenset(_TOOLS.split())
 """What a script says that it uses of the tools: a BSD lacks them, or they differ there."""
 
 _WITHOUT_PROC = (

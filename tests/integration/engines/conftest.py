@@ -40,11 +40,11 @@ def log_in(cluster: SlurmCluster, home: Path) -> Iterator[OpenSandbox]:
                 "PATH": os.environ["PATH"],
                 **cluster.environment,
             }
+            settings = {"engine": "slurm"} | settings
             config = SandboxConfig(
                 name="cluster",
                 host="cluster",
                 link="local",
-                engine="slurm",
                 **settings,  # type: ignore[arg-type]
             )
             links = ProcessLinks(["sh", "-c"], "the login node", environment)

@@ -162,6 +162,7 @@ def test_a_number_that_slurm_gave_again_is_told_apart_by_its_name(
     wait_for(log_in(), job, JobState.STOPPED)
 
 
+@pytest.mark.timeout(150)
 def test_while_accounting_is_down_a_forgotten_job_is_unknown_and_then_told(
     login: Sandbox, cluster: SlurmCluster
 ) -> None:
@@ -190,19 +191,3 @@ def test_a_job_that_only_accounting_calls_running_is_unknown(
     ran.lose_end()
     unknown = wait_for(login, job, JobState.UNKNOWN)
     assert unknown.reason == "Slurm knows it no more"
-
-
-def test_a_job_of_a_controller_that_lost_its_files_is_stopped(
-    login: Sandbox, cluster: SlurmCluster
-) -> None:
-    """Accounting calls it cancelled when the controller is back."""
-    job = started(login, "echo begun; sleep 7987", name="orphan")
-    ran = Unfinished.of(job)
-    cluster.stop("slurmctld")
-    kill_with_its_script(job)
-    for name in ("job_state", "job_state.old"):
-        (cluster.folder / "state" / name).unlink(missing_ok=True)
-    cluster.start_controller()
-    cluster.wait_until_idle(3)
-    ran.lose_end()
-    wait_for(login, job, JobState.STOPPED)

@@ -150,3 +150,13 @@ def test_memory_that_cannot_be_written_stops_nothing(fleet: Fleet) -> None:
     os.mkfifo(fleet.folder / "state")
     fleet.add("free")
     assert fleet.place().sandbox == "free"
+
+
+def test_no_reason_is_given_against_a_machine_that_only_comes_later(
+    fleet: Fleet,
+) -> None:
+    fleet.add("first")
+    fleet.add("second")  # has to be set up, too
+    report = fleet.place()
+    assert report.did == ("setup",)
+    assert report.others == ()

@@ -285,9 +285,8 @@ def test_diff_tells_commits_settings_environment_and_metrics_apart(
     assert value["settings"] == {"lr": ["0.5", "0.1"]}
     assert value["metrics"] == {"loss": [9.5, 0.25], "acc": [0.25, None]}
     assert value["environment"] == {}
-    same = diff([place.sandbox], place.project, first.id, first.id).as_json()
-    assert same["commit"] is None
-    assert (same["settings"], same["metrics"], same["command"]) == ({}, {}, None)
+    with pytest.raises(UsageError, match=f"are the same run, test:{first.id}"):
+        diff([place.sandbox], place.project, first.id, first.id)
 
 
 def test_notes_and_tags_are_kept_on_the_machine_for_every_client(place: Place) -> None:

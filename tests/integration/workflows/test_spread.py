@@ -238,7 +238,9 @@ def test_a_plain_sweep_does_not_start_what_several_machines_have(fleet: Fleet) -
 
 
 def test_what_cannot_be_is_refused_before_a_machine_is_asked(fleet: Fleet) -> None:
-    with pytest.raises(UsageError, match="--then runs on one machine"):
+    with pytest.raises(
+        UsageError, match="--then runs on the machine that has all cells"
+    ):
         fleet.start(3, then="echo")
     with pytest.raises(NotFoundError, match="no list of a sweep t1"):
         fleet.start(0, failed=True)

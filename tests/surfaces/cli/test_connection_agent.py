@@ -189,8 +189,7 @@ def test_a_ninth_process_is_not_started(desk: Desk) -> None:
     for number in range(8):
         desk.well("run", "--", "true", NUMBER=str(number))
     done = desk("run", "--", "true", NUMBER="8")
-    assert done.returncode == 0
-    assert "8 processes keep connections already" in done.stderr
+    assert (done.returncode, done.stderr) == (0, "")  # nothing is wrong
     assert len(desk.agents()) == 8
 
 

@@ -11,9 +11,14 @@ from typing import Any
 
 import pytest
 from command_line import PROGRAM, cli
+from machines import fake_gpus
 from sshd import SshServer
 from waiting import wait_until
 
+from sandbox_ops import Sandbox, SandboxConfig
+
+IDLE = "0, H100, GPU-a, 0, 4, 81559, 30, 580.1"
+BUSY = "1, H100, GPU-b, 97, 40000, 81559, 60, 580.1"
 NAMES = ("east", "west", "north")
 
 
@@ -91,7 +96,7 @@ def test_the_jobs_of_all_machines_are_one_table_with_a_column_for_the_machine(
     on(place, "run", "--on", "east,west", "--", "echo", "hi")
     done = on(place, "jobs", "--on", "all", "--all")
     heading, *rows = done.stdout.splitlines()
-    assert heading.split()[:2] == ["SANDBOX", "ID"]
+    assert heading.split()[:2] == ["SANDBOX", "JOB"]
     assert [row.split()[:2] for row in rows[:2]] == [
         ["east", "cmd-1"],
         ["west", "cmd-1"],
@@ -231,5 +236,135 @@ def test_more_machines_than_connections_are_kept_for_share_one_way_to_a_jump_hos
     done = cli("run", "--on", ",".join(names), "--", "true", cwd=place, env=env)
     assert (done.returncode, done.stderr) == (0, "")
     assert jump.log.count("Accepted publickey") == 1
+    assert list(Path(runtime).iterdir()) == []
+    Path(runtime).rmdir()
+
+
+def background(place: Path, machine: str, command: str, name: str = "") -> None:
+    """Start a job on one machine, as another program does."""
+    home = place.parent / machine
+    config = SandboxConfig(
+        name=machine, host=machine, workspace=str(home),
+        link=("env", f"HOME={home}", "sh"),
+    )  # fmt: skip
+    with Sandbox(config) as sandbox:
+        sandbox.start(command, name=name)
+
+
+def test_a_job_of_another_machine_is_named_the_same_way_for_every_verb(
+    place: Path,
+) -> None:
+    background(place, "west", "echo 'step 1/2 loss=0.5'; sleep 60", name="night")
+    for job in ("west:remote-1", "west:1", "west:night", "west:last"):
+        assert "step 1/2" in on(place, "logs", job).stdout
+    done = on(place, "monitor", "west:night", "--json")
+    assert [job["id"] for job in json.loads(done.stdout)["jobs"]] == ["remote-1"]
+    assert on(place, "wait", "west:night", "--for", "loss=0.5").returncode == 0
+    done = on(place, "pin", "west:1")
+    assert "sandbox-ops pin remote-1 --sandbox west --off" in done.stdout
+    done = on(place, "stop", "west:remote-1", "--json")
+    assert json.loads(done.stdout)["job"]["state"] == "stopped"
+    done = on(place, "events", "west:remote-1", "--json")
+    assert {json.loads(line)["sandbox"] for line in done.stdout.splitlines()} == {
+        "west"
+    }
+    into = place / "home"
+    done = on(place, "fetch", "west:remote-1", "--into", str(into), "--json")
+    assert done.returncode == 0, done
+    assert list(into.rglob("run.json")) or list(into.rglob("*log*"))
+    # a name with a colon that names no machine is a name
+    done = on(place, "logs", "south:remote-1")
+    assert done.returncode == 66
+    assert "south:remote-1" in done.stderr
+
+
+def test_a_job_names_its_machine_once(place: Path) -> None:
+    done = on(place, "logs", "west:remote-1", "--sandbox", "east")
+    assert done.returncode == 2
+    assert "west:remote-1 is a job of west, and `sandbox` is east" in done.stderr
+    done = on(place, "stop", "west:remote-1", "--on", "all")
+    assert done.returncode == 2
+    done = on(place, "events", "west:remote-1", "east:remote-1")
+    assert done.returncode == 2
+    assert "these are jobs of west and east" in done.stderr
+
+
+def test_a_wait_for_jobs_of_two_machines_ends_with_the_first_or_with_all(
+    place: Path,
+) -> None:
+    background(place, "east", "sleep 60")
+    background(place, "west", "sleep 1; exit 3")
+    done = on(place, "wait", "remote-1", "west:remote-1", "--json")
+    assert list(value_of(done)) == ["west"]
+    assert done.returncode == 3
+    background(place, "north", "true")
+    done = on(place, "wait", "west:1", "north:1", "--all", "--json")
+    assert list(value_of(done)) == ["west", "north"]
+    assert done.returncode == 3
+
+
+def test_the_table_of_several_machines_says_how_one_job_is_named(place: Path) -> None:
+    background(place, "west", "true")
+    done = on(place, "jobs", "--on", "all")
+    assert "one of them: sandbox-ops logs west:remote-1\n" in done.stdout
+
+
+def test_a_file_goes_to_several_machines_at_once(place: Path) -> None:
+    (place / "data.bin").write_bytes(b"x" * 100_000)
+    describe(place.parent, NAMES, '[sandboxes.dead]\nhost = "127.0.0.1"\nport = 1')
+    done = on(place, "put", "data.bin", "~/in/", "--on", "all", "--json")
+    assert done.returncode == 255
+    answers = value_of(done)
+    assert answers["dead"]["error"]["kind"] == "connect"
+    sums = {answers[name]["files"][0]["sha256"] for name in NAMES}
+    assert len(sums) == 1
+    for name in NAMES:
+        assert (place.parent / name / "in" / "data.bin").stat().st_size == 100_000
+    done = on(place, "put", "data.bin", "~/in/", "--on", "east,west")
+    assert done.stdout.count("of the same content already") == 2
+
+
+def test_monitor_says_of_all_machines_what_is_free_runs_and_costs(place: Path) -> None:
+    fake_gpus(place.parent / "east", IDLE, BUSY)
+    background(place, "west", "sleep 60")
+    file = place.parent / "config" / "sandbox-ops" / "config.toml"
+    priced = file.read_text().replace(
+        "[sandboxes.east]", "[sandboxes.east]\ncost_per_hour = 2.5"
+    )
+    file.write_text(f'{priced}[sandboxes.dead]\nhost = "127.0.0.1"\nport = 1\n')
+    done = on(place, "monitor", "--on", "all")
+    assert done.returncode == 255
+    *_, headline, by_use = done.stdout.splitlines()
+    assert headline == (
+        "4 machines: 1 of 2 GPUs free; 1 running, 0 waiting; 1 not reachable; "
+        "2.50 an hour (2.50 of it idle)"
+    )
+    assert "east (1 of 2 GPUs)" in by_use
+    assert by_use.endswith("not reachable: dead")
+    done = on(place, "monitor", "--on", "all", "--json")
+    totals = json.loads(done.stdout)["totals"]
+    assert (totals["gpus"], totals["gpus_free"]) == (2, 1)
+    assert (totals["machines"], totals["reachable"]) == (4, 3)
+    assert (totals["jobs_running"], totals["cost_per_hour"]) == (1, 2.5)
+
+
+def test_a_training_over_more_machines_than_connections_are_kept_for_keeps_none(
+    place: Path, sshd: SshServer
+) -> None:
+    names = [f"m{n}" for n in range(10)]
+    entries = [
+        f'[sandboxes.{name}]\nhost = "box"\nssh_config = "{sshd.ssh_config}"'
+        for name in names
+    ]
+    describe(place.parent, NAMES, "\n".join(entries))
+    runtime = tempfile.mkdtemp(dir="/tmp")
+    env = {
+        "XDG_CONFIG_HOME": str(place.parent / "config"),
+        "XDG_RUNTIME_DIR": runtime,
+        "SANDBOX_OPS_AGENT_IDLE_S": "60",
+    }
+    train = ("train", "--on", ",".join(names), "--set", "n=1..2", "--dry-run")
+    done = cli(*train, "--", "echo", "{n}", cwd=place, env=env)
+    assert "without the agent process" not in done.stderr
     assert list(Path(runtime).iterdir()) == []
     Path(runtime).rmdir()

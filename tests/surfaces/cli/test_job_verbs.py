@@ -178,7 +178,7 @@ def test_jobs_shows_the_newest_first_in_columns(
     assert "--limit takes how many jobs, not -1" in refused.stderr
     done = cli("jobs", "--limit", "2", cwd=place)
     head, *rows = done.stdout.splitlines()
-    assert head.split() == ["ID", "NAME", "STATE", "TIME", "COMMAND"]
+    assert head.split() == ["JOB", "NAME", "STATE", "TIME", "COMMAND"]
     assert rows[0].startswith(f"{second.id} ")
     assert "failed (3)" in rows[0]
     assert rows[1].startswith(f"{first.id} ")

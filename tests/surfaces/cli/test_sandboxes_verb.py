@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from command_line import cli
+from command_line import PROGRAM, cli
 from sshd import SshServer
 
 START = """\
@@ -122,3 +122,43 @@ def test_what_cannot_be_written_is_refused_and_the_file_stays(
     done = verb(file, *words)
     assert (done.returncode, reason in done.stderr) == (code, True), done
     assert file.read_text() == START
+
+
+def test_a_table_that_does_not_begin_with_hosts_is_refused_with_what_it_begins_with(
+    file: Path, tmp_path: Path
+) -> None:
+    ssh = tmp_path / "home" / ".ssh"
+    ssh.mkdir(parents=True)
+    (ssh / "config").write_text("Host gpu1\n")
+    before = file.read_text()
+    table = "ID Machine Status SSH_Addr\n12345678 9012 running ssh4.vast.ai\n"
+    done = imported(file, tmp_path, table)
+    assert done.returncode == 2
+    assert "the first words on stdin (ID, 12345678)" in done.stderr
+    assert "--add NAME --host HOST" in done.stderr
+    assert file.read_text() == before
+    assert "(none)" in imported(file, tmp_path, "").stderr
+    # coloured, as a program prints that does not look where to
+    assert (
+        imported(file, tmp_path, "NAME\n\x1b[1mgpu1\x1b[0m  1x H100\n").returncode == 0
+    )
+    assert "[sandboxes.gpu1]" in file.read_text()
+
+
+def imported(
+    file: Path, tmp_path: Path, table: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PROGRAM, "sandboxes", "--import", "-"],
+        input=table,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(tmp_path / "home"),
+            "XDG_CONFIG_HOME": str(file.parents[1]),
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )

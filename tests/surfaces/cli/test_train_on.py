@@ -2,9 +2,12 @@
 
 import json
 import os
+import random
+import secrets
 import signal
 import subprocess
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +159,44 @@ def test_a_killed_client_loses_nothing_and_the_same_command_goes_on(
     assert fleet.ran == once(40)
 
 
+def start(fleet: Fleet, n_cells: int) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [PROGRAM, *fleet.sweep(n_cells)],
+        cwd=fleet.git.clone,
+        env={**os.environ, **fleet.env},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def comes(fleet: Fleet, clients: "list[subprocess.Popen[str]]", n_cells: int) -> bool:
+    """Whether so many cells ran, or a client has handed out the rest."""
+    over = any(client.poll() == 0 for client in clients)
+    return over or len(fleet.ran) >= n_cells
+
+
+def test_clients_killed_at_chance_moments_and_two_at_once_start_each_cell_once(
+    fleet: Fleet,
+) -> None:
+    seed = secrets.randbelow(10**6)
+    chance = random.Random(seed)  # noqa: S311 - chance, not secrecy
+    for round_ in range(3):
+        clients = [start(fleet, 30) for _ in range(2)]
+        kill_at = len(fleet.ran) + chance.randint(round_ == 0, 5)
+        wait_until(partial(comes, fleet, clients, kill_at), 60)
+        for client in clients:
+            client.kill()
+            _, err = client.communicate()
+            # the one that came second was told so, and started nothing
+            assert client.returncode in {0, -signal.SIGKILL, 75}, f"{seed=} {err}"
+    done = fleet.verb(*fleet.sweep(30), "--json")
+    assert done.returncode == 0, f"{seed=} {done}"
+    assert fleet.verb("wait", "t1", "--on", "all").returncode == 0, f"{seed=}"
+    assert fleet.ran == once(30), f"{seed=}"
+
+
 def test_ctrl_c_says_how_to_go_on(fleet: Fleet) -> None:
     child = subprocess.Popen(
         [PROGRAM, *fleet.sweep(400)],
@@ -187,7 +228,7 @@ def test_ctrl_c_says_how_to_go_on(fleet: Fleet) -> None:
         (("--on", "three1"), "Did you mean `three`?"),
         (
             ("--on", "any", "--set", "n=1..3", "--then", "x"),
-            "--then runs on one machine",
+            "sandbox-ops fetch",
         ),
     ],
 )

@@ -79,7 +79,7 @@ def test_one_call_says_which_machines_are_free_and_what_runs_on_each(
         first, second, *_ = answer.split("\n")
         assert first == (
             "[sandbox-ops: 4 machines: 1 of 2 GPUs free; 1 running, 0 waiting; "
-            "1 not reachable; 3.75 an hour, 2.50 of it for machines without jobs]"
+            "1 not reachable; 3.75 an hour (2.50 of it idle)]"
         )
         assert second.startswith("[sandbox-ops: free: b (1 of 1 GPUs)")
         assert "busy: a (0 of 1 GPUs)" in second

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cable import cable
 from waiting import wait_until
 
 from sandbox_ops.remote import node
@@ -130,6 +131,21 @@ def test_a_node_whose_machine_falls_silent_ends_the_others(launch: Launch) -> No
     assert zero.end() == 143
     assert (zero.folder / "first_failure").read_text() == "1 b lost\n"
     os.killpg(one.process.pid, signal.SIGCONT)
+
+
+def test_a_connection_that_breaks_is_opened_again_and_the_run_goes_on(
+    launch: Launch,
+) -> None:
+    zero = launch(0, "sleep 6")
+    wait_until(lambda: "port" in zero.state, 20)
+    with cable("127.0.0.1", zero.state["port"]) as laid:
+        one = launch(1, "sleep 6; exit 7", hub=[f"127.0.0.1:{laid.port}"])
+        begun(zero, one)
+        laid.cut(reset=True)
+        wait_until(lambda: laid.links == 2, 20)
+        assert one.end() == 7  # told over the second connection
+        assert zero.end() == 7
+    assert (zero.folder / "first_failure").read_text() == "1 b 7\n"
 
 
 def test_a_silent_rank_0_ends_the_others(launch: Launch) -> None:

@@ -1,5 +1,6 @@
 """Data enters shell text in one place, and comes out of any sh byte for byte."""
 
+import re
 import subprocess
 from importlib import resources
 from pathlib import Path
@@ -76,3 +77,62 @@ def test_to_a_shell_that_took_our_place_all_but_the_first_line_is_a_comment(
 def test_every_script_is_sh_to_every_shell(path: Path, shell: list[str]) -> None:
     done = subprocess.run([*shell, "-n", path], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def _code(path: Path) -> str:
+    return re.sub(r"(^|\s)#.*", "", path.read_text())
+
+
+def _functions(path: Path) -> set[str]:
+    return set(re.findall(r"^(\w+)\(\) \{$", path.read_text(), re.MULTILINE))
+
+
+def test_a_machine_without_proc_is_read_by_the_same_functions() -> None:
+    linux, bsd = (
+        FOLDER / "lib" / f"{name}.sh" for name in (scripts.LINUX, scripts.BSD)
+    )
+    own = {"use_tools", "write_tools"}
+    assert _functions(bsd) - own == _functions(linux) - {"knows_z"}
+
+
+def test_nothing_but_the_readers_of_a_kernel_reads_proc() -> None:
+    readers = {f"{name}.sh" for name in (scripts.LINUX, scripts.BSD)}
+    # what a file is called, a driver, and whether there is a /proc
+    named = {"read.sh", "env_look.sh", "worker.sh", "stream.sh"}
+    found = {path.name for path in FOLDER.rglob("*.sh") if "/proc" in _code(path)}
+    assert found - readers <= named
+    assert "/proc" not in _code(FOLDER / "lib" / "worker.sh")
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted((*FOLDER.glob("*.sh"), *FOLDER.glob("guards/*.sh"))),
+    ids=lambda p: p.name,
+)
+def test_a_script_names_the_tools_that_a_bsd_lacks(path: Path) -> None:
+    used = {
+        tool
+        for tool in scripts.TOOLS
+        if re.search(
+            rf"(?:^|[ (|=]){tool} (?:-|[0-9$]|iflag|bs=|<)", _code(path), re.MULTILINE
+        )
+    }
+    named = set(
+        " ".join(re.findall("^# uses: (.*)$", path.read_text(), re.MULTILINE)).split()
+    )
+    if not path.name.startswith("slurm"):
+        assert used <= named
+
+
+def test_a_machine_asks_for_the_library_by_its_name() -> None:
+    name = scripts.library_name(scripts.BSD)
+    assert name.encode() in scripts.opening("abc")
+    assert b"FACTS_PROGRAM" in scripts.needed("abc", name)
+    assert b"FACTS_PROGRAM" not in scripts.needed("abc", scripts.library_name())
+    assert b"FACTS_PROGRAM" not in scripts.needed("abc", "anything")
+
+
+def test_the_reader_is_perl_to_perl() -> None:
+    program = FOLDER / "lib" / f"{scripts.BSD}.pl"
+    done = subprocess.run(["perl", "-wc", program], capture_output=True, check=False)
+    assert (done.returncode, done.stderr.count(b"\n")) == (0, 1)

@@ -188,6 +188,10 @@ count_cores() {
   case $CORES in '' | *[!0-9]* | 0) CORES=1 ;; esac
 }
 
+is_listening() {
+  netstat -an 2>/dev/null | grep -q "[.:]$1 .*LISTEN"
+}
+
 # print_load: as /proc/loadavg has them, then the number of processors
 print_load() {
   count_cores

@@ -23,9 +23,9 @@ worker() {
   EPOCH=$(date +%s)
   now
   EPOCH_UP=$UP
-  if [ -z "$SETSID" ]; then
+  [ -n "$UNREADY" ] || [ -n "$SETSID" ] ||
     UNREADY="refused setsid is missing on this machine: install util-linux"
-  elif [ -z "$UNREADY" ]; then
+  if [ -z "$UNREADY" ]; then
     keep_functions
     find_adopters
     listen
