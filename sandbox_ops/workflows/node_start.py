@@ -2,6 +2,7 @@
 
 A node that started waits at its machine for the others, half a minute at most. So whatever becomes
 of this client, no half of a run goes on: what it stops here only ends sooner.
+(Over 250 lines: the start, what nodes say of it, and what is undone are one protocol.)
 """
 
 import contextlib

@@ -3,7 +3,7 @@
 All are looked at, synced and set up first. Then rank 0 starts, and says where the others find
 it; then they do. The launcher on the machines (scripts/node_launcher.py) holds the command
 until each node reaches each other, and ends it everywhere when it fails on one: neither needs
-a client. See docs/decisions/0031.
+a client. See docs/decisions/0031. (Over 250 lines: a third are words of options and refusals.)
 """
 
 import secrets

@@ -32,7 +32,7 @@ SlurmctldHost=localhost(127.0.0.1)
 SlurmUser=root
 AuthType=auth/munge
 CredType=cred/munge
-AuthInfo=socket={folder}/munge.sock,cred_expire=3
+AuthInfo=socket={folder}/munge.sock,cred_expire=20
 SlurmctldPort={controller}
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool/%n

@@ -9,6 +9,7 @@ needs a client: each node holds a connection to rank 0, whose launcher decides (
 In the job's folder: `node.json`, the plan (rank, machines, addresses of rank 0, ports);
 `node_state.json`, how far it is; `first_failure`, `RANK MACHINE HOW`, where another node ended
 first and badly: HOW is its exit code, `stopped`, `timed-out` or `lost`.
+(Over 250 lines: all that can happen to a node is read side by side.)
 """
 
 from __future__ import annotations

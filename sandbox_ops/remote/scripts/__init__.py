@@ -79,7 +79,6 @@ def _code(file: str) -> list[str]:
 
 
 @functools.cache
-@functools.cache
 def names() -> frozenset[str]:
     """Return what our recorded commands are called: `NAME.sh`."""
     return frozenset(file.name for file in _FOLDER.glob("*.sh"))

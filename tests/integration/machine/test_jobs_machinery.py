@@ -25,7 +25,7 @@ def mounts() -> Iterator[Mounts]:
         yield own
 
 
-BEFORE_MAIN = "SETSID=\n"
+BEFORE_MAIN = "case ${1-} in\n  '') worker"
 
 
 def worker_of(supervisor: int) -> int:

@@ -2,6 +2,7 @@
 # What facts.sh reads, on a kernel without /proc as Linux has it: macOS and the BSDs, by `ps`,
 # `sysctl` and perl. In the place of facts.sh in the library that such a machine gets; its
 # functions have the same names and answer in the same variables.
+# (Over 250 lines: one reader of one kernel, function by function beside facts.sh.)
 #
 # TOOLS is a folder beside the library: `facts` (facts_bsd.pl), which reads, and under their own
 # names the tools that our scripts expect as GNU has them and a BSD lacks or knows otherwise. It
