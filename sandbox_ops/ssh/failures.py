@@ -132,15 +132,15 @@ def _incompatible(error: Exception, attempt: Attempt) -> ConnectError:
     first = attempt.mismatches[0]
     if first.directive in _KINDS_OF_SERVERS:
         way = (
-            f"Let the server offer one of ours too, in its sshd_config: "
+            f"Let the server offer one of ours too, in its sshd_config:\n"
             f"{first.directive} +{first.ours[0]}"
         )
     else:
-        way = "Give the server a host key of one of these types: there, sudo ssh-keygen -A"
+        way = "Give the server a host key of one of these types: there, sudo ssh-keygen -A."
     return ConnectError(
         f"{attempt.where} and we have no algorithm in common. {shown}",
-        f"{way}. If ssh_config names {first.directive} for it, allow one that the "
-        f"server offers. What ssh itself can do with it: ssh {attempt.host}",
+        f"{way}\nIf ssh_config names {first.directive} for it, allow one that the server "
+        f"offers.\nWhat ssh itself can do with it: ssh {attempt.host}",
     )
 
 

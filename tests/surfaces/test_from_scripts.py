@@ -9,6 +9,7 @@ import pytest
 from command_line import PROGRAM, cli
 from gitproject import GitProject, make_git_project
 from gpus import give_gpus
+from sshd_files import PLAIN_PYTHON
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/from-scripts.md"
 TRAINING = """
@@ -48,7 +49,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GitProject:
         give_gpus(home, 2)
         lines += [
             f"[sandboxes.{name}]",
-            f'link = {{ command = ["env", "HOME={home}", "sh"] }}',
+            f'link = {{ command = ["env", "HOME={home}", "PYTHONPATH={PLAIN_PYTHON}", "sh"] }}',
             f'workspace = "{home}"',
         ]
     config = tmp_path / "config" / "sandbox-ops" / "config.toml"

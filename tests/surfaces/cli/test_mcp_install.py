@@ -363,8 +363,8 @@ def test_the_server_finds_the_project_that_is_named(
     with wire({}, tmp_path, "--project", str(project)) as server:
         server.begin()
         server.send("tools/list", 2)
-        (first, *_) = server.answer(2)["result"]["tools"]
-        assert first["inputSchema"]["properties"]["sandbox"]["enum"] == ["gpu1", "gpu2"]
+        tools = json.dumps(server.answer(2)["result"]["tools"])
+        assert "gpu1, gpu2" in tools
 
 
 def test_neither_the_server_nor_its_protocol_is_imported() -> None:
