@@ -16,6 +16,8 @@ _BIN = Path(sys.executable).parent
 PROGRAM = str(_BIN / "sandbox-ops")
 INV = str(_BIN / "inv")
 _SERVER = Path(__file__).with_name("program_server.py")
+_NETWORK = Path("/proc/thread-self/ns/net")
+"""The network of a thread: a test may have one of its own (`network.private_network`)."""
 _OF_THE_START = ("PYTHON", "LC_", "LANG", "LD_", "COVERAGE_")
 """Variables that an interpreter reads as it starts, by their beginnings."""
 
@@ -90,12 +92,17 @@ class _ProgramServer:
         call = {"arguments": arguments, "cwd": str(cwd), "environment": environment}
         outputs = [os.pipe(), os.pipe()]
         answers, theirs = socket.socketpair()
-        with answers, open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a descriptor
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(answers)
+            nothing = stack.enter_context(Path(os.devnull).open("rb"))
             given = [
                 nothing.fileno(),
                 *(write for _, write in outputs),
                 theirs.fileno(),
             ]
+            with contextlib.suppress(FileNotFoundError):  # Linux only
+                network = stack.enter_context(_NETWORK.open("rb"))
+                given.append(network.fileno())
             with self._lock:
                 socket.send_fds(self._socket, [json.dumps(call).encode()], given)
             theirs.close()

@@ -3,15 +3,17 @@
 usage: python program_server.py SOCKET PROGRAM
 
 Most calls of the program in tests spend nine tenths of their time on imports. What is
-forked here is a process as any other: its words, folder, variables, input and outputs are
-the call's, and it ends as the program does. Only its start is shared: a test of the start
-itself asks for a fresh interpreter (`command_line.cli`).
+forked here is a process as any other: its words, folder, variables, input, outputs and
+network are the call's, and it ends as the program does. Only its start is shared: a test
+of the start itself asks for a fresh interpreter (`command_line.cli`).
 
-SOCKET is a descriptor. A call is one message: JSON, with stdin, stdout, stderr and a socket.
-That socket gets the pid, and later the exit status as `os.waitpid` says it.
+SOCKET is a descriptor. A call is one message: JSON, with stdin, stdout, stderr, a socket
+and, on Linux, the caller's network namespace. That socket gets the pid, and later the exit
+status as `os.waitpid` says it.
 """
 
 import contextlib
+import ctypes
 import gc
 import io
 import json
@@ -26,7 +28,8 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 _LIMIT = 1 << 20
-_DESCRIPTORS = 4
+_DESCRIPTORS = 5
+_CLONE_NEWNET = 0x40000000
 _ASK_FOR_IT = ("demo", "plot")  # their extras are large, and few verbs use them
 
 
@@ -75,13 +78,15 @@ class _Server:
                 return call
 
     def _fork(self, descriptors: list[int]) -> bool:
-        *streams, answers = descriptors
+        streams, answers, network = descriptors[:3], descriptors[3], descriptors[4:]
         pid = os.fork()
         if pid == 0:
             self._become(streams)
             os.close(answers)
+            for descriptor in network:
+                _enter(descriptor)
             return True
-        for descriptor in streams:
+        for descriptor in (*streams, *network):
             os.close(descriptor)
         caller = socket.socket(fileno=answers)
         self._callers[pid] = caller
@@ -109,6 +114,17 @@ class _Server:
                 return
             with contextlib.suppress(OSError), self._callers.pop(pid) as caller:
                 caller.sendall(f"{status}\n".encode())
+
+
+def _enter(network: int) -> None:
+    """Move into a network: ours is that of the test that happened to be the first."""
+    theirs, ours = os.fstat(network), os.stat("/proc/self/ns/net")  # noqa: PTH116
+    if not os.path.samestat(theirs, ours):
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.setns(network, _CLONE_NEWNET) != 0:
+            error = ctypes.get_errno()
+            raise OSError(error, os.strerror(error))
+    os.close(network)
 
 
 def _stream(number: int, like: Any) -> io.TextIOWrapper:  # noqa: ANN401 - a text stream
