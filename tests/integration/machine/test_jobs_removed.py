@@ -41,6 +41,22 @@ def test_a_long_command_that_removes_its_own_folder_is_followed_to_its_end(
     assert (late.end, late.exit_code) == (EndKind.EXITED, 4)
 
 
+def test_jobs_that_remove_their_own_folders_are_known_while_they_do(
+    make_sshd: Make,
+) -> None:
+    server = make_sshd()
+    go = server.home / "go"
+    command = f'until [ -e {go} ]; do sleep 0.1; done; rm -rf "$SANDBOX_JOB"; exit 5'
+    with Sandbox(server.config()) as sandbox:
+        started = [sandbox.start(command) for _ in range(12)]
+        go.touch()
+        ended = [jobs.wait(sandbox, job.id, timeout_s=20) for job in started]
+        assert [job.exit_code for job in ended] == [5] * len(started)
+        folders = {Path(job.log_path).parent.name for job in started}
+        store = folder_of(server.home) / "jobs"
+        assert {folder.name for folder in store.iterdir()} == folders
+
+
 @pytest.mark.parametrize("foreground", [True, False])
 def test_the_deadline_holds_although_the_folder_was_removed(
     sandbox: Sandbox, *, foreground: bool

@@ -336,6 +336,18 @@ is_opened_at() {
   [ "$1" -ef /proc/self/fd/8 ]
 }
 
+# read_held_state FILE: HELD_STATE = the first line of that file, which was removed, of a process
+# that has it open as file 8
+read_held_state() {
+  HELD_STATE=
+  # shellcheck disable=SC2012 # where they lead, and no readlink for each
+  for _p in $(ls -l /proc/[0-9]*/fd/8 2>/dev/null |
+    sed -n "s#.* /proc/\([0-9]*\)/fd/8 -> $1 (deleted)\$#\1#p"); do
+    { IFS= read -r HELD_STATE <"/proc/$_p/fd/8"; } 2>/dev/null && return 0
+  done
+  return 1
+}
+
 # read_offset: OFFSET = how far file 3 was read, in bytes
 read_offset() {
   read -r _ OFFSET </proc/self/fdinfo/3

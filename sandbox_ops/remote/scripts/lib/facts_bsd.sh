@@ -283,3 +283,9 @@ read_offset() {
 run_opened() {
   eval "$(cat <&3)"
 }
+
+# read_held_state FILE: what was removed cannot be read here
+read_held_state() {
+  HELD_STATE=
+  false
+}

@@ -11,7 +11,7 @@ emit_job() {
   shift
   set -- "$_id" "$@"
   _dir=$JOBS/$1
-  if ! find_record "$_dir" || ! get_state "$_dir" || [ "$PHASE" = claiming ]; then
+  if ! find_record "$_dir" || [ "$PHASE" = claiming ]; then
     trailer "missing $_asked"
     return
   fi

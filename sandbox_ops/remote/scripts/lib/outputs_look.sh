@@ -6,7 +6,7 @@
 look_outputs() {
   resolve "${1% now}"
   _dir=$JOBS/$_id _ready=none
-  if ! find_record "$_dir" || ! get_state "$_dir"; then
+  if ! find_record "$_dir"; then
     trailer "missing $1"
     return
   fi

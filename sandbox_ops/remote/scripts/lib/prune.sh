@@ -27,6 +27,7 @@ prune() {
     sed -En 's#^([0-9]*)[^0-9].*/(remote|cmd)-([0-9]*)$#\3 \1 \2#p' | sort -rn | select_records |
     remove_own_trees | keep_records |
     (cd "$JOBS" && xargs rm -rf)
+  find "$JOBS" -maxdepth 1 -mtime +1 -name '.*-*' -exec rm -rf {} + # of restore_record, cut off
   release_claims
   find "$BASE/tokens" -type f -mtime +7 -exec rm -f {} +
   find "$BASE" -maxdepth 1 -mtime +1 -type f \

@@ -22,17 +22,25 @@ write_end() {
 }
 
 # restore_record DIR KIND WORDS: the folder of a job was removed: a record again, of what
-# is known. Of several who try, one makes it.
+# is known. Of several who try, one makes it. Made under another name, for whoever finds a
+# folder without a state takes the job for one that is not there.
 restore_record() {
-  mkdir "$1" 2>/dev/null || return 1
+  read_stat self
+  _made=${1%/*}/.${1##*/}.$ITS
+  mkdir "$_made" 2>/dev/null || return 1
   _fg=false
-  [ "$2" = bg ] || { _fg=true && printf '' >"$1/stderr"; }
+  [ "$2" = bg ] || { _fg=true && printf '' >"$_made/stderr"; }
   printf '{"format": 1, "command": "", "description": "%s", "foreground": %s}\n' \
-    'its folder was removed while it ran' $_fg >"$1/spec.json"
-  printf '' >"$1/command"
-  printf '' >"$1/incomplete"
-  printf '' >"$1/log"
-  put_state "$1" "$3 removed=1"
+    'its folder was removed while it ran' $_fg >"$_made/spec.json"
+  printf '' >"$_made/command"
+  printf '' >"$_made/incomplete"
+  printf '' >"$_made/log"
+  if put_state "$_made" "$3 removed=1" && [ ! -d "$1" ] && mv "$_made" "$1" 2>/dev/null &&
+    [ ! -d "$1/${_made##*/}" ]; then
+    return 0
+  fi
+  rm -rf "$_made" "${1:?}/${_made##*/}" # another was quicker: then `mv` moves it into that one's
+  return 1
 }
 
 # find_again DIR: its folder was removed while it runs. Its leader carries the marker, and
@@ -54,10 +62,33 @@ find_again() {
   restore_record "$1" $_kind "running machine=$MACHINE host=$NODE $_words" || [ -d "$1" ]
 }
 
-# find_record DIR: the job's folder is there; removed while it runs, it is created again
+# restore_held DIR: its leader is gone too, but its supervisor has still to write the end: a
+# record again, by the state that it holds open
+restore_held() {
+  read_held_state "$1/state" || return 1
+  _kind='bg'
+  case $1 in */cmd-*) _kind='fg' ;; esac
+  case $HELD_STATE in
+    *' running') _words=${HELD_STATE% running} ;;
+    *' starting') _words=${HELD_STATE% starting} ;;
+    *) return 1 ;;
+  esac
+  restore_record "$1" $_kind "running ${_words#* }" || [ -d "$1" ]
+}
+
+# find_record DIR: the job's record is there, read as get_state does; removed while it runs, it
+# is created again
 find_record() {
-  [ -d "$1" ] || find_again "$1" && return 0
+  get_state "$1" && return 0
+  _looks=0
+  while [ -d "$1" ]; do # its state is not: just being removed, file by file, or just begun
+    [ $_looks -lt $END_CS ] || return 1
+    _looks=$((_looks + 1))
+    pause 1
+    get_state "$1" && return 0
+  done
+  { find_again "$1" || restore_held "$1"; } && get_state "$1" && return 0
   case $1 in *-[1-9]*) ;; *) return 1 ;; esac
   pause $END_CS # it may just have ended: then its supervisor creates it again
-  [ -d "$1" ]
+  get_state "$1"
 }
