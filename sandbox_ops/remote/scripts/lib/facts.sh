@@ -341,10 +341,17 @@ is_opened_at() {
 read_held_state() {
   HELD_STATE=
   # shellcheck disable=SC2012 # where they lead, and no readlink for each
-  for _p in $(ls -l /proc/[0-9]*/fd/8 2>/dev/null |
-    sed -n "s#.* /proc/\([0-9]*\)/fd/8 -> $1 (deleted)\$#\1#p"); do
-    { IFS= read -r HELD_STATE <"/proc/$_p/fd/8"; } 2>/dev/null && return 0
-  done
+  _links=$(ls -l /proc/[0-9]*/fd/8 2>/dev/null)
+  while IFS= read -r _line; do
+    case $_line in
+      *" -> $1 (deleted)")
+        _p=${_line%%"/fd/8 -> "*}
+        { IFS= read -r HELD_STATE <"/proc/${_p##*/proc/}/fd/8"; } 2>/dev/null && return 0
+        ;;
+    esac
+  done <<EOF
+$_links
+EOF
   return 1
 }
 
