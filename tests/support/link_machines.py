@@ -95,8 +95,10 @@ def _this_computer(
     env["HOME"] = str(home)
     if link == "local":
         return home, {"link": "local"}
-    folder.chmod(0o755)  # munge wants that every user may enter it
-    cluster = stack.enter_context(slurm_cluster(folder / "cluster", nodes=1))
+    # short: Slurm's daemons make sockets of up to 108 bytes below it
+    short = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp")))
+    short.chmod(0o755)  # munge wants that every user may enter it
+    cluster = stack.enter_context(slurm_cluster(short / "cluster", nodes=1))
     env |= cluster.environment
     return home, {"link": "local", "engine": "slurm"}
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 OpenSandbox = Callable[..., "Sandbox"]
 """Opens a sandbox on the login node, with a connection of its own and these settings."""
 
+_LONGEST_FOLDER = 60
+"""A job's step makes a socket below it, and such a path has 108 bytes at most."""
 _CONF = """\
 ClusterName=test
 SlurmctldHost=localhost(127.0.0.1)
@@ -224,6 +226,7 @@ def slurm_cluster(
         accounting: Whether there is a slurmdbd; by default not, as it is often absent.
         more: Lines of slurm.conf.
     """
+    assert len(str(folder)) <= _LONGEST_FOLDER, f"too long for Slurm's sockets: {folder}"
     folder.mkdir(mode=0o755)
     for name in ("state", "spool"):
         (folder / name).mkdir()
