@@ -226,7 +226,9 @@ def slurm_cluster(
         accounting: Whether there is a slurmdbd; by default not, as it is often absent.
         more: Lines of slurm.conf.
     """
-    assert len(str(folder)) <= _LONGEST_FOLDER, f"too long for Slurm's sockets: {folder}"
+    assert len(str(folder)) <= _LONGEST_FOLDER, (
+        f"too long for Slurm's sockets: {folder}"
+    )
     folder.mkdir(mode=0o755)
     for name in ("state", "spool"):
         (folder / name).mkdir()
