@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
         failed, passed = [], []
         for name, about in failures.items():
             seed = {"SANDBOX_OPS_SEED": str(about["seed"])} if about["seed"] else {}
-            again = _pytest([*alone, "-p", "no:cacheprovider", name], seed)
+            again = _pytest([*alone, name], seed)
             how = f"seed {about['seed']}, " if about["seed"] else ""
             outcome = "passed" if again == 0 else "failed"
             if about["chance"]:
