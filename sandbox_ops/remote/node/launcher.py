@@ -92,6 +92,9 @@ def main(command: Sequence[str]) -> int:
 def serve_the_others(hub: Hub, node: Node, code: int) -> int:
     """Stay until every node has ended; return the exit code of rank 0."""
     until = time.monotonic() + 2 * GRACE_S
+    if node.is_stopped and not hub.first:  # since its own end, or while that was noted
+        code = TERMINATED
+        hub.stop_all(stop_reason(node.folder))
     while not hub.over.wait(LOOK_S) and (code == 0 or time.monotonic() < until):
         with contextlib.suppress(queue.Empty):
             if "signal" in node.events.get_nowait():
@@ -105,6 +108,7 @@ class Node:
 
     Attributes:
         events: What happens to it: messages of the hub, the end of the command, a signal.
+        is_stopped: Whether a signal has come.
     """
 
     def __init__(
@@ -123,6 +127,7 @@ class Node:
         self._first: Failure | None = None
         self._reported: dict[str, Any] = {}
         self._kill_at = 0.0
+        self.is_stopped = False
 
     def run(self) -> int:
         """Return the exit code."""
@@ -280,7 +285,9 @@ class Node:
             kill_marked(self.folder)
             return self.code_after(self._first, code)
         if was_signalled:
-            return code
+            return (
+                code or TERMINATED
+            )  # as it was reported, whatever the command made of it
         timer = threading.Timer(_NOTED_S, self._end_unnoted)
         timer.daemon = True
         timer.start()
@@ -294,6 +301,7 @@ class Node:
 
     def _signalled(self) -> int | None:
         """Stopped, or at its deadline: the others are told, and the command."""
+        self.is_stopped = True
         if not self._reported:
             self._report(TERMINATED, stop_reason(self.folder))
         if not self._child:
