@@ -35,6 +35,12 @@ def names_jobs(options: Mapping[str, Any]) -> bool:
     return bool(_option(options))
 
 
+def jobs_named(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the words by which a verb was told of jobs, or of a group."""
+    named = options.get(_option(options), ())
+    return (named,) if isinstance(named, str) else tuple(named)
+
+
 def targets(on: str, options: Mapping[str, Any]) -> Targets:
     """Return which machines are meant, as `config.targets` has it.
 
@@ -45,8 +51,7 @@ def targets(on: str, options: Mapping[str, Any]) -> Targets:
     from sandbox_ops.cli import session
     from sandbox_ops.config import targets as reading
 
-    named = options.get(_option(options), ())
-    jobs = (named,) if isinstance(named, str) else tuple(named)
+    jobs = jobs_named(options)
     sandbox = options.get("sandbox", "")
     if not on and not any(":" in job for job in jobs):
         return {sandbox: jobs}  # nothing to look up

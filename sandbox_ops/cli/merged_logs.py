@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox_ops.cli import logtail, output, session
 from sandbox_ops.cli.face import INTERRUPTED, Answer, failure_facts, say
-from sandbox_ops.errors import ConnectionLostError, NotFoundError, SandboxError
+from sandbox_ops.errors import ConnectionLostError, SandboxError
 from sandbox_ops.models import CommandResult, EndKind, Job
 from sandbox_ops.text import formatting, paging
 
@@ -39,6 +39,11 @@ class Source:
         return self.sandbox.config.name
 
 
+def prefix(rank: int, machine: str) -> str:
+    """Return what the lines of a node of a run begin with."""
+    return f"[{rank} {machine}] "
+
+
 def sources(
     sandboxes: "Sequence[Sandbox]", job: str, entry: "NodesEntry | None"
 ) -> tuple[Source, ...]:
@@ -52,7 +57,7 @@ def sources(
         Source(
             sandbox=each,
             job=entry.jobs.get(each.config.name, entry.name),
-            prefix=f"[{rank} {each.config.name}] ",
+            prefix=prefix(rank, each.config.name),
         )
         for rank, each in enumerate(sandboxes)
     )
@@ -85,16 +90,9 @@ def show(
                 exit_code=_code(tails),
             )
         _show(tails)
-        begins = {
-            each: tail.begin
-            for each, tail in tails.items()
-            if isinstance(tail, logtail.Tail)
-        }
-        jobs = {
-            each: tail.job
-            for each, tail in tails.items()
-            if isinstance(tail, logtail.Tail)
-        }
+        read = {k: t for k, t in tails.items() if isinstance(t, logtail.Tail)}
+        jobs = {each: tail.job for each, tail in read.items()}
+        begins = {each: tail.begin for each, tail in read.items()}
         return to_the_end(jobs, begins, pattern=pattern)
 
 
@@ -209,9 +207,7 @@ def _value(
 
 
 def _code(tails: "Mapping[Source, logtail.Tail | SandboxError]") -> int:
-    """The job need not be on every machine, only on one."""
-    errors = [tail for tail in tails.values() if isinstance(tail, SandboxError)]
-    count = [error for error in errors if not isinstance(error, NotFoundError)]
-    if len(errors) == len(tails):
-        count = count or errors
-    return count[0].exit_code if count else 0
+    from sandbox_ops.workflows.fleet import that_count
+
+    judged = (tails[each] for each in that_count(tails, named=True))
+    return next((t.exit_code for t in judged if isinstance(t, SandboxError)), 0)

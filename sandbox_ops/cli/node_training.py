@@ -91,7 +91,7 @@ def start(on: str, wish: Wish) -> Answer:
             merged_logs.Source(
                 sandbox=sandbox,
                 job=node.job.id,
-                prefix=f"[{node.rank} {node.sandbox}] ",
+                prefix=merged_logs.prefix(node.rank, node.sandbox),
             ): node.job
             for sandbox, node in zip(fleet.sandboxes, report.nodes, strict=True)
         }
@@ -118,7 +118,7 @@ def _show(report: "NodesReport") -> None:
             for node in report.nodes
         ),
         *(
-            f"[{node.rank} {node.sandbox}] {line}"
+            merged_logs.prefix(node.rank, node.sandbox) + line
             for node in report.nodes
             for line in node.first_lines[-_FIRST_LINES:]
         ),

@@ -4,16 +4,13 @@ Only this clone knows which machines those are, and which job it is on each; fro
 `--on` says it, and the job's name is the same on all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sandbox_ops.cli import fabric_context, session
+from sandbox_ops.cli import aiming, fabric_context, session
 
 if TYPE_CHECKING:
     from sandbox_ops.workflows.nodes_list import NodesEntry
-
-_NAMES_A_JOB = ("job", "group")
-"""The options by which a verb is told of which job, or of which group."""
 
 
 def meant(context: Any, options: Mapping[str, Any]) -> "NodesEntry | None":  # noqa: ANN401 - Invoke's or Fabric's
@@ -30,10 +27,7 @@ def _name(options: Mapping[str, Any]) -> str:
     """Return the name by which one job is asked for; "" where it is an id or a number."""
     from sandbox_ops.models import job_ids
 
-    for option in _NAMES_A_JOB:
-        value = options.get(option)
-        if isinstance(value, Sequence) and not isinstance(value, str):
-            value = value[0] if len(value) == 1 else ""
-        if isinstance(value, str) and value.strip():
-            return value if job_ids.reference(value).may_be_group else ""
-    return ""
+    names = aiming.jobs_named(options)
+    if len(names) != 1 or not names[0].strip():
+        return ""
+    return names[0] if job_ids.reference(names[0]).may_be_group else ""

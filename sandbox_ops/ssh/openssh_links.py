@@ -167,13 +167,3 @@ class OpensshLinks(ProcessLinks):
                 f"{MOST} connections that ssh keeps (MaxSessions of its sshd_config)",
                 "Wait until other commands there have ended, or end some.",
             )
-
-    @property
-    def control_path(self) -> str:
-        """The master's socket.
-
-        Raises:
-            ConnectError: ssh cannot read its configuration.
-            DeniedError: Another user owns our folder for sockets.
-        """
-        return self._master.path

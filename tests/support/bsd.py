@@ -8,13 +8,12 @@ are this machine's. Reached by a link of the kind `command`; needs root.
 import dataclasses
 import os
 import shutil
-import signal
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import processes
 import pytest
+from each_link import CarriedMachine
 from waiting import wait_until
 
 from sandbox_ops.models import SandboxConfig
@@ -40,7 +39,7 @@ exec "$1/bin/sleep" infinity
 
 
 @dataclass
-class BsdMachine:
+class BsdMachine(CarriedMachine):
     """One whose home is `folder / "home"`. Its `sh` is bash on Darwin, dash on FreeBSD.
 
     Attributes:
@@ -51,11 +50,13 @@ class BsdMachine:
     folder: Path
     kernel: str
     without: tuple[str, ...] = ()
+    home: Path = field(init=False)
     _configs: list[SandboxConfig] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if os.geteuid() != 0:
             pytest.fail("/proc is hidden in a mount namespace, which needs root")
+        self.home = self.folder / "home"
         for name in ("home", "state", "real/proc", "real/bin", "tools", "empty"):
             (self.folder / name).mkdir(parents=True)
         (self.folder / "state/hostname").write_text(self.kernel.lower())
@@ -92,10 +93,6 @@ class BsdMachine:
         if self.kernel != "Darwin":
             (tools / "bash").unlink()
 
-    @property
-    def home(self) -> Path:
-        return self.folder / "home"
-
     def restarted(self) -> None:
         """Be another life of the machine: what ran is not there any more."""
         (self.folder / "state/boot_id").write_text(f"{os.urandom(16).hex()}")
@@ -117,23 +114,6 @@ class BsdMachine:
         """Run a line there, without us, and return what it prints."""
         return subprocess.check_output([self._carrier, command], text=True)
 
-    def session_pids(self) -> tuple[int, ...]:
-        """Return the processes that carry bytes there; not what they started."""
-        here = {p.pid for p in processes.table().values() if p.parent == os.getpid()}
-        carriers = processes.carrying(f"HOME={self.home}")
-        return tuple(here & carriers.keys())
-
-    def leftovers(self) -> dict[int, str]:
-        """Return what still runs of all that was started there: pid, command line."""
-        found = processes.carrying(f"SANDBOX_JOB={self.home}", f"HOME={self.home}")
-        return {pid: line for pid, line in found.items() if "pytest" not in line}
-
-    def stop(self) -> None:
-        """Be out of reach; what runs there lives on."""
-        self._write_carrier("echo 'no such machine' >&2; exit 255")
-        for pid in self.session_pids():
-            os.kill(pid, signal.SIGKILL)
-
     def start(self) -> None:
         """Be in reach."""
         real = self.folder / "real"
@@ -142,14 +122,8 @@ class BsdMachine:
             f'HOME={self.home} PATH=/usr/bin:/bin LANG=C.UTF-8 sh -c "$1"'
         )
 
-    def _write_carrier(self, text: str) -> None:
-        new = self._carrier.with_suffix(".new")
-        new.write_text(f"#!/bin/sh\n{text}\n")
-        new.chmod(0o700)
-        new.rename(self._carrier)
-
     def close(self) -> None:
         """End whatever was left running there."""
-        processes.end(self.leftovers(), grace_s=1)
+        super().close()
         self._keeper.kill()
         self._keeper.wait()

@@ -43,8 +43,42 @@ class OpensshServer(SshServer):
         super().close()
 
 
+class CarriedMachine:
+    """A home on this computer that a command of ours leads to: `_carrier`, a script."""
+
+    home: Path
+    _carrier: Path
+
+    def session_pids(self) -> tuple[int, ...]:
+        """Return the processes that carry bytes there; not what they started."""
+        here = {p.pid for p in processes.table().values() if p.parent == os.getpid()}
+        carriers = processes.carrying(f"HOME={self.home}")
+        return tuple(here & carriers.keys())
+
+    def leftovers(self) -> dict[int, str]:
+        """Return what still runs of all that was started there: pid, command line."""
+        found = processes.carrying(f"SANDBOX_JOB={self.home}", f"HOME={self.home}")
+        return {pid: line for pid, line in found.items() if "pytest" not in line}
+
+    def stop(self) -> None:
+        """Be out of reach, as a container that is gone; what runs there lives on."""
+        self._write_carrier("echo 'no such machine' >&2; exit 255")
+        for pid in self.session_pids():
+            os.kill(pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """End whatever was left running there."""
+        processes.end(self.leftovers(), grace_s=1)
+
+    def _write_carrier(self, text: str) -> None:
+        new = self._carrier.with_suffix(".new")
+        new.write_text(f"#!/bin/sh\n{text}\n")
+        new.chmod(0o700)
+        new.rename(self._carrier)
+
+
 @dataclass
-class ThisComputer:
+class ThisComputer(CarriedMachine):
     """A home of its own on this computer, reached without ssh.
 
     Attributes:
@@ -76,37 +110,14 @@ class ThisComputer:
         self._configs.append(config)
         return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
 
-    def session_pids(self) -> tuple[int, ...]:
-        """Return the processes that carry bytes there; not what they started."""
-        here = {p.pid for p in processes.table().values() if p.parent == os.getpid()}
-        carriers = processes.carrying(f"HOME={self.home}")
-        return tuple(here & carriers.keys())
-
-    def leftovers(self) -> dict[int, str]:
-        """Return what still runs of all that was started there: pid, command line."""
-        found = processes.carrying(f"SANDBOX_JOB={self.home}", f"HOME={self.home}")
-        return {pid: line for pid, line in found.items() if "pytest" not in line}
-
     def stop(self) -> None:
-        """Be out of reach, as a container that is gone; what runs there lives on."""
+        """Be out of reach; only what a command leads to can be."""
         assert self.link == "command", "this computer cannot be out of its own reach"
-        self._write_carrier("echo 'no such container' >&2; exit 255")
-        for pid in self.session_pids():
-            os.kill(pid, signal.SIGKILL)
+        super().stop()
 
     def start(self) -> None:
         """Be in reach."""
         self._write_carrier('exec sh -c "$1"')
-
-    def _write_carrier(self, text: str) -> None:
-        new = self._carrier.with_suffix(".new")
-        new.write_text(f"#!/bin/sh\n{text}\n")
-        new.chmod(0o700)
-        new.rename(self._carrier)
-
-    def close(self) -> None:
-        """End whatever was left running there."""
-        processes.end(self.leftovers(), grace_s=1)
 
 
 def rows(file: str, *names: str) -> Iterator[tuple[str, Any]]:

@@ -212,6 +212,19 @@ def test_fifty_machines_are_asked_at_once(place: Path) -> None:
     assert {each["stdout"] for each in answers.values()} == {"hi\n"}
 
 
+def keeping_none(place: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run a line where connections may be kept, and see that it keeps none."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as runtime:
+        env = {
+            "XDG_CONFIG_HOME": str(place.parent / "config"),
+            "XDG_RUNTIME_DIR": runtime,
+            "SANDBOX_OPS_AGENT_IDLE_S": "60",
+        }
+        done = cli(*words, cwd=place, env=env)
+        assert list(Path(runtime).iterdir()) == []
+    return done
+
+
 def test_more_machines_than_connections_are_kept_for_share_one_way_to_a_jump_host(
     place: Path, sshd: SshServer, make_sshd: Callable[..., SshServer]
 ) -> None:
@@ -227,17 +240,9 @@ def test_more_machines_than_connections_are_kept_for_share_one_way_to_a_jump_hos
         for name in names
     ]
     describe(place.parent, NAMES, "\n".join(entries))
-    runtime = tempfile.mkdtemp(dir="/tmp")
-    env = {
-        "XDG_CONFIG_HOME": str(place.parent / "config"),
-        "XDG_RUNTIME_DIR": runtime,
-        "SANDBOX_OPS_AGENT_IDLE_S": "60",
-    }
-    done = cli("run", "--on", ",".join(names), "--", "true", cwd=place, env=env)
+    done = keeping_none(place, "run", "--on", ",".join(names), "--", "true")
     assert (done.returncode, done.stderr) == (0, "")
     assert jump.log.count("Accepted publickey") == 1
-    assert list(Path(runtime).iterdir()) == []
-    Path(runtime).rmdir()
 
 
 def background(place: Path, machine: str, command: str, name: str = "") -> None:
@@ -357,14 +362,6 @@ def test_a_training_over_more_machines_than_connections_are_kept_for_keeps_none(
         for name in names
     ]
     describe(place.parent, NAMES, "\n".join(entries))
-    runtime = tempfile.mkdtemp(dir="/tmp")
-    env = {
-        "XDG_CONFIG_HOME": str(place.parent / "config"),
-        "XDG_RUNTIME_DIR": runtime,
-        "SANDBOX_OPS_AGENT_IDLE_S": "60",
-    }
     train = ("train", "--on", ",".join(names), "--set", "n=1..2", "--dry-run")
-    done = cli(*train, "--", "echo", "{n}", cwd=place, env=env)
+    done = keeping_none(place, *train, "--", "echo", "{n}")
     assert "without the agent process" not in done.stderr
-    assert list(Path(runtime).iterdir()) == []
-    Path(runtime).rmdir()
