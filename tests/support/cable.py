@@ -49,7 +49,11 @@ class Cable:
         with contextlib.suppress(OSError):
             while True:
                 local, _ = self.listener.accept()
-                there = socket.create_connection(self.target)
+                try:
+                    there = socket.create_connection(self.target)
+                except OSError:  # nobody is there: not here either
+                    local.close()
+                    continue
                 self.links += 1
                 self._ends += [local, there]
                 for pair in ((local, there), (there, local)):
