@@ -33,6 +33,8 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         for name in tuple(os.environ):
             if name.startswith(("SSH_", "SANDBOX_", "GIT_", "XDG_")):
                 patch.delenv(name)
+        # a service, a container and CI have none; sshd sets its own
+        patch.delenv("SHELL", raising=False)
         home = tmp_path_factory.mktemp("client-home")
         patch.setenv("HOME", str(home))
         patch.setenv("XDG_CONFIG_HOME", str(home / ".config"))

@@ -85,7 +85,9 @@ def _fill_home(home: Path) -> tuple[list[str], Path]:
 @pytest.fixture(scope="module")
 def leaky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Leaky]:
     folder = tmp_path_factory.mktemp("leaky")
-    with start_sshd(folder / "server") as server:
+    with pytest.MonkeyPatch.context() as patch, start_sshd(folder / "server") as server:
+        # an audit log of its own: other tests' commands are in the common one
+        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
         at_home, key = _fill_home(server.home)
         gpu, program, argument, printed, described = (token() for _ in range(5))
         fake_gpus(

@@ -194,8 +194,9 @@ def test_nothing_outlives_a_stopped_server(tmp_path: Path) -> None:
     with embedded_sandbox(tmp_path) as box, connect(box) as client:
         run(client, "setsid sleep 86413 >/dev/null 2>&1 </dev/null &")
         run(client, "trap '' TERM; setsid sleep 86414 >/dev/null 2>&1 </dev/null &")
-        client.exec_command("sleep 86415")
-        wait_until(lambda: len(leftovers.find(tmp_path)) == 3)
+        client.exec_command("exec sleep 86415")
+        wanted = {f"sleep {seconds}" for seconds in (86413, 86414, 86415)}
+        wait_until(lambda: set(leftovers.find(tmp_path).values()) == wanted)
     assert leftovers.find(tmp_path) == {}
 
 

@@ -75,7 +75,8 @@ use_environment() {
 # project_shell ROOT FOLDERS [NAME=VALUE]...: a terminal's shell in the project: the user's login
 # shell with these variables, the FOLDERS (colons between them) and the environment first in PATH
 project_shell() {
-  case ${SHELL:=/bin/sh} in *csh) exec "$SHELL" -l ;; esac # which takes no -l beside a -c
+  export SHELL="${SHELL:-/bin/sh}" # a container's environment may have none
+  case $SHELL in *csh) exec "$SHELL" -l ;; esac # which takes no -l beside a -c
   _words=
   for _word; do
     _words="$_words '$(printf %s "$_word" | sed "s/'/'\\\\''/g")'"
