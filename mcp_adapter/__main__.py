@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         "--project",
         metavar="DIR",
         type=Path,
-        default=Path.cwd(),
+        default=Path(),
         help="where the project is; without it the folder that this is started in",
     )
     _add_http_options(parser)
