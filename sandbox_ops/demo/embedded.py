@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sandbox_ops.demo import leftovers
 from sandbox_ops.errors import ConnectError
+from sandbox_ops.guard import this_user
 from sandbox_ops.models import SandboxConfig
-from sandbox_ops.remote import this_user
 
 ALIAS = "demo-box"
 _START_S = 20.0

@@ -26,7 +26,7 @@ import asyncssh
 
 from sandbox_ops.demo import leftovers
 from sandbox_ops.demo.ssh_session import serve_session
-from sandbox_ops.remote import this_user
+from sandbox_ops.guard import this_user
 
 HOST = "127.0.0.1"
 HOST_KEY = "host_key"

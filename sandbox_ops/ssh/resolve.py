@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from sandbox_ops.errors import ConfigError, NextStep
+from sandbox_ops.guard import this_user
 from sandbox_ops.guard.user_folders import home_of
 from sandbox_ops.models import SandboxConfig
-from sandbox_ops.remote import this_user
 from sandbox_ops.ssh import config_fallback, openssh_config
 from sandbox_ops.ssh.resolved_host import ResolvedHost
 from sandbox_ops.ssh.tokens import LocalUser
