@@ -37,12 +37,12 @@ emit_job() {
       [ "${KEPT-}" = "${_seq-}" ] || ensure_keeper # once a request
       KEPT=${_seq-}
       ;;
-    *) { read -r _held <"$_dir/gpus"; } 2>/dev/null && _flags="$_flags gpus=$_held" ;;
+    *) [ ! -e "$_dir/gpus" ] || { { read -r _held <"$_dir/gpus"; } 2>/dev/null && _flags="$_flags gpus=$_held"; } ;;
   esac
   [ "$PHASE" != running ] || [ ! -e "$_dir/slurm" ] || _flags="$_flags node=$ON"
   [ "$PHASE" = ended ] || [ ! -e "$_dir/incomplete" ] || _flags=" incomplete=1$_flags"
   set_clock
-  { read -r _why _when <"$_dir/stopping"; } 2>/dev/null && _flags="$_flags stopping=$((_when + _shift))"
+  [ ! -e "$_dir/stopping" ] || { { read -r _why _when <"$_dir/stopping"; } 2>/dev/null && _flags="$_flags stopping=$((_when + _shift))"; }
   for _report in stopped swept; do
     [ -e "$_dir/$_report" ] || continue
     cat "$_dir/$_report"
@@ -55,7 +55,7 @@ emit_job() {
   case $2 in *j*) IFS= read -r _spec <"$_dir/spec.json" || _spec= ;; esac
   case $2 in *[jk]*) hold_back "$_spec" "spec $1" ;; esac
   emit_streams "$@"
-  now
+  [ "$PHASE" = ended ] || now # its bytes may have taken long
   UP=$((UP + _shift))
   case $LIFE in
     restarted) [ "${ON:-$NODE}" = "$NODE" ] || _flags="$_flags departed=1" ;;
