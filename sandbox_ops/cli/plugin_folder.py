@@ -21,6 +21,7 @@ from sandbox_ops.cli.face import Answer
 from sandbox_ops.cli.terminal import tell
 from sandbox_ops.config import installation
 from sandbox_ops.errors import ConfigError, RefusedError, UsageError
+from sandbox_ops.guard.user_folders import home_of
 
 _NAME = "sandbox-ops"
 _MANIFEST = "plugin.json"
@@ -76,7 +77,7 @@ def install(host: str, into: str, *, dry_run: bool) -> Answer:
         ConfigError: It cannot be written.
     """
     known = _known_host(host)
-    folder = Path(into).expanduser() if into else Path.home() / known.folder
+    folder = Path(into).expanduser() if into else home_of(os.environ) / known.folder
     plugin = folder.absolute() / _NAME
     files = _files()
     outcome = "unchanged" if _is_there(plugin, files) else "written"

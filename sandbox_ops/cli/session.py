@@ -93,7 +93,7 @@ def settings_here() -> "Settings":
     """
     from sandbox_ops.config import discover
 
-    return discover.settings(Path.cwd(), os.environ)
+    return discover.settings(Path(), os.environ)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Every setting, once: its key in the files, its variable, its values, who may set it.
+"""Every setting, once: its key in the files, its variable, its values, who may set it. Pure.
 
 The readers beside it, their error texts and the reference page come from `KEYS`.
 (Over 250 lines: two hundred of them are that table.)
@@ -605,7 +605,7 @@ KEYS: tuple[Key, ...] = (
         expects="the name of a metric, perhaps with min: or max: before it",
         example='"max:accuracy"',
         check=value_checks.best_metric,
-        help="Which run of a sweep is the best; the one of the lowest loss if not set.",
+        help="which run of a sweep is the best; the one of the lowest loss if not set",
     ),
 )
 

@@ -22,14 +22,14 @@ from sandbox_ops.engines.options import (
 )
 from sandbox_ops.engines.stack import Stack
 from sandbox_ops.errors import CancelledError, ConfigError
-from sandbox_ops.guard import acts
+from sandbox_ops.guard import acts, this_user
 from sandbox_ops.links import Links
 from sandbox_ops.machine.chosen_links import links_of
 from sandbox_ops.models import CommandResult, Job, JobState, Project, SandboxConfig
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.options import CommandOptions, JobOptions
 from sandbox_ops.models.settings import OPENSSH
-from sandbox_ops.remote import job_replies, scripts, this_user
+from sandbox_ops.remote import job_replies, scripts
 from sandbox_ops.remote.follower import Watch
 from sandbox_ops.remote.pool import ANSWER_TIMEOUT_S
 from sandbox_ops.remote.worker import Hello, Reply

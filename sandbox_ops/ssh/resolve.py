@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import getpass
 import logging
 import os
 import platform
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sandbox_ops.errors import ConfigError, NextStep
+from sandbox_ops.guard import this_user
+from sandbox_ops.guard.user_folders import home_of
 from sandbox_ops.models import SandboxConfig
 from sandbox_ops.ssh import config_fallback, openssh_config
 from sandbox_ops.ssh.resolved_host import ResolvedHost
@@ -54,8 +55,8 @@ def resolve(config: SandboxConfig) -> ResolvedHost:
 @functools.cache
 def _local_user() -> LocalUser:
     return LocalUser(
-        home=str(Path.home()),
-        name=getpass.getuser(),
+        home=str(home_of(os.environ)),
+        name=this_user.account(),
         uid=os.getuid(),
         hostname=platform.node(),
         environ=dict(os.environ),

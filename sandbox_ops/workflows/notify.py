@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from sandbox_ops.errors import ConfigError, SandboxError
+from sandbox_ops.guard import this_user
 from sandbox_ops.machine import own_scripts
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, JobState
@@ -24,7 +25,6 @@ from sandbox_ops.models.notifications import (
     Notification,
     NotifySettings,
 )
-from sandbox_ops.remote import this_user
 from sandbox_ops.text import remote_text
 from sandbox_ops.workflows import notify_targets
 

@@ -1,4 +1,4 @@
-"""What a put refuses, before anything is sent, and what to know of where it goes. Pure."""
+"""What a put refuses, before anything is sent, and what to know of where it goes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -12,7 +12,8 @@ fail() {
   exit 75
 }
 
-path=$1 url=$2 branch=$3 bundle=${4-} user=$(id -un) least_kib=102400
+path=$1 url=$2 branch=$3 bundle=${4-} least_kib=102400
+user=$(id -un 2>/dev/null) || user="uid $(id -u)" # a container's may have no name
 workspace=${path%/*}
 workspace=${workspace:-/}
 if ! command -v git >/dev/null 2>&1; then
