@@ -40,6 +40,8 @@ emit_job() {
     *) [ ! -e "$_dir/gpus" ] || { { read -r _held <"$_dir/gpus"; } 2>/dev/null && _flags="$_flags gpus=$_held"; } ;;
   esac
   [ "$PHASE" != running ] || [ ! -e "$_dir/slurm" ] || _flags="$_flags node=$ON"
+  [ "$PHASE" != running ] || [ ! -e "$_dir/node_attempt" ] ||
+    { read_node_attempt "$_dir" && _flags="$_flags$NODE_ATTEMPT"; }
   [ "$PHASE" = ended ] || [ ! -e "$_dir/incomplete" ] || _flags=" incomplete=1$_flags"
   set_clock
   [ ! -e "$_dir/stopping" ] || { { read -r _why _when <"$_dir/stopping"; } 2>/dev/null && _flags="$_flags stopping=$((_when + _shift))"; }
