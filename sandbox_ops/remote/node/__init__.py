@@ -9,7 +9,7 @@ import functools
 from collections.abc import Iterator
 from pathlib import Path
 
-MODULES = ("wire", "here", "hub", "launcher")
+MODULES = ("wire", "here", "attempts", "hub", "launcher")
 
 
 @functools.cache

@@ -27,7 +27,7 @@ Failure = Sequence[Any]
 """Rank, machine and how, of the node that ended first and badly: its exit code, or `_WAYS`."""
 
 
-def told(failure: Failure) -> str:
+def failure_sentence(failure: Failure) -> str:
     """Return in words what ended first."""
     rank, machine, how = failure
     way = _WAYS.get(how, f"failed first, with exit code {how}")
@@ -43,12 +43,16 @@ def refuse(folder: str, problems: Sequence[Mapping[str, str]]) -> int:
     """Say why the run does not begin; return the exit code."""
     write_state(folder, phase="refused", problems=list(problems))
     for each in problems:
-        if each["address"]:
-            way = f"cannot open a connection to {each['to']} ({each['address']})"
-            say(f"not begun: {each['from']} {way}: {each['why']}")
-        else:
-            say(f"not begun: {each['from']}: {each['why']}")
+        say(f"not begun: {problem_words(each)}")
     return NOT_BEGUN
+
+
+def problem_words(problem: Mapping[str, str]) -> str:
+    """Return in words who cannot reach whom, or what else is wrong with a node."""
+    if not problem["address"]:
+        return f"{problem['from']}: {problem['why']}"
+    way = f"cannot open a connection to {problem['to']} ({problem['address']})"
+    return f"{problem['from']} {way}: {problem['why']}"
 
 
 def write_state(folder: str, **state: Any) -> None:  # noqa: ANN401 - as JSON has it
@@ -58,9 +62,14 @@ def write_state(folder: str, **state: Any) -> None:  # noqa: ANN401 - as JSON ha
 
 def write_first_failure(folder: str, failure: Failure) -> None:
     """Write down which node ended first, for the job's own record."""
+    write(f"{folder}/first_failure", failure_words(failure, " ") + "\n")
+
+
+def failure_words(failure: Failure, between: str) -> str:
+    """Return rank, machine and how, as a job's record has them."""
     rank, machine, how = failure
     name = "".join(sign if sign.isalnum() or sign in "._-" else "_" for sign in machine)
-    write(f"{folder}/first_failure", f"{rank} {name} {how}\n")
+    return between.join((str(rank), name, str(how)))
 
 
 def write(path: str, text: str) -> None:

@@ -4,7 +4,8 @@
 
 The command starts on every node, or on none: once all have come and each can open a connection
 to each other. It ends on every node when it fails on one, or when one is lost. Nothing of that
-needs a client: each node holds a connection to rank 0, whose launcher decides (`hub`).
+needs a client: each node holds a connection to rank 0, whose launcher decides (`hub`), also
+whether all begin again (`attempts`).
 
 In the job's folder: `node.json`, the plan (rank, machines, addresses of rank 0, ports);
 `node_state.json`, how far it is; `first_failure`, `RANK MACHINE HOW`, where another node ended
@@ -28,9 +29,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sandbox_ops.remote.node.attempts import Attempts
 from sandbox_ops.remote.node.here import (
     TERMINATED,
     Failure,
+    failure_sentence,
     interface_of,
     kill_marked,
     own_addresses,
@@ -38,7 +41,6 @@ from sandbox_ops.remote.node.here import (
     say,
     signal_group,
     stop_reason,
-    told,
     variables,
     write_first_failure,
     write_state,
@@ -126,6 +128,10 @@ class Node:
         self._child: subprocess.Popen[bytes] | None = None
         self._first: Failure | None = None
         self._reported: dict[str, Any] = {}
+        self._cleared: dict[str, Any] = {}
+        self._again: Failure | None = None
+        self._timer: threading.Timer | None = None
+        self._attempts = Attempts(plan, folder)
         self._kill_at = 0.0
         self.is_stopped = False
 
@@ -202,8 +208,8 @@ class Node:
             if self._join(self._lost_s):
                 self.events.put({"stop": [0, self._names[0], "lost"]})
                 return
-            if self._reported:
-                self._send(**self._reported)
+            if self._cleared or self._reported:
+                self._send(**(self._cleared or self._reported))
 
     def _take(self, event: dict[str, Any]) -> int | None:
         """Act on an event; return the exit code where it is the last."""
@@ -211,17 +217,38 @@ class Node:
             threading.Thread(target=self._check, args=(event,), daemon=True).start()
         elif "refuse" in event:
             return refuse(self.folder, event["refuse"])
-        elif "go" in event and not self._child and not self._reported:
-            self._start(event)
+        elif "go" in event:
+            self._go(event)
+        elif "again" in event:
+            self._end_attempt(event["again"], event["attempt"])
         elif "stop" in event and not self._first:
             return self._stop_for(event["stop"])
-        elif "noted" in event and self._reported.get("end") == 0:
+        return self._take_end(event)
+
+    def _take_end(self, event: dict[str, Any]) -> int | None:
+        """Act on what ends this node, or its command; return the exit code where it is the last."""
+        if "noted" in event:
+            return self._noted()
+        if "done" in event:
+            self._send(left=1)
             return 0
-        elif "ended" in event:
+        if "ended" in event:
             return self._ended(event["ended"])
-        elif "signal" in event:
+        if "signal" in event:
             return self._signalled()
         return None
+
+    def _noted(self) -> int | None:
+        """The hub knows of our end: that of the run, where it is well and no attempt may follow."""
+        if self._attempts.is_retried:
+            self._cancel_timer()  # the hub says what follows
+            return None
+        return 0 if self._reported.get("end") == 0 else None
+
+    def _go(self, event: dict[str, Any]) -> None:
+        is_new = event["attempt"] == self._attempts.number
+        if is_new and not self._child and not self._reported:
+            self._start(event)
 
     def _check(self, event: dict[str, Any]) -> None:
         """Open a connection to every other node, and tell the hub which cannot be."""
@@ -250,9 +277,11 @@ class Node:
         is_first = self._rank == 0
         master, own = (event["own"],) * 2 if is_first else (self._hub_at, self._own)
         write_state(self.folder, phase="running", master=f"{master}:{event['go']}")
+        self._cleared = {}
         environment = variables(
             self._plan, master, event["go"], interface_of(own), os.environ
         )
+        environment.update(self._attempts.begin())
         try:
             self._child = subprocess.Popen(
                 self._command, env=environment, start_new_session=True
@@ -269,15 +298,52 @@ class Node:
     def _stop_for(self, failure: Failure) -> int | None:
         """End the command, because another node ended badly."""
         self._first = failure
+        self._cancel_timer()
         if not self._child or self._reported:
-            return self.code_after(failure, self._reported.get("end", TERMINATED))
-        say(f"ending this node: {told(failure)}")
+            if not self._reported:
+                self._report(TERMINATED, str(TERMINATED))  # between two attempts
+            return self.code_after(failure, self._reported["end"])
+        say(f"ending this node: {failure_sentence(failure)}")
         signal_group(self._child.pid, signal.SIGTERM)
         self._kill_at = time.monotonic() + GRACE_S
         return None
 
+    def _end_attempt(self, failure: Failure, attempt: int) -> None:
+        """End the command, because a node ended badly and another attempt follows."""
+        if self._first:
+            return
+        self._cancel_timer()
+        if attempt != self._attempts.number:  # that is over here
+            self._send(**self._cleared)
+            return
+        self._again = failure
+        if self._reported:
+            self._clear(self._reported["end"])
+        elif self._child:
+            say(f"ending attempt {attempt}: {failure_sentence(failure)}")
+            signal_group(self._child.pid, signal.SIGTERM)
+            self._kill_at = time.monotonic() + GRACE_S
+
+    def _clear(self, code: int) -> None:
+        """Leave nothing of an attempt that is over here, and say so."""
+        assert self._again is not None  # noqa: S101 - that is why it ends
+        kill_marked(self.folder)
+        say(f"attempt {self._attempts.number} is over: {failure_sentence(self._again)}")
+        self._cleared = {"cleared": self._attempts.number}
+        self._attempts.end(code, self._again, self._rank)
+        self._child, self._again, self._kill_at = None, None, 0.0
+        self._reported = {}
+        self._send(**self._cleared)
+
+    def _cancel_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+
     def _ended(self, code: int) -> int | None:
         code = 128 - code if code < 0 else code
+        if self._again and not self._first and not self._reported:
+            self._clear(code)
+            return None
         was_signalled = bool(self._reported)
         if not was_signalled:
             self._report(code, str(code))
@@ -288,9 +354,9 @@ class Node:
             return (
                 code or TERMINATED
             )  # as it was reported, whatever the command made of it
-        timer = threading.Timer(_NOTED_S, self._end_unnoted)
-        timer.daemon = True
-        timer.start()
+        self._timer = threading.Timer(_NOTED_S, self._end_unnoted)
+        self._timer.daemon = True
+        self._timer.start()
         return None
 
     def _end_unnoted(self) -> None:
@@ -302,16 +368,18 @@ class Node:
     def _signalled(self) -> int | None:
         """Stopped, or at its deadline: the others are told, and the command."""
         self.is_stopped = True
-        if not self._reported:
+        may_follow = self._attempts.is_retried
+        if may_follow or not self._reported:
             self._report(TERMINATED, stop_reason(self.folder))
-        if not self._child:
+        child = self._child
+        if not child or (may_follow and child.returncode is not None):
             threading.Event().wait(LOOK_S)  # it is on its way
             return TERMINATED
-        signal_group(self._child.pid, signal.SIGTERM)
+        signal_group(child.pid, signal.SIGTERM)
         return None
 
     def _report(self, code: int, how: str) -> None:
-        self._reported = {"end": code, "how": how}
+        self._reported = {"end": code, "how": how, "attempt": self._attempts.number}
         self._send(**self._reported)
 
     def code_after(self, failure: Failure, code: int) -> int:
@@ -321,7 +389,7 @@ class Node:
             return code
         write_first_failure(self.folder, failure)
         if not self._first:
-            say(f"the run failed: {told(failure)}")
+            say(f"the run failed: {failure_sentence(failure)}")
         return int(how) if how.isdigit() else TERMINATED
 
 

@@ -28,6 +28,7 @@ emit_job() {
   _said="life=$LIFE $LINE"
   _flags=
   [ ! -e "$_dir/incomplete" ] || lacks_output
+  may_have_begun
   keep_lost
   last_sign_of_life
   case $LIFE in
@@ -39,6 +40,8 @@ emit_job() {
     *) [ ! -e "$_dir/gpus" ] || { { read -r _held <"$_dir/gpus"; } 2>/dev/null && _flags="$_flags gpus=$_held"; } ;;
   esac
   [ "$PHASE" != running ] || [ ! -e "$_dir/slurm" ] || _flags="$_flags node=$ON"
+  [ "$PHASE" != running ] || [ ! -e "$_dir/node_attempt" ] ||
+    { read_node_attempt "$_dir" && _flags="$_flags$NODE_ATTEMPT"; }
   [ "$PHASE" = ended ] || [ ! -e "$_dir/incomplete" ] || _flags=" incomplete=1$_flags"
   set_clock
   [ ! -e "$_dir/stopping" ] || { { read -r _why _when <"$_dir/stopping"; } 2>/dev/null && _flags="$_flags stopping=$((_when + _shift))"; }
@@ -83,6 +86,22 @@ lacks_output() {
     ended.*.0) ;;
     ended.* | *.supervised.* | *.orphaned.* | *.elsewhere.*) _flags=' incomplete=1' ;;
   esac
+}
+
+# may_have_begun: its supervisor died before it noted a leader; the command may be on its way all
+# the same, and nobody is to be told that it never was. `first` stands before its leader is there.
+may_have_begun() {
+  case $PHASE.$LIFE in
+    starting.gone)
+      if [ $((UP - ${UP0:-0})) -gt $START_WINDOW ] && [ ! -e "$_dir/over" ] && find_members "$_dir" && [ -n "$PIDS" ]; then
+        printf '' >"$_dir/first"
+        LIFE=orphaned _said="life=orphaned $LINE"
+      fi
+      ;;
+    starting.restarted) ;;
+    *) return 0 ;;
+  esac
+  [ ! -e "$_dir/first" ] || _flags="$_flags begun=1"
 }
 
 # keep_lost: who was once seen to be lost stays so for the same reason, also after a restart
