@@ -11,7 +11,6 @@ import functools
 import inspect
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from invoke import Argument, Exit
@@ -19,6 +18,7 @@ from invoke.tasks import Task
 
 from sandbox_ops.cli import next_steps, output
 from sandbox_ops.errors import NextStep, SandboxError, UsageError
+from sandbox_ops.value_classes import dataclass
 
 if TYPE_CHECKING:
     from sandbox_ops.cli.layout import Column

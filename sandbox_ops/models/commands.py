@@ -1,10 +1,11 @@
 """How a command ended, and what it said. Frozen values, no I/O."""
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from sandbox_ops.models.jobs import Job
+from sandbox_ops.value_classes import dataclass
 
 
 class EndKind(enum.StrEnum):

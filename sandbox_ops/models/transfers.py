@@ -1,7 +1,8 @@
 """How far a transfer of several files is. Frozen values, no I/O."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from sandbox_ops.value_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,11 @@ costs the answer about the others.
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from sandbox_ops.errors import ProtocolError
+from sandbox_ops.value_classes import dataclass
 
 RECORD_FORMAT = 1
 _MOST_GPUS = 1024
