@@ -605,7 +605,7 @@ KEYS: tuple[Key, ...] = (
         expects="the name of a metric, perhaps with min: or max: before it",
         example='"max:accuracy"',
         check=value_checks.best_metric,
-        help="Which run of a sweep is the best; the one of the lowest loss if not set.",
+        help="which run of a sweep is the best; the one of the lowest loss if not set",
     ),
 )
 

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sandbox_ops.text import clean, secret_forms
+from sandbox_ops.text import clean, key_lines, secret_forms
 
 _LINE_LIMIT = 1 << 12
 """So much of an unfinished line is held back at most, and of a private key four times it."""
@@ -47,6 +47,8 @@ _HEADER = (
 )
 _PRIVATE_KEY = rb"-----BEGIN[ A-Z0-9_-]{0,100}PRIVATE KEY(?: BLOCK)?-----"
 _PRIVATE_KEY_END = rb"-----END[ A-Z0-9_-]{0,100}PRIVATE KEY(?: BLOCK)?-----"
+_BLOCK = rb"-----BEGIN [ A-Z0-9_-]{1,100}-----"
+_BLOCK_END = rb"-----END [ A-Z0-9_-]{1,100}-----"
 _KEY_LINES = (
     # what is cut off has no end: its lines are known by their letters
     rb"(?m)" + _PRIVATE_KEY + rb"[\sA-Za-z0-9+/=:,.\\]*(?:" + _PRIVATE_KEY_END + rb")?"
@@ -94,7 +96,9 @@ class Redactor:
     def _notable(self) -> Any:  # noqa: ANN401 - re2 ships no types
         """What finds a keyword, a known value or what no reader sees, in one walk."""
         literals = [f"(?-i:{re.escape(form.decode())})" for form in self._names]
-        keywords = "|".join((*_keywords(), "PRIVATE KEY", *literals))
+        keywords = "|".join(
+            (*_keywords(), "PRIVATE KEY", "-----BEGIN", key_lines.LINE, *literals)
+        )
         return _compiled(f"[{clean.HIDDEN}]|{keywords}".encode(), fold=True, utf8=True)
 
     def find_notable(self, data: bytes, begin: int = 0) -> tuple[int, int] | None:
@@ -152,10 +156,13 @@ class Redactor:
 
     def held_bytes(self, data: bytes) -> int:
         """Return how many of the last bytes wait for the rest of a secret, or of a key."""
-        held = self.open_bytes(data)
-        begin, key_end = _last_private_key(data)
-        key = len(data) - begin
-        return max(held, key) if key_end is None and key <= 4 * _LINE_LIMIT else held
+        end = len(data) - self.open_bytes(data)
+        begin, block_end = _last_block(data)
+        if block_end is None and len(data) - begin <= 4 * _LINE_LIMIT:
+            end = min(end, begin)
+        elif block_end is not None and begin < end:
+            end = max(end, block_end)
+        return len(data) - min(end, max(key_lines.open_from(data), block_end or 0))
 
     def _mask_known(self, match: Any) -> bytes:  # noqa: ANN401 - re2 ships no types
         return _mask_of(self._names[match.group(0)])
@@ -179,12 +186,7 @@ class RedactingStream:
         data = self.take() + data
         plain = self._redactor.plain_lines(data)
         data = data[len(plain) :]
-        end = len(data) - self._redactor.open_bytes(data)
-        begin, key_end = _last_private_key(data)
-        if key_end is None and len(data) - begin <= 4 * _LINE_LIMIT:
-            end = min(end, begin)
-        elif key_end is not None and begin < end:
-            end = max(end, key_end)
+        end = len(data) - self._redactor.held_bytes(data)
         self._open = data[end:]
         return plain + self._redactor.mask(data[:end])
 
@@ -198,14 +200,14 @@ class RedactingStream:
         return self._redactor.mask(self.take())
 
 
-def _last_private_key(data: bytes) -> tuple[int, int | None]:
-    """Return where the last private key begins and ends; None where it has not ended."""
-    if b"PRIVATE KEY" not in data:
+def _last_block(data: bytes) -> tuple[int, int | None]:
+    """Return where the last key or certificate begins and ends; None: it has not ended."""
+    if b"-----BEGIN" not in data:
         return len(data), None
-    begins = [match.start() for match in _compiled(_PRIVATE_KEY).finditer(data)]
+    begins = [match.start() for match in _compiled(_BLOCK).finditer(data)]
     if not begins:
         return len(data), None
-    end = _compiled(_PRIVATE_KEY_END).search(data, begins[-1])
+    end = _compiled(_BLOCK_END).search(data, begins[-1])
     return begins[-1], None if end is None else end.end()
 
 
@@ -226,7 +228,8 @@ def _mask_shapes(data: bytes) -> bytes:
 
 
 def _mask_tokens(data: bytes) -> bytes:
-    """Mask the tokens in those lines that have a keyword of one."""
+    """Mask lines from the midst of a key, and the tokens in lines that have a keyword."""
+    data = key_lines.mask(data)
     if not _may_have_token(data):
         return data
     search = _prefilter().search

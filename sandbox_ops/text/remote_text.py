@@ -10,7 +10,7 @@ import codecs
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox_ops.text import clean
+from sandbox_ops.text import clean, key_lines
 from sandbox_ops.text.redaction import RedactingStream, Redactor
 
 _LONG_BYTES = 1 << 14
@@ -74,8 +74,11 @@ def _safe_lines(data: bytes) -> str:
         begin = max(data.rfind(b"\n", done, notable_span[0]) + 1, done)
         size = min(2 * size, _BLOCK_BYTES) if begin - done < 2 * size else 1
         end = data.find(b"\n", max(notable_span[1], begin + size) - 1) + 1 or len(data)
+        end = key_lines.end_of_run(data, end)
         block = clean.clean(data[begin:end])
-        if "PRIVATE KEY" in block:  # its lines belong together
+        if (
+            "-----BEGIN" in block or "PRIVATE KEY" in block
+        ):  # lines that belong together
             return redactor.mask_text(clean.clean(data))
         parts += (_plain(data[done:begin]), redactor.mask_text(block))
         size, done = max(size, end - begin), end
