@@ -397,7 +397,8 @@ def test_without_a_log_nothing_destructive_is_done(
         assert machine.run("echo on").stdout.text == "on\n"
         job = machine.start("sleep 30")
         with pytest.raises(
-            Exception, match="`stop` is not done, for it cannot be noted"
+            Exception,
+            match="`stop` was refused, because it cannot be written to the audit log",
         ):
             jobs.stop(machine, job.id)
         assert not jobs.get(machine, job.id).state.ended

@@ -8,20 +8,19 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Mapping
 from typing import Any
 
-from sandbox_ops.remote.node.here import TERMINATED, Failure
+from sandbox_ops.remote.node.job_files import TERMINATED, Failure, Plan
 from sandbox_ops.remote.node.wire import (
-    BEATS,
-    CONNECT_S,
-    LOOK_S,
+    CONNECT_TIMEOUT_S,
+    HEARTBEATS,
+    POLL_S,
     Stream,
     listen,
     plain,
 )
 
-_ON_ITS_WAY_S = 1
+_LAST_MESSAGE_S = 1
 
 
 class NodeFacts:
@@ -29,7 +28,7 @@ class NodeFacts:
 
     def __init__(self, stream: Stream, at: str, port: int) -> None:
         self.stream, self.at, self.port = stream, at, port
-        self.seen = time.monotonic()
+        self.last_seen = time.monotonic()
         self.has_checked = False
         self.code: int | None = None
 
@@ -39,23 +38,19 @@ class Hub:
 
     Attributes:
         port: Where it listens.
-        first: Of the node that ended first and badly; None so far.
+        first: The node that failed first; None so far.
         over: Set when every node has ended, or is lost.
 
     Raises:
         OSError: A port of the plan is taken.
     """
 
-    def __init__(self, plan: Mapping[str, Any], secret: str) -> None:
-        self._names, self._secret, self._join_s = (
-            plan["machines"],
-            secret,
-            plan["join_s"],
-        )
-        self._lost_s: float = plan["lost_s"]
-        self._meeting = listen(plan["port"])  # kept for the training until it begins
+    def __init__(self, plan: Plan, secret: str) -> None:
+        self._names, self._secret = plan.machines, secret
+        self._join_s, self._lost_s = plan.join_s, plan.lost_s
+        self._meeting = listen(plan.port)  # kept for the training until it starts
         self._meeting_port = self._meeting.getsockname()[1]
-        self._listener = listen(plan["port"] + 1 if plan["port"] else 0)
+        self._listener = listen(plan.port + 1 if plan.port else 0)
         self.port = self._listener.getsockname()[1]
         self.first: Failure | None = None
         self.over = threading.Event()
@@ -69,14 +64,14 @@ class Hub:
     def run(self) -> None:
         """Decide, until all is over."""
         threading.Thread(target=self._accept, daemon=True).start()
-        beat_at = time.monotonic()
+        heartbeat_at = time.monotonic()
         while not self.over.is_set():
             with contextlib.suppress(queue.Empty):
-                self._take(*self._events.get(timeout=LOOK_S))
+                self._take(*self._events.get(timeout=POLL_S))
             now = time.monotonic()
-            if now >= beat_at:
-                beat_at = now + self._lost_s / BEATS
-                self._tell_all(beat=1)
+            if now >= heartbeat_at:
+                heartbeat_at = now + self._lost_s / HEARTBEATS
+                self._tell_all(heartbeat=1)
             if self._phase in {"joining", "checking"} and now > self._until:
                 self._give_up()
             if self._phase == "running":
@@ -110,19 +105,19 @@ class Hub:
         if "hello" in message and stream:
             self._welcome(rank, message, stream)
         node = self._nodes[rank]
-        node.seen = time.monotonic()
+        node.last_seen = time.monotonic()
         if "checked" in message:
             node.has_checked = True
             self._problems += message["checked"]
         if "end" in message and node.code is None:
             node.code = message["end"]
-            node.stream.send(noted=1)
+            node.stream.send(acknowledged=1)
             if node.code != 0:
                 self._fail(rank, message["how"])
         if "stopped" in message:
             self._fail(rank, message["stopped"])
         if len(self._nodes) == len(self._names):
-            self._go_on()
+            self._advance()
 
     def _welcome(self, rank: int, hello: dict[str, Any], stream: Stream) -> None:
         known = self._nodes.get(rank)
@@ -135,11 +130,14 @@ class Hub:
         if self.first:
             stream.send(stop=self.first)
 
-    def _go_on(self) -> None:
+    def _advance(self) -> None:
         """Do what comes next, all nodes having come."""
         nodes = [self._nodes[rank] for rank in sorted(self._nodes)]
         if self._phase == "joining":
-            self._phase, self._until = "checking", time.monotonic() + 3 * CONNECT_S
+            self._phase, self._until = (
+                "checking",
+                time.monotonic() + 3 * CONNECT_TIMEOUT_S,
+            )
             places = [[node.at, node.port] for node in nodes]
             self._tell_all(check=places, meeting=self._meeting_port)
         elif self._phase == "checking" and all(node.has_checked for node in nodes):
@@ -157,9 +155,9 @@ class Hub:
         for rank, name in enumerate(self._names):
             node = self._nodes.get(rank)
             if node is None:
-                why = f"did not come within {self._join_s} s"
+                why = f"did not connect within {self._join_s} s"
             elif self._phase == "checking" and not node.has_checked:
-                why = "did not say whether it reaches the others"
+                why = "did not report whether it reaches the others"
             else:
                 continue
             self._problems.append({"from": name, "to": name, "address": "", "why": why})
@@ -169,12 +167,12 @@ class Hub:
     def _refuse(self) -> None:
         self._phase = "refused"
         self._tell_all(refuse=self._problems)
-        threading.Event().wait(_ON_ITS_WAY_S)
+        threading.Event().wait(_LAST_MESSAGE_S)
         self.over.set()
 
     def _look_for_lost(self, now: float) -> None:
         for rank, node in self._nodes.items():
-            if node.code is None and now - node.seen > self._lost_s:
+            if node.code is None and now - node.last_seen > self._lost_s:
                 node.code = TERMINATED
                 self._fail(rank, "lost")
         if all(node.code is not None for node in self._nodes.values()):
@@ -182,7 +180,7 @@ class Hub:
 
     def _fail(self, rank: int, how: object) -> None:
         if self.first is None and self._phase == "running":
-            self.first = [rank, self._names[rank], str(how)]
+            self.first = Failure(rank, self._names[rank], str(how))
             self._tell_all(stop=self.first)
 
     def _tell_all(self, **message: Any) -> None:  # noqa: ANN401 - as JSON has it
