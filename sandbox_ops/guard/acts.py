@@ -188,5 +188,5 @@ def _warn(error: RefusedError) -> None:
     if not _warned:
         _warned = True
         logging.getLogger(__name__).warning(
-            "warning: %s; it is not noted", error.message
+            "warning: %s; this action is not recorded", error.message
         )

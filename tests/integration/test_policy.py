@@ -402,7 +402,7 @@ def test_without_a_log_nothing_destructive_is_done(
         ):
             jobs.stop(machine, job.id)
         assert not jobs.get(machine, job.id).state.ended
-        with pytest.raises(Exception, match="`upload` is not done"):
+        with pytest.raises(Exception, match="`upload` was refused"):
             transfer.upload(machine, Path("/etc/hostname"), str(target))
         monkeypatch.delenv("XDG_STATE_HOME")
         jobs.stop(machine, job.id, grace_s=0)
