@@ -14,7 +14,6 @@ from sandbox_ops.errors import UsageError
 from sandbox_ops.git import clone_config, explanations, porcelain, results, runner
 from sandbox_ops.models import Project
 
-_LOOK_S = 60
 _NETWORK_S = 600
 _SHOWN = 100
 _HASH = re.compile(r"[0-9a-f]{7,64}")
@@ -113,10 +112,7 @@ def identity(root: str) -> tuple[str, str]:
     """Return the name and the address that commits made here carry; "" where none is set."""
     clone_config.check(root)
     keys = ("user.name", "user.email")
-    answers = (
-        runner.run(root, "config", "--get", key, timeout_s=_LOOK_S).stdout
-        for key in keys
-    )
+    answers = (runner.run(root, "config", "--get", key).stdout for key in keys)
     name, email = (answer.decode("utf-8", "replace").strip() for answer in answers)
     return name, email
 
@@ -203,9 +199,7 @@ def push(tree: LocalTree, remote: str) -> None:
 
 def _commit(root: str, name: str) -> str | None:
     """Return the commit that `name` is, if it is here."""
-    commit = runner.run(
-        root, "rev-parse", "-q", "--verify", f"{name}^{{commit}}", timeout_s=_LOOK_S
-    )
+    commit = runner.run(root, "rev-parse", "-q", "--verify", f"{name}^{{commit}}")
     return commit.stdout.decode().strip() or None
 
 
@@ -216,7 +210,9 @@ def _log(root: str, commit: str | None, *without: str) -> tuple[str, ...]:
     return tuple(_git(root, "log", *form, commit, *without, "--").splitlines())
 
 
-def _git(root: str, verb: str, *arguments: str, timeout_s: float = _LOOK_S) -> str:
+def _git(
+    root: str, verb: str, *arguments: str, timeout_s: float = runner.LOOK_S
+) -> str:
     """Return what git prints.
 
     Raises:
