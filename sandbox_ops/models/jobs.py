@@ -38,6 +38,8 @@ _TERMINAL = frozenset(
         JobState.LOST,
     }
 )
+NEVER_STARTED = "never started"
+"""The reason of a lost job whose command did not begin: started again, it runs once."""
 _TIMED_OUT = 124
 _KILLED = 137
 _SHELLS_MEAN = {126: ": not executable", 127: ": command not found"}

@@ -27,6 +27,7 @@ from sandbox_ops.machine.pause import until
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, Project
 from sandbox_ops.models.cancellation import CancelToken
+from sandbox_ops.models.queue import RetryPolicy
 from sandbox_ops.remote import node, scripts
 from sandbox_ops.workflows import train
 from sandbox_ops.workflows.acting import acts_as
@@ -56,6 +57,7 @@ class NodeRun:
         machines: Their names, in the order of the ranks.
         processes: How many torchrun starts on each.
         port: Where the processes meet; 0: at a free one.
+        retry: What follows an attempt that failed; None: nothing.
         id: What tells the run from all others.
         secret: By which its nodes know each other.
     """
@@ -64,6 +66,7 @@ class NodeRun:
     machines: tuple[str, ...]
     processes: int
     port: int
+    retry: RetryPolicy | None = None
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     secret: str = field(default_factory=lambda: secrets.token_hex(16))
 
@@ -82,7 +85,15 @@ class NodeRun:
             "hub": list(hub),
             "join_s": _CONNECT_S if rank else JOIN_S,
             "lost_s": LOST_S,
+            "retry": self._retry,
         }
+
+    @property
+    def _retry(self) -> dict[str, Any] | None:
+        if self.retry is None or not self.retry.retries:
+            return None
+        names = ("retries", "on", "backoff_s", "resume_from")
+        return {name: getattr(self.retry, name) for name in names}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

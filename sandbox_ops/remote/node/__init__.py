@@ -6,6 +6,7 @@ Its modules are sent as one file, without the lines by which they import each ot
     launcher                      the node: joins, starts the command, ends it
     peers                         its connection to the hub; a try of each other node
     hub                           what decides for all nodes, in the launcher of rank 0
+    attempts                      whether another attempt follows, and what is kept of each
     wire                          messages over a connection
     job_files  machine            what it writes in its job's folder; addresses and processes
 """
@@ -15,7 +16,7 @@ import functools
 from collections.abc import Iterator
 from pathlib import Path
 
-MODULES = ("job_files", "machine", "wire", "hub", "peers", "launcher")
+MODULES = ("job_files", "machine", "wire", "attempts", "hub", "peers", "launcher")
 
 
 @functools.cache

@@ -34,6 +34,29 @@ class Failure(NamedTuple):
         end = _ENDS.get(self.how, f"failed first, with exit code {self.how}")
         return f"rank {self.rank} on {self.machine} {end}"
 
+    def fields(self, separator: str) -> str:
+        """Return rank, machine and how, as a job's record has them."""
+        signs = (
+            each if each.isalnum() or each in "._-" else "_" for each in self.machine
+        )
+        return separator.join((str(self.rank), "".join(signs), self.how))
+
+
+class Retry(NamedTuple):
+    """What follows an attempt that failed.
+
+    Attributes:
+        retries: So many attempts more, at most.
+        on: Which ends are followed by one: `exit`, `signal`, `oom`, `exit=3`.
+        backoff_s: The pause after the first; twice as long after each.
+        resume_from: The pattern of checkpoints; "": none.
+    """
+
+    retries: int = 0
+    on: Sequence[str] = ()
+    backoff_s: float = 0.0
+    resume_from: str = ""
+
 
 class Plan(NamedTuple):
     """What a node is told of its run: `node.json` in the job's folder.
@@ -47,6 +70,7 @@ class Plan(NamedTuple):
         hub: The addresses of rank 0's launcher; none for rank 0 itself.
         join_s: So long a node waits for the others.
         lost_s: So long a node may be silent before it is lost.
+        retry: What follows an attempt that failed.
     """
 
     run: str
@@ -57,6 +81,7 @@ class Plan(NamedTuple):
     hub: Sequence[str]
     join_s: float
     lost_s: float
+    retry: Retry = Retry()
 
     @property
     def own_name(self) -> str:
@@ -66,7 +91,9 @@ class Plan(NamedTuple):
 
 def read_plan(folder: str) -> Plan:
     """Return the plan in a job's folder."""
-    return Plan(**json.loads(Path(folder, "node.json").read_text("utf-8")))
+    fields = json.loads(Path(folder, "node.json").read_text("utf-8"))
+    retry = Retry(**(fields.pop("retry", None) or {}))
+    return Plan(**fields, retry=retry)
 
 
 def say(line: str) -> None:
@@ -78,12 +105,16 @@ def refuse(folder: str, problems: Sequence[Mapping[str, str]]) -> int:
     """Say why the run does not start; return the exit code."""
     write_state(folder, phase="refused", problems=list(problems))
     for each in problems:
-        if each["address"]:
-            problem = f"cannot open a connection to {each['to']} ({each['address']})"
-            say(f"not started: {each['from']} {problem}: {each['why']}")
-        else:
-            say(f"not started: {each['from']}: {each['why']}")
+        say(f"not started: {problem_text(each)}")
     return NOT_STARTED
+
+
+def problem_text(problem: Mapping[str, str]) -> str:
+    """Return in words who cannot reach whom, or what else is wrong with a node."""
+    if not problem["address"]:
+        return f"{problem['from']}: {problem['why']}"
+    what = f"cannot open a connection to {problem['to']} ({problem['address']})"
+    return f"{problem['from']} {what}: {problem['why']}"
 
 
 def write_state(folder: str, **state: Any) -> None:  # noqa: ANN401 - as JSON has it
@@ -92,12 +123,8 @@ def write_state(folder: str, **state: Any) -> None:  # noqa: ANN401 - as JSON ha
 
 
 def write_first_failure(folder: str, failure: Failure) -> None:
-    """Write down which node ended first, for the job's own record."""
-    signs = (
-        each if each.isalnum() or each in "._-" else "_" for each in failure.machine
-    )
-    line = f"{failure.rank} {''.join(signs)} {failure.how}\n"
-    write(f"{folder}/first_failure", line)
+    """Write down which node failed first, for the job's own record."""
+    write(f"{folder}/first_failure", failure.fields(" ") + "\n")
 
 
 def write(path: str, text: str) -> None:

@@ -5,11 +5,12 @@
 The command starts on every node, or on none: once all have connected and each can open a
 connection to each other. It ends on every node when it fails on one, or when one is lost.
 Nothing of that needs a client: each node holds a connection to rank 0, whose launcher decides
-(`hub`).
+(`hub`), also whether all start again (`attempts`).
 
 In the job's folder: `node.json`, the plan (rank, machines, addresses of rank 0, ports);
 `node_state.json`, how far it is; `first_failure`, `RANK MACHINE HOW`, where another node failed
 first: HOW is its exit code, `stopped`, `timed-out` or `lost`.
+(Over 250 lines: all that can happen to a node is read side by side.)
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from sandbox_ops.remote.node.attempts import Attempts
 from sandbox_ops.remote.node.hub import Hub
 from sandbox_ops.remote.node.job_files import (
     TERMINATED,
@@ -111,6 +113,9 @@ class Node:
         self._child: subprocess.Popen[bytes] | None = None
         self._first: Failure | None = None
         self._reported: dict[str, Any] = {}
+        self._again: Failure | None = None
+        self._timer: threading.Timer | None = None
+        self._attempts = Attempts(plan, folder)
         self._kill_at = 0.0
         self.is_stopped = False
 
@@ -140,17 +145,38 @@ class Node:
             threading.Thread(target=self._check, args=(event,), daemon=True).start()
         elif "refuse" in event:
             return refuse(self.folder, event["refuse"])
-        elif "go" in event and not self._child and not self._reported:
-            self._start(event)
+        elif "go" in event:
+            self._go(event)
+        elif "again" in event:
+            self._end_attempt(Failure(*event["again"]), event["attempt"])
         elif "stop" in event and not self._first:
             return self._stop_for(Failure(*event["stop"]))
-        elif "acknowledged" in event and self._reported.get("end") == 0:
+        return self._handle_end(event)
+
+    def _handle_end(self, event: dict[str, Any]) -> int | None:
+        """Act on what ends this node, or its command; return the exit code where it is the last."""
+        if "acknowledged" in event:
+            return self._acknowledged()
+        if "done" in event:
+            self._hub.send(left=1)
             return 0
-        elif "ended" in event:
+        if "ended" in event:
             return self._ended(event["ended"])
-        elif "signal" in event:
+        if "signal" in event:
             return self._signalled()
         return None
+
+    def _acknowledged(self) -> int | None:
+        """The hub knows of our end: that of the run, if it is well and no attempt may follow."""
+        if self._attempts.is_retried:
+            self._cancel_timer()  # the hub says what follows
+            return None
+        return 0 if self._reported.get("end") == 0 else None
+
+    def _go(self, event: dict[str, Any]) -> None:
+        is_new = event["attempt"] == self._attempts.number
+        if is_new and not self._child and not self._reported:
+            self._start(event)
 
     def _check(self, event: dict[str, Any]) -> None:
         """Tell the hub which of the other nodes cannot be reached from here."""
@@ -163,9 +189,11 @@ class Node:
         master = event["own"] if is_first else self._hub.host
         own = event["own"] if is_first else self._hub.own
         write_state(self.folder, phase="running", master=f"{master}:{event['go']}")
+        self._hub.forget_report()
         environment = variables(
             self._plan, master, event["go"], interface_of(own), os.environ
         )
+        environment.update(self._attempts.begin())
         try:
             child = subprocess.Popen(
                 self._command, env=environment, start_new_session=True
@@ -182,15 +210,51 @@ class Node:
     def _stop_for(self, failure: Failure) -> int | None:
         """End the command, because another node failed."""
         self._first = failure
+        self._cancel_timer()
         if not self._child or self._reported:
-            return self.code_after(failure, self._reported.get("end", TERMINATED))
+            if not self._reported:
+                self._report(TERMINATED, str(TERMINATED))  # between two attempts
+            return self.code_after(failure, self._reported["end"])
         say(f"stopping this node: {failure}")
         signal_group(self._child.pid, signal.SIGTERM)
         self._kill_at = time.monotonic() + GRACE_S
         return None
 
+    def _end_attempt(self, failure: Failure, attempt: int) -> None:
+        """End the command, because a node failed and another attempt follows."""
+        if self._first:
+            return
+        self._cancel_timer()
+        if attempt != self._attempts.number:  # that is over here
+            self._hub.repeat()
+            return
+        self._again = failure
+        if self._reported:
+            self._clear(failure, self._reported["end"])
+        elif self._child:
+            say(f"ending attempt {attempt}: {failure}")
+            signal_group(self._child.pid, signal.SIGTERM)
+            self._kill_at = time.monotonic() + GRACE_S
+
+    def _clear(self, failure: Failure, code: int) -> None:
+        """Leave nothing of an attempt that is over here, and say so."""
+        kill_marked(self.folder)
+        number = self._attempts.number
+        say(f"attempt {number} is over: {failure}")
+        self._attempts.end(code, failure)
+        self._child, self._again, self._kill_at = None, None, 0.0
+        self._reported = {}
+        self._hub.report(cleared=number)
+
+    def _cancel_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+
     def _ended(self, code: int) -> int | None:
         code = 128 - code if code < 0 else code
+        if self._again and not self._first and not self._reported:
+            self._clear(self._again, code)
+            return None
         was_signalled = bool(self._reported)
         if not was_signalled:
             self._report(code, str(code))
@@ -199,9 +263,9 @@ class Node:
             return self.code_after(self._first, code)
         if was_signalled:  # as it was reported, whatever the command made of it
             return code or TERMINATED
-        timer = threading.Timer(_ACKNOWLEDGED_S, self._end_unacknowledged)
-        timer.daemon = True
-        timer.start()
+        self._timer = threading.Timer(_ACKNOWLEDGED_S, self._end_unacknowledged)
+        self._timer.daemon = True
+        self._timer.start()
         return None
 
     def _end_unacknowledged(self) -> None:
@@ -213,16 +277,18 @@ class Node:
     def _signalled(self) -> int | None:
         """Stopped, or at its deadline: the others are told, and the command."""
         self.is_stopped = True
-        if not self._reported:
+        may_follow = self._attempts.is_retried
+        if may_follow or not self._reported:
             self._report(TERMINATED, stop_reason(self.folder))
-        if not self._child:
+        child = self._child
+        if not child or (may_follow and child.returncode is not None):
             threading.Event().wait(POLL_S)  # the report is on its way
             return TERMINATED
-        signal_group(self._child.pid, signal.SIGTERM)
+        signal_group(child.pid, signal.SIGTERM)
         return None
 
     def _report(self, code: int, how: str) -> None:
-        self._reported = {"end": code, "how": how}
+        self._reported = {"end": code, "how": how, "attempt": self._attempts.number}
         self._hub.report(**self._reported)
 
     def code_after(self, failure: Failure, code: int) -> int:

@@ -59,6 +59,15 @@ class HubConnection:
         self._report = message
         self.send(**message)
 
+    def repeat(self) -> None:
+        """Send the last report again, if there is one that counts."""
+        if self._report:
+            self.send(**self._report)
+
+    def forget_report(self) -> None:
+        """Something new has begun, of which nothing is reported yet."""
+        self._report = {}
+
     def _connect(self, within_s: float) -> list[dict[str, str]]:
         until = time.monotonic() + within_s
         while True:
@@ -103,8 +112,7 @@ class HubConnection:
             if self._connect(self._plan.lost_s):
                 self._events.put({"stop": Failure(0, self._plan.machines[0], "lost")})
                 return
-            if self._report:
-                self.send(**self._report)
+            self.repeat()
 
 
 def check_connections(

@@ -155,6 +155,7 @@ recover_held() {
         if [ -e "$_d/stopping" ]; then
           end_queued "$_d" reason=stopped
         elif is_promised; then
+          join_late
           wait_again
         else
           drop_unpromised
@@ -169,9 +170,14 @@ recover_held() {
 # is_promised: its token was granted, so a client may know of it
 is_promised() {
   case $_entry in "$QUEUE"/held/*) return 0 ;; esac
-  _granted='' _token=none
-  { read -r _token <"$_d/token" && read -r _granted <"$BASE/tokens/$_token"; } 2>/dev/null
-  [ "$_granted" = "$_id" ]
+  has_grant "$_d"
+}
+
+# has_grant DIR: that job of the queue has its token
+has_grant() {
+  _job_token='' _granted=''
+  { read -r _job_token <"$1/token" && read -r _granted <"$BASE/tokens/$_job_token"; } 2>/dev/null
+  [ "$_granted" = "${1##*/}" ]
 }
 
 drop_unpromised() {
