@@ -5,6 +5,9 @@ from typing import Self
 
 from sandbox_ops.value_classes import dataclass
 
+CONNECT_S = 9.0
+"""What an attempt to connect may take, all its steps together; ConnectTimeout says otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:

@@ -12,8 +12,6 @@ from sandbox_ops.errors import ConnectError
 from sandbox_ops.ssh.algorithms import Mismatch
 from sandbox_ops.value_classes import dataclass
 
-NETWORK_HINT = "Is the machine running, and may this network reach it (VPN, firewall)?"
-
 
 class DroppedError(ConnectError):
     """The server hung up early, as MaxStartups makes it do: worth another try."""
