@@ -4,7 +4,6 @@ The names of `sandbox_ops` are imported when they are used; here they are looked
 for pdoc documents only what a module holds. A warning is an error.
 """
 
-import dataclasses
 import importlib
 import sys
 from pathlib import Path
@@ -22,9 +21,6 @@ PUBLIC = (
 
 def main(folder: Path) -> None:
     """Write the pages of the public modules into a folder."""
-    # the library's own decorator says what a class takes before its first value is made
-    values = importlib.import_module("sandbox_ops.value_classes")
-    setattr(values, "dataclass", dataclasses.dataclass)  # noqa: B010
     package = importlib.import_module("sandbox_ops")
     for name in package.__all__:
         setattr(package, name, getattr(package, name))

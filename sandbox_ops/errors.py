@@ -21,10 +21,8 @@ The numbers are those of sysexits.h, ssh(1) and timeout(1).
 
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
-
-from sandbox_ops.value_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True)

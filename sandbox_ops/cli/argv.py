@@ -8,11 +8,10 @@ Invoke 2.2 has no optional positionals and joins what follows `--` into one stri
 import shlex
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from sandbox_ops.cli import near_verbs
 from sandbox_ops.errors import NextStep, UsageError
-from sandbox_ops.value_classes import dataclass
 
 _HELP = ("--help", "-h")
 

@@ -11,6 +11,7 @@ import functools
 import inspect
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from invoke import Argument, Exit
@@ -18,7 +19,6 @@ from invoke.tasks import Task
 
 from sandbox_ops.cli import next_steps, output
 from sandbox_ops.errors import NextStep, SandboxError, UsageError
-from sandbox_ops.value_classes import dataclass
 
 if TYPE_CHECKING:
     from sandbox_ops.cli.layout import Column

@@ -10,13 +10,13 @@ import contextvars
 import functools
 import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sandbox_ops.cli import aiming, next_steps, output, several
 from sandbox_ops.cli.aiming import Targets
 from sandbox_ops.cli.face import Answer, Body, failure_facts
 from sandbox_ops.errors import CancelledError, SandboxError, UsageError
-from sandbox_ops.value_classes import dataclass
 
 if TYPE_CHECKING:
     from sandbox_ops.models.cancellation import CancelToken

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from time import time
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,6 @@ from invoke import Context
 from sandbox_ops.cli import option_values
 from sandbox_ops.cli.session import opened, opened_all, settings_here
 from sandbox_ops.errors import NextStep, UsageError
-from sandbox_ops.value_classes import dataclass
 
 if TYPE_CHECKING:
     from sandbox_ops.machine.sandbox import Sandbox

@@ -1,6 +1,7 @@
 """Which machine and which project a task is about, and the machine opened for it."""
 
 import contextlib
+import dataclasses
 import os
 import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from sandbox_ops.cli import fabric_context, next_steps, shared_connection
 from sandbox_ops.cli.face import say
 from sandbox_ops.errors import RefusedError, SandboxError
-from sandbox_ops.value_classes import dataclass
 
 if TYPE_CHECKING:
     from sandbox_ops.config.discover import Settings
@@ -48,7 +48,7 @@ def connect_directly() -> None:
     _direct.set(True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """A sandbox that is closed at the task's end, and the settings around us."""
 
@@ -147,7 +147,7 @@ def opened_all(context: Any, name: str) -> Iterator[tuple["Sandbox", ...]]:  # n
         close_all(sandboxes)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class FleetSession:
     """The sandboxes that `--on` names, closed at the task's end.
 

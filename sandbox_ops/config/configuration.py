@@ -5,6 +5,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sandbox_ops.config.fleet import Fleet
@@ -13,7 +14,6 @@ from sandbox_ops.errors import ConfigError
 from sandbox_ops.models import Project, SandboxConfig, policy
 from sandbox_ops.models import settings as model_settings
 from sandbox_ops.models.notifications import NotifySettings
-from sandbox_ops.value_classes import dataclass
 
 ALL = "all"
 """What `--on` calls every sandbox that is not avoided."""

@@ -1,10 +1,9 @@
 """Several sandboxes under one name, and which of them come first. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from sandbox_ops.config.sources import SettingValue
-from sandbox_ops.value_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

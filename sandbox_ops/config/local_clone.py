@@ -1,13 +1,13 @@
 """What the local clone says of the project: its folder, its branch, its origin."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox_ops.config import value_checks
 from sandbox_ops.config.files import work_trees
 from sandbox_ops.errors import ConfigError, NotFoundError, TimedOutError
 from sandbox_ops.git import runner
-from sandbox_ops.value_classes import dataclass
 
 _TIMEOUT_S = 10
 # What git says where there is no work tree, which is fine.

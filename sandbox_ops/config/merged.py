@@ -1,7 +1,7 @@
 """The layers laid over each other: which sandbox, how it is reached, which project. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sandbox_ops.config.configuration import (
     Config,
@@ -14,7 +14,6 @@ from sandbox_ops.config.fleet import Fleet
 from sandbox_ops.config.sources import Layer, SettingValue
 from sandbox_ops.models.notifications import NotifySettings
 from sandbox_ops.text import address
-from sandbox_ops.value_classes import dataclass
 
 _FROM_VARIABLES = "default"  # the name of a sandbox that no file describes
 _POLICY = ("mode", "read_roots", "deny_read")

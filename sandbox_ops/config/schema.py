@@ -7,11 +7,11 @@ The readers beside it, their error texts and the reference page come from `KEYS`
 import re
 import shlex
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from sandbox_ops.config import value_checks
 from sandbox_ops.models import notifications, policy, settings
 from sandbox_ops.text import address
-from sandbox_ops.value_classes import dataclass
 
 _NUMBER = re.compile(r"\s*[0-9]{1,9}\s*")
 

@@ -8,11 +8,10 @@ lies in a repository that anybody may have written: it may not touch this comput
 import json
 import posixpath
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from sandbox_ops.config.schema import Key, Value
 from sandbox_ops.errors import ConfigError
-from sandbox_ops.value_classes import dataclass
 
 _SHOWN = 80
 _SEARCHED_LINES = 2000

@@ -9,13 +9,13 @@ somebody waits for.
 
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Protocol
 
 from sandbox_ops.errors import SandboxError
 from sandbox_ops.remote.job_query import JobQuery
 from sandbox_ops.remote.job_replies import JobReply
 from sandbox_ops.remote.start_request import StartRequest
-from sandbox_ops.value_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,11 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from sandbox_ops.errors import NotFoundError, RefusedError
-from sandbox_ops.value_classes import dataclass
 
 FILE = "audit.jsonl"
 ROTATE_BYTES = 8 << 20

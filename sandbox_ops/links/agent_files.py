@@ -16,10 +16,10 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox_ops.links import LinkError
-from sandbox_ops.value_classes import dataclass
 
 _SUFFIX = ".sock"
 _OF_THE_TERMINAL = frozenset({

@@ -8,13 +8,13 @@ import hashlib
 import json
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.machine import own_scripts
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.remote import script_replies
-from sandbox_ops.value_classes import dataclass
 
 _VERIFY_S = 600  # the first import of torch reads gigabytes
 _PLAN_FORMAT = 1  # raise it when the commands below change: environments are renewed

@@ -1,11 +1,10 @@
 """How a command ended, and what it said. Frozen values, no I/O."""
 
 import enum
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox_ops.models.jobs import Job
-from sandbox_ops.value_classes import dataclass
 
 
 class EndKind(enum.StrEnum):

@@ -2,13 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sandbox_ops.models import job_ids
 from sandbox_ops.models.hardware import LogDigest
 from sandbox_ops.models.jobs import Job, JobState
-from sandbox_ops.value_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,8 @@
 """What one look at a machine shows: GPUs, disk, load, other people's work. Frozen values, no I/O."""
 
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from sandbox_ops.models.jobs import Job
-from sandbox_ops.value_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,9 @@ of these may stand the machine that has it: `gpu1:remote-3`.
 import hashlib
 import re
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from sandbox_ops.errors import UsageError
-from sandbox_ops.value_classes import dataclass
 
 JOB_PREFIX = "remote"
 COMMAND_PREFIX = "cmd"

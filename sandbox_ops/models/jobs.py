@@ -1,9 +1,8 @@
 """A job, what it wrote and what a stop did. Frozen values, no I/O."""
 
 import enum
+from dataclasses import dataclass
 from typing import Any
-
-from sandbox_ops.value_classes import dataclass
 
 
 class JobState(enum.StrEnum):

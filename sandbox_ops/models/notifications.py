@@ -1,6 +1,6 @@
 """Whom to tell what happens to jobs, and in what words. Frozen values, no I/O."""
 
-from sandbox_ops.value_classes import dataclass
+from dataclasses import dataclass
 
 FORMATS = ("ntfy", "slack", "discord", "json")
 KINDS = ("started", "ended", "failed", "warning", "unreachable")

@@ -5,9 +5,9 @@ The user sets a mode for a machine in their own configuration. It is asked at th
 """
 
 import enum
+from dataclasses import dataclass
 
 from sandbox_ops.errors import ConfigError, DeniedError
-from sandbox_ops.value_classes import dataclass
 
 FULL = "full"
 WORKFLOW = "workflow"

@@ -1,11 +1,10 @@
 """What a job of the queue waits for, and what follows its end. Frozen values, no I/O."""
 
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from sandbox_ops.errors import UsageError
 from sandbox_ops.models import job_ids
-from sandbox_ops.value_classes import dataclass
 
 CORES = "cores"
 """As many slots as the machine has cores; a container's limit counts."""

@@ -4,10 +4,10 @@ import dataclasses
 import functools
 import types
 import typing
+from dataclasses import dataclass
 
 from sandbox_ops.errors import ConfigError
 from sandbox_ops.models import policy
-from sandbox_ops.value_classes import dataclass
 
 
 class _Checked:

@@ -1,8 +1,7 @@
 """How far a transfer of several files is. Frozen values, no I/O."""
 
 from collections.abc import Callable
-
-from sandbox_ops.value_classes import dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """What is asked about one job: its state, and perhaps ranges of what it wrote. Pure."""
 
-from sandbox_ops.value_classes import dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,10 @@ costs the answer about the others.
 """
 
 import json
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox_ops.errors import ProtocolError
-from sandbox_ops.value_classes import dataclass
 
 RECORD_FORMAT = 1
 _MOST_GPUS = 1024

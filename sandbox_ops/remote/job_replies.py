@@ -6,7 +6,7 @@
 import dataclasses
 import signal
 from collections.abc import Iterable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox_ops.errors import ProtocolError, SandboxError
@@ -17,7 +17,6 @@ from sandbox_ops.remote.job_record import JobRecord
 from sandbox_ops.remote.job_states import job_state, number
 from sandbox_ops.remote.machine_errors import machine_error
 from sandbox_ops.remote.stream import Range
-from sandbox_ops.value_classes import dataclass
 
 _LATEST_S = 1e11
 _MOST_CODE = 255

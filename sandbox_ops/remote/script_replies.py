@@ -8,6 +8,7 @@ so that a line is always one value.
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from sandbox_ops.errors import (
     BY_KIND,
@@ -19,7 +20,6 @@ from sandbox_ops.errors import (
 )
 from sandbox_ops.models import CommandResult, EndKind
 from sandbox_ops.remote.machine_errors import SAYS, hint, machine_error
-from sandbox_ops.value_classes import dataclass
 
 _LINE = re.compile(r"([a-z][a-z0-9_]{0,31})=(.*)", re.ASCII | re.DOTALL)
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox_ops.errors import UsageError
@@ -15,7 +15,6 @@ from sandbox_ops.models import job_ids
 from sandbox_ops.models.groups import CellKey
 from sandbox_ops.models.queue import QueueRequest
 from sandbox_ops.remote import job_record, scripts
-from sandbox_ops.value_classes import dataclass
 
 _COMMAND_IN_RECORD = 4000
 _DESCRIPTION_IN_RECORD = 500

@@ -7,9 +7,9 @@ begins a little before that place, and what comes has to begin with what was the
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from sandbox_ops.models import Output
-from sandbox_ops.value_classes import dataclass
 
 PIECE_BYTES = 9_000_000
 """At most so much is asked for at once: each asking costs a round trip and a process."""

@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sandbox_ops.errors import ConnectError, ProtocolError
 from sandbox_ops.links import LinkEnd, LinkError, Links
@@ -10,7 +11,6 @@ from sandbox_ops.remote import answer_limits, scripts
 from sandbox_ops.remote.answer_limits import START_UP_BYTES
 from sandbox_ops.remote.frames import Frames, OversizeError, Segment
 from sandbox_ops.remote.second_look import SecondLook
-from sandbox_ops.value_classes import dataclass
 
 HELLO_TIMEOUT_S = 45.0
 """A start-up file on the machine may be slow; a dead machine the link's own probe finds."""

@@ -5,12 +5,11 @@ server with which nothing is shared is told apart from one that is gone, list by
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 from sandbox_ops.errors import ConfigError
 from sandbox_ops.ssh.resolved_host import ResolvedHost
 from sandbox_ops.text import address
-from sandbox_ops.value_classes import dataclass
 
 WEAK = ("3des", "-cbc", "arcfour", "md5", "sha1-96")
 """Parts of the names of what is never used, whatever the server or ssh_config says."""

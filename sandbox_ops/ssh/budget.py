@@ -1,9 +1,8 @@
 """A span of time that several steps share."""
 
 import time
+from dataclasses import dataclass
 from typing import Self
-
-from sandbox_ops.value_classes import dataclass
 
 CONNECT_S = 9.0
 """What an attempt to connect may take, all its steps together; ConnectTimeout says otherwise."""

@@ -6,10 +6,9 @@ certificate, for this name, valid now, signed by the authority, nothing critical
 
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import paramiko
-
-from sandbox_ops.value_classes import dataclass
 
 _OF_A_HOST = 2
 _FOR_EVER = (1 << 64) - 1

@@ -5,12 +5,12 @@ a server that drops new clients from one with which no algorithm is shared.
 """
 
 import errno
+from dataclasses import dataclass
 
 import paramiko
 
 from sandbox_ops.errors import ConnectError
 from sandbox_ops.ssh.algorithms import Mismatch
-from sandbox_ops.value_classes import dataclass
 
 
 class DroppedError(ConnectError):

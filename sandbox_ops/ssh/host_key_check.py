@@ -8,11 +8,11 @@ import dataclasses
 import enum
 import shlex
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from sandbox_ops.errors import HostKeyError, NextStep
 from sandbox_ops.ssh import known_hosts
 from sandbox_ops.ssh.known_hosts import AUTHORITY, REVOKED, Entry
-from sandbox_ops.value_classes import dataclass
 
 
 class Trust(enum.StrEnum):

@@ -5,6 +5,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
@@ -20,7 +21,6 @@ from sandbox_ops.ssh import (
     revoked_keys,
 )
 from sandbox_ops.ssh.resolved_host import ResolvedHost
-from sandbox_ops.value_classes import dataclass
 
 
 def own_file() -> Path:

@@ -7,6 +7,7 @@ nobody knows yet comes last of all, so that nobody is asked for nothing.
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
@@ -16,7 +17,6 @@ from paramiko.pkey import PublicBlob
 from sandbox_ops.ssh import algorithms, key_files
 from sandbox_ops.ssh.key_files import KeyFile
 from sandbox_ops.ssh.resolved_host import ResolvedHost
-from sandbox_ops.value_classes import dataclass
 
 _CERTIFICATE = "-cert-v01@openssh.com"
 _USUAL = (

@@ -8,11 +8,10 @@ import re
 import shlex
 import stat
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
-
-from sandbox_ops.value_classes import dataclass
 
 _MAGIC = b"openssh-key-v1\0"
 _CLASSES: dict[str, type[paramiko.PKey]] = {

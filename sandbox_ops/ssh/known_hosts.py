@@ -8,10 +8,10 @@ of a key is decided in `host_key_check`.
 import base64
 import hashlib
 import hmac
+from dataclasses import dataclass
 
 from sandbox_ops.errors import UsageError
 from sandbox_ops.text import address
-from sandbox_ops.value_classes import dataclass
 
 SSH_PORT = 22
 REVOKED = "@revoked"

@@ -9,6 +9,7 @@ import contextlib
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sandbox_ops.errors import ConfigError
 from sandbox_ops.models import SandboxConfig
@@ -21,7 +22,6 @@ from sandbox_ops.ssh.resolved_host import (
 )
 from sandbox_ops.ssh.tokens import LocalUser
 from sandbox_ops.text import address
-from sandbox_ops.value_classes import dataclass
 
 __all__ = [
     "LocalUser",

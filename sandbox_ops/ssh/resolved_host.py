@@ -1,8 +1,9 @@
 """How a machine is reached, as ssh_config says: the value, without how it was found. Pure."""
 
+from dataclasses import dataclass
+
 from sandbox_ops.errors import ConfigError
 from sandbox_ops.text import address
-from sandbox_ops.value_classes import dataclass
 
 # Directives that change what happens on the wire and that we do not carry out.
 NOT_HONOURED = {

@@ -7,8 +7,7 @@ written (ssh_config(5), TOKENS and ENVIRONMENT VARIABLES).
 import re
 import shlex
 from collections.abc import Mapping
-
-from sandbox_ops.value_classes import dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

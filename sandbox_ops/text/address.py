@@ -7,9 +7,8 @@ rules (`ssh_valid_hostname` and `ssh_valid_ruser` in its readconf.c) or stricter
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from urllib.parse import unquote
-
-from sandbox_ops.value_classes import dataclass
 
 _SHELL = frozenset("'`\"$;&<>|(){}")
 # "/" besides: a `%h` in UserKnownHostsFile must not lead out of its directory.

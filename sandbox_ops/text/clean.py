@@ -9,9 +9,9 @@ linear in the size of the input, and what is not shown as it is is shown as an e
 import re
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from sandbox_ops.errors import TimedOutError, UsageError
-from sandbox_ops.value_classes import dataclass
 
 PATTERN_LIMIT = 1000
 """How long a pattern may be, in bytes."""

@@ -23,6 +23,12 @@ def program() -> str:
     return "\n".join(lines) + "\n"
 
 
+@functools.cache
+def meeting() -> str:
+    """Return the check of a Slurm job's nodes, as a file to send."""
+    return Path(__file__).with_name("meet.py").read_text("utf-8")
+
+
 def _without_own_imports(text: str) -> Iterator[str]:
     ours = (f"{__name__}.", "__future__")
     left_out: set[int] = set()

@@ -61,7 +61,7 @@ become_keeper() {
       for _file in "$QUEUE"/keeper.*; do
         [ "${_file##*.}" -ge $((generation - 1)) ] || rm -f "$_file"
       done
-      printf '%s\n' "$self $KEEPER_VERSION" >"$QUEUE/keeper"
+      overwrite "$QUEUE/keeper" "$self $KEEPER_VERSION"
       return 0
     fi
   done
@@ -87,7 +87,7 @@ keeper() {
       poked='' next_look=$((UP + KEEPER_ROUND))
       recover_held
       start_fitting
-      printf '%s\n' "$self $KEEPER_VERSION" >"$QUEUE/keeper" # its time tells that we live
+      overwrite "$QUEUE/keeper" "$self $KEEPER_VERSION" # its time tells that we live
     fi
     if has_entries; then
       idle=0
@@ -106,7 +106,7 @@ keeper() {
 # retire: there is nothing to keep; who comes after this starts another. Fails where one
 # came meanwhile.
 retire() {
-  printf '%s\n' "0 0 $KEEPER_VERSION" >"$QUEUE/keeper"
+  overwrite "$QUEUE/keeper" "0 0 $KEEPER_VERSION"
   printf '%s\n' "0 0 $KEEPER_VERSION" >"$QUEUE/keeper.$generation"
   has_entries || return 0
   become_keeper || return 0
@@ -303,7 +303,7 @@ write_wait() {
   _now=${1-slot} _was=
   [ "$_gpus" = 0 ] || _now=${1-gpu}
   { read -r _was <"$_d/waits"; } 2>/dev/null
-  [ "$_was" = "$_now" ] || printf '%s\n' "$_now" >"$_d/waits"
+  [ "$_was" = "$_now" ] || overwrite "$_d/waits" "$_now" # also where the disk is full
 }
 
 # start_queued ENTRY ID: becomes the supervisor of a job, unless another does
