@@ -12,8 +12,6 @@ import paramiko
 from sandbox_ops.errors import ConnectError
 from sandbox_ops.ssh.algorithms import Mismatch
 
-NETWORK_HINT = "Is the machine running, and may this network reach it (VPN, firewall)?"
-
 
 class DroppedError(ConnectError):
     """The server hung up early, as MaxStartups makes it do: worth another try."""
