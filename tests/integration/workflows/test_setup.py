@@ -171,6 +171,7 @@ def test_without_a_project_there_is_nothing_to_set_up(sandbox: Sandbox) -> None:
         (TorchCheck(version="", works=False, why="", has_gpu=True), "ok", "not installed"),
         (TorchCheck(version="2", works=True, why="", has_gpu=True), "ok", "on the GPU"),
         (TorchCheck(version="2", works=False, why="no CUDA", has_gpu=True), "failed", "no CUDA"),
+        (TorchCheck(version="2", works=False, why="no CUDA", has_gpu=True), "failed", "verify = []"),
         (TorchCheck(version="2", works=False, why="", has_gpu=False), "ok", "warning: no GPU"),
     ],
 )  # fmt: skip
