@@ -225,6 +225,9 @@ def _refused(
             f"Name the right one for Host {resolved.alias} in ssh_config: "
             "IdentityFile FILE, and IdentitiesOnly yes.",
         )
+    if not tried.keys and identities_tried.cures:
+        cures = " && ".join(identities_tried.cures)
+        return AuthenticationError(reason, f"Close it to others: {cures}")
     if not tried.keys:
         return AuthenticationError(
             reason,

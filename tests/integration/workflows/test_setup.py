@@ -165,6 +165,14 @@ def test_without_a_project_there_is_nothing_to_set_up(sandbox: Sandbox) -> None:
         setup(sandbox, Project())
 
 
+def test_a_clone_without_an_origin_is_told_how_to_name_one(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=f"{tmp_path} has no remote") as caught:
+        setup(sandbox, Project(root=str(tmp_path)))
+    assert "git remote add origin URL" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("check", "result", "words"),
     [
