@@ -69,6 +69,7 @@ def output(
         raise UsageError("only `wait` takes several jobs: it answers of the first")
     held = log_reading.cursors(sandbox, names, since)
     if report is not None:
+        report = group_jobs.with_warnings(sandbox, names, report)
         held = tuple(each for each in held if each.job_id == report.job.id)
         names = (report.job.id,)
         limit = limit or (_MATCHES if pattern else None)
