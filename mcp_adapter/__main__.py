@@ -16,10 +16,9 @@ from typing import NoReturn
 from mcp_adapter import http_server, stdio_server
 from mcp_adapter.catalog import TOOLSETS, Toolset
 from sandbox_ops.errors import SandboxError
-from sandbox_ops.guard import acts, bearer_token, http_serving
+from sandbox_ops.guard import acts, bearer_token, http_serving, this_user
 from sandbox_ops.machine import safe_log
 from sandbox_ops.machine.sandboxes import Sandboxes
-from sandbox_ops.remote import this_user
 from sandbox_ops.text import remote_text
 
 _TOKEN = "SANDBOX_OPS_MCP_TOKEN"  # noqa: S105 - the name of the variable
@@ -75,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         "--project",
         metavar="DIR",
         type=Path,
-        default=Path.cwd(),
+        default=Path(),
         help="where the project is; without it the folder that this is started in",
     )
     _add_http_options(parser)

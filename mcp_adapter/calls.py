@@ -44,7 +44,7 @@ TOOL_CALLS: Mapping[str, tuple[ToolCall, ...]] = {
         ToolCall(
             "remote_train",
             {n: n for n in ("command", "name", "gpus", "force", "failed", "again")}
-            | {"set": "settings"},
+            | {"nodes": "nodes", "torchrun": "torchrun", "set": "settings"},
             lists=frozenset({"force"}),
         ),
     ),

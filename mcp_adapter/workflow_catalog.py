@@ -54,7 +54,7 @@ class RemoteTrain(ToolArguments):
     )
     on_words = (
         "any, all, a group, or a,b: on the first of them that is free, set up first"
-        " where needed; a sweep over all of them"
+        " where needed; a sweep over all of them; with nodes or torchrun a node on each"
     )
     at_once = True
 
@@ -72,6 +72,10 @@ class RemoteTrain(ToolArguments):
     sync: Truth = Field(False, description="First push and sync")
     own_tree: Truth = Field(False, description="In a tree that no later sync changes")
     gpus: Number | None = Field(None, description="How many; absent: one if any")
+    nodes: Number | None = Field(
+        None, description="How many: machines of `on`, or nodes of a Slurm cluster"
+    )
+    torchrun: Truth = Field(False, description="Have torchrun run it, over all nodes")
     timeout: Number | None = Field(None, description="End it after these milliseconds")
     queue: Truth = Field(False, description="Wait for a GPU, instead of a refusal")
     after: Paths = Field((), description="Wait for the success of these jobs")

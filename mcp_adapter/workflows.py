@@ -73,8 +73,7 @@ def _setup(context: WorkflowContext, _arguments: ToolArguments) -> ToolAnswer:
         on_step=lambda step: context.report_progress(f"{step.name}: {step.result}"),
     )
     next_step = NextStep("train") if report.ok else None
-    lines = report_lines.setup(report)
-    return context.answer(lines, next_step, is_error=not report.ok)
+    return context.answer(report_lines.setup(report), next_step, is_error=not report.ok)
 
 
 def _sync(context: WorkflowContext, arguments: workflow.RemoteSync) -> ToolAnswer:
@@ -96,18 +95,16 @@ def _train(context: WorkflowContext, arguments: workflow.RemoteTrain) -> ToolAns
     options = arguments.model_dump(exclude={"timeout", "sandbox", "on"})
     options["time_s"] = catalog.seconds(arguments.timeout)
     options["report_progress"] = context.report_progress
-    if not (on := arguments.asked_for("on")):
-        answer = train_call.start(context.sandbox, context.project, **options)
-        return context.answer(answer.lines, answer.next_step, is_error=answer.is_error)
-    answer = train_call.start_on(
+    answer = train_call.start(
         context.machines,
         context.project,
-        on=on,
+        on=arguments.asked_for("on"),
         memory=context.sandboxes.reliability,
         other_machine=context.sandboxes.find,
         **options,
     )
-    there = replace(context, calls=replace(context.calls, sandbox=answer.sandbox))
+    where = answer.sandbox or context.calls.sandbox
+    there = replace(context, calls=replace(context.calls, sandbox=where))
     return there.answer(answer.lines, answer.next_step, is_error=answer.is_error)
 
 

@@ -23,7 +23,7 @@ def sandboxes() -> tuple[str, ...]:
     from sandbox_ops.errors import SandboxError
 
     with contextlib.suppress(SandboxError):
-        return discover.settings(Path.cwd(), os.environ).sandbox_names
+        return discover.settings(Path(), os.environ).sandbox_names
     return ()
 
 
@@ -85,7 +85,7 @@ def _asked(name: str) -> Sequence[tuple[str, str]]:
     from sandbox_ops.machine.sandbox import Sandbox
     from sandbox_ops.text import formatting
 
-    config = discover.settings(Path.cwd(), os.environ).sandbox(name)
+    config = discover.settings(Path(), os.environ).sandbox(name)
     with Sandbox(config) as machine:
         newest = nouns.recent(machine, limit=_NEWEST)
     named: dict[str, tuple[str, str]] = {}

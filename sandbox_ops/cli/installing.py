@@ -16,6 +16,7 @@ from sandbox_ops.cli.face import Answer, say
 from sandbox_ops.cli.mcp_hosts import HOSTS, NAME, Host, Scope
 from sandbox_ops.cli.terminal import tell
 from sandbox_ops.errors import ConfigError, NextStep, RefusedError, UsageError
+from sandbox_ops.guard.user_folders import home_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +147,7 @@ def _edited(
         if address := old.get("url") or old.get("httpUrl") or old.get("serverUrl"):
             raise RefusedError(
                 f"{NAME} in {file} is a server that is reached at {address}",
-                "Take that entry out first, if this is to be one that the host starts.",
+                "Remove that entry first, if the host is to start the server itself.",
             )
         entry = mcp_hosts.merged(host, old, new)
         if old == entry:
@@ -162,11 +163,11 @@ def _edited(
 
 def _file(host: Host, scope: Scope) -> Path:
     if scope == "user":
-        file = mcp_hosts.user_file(host, Path.home(), sys.platform, os.environ)
+        file = mcp_hosts.user_file(host, home_of(os.environ), sys.platform, os.environ)
     else:
         from sandbox_ops.config import discover
 
-        root = discover.settings(Path.cwd(), os.environ).project.root
+        root = discover.settings(Path(), os.environ).project.root
         file = Path(root or Path.cwd()) / host.files[scope]
     with_comments = file.with_suffix(".jsonc")
     return with_comments if with_comments.exists() else file
@@ -176,7 +177,7 @@ def _agree(change: Change, *, ask: bool) -> None:
     if not ask or not sys.stdin.isatty():
         install_it = {"host": change.host}
         raise RefusedError(
-            f"nothing was written to {change.file}: there is nobody to ask",
+            f"nothing was written to {change.file}: there is no terminal to ask at",
             NextStep("mcp-install", {**install_it, "dry_run": True}, "See the change"),
             NextStep("mcp-install", {**install_it, "yes": True}, "Write it"),
         )

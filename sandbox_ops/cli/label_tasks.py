@@ -101,26 +101,26 @@ def rerun(  # noqa: PLR0913 - one for each option
     json: bool = False,
 ) -> Answer:
     """Run the same commit, command and settings again; say what is not the same."""
-    from sandbox_ops.cli import run_views, terminal
+    from sandbox_ops.cli import node_training, run_views, terminal
+    from sandbox_ops.workflows import run_again
     from sandbox_ops.workflows.rerun import rerun as work
 
     wanted = run_options.needed([run] if run else [], 1, "rerun")[0]
-    time_s = option_values.seconds(time, "--time")
-    values = option_values.environment(env or (), env_file, os.environ)
+    options: dict[str, Any] = {
+        "name": name,
+        "env": option_values.environment(env or (), env_file, os.environ),
+        "time_s": option_values.seconds(time, "--time"),
+        "force": tuple(force or ()),
+    }
     with (
         opened(context, sandbox) as machine,
         terminal.busy("looking before the start", quiet=json),
     ):
-        report = work(
-            machine.sandbox,
-            machine.project,
-            wanted,
-            name=name,
-            env=values,
-            time_s=time_s,
-            force=tuple(force or ()),
-        )
-    return Answer.of(report, lambda: run_views.rerun(report))
+        found = run_again.find(machine.sandbox, machine.project, wanted)
+        if not found.machines:
+            report = work(machine.sandbox, machine.project, found, **options)
+            return Answer.of(report, lambda: run_views.rerun(report))
+    return node_training.rerun(found, options, quiet=json)
 
 
 def _labelled(

@@ -80,7 +80,7 @@ def _shared_environment() -> tuple[dict[str, str], tuple[str, ...]]:
     """Return what a project's file says of the machine, where sandbox.toml does not."""
     from sandbox_ops.config import discover
 
-    settings = discover.settings(Path.cwd(), os.environ)
+    settings = discover.settings(Path(), os.environ)
     if settings.file and settings.sandbox_names and _CONFIG not in os.environ:
         return {}, ()
     variables = _set(*_PORTABLE)

@@ -14,6 +14,7 @@ from sandbox_ops.cli import logtail, output, session
 from sandbox_ops.cli.face import INTERRUPTED, Answer, failure_facts, say
 from sandbox_ops.errors import ConnectionLostError, SandboxError
 from sandbox_ops.models import CommandResult, EndKind, Job
+from sandbox_ops.models.nodes import log_prefix
 from sandbox_ops.text import formatting, paging
 
 if TYPE_CHECKING:
@@ -39,11 +40,6 @@ class Source:
         return self.sandbox.config.name
 
 
-def prefix(rank: int, machine: str) -> str:
-    """Return what the lines of a node of a run begin with."""
-    return f"[{rank} {machine}] "
-
-
 def sources(
     sandboxes: "Sequence[Sandbox]", job: str, entry: "NodesEntry | None"
 ) -> tuple[Source, ...]:
@@ -57,7 +53,7 @@ def sources(
         Source(
             sandbox=each,
             job=entry.jobs.get(each.config.name, entry.name),
-            prefix=prefix(rank, each.config.name),
+            prefix=log_prefix(rank, each.config.name),
         )
         for rank, each in enumerate(sandboxes)
     )

@@ -1,6 +1,7 @@
 """How `train` starts a training over several sandboxes, and what people read of it."""
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sandbox_ops.cli import (
@@ -14,14 +15,14 @@ from sandbox_ops.cli import (
 from sandbox_ops.cli.face import Answer, say
 from sandbox_ops.cli.terminal import tell
 from sandbox_ops.cli.train_wish import Wish
-from sandbox_ops.errors import UsageError
+from sandbox_ops.models.nodes import log_prefix
 from sandbox_ops.text import formatting
 
 if TYPE_CHECKING:
-    from sandbox_ops.workflows.nodes import NodesReport
+    from collections.abc import Mapping
 
-_ANY = "any"
-_FIRST_LINES = 5
+    from sandbox_ops.workflows.nodes import NodesReport
+    from sandbox_ops.workflows.run_again import FoundRun
 
 
 def is_over_several(on: str, wish: Wish) -> bool:
@@ -30,17 +31,12 @@ def is_over_several(on: str, wish: Wish) -> bool:
     Raises:
         UsageError: As many nodes as there are sandboxes cannot be.
     """
-    options = wish.nodes
-    if not options.any_given:
+    if not wish.nodes.any_given:
         return False
-    names = session.settings_here().config.names(on)
-    if options.count > 1 and (on == _ANY or options.count != len(names)):
-        place = "--on any takes one" if on == _ANY else f"--on names {len(names)}"
-        raise UsageError(
-            f"{options.count} nodes are wanted, and {place}",
-            "Name as many sandboxes as it takes: --on gpu1,gpu2",
-        )
-    return on != _ANY and len(names) > 1 and options.count != 1
+    settings = session.settings_here()
+    names = settings.config.names(on)
+    are_clusters = all(settings.sandbox(name).by_slurm for name in names)
+    return wish.nodes.are_machines(on, names, are_clusters=are_clusters)
 
 
 def start(on: str, wish: Wish) -> Answer:
@@ -54,13 +50,6 @@ def start(on: str, wish: Wish) -> Answer:
     from sandbox_ops.models.cancellation import CancelToken
     from sandbox_ops.workflows import nodes
 
-    options: dict[str, Any] = dict(wish.options)
-    if options.pop("queue") is not None:
-        raise UsageError(
-            "a training over several sandboxes starts on all at once: it waits in no"
-            " queue, and is not tried again by a machine of its own",
-            "Leave out --queue, --after, --slots, --retries and their like.",
-        )
     with (
         session.opened_on(on) as fleet,
         notifying.notifier(fleet.settings, asked=wish.notify) as telling,
@@ -75,7 +64,7 @@ def start(on: str, wish: Wish) -> Answer:
             memory=ReliabilityFile(os.environ),
             on_step=say,
             cancel=CancelToken(),
-            **options,
+            **wish.options,
         )
         if report.nodes and wish.notify:
             first = session.Session(sandbox=fleet.sandboxes[0], settings=fleet.settings)
@@ -91,7 +80,7 @@ def start(on: str, wish: Wish) -> Answer:
             merged_logs.Source(
                 sandbox=sandbox,
                 job=node.job.id,
-                prefix=merged_logs.prefix(node.rank, node.sandbox),
+                prefix=log_prefix(node.rank, node.sandbox),
             ): node.job
             for sandbox, node in zip(fleet.sandboxes, report.nodes, strict=True)
         }
@@ -100,29 +89,51 @@ def start(on: str, wish: Wish) -> Answer:
         )
 
 
+def rerun(found: "FoundRun", options: "Mapping[str, Any]", *, quiet: bool) -> Answer:
+    """Start a run over several machines again, on all of them or on none.
+
+    Raises:
+        ConfigError: One of its machines is not described here.
+        SandboxError: As `workflows.rerun_nodes.rerun` has it.
+    """
+    from sandbox_ops.guard.reliability import ReliabilityFile
+    from sandbox_ops.models.cancellation import CancelToken
+    from sandbox_ops.workflows import nodes, rerun_nodes
+
+    with session.opened_on(",".join(found.machines)) as fleet:
+        next_steps.forget_sandbox()  # its name is all of its machines
+        report = rerun_nodes.rerun(
+            fleet.sandboxes,
+            fleet.settings.project,
+            found,
+            memory=ReliabilityFile(os.environ),
+            on_step=say,
+            cancel=CancelToken(),
+            **options,
+        )
+        with terminal.busy("waiting for its first second", quiet=quiet):
+            seen = nodes.first_second(fleet.sandboxes, report.started)
+    report = replace(report, started=seen)
+
+    def show() -> None:
+        _show(report.started)
+        tell(
+            f"started again on {len(report.started.nodes)} machines, as {report.of.job.name} at {formatting.short(report.of.commit)}"
+            + ("" if report.differs else ": nothing is known to differ"),
+            *(f"differs: {line}" for line in report.differs),
+        )
+
+    return Answer.of(report, show)
+
+
 def _show(report: "NodesReport") -> None:
     """The node on each machine, and how to see the run again."""
+    from sandbox_ops.workflows import nodes_lines
+
     tell(*(f"warning: {warning}" for warning in report.warnings))
+    tell(*nodes_lines.lines(report))
     if not report.nodes:
-        tell(f"{report.name} would be started: {report.command}")
-        for rank, name in enumerate(report.machines):
-            needs = report.did.get(name, ())
-            first = f" ({' and '.join(needs)} first)" if needs else ""
-            tell(f"rank {rank} on {name}{first}")
         return
-    tell(
-        f"started {report.name} on {len(report.nodes)} machines;"
-        f" they meet at {report.master}",
-        *(
-            f"rank {node.rank} on {node.sandbox}: {formatting.job_line(node.job)}"
-            for node in report.nodes
-        ),
-        *(
-            merged_logs.prefix(node.rank, node.sandbox) + line
-            for node in report.nodes
-            for line in node.first_lines[-_FIRST_LINES:]
-        ),
-    )
     if not report.ok:
         tell(f"it failed at once: {next_steps.command('logs', job=report.name)}")
         return

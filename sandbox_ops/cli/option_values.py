@@ -1,4 +1,4 @@
-"""Reads the values of options: spans of time and assignments. Pure."""
+"""Reads the values of options: spans of time and assignments; reads the files that they name."""
 
 import contextlib
 import datetime as dt

@@ -16,6 +16,7 @@ from sandbox_ops import config
 from sandbox_ops.cli import entry_edit, replacing
 from sandbox_ops.config.files import user_file
 from sandbox_ops.errors import ConfigError, NotFoundError, RefusedError, UsageError
+from sandbox_ops.guard.user_folders import home_of
 
 _MOST_INCLUDES = 100
 _WILD = re.compile(r"[*?!]")
@@ -127,7 +128,7 @@ def _lines(path: Path, seen: set[Path]) -> Iterator[list[str]]:
             continue
         for pattern in fields[1:]:
             full = Path(pattern).expanduser()
-            base = Path("/") if full.is_absolute() else Path.home() / ".ssh"
+            base = Path("/") if full.is_absolute() else home_of(os.environ) / ".ssh"
             relative = str(full.relative_to("/")) if full.is_absolute() else str(full)
             for each in sorted(base.glob(relative)):
                 yield from _lines(each, seen)

@@ -21,6 +21,7 @@ from sandbox_ops.cli.face import Answer
 from sandbox_ops.cli.terminal import tell
 from sandbox_ops.config import installation
 from sandbox_ops.errors import ConfigError, RefusedError, UsageError
+from sandbox_ops.guard.user_folders import home_of
 
 _NAME = "sandbox-ops"
 _MANIFEST = "plugin.json"
@@ -76,13 +77,13 @@ def install(host: str, into: str, *, dry_run: bool) -> Answer:
         ConfigError: It cannot be written.
     """
     known = _known_host(host)
-    folder = Path(into).expanduser() if into else Path.home() / known.folder
+    folder = Path(into).expanduser() if into else home_of(os.environ) / known.folder
     plugin = folder.absolute() / _NAME
     files = _files()
     outcome = "unchanged" if _is_there(plugin, files) else "written"
     if outcome == "written" and plugin.exists() and not _is_ours(plugin):
         raise RefusedError(
-            f"{plugin} is not our plugin, and is left as it is",
+            f"{plugin} is not the sandbox-ops plugin; it was not changed",
             "Move it away, or choose another folder: --into DIR",
         )
     if not dry_run:

@@ -6,6 +6,7 @@
 import datetime as dt
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -92,12 +93,16 @@ def _rows(report: "RunsReport") -> list[tuple[str, ...]]:
             row.settings,
             dashboard.time_and_cost(row.elapsed_s, row.cost) if row.has_begun else "",
             row.commit,
-            dashboard.short_duration(row.age_s),
+            dashboard.short_duration(_age_s(row.begun_at)),
             row.tags,
             formatting.one_line(row.note, 200),
         )
         for row in (run_row(run, several=several) for run in report.runs)
     ]
+
+
+def _age_s(begun_at: float | None) -> float | None:
+    return None if begun_at is None else max(0.0, time.time() - begun_at)
 
 
 def run_rows(report: "RunsReport") -> Rows:
@@ -229,7 +234,7 @@ def diff(report: "DiffReport") -> None:
     if pairs:
         draw(table(_PAIR_COLUMNS, pairs))
     else:
-        tell("no difference is known")
+        tell("no differences found")
     for sign, commits in (("+", report.only_second), ("-", report.only_first)):
         shown = (commits or ())[:_SHOWN_COMMITS]
         tell(*(f"{sign} {commit}" for commit in shown))

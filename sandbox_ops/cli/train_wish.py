@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox_ops.cli import setting_values
-from sandbox_ops.cli.node_options import NodeOptions
+from sandbox_ops.models.nodes import NodeOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

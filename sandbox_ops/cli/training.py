@@ -47,6 +47,8 @@ def start(context: Any, sandbox: str, wish: Wish) -> Answer:  # noqa: ANN401 - I
                     machine.project,
                     setting_values.lists(wish.settings),
                     dry_run=wish.dry_run,
+                    nodes=wish.nodes.count,
+                    by_torchrun=wish.nodes.torchrun,
                     **wish.sweep_options,
                     **wish.options,
                 )
@@ -150,6 +152,8 @@ def _spread(on: str, wish: Wish) -> Answer:
                 memory=ReliabilityFile(os.environ),
                 other_machine=fleet.open_other,
                 on_step=say,
+                nodes=wish.nodes.count,
+                by_torchrun=wish.nodes.torchrun,
                 **wish.sweep_options,
                 **wish.options,
             )

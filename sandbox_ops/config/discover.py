@@ -171,11 +171,20 @@ def settings(cwd: Path, environ: Mapping[str, str]) -> Settings:
     `$SANDBOX_OPS_CONFIG` names; where that describes no sandbox, the MCP registration in
     the project's root, and SSH_HOST; our own variables.
 
+    Args:
+        cwd: That directory; a relative one is below the process's own.
+        environ: The variables of the process.
+
     Raises:
         ConfigError: A file cannot be read, is not to be trusted, or says what is not
-            known; or a variable does.
+            known; or a variable does. Or the working directory was removed.
     """
-    cwd = cwd.absolute()
+    try:
+        cwd = cwd.absolute()
+    except FileNotFoundError:
+        raise ConfigError(
+            "the working directory was removed", "Go to one that is there: cd"
+        ) from None
     home = home_of(environ)
     own = files.user_file(environ)
     file = _named_file(cwd, environ) or _project_file(cwd, home)

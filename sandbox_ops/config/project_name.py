@@ -1,4 +1,4 @@
-"""What a project's folder on the sandbox is called: the last segment of its URL."""
+"""What a project's folder on the sandbox is called: the last segment of its URL. Pure."""
 
 import re
 

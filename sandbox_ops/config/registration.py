@@ -1,4 +1,4 @@
-"""The registration of our MCP server in a project, which sets variables for it.
+"""The registration of our MCP server in a project, which sets variables for it. Pure.
 
 It is a file of the project, and says no more than a sandbox.toml may: no keys, and of
 this computer's variables it is given none but HOME and USER. A host `${TOKEN}.example`

@@ -1,4 +1,4 @@
-"""Every setting, once: its key in the files, its variable, its values, who may set it.
+"""Every setting, once: its key in the files, its variable, its values, who may set it. Pure.
 
 The readers beside it, their error texts and the reference page come from `KEYS`.
 (Over 250 lines: two hundred of them are that table.)

@@ -1,4 +1,4 @@
-"""Where each setting comes from, and how an error names that place.
+"""Where each setting comes from, and how an error names that place. Pure.
 
 Two kinds of source differ in what they may say. The user's own (their config.toml, the
 environment, arguments) may say everything. A project (its sandbox.toml, its .mcp.json)

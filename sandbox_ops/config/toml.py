@@ -1,4 +1,4 @@
-"""The text of a configuration file, read into a layer or refused by key, file and line."""
+"""The text of a configuration file, read into a layer or refused by key, file and line. Pure."""
 
 import json
 import re

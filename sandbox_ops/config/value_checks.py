@@ -1,4 +1,4 @@
-"""What a setting's value may be.
+"""What a setting's value may be. Pure.
 
 A check takes a value and returns it, tidied; what it refuses it tells, in a ValueError,
 as the end of a sentence that begins with "it". The file lies in a repository, which is

@@ -1,4 +1,4 @@
-"""Environment variables, read into layers."""
+"""Environment variables, read into layers. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import replace

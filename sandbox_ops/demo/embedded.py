@@ -1,7 +1,6 @@
 """Start and stop the embedded sandbox; say how it is reached."""
 
 import contextlib
-import getpass
 import selectors
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from sandbox_ops.demo import leftovers
 from sandbox_ops.errors import ConnectError
+from sandbox_ops.guard import this_user
 from sandbox_ops.models import SandboxConfig
 
 ALIAS = "demo-box"
@@ -96,7 +96,7 @@ def _describe(folder: Path, port: int) -> SandboxConfig:
     host_key = (folder / "host_key.pub").read_text("utf-8")
     known_hosts, config = folder / "known_hosts", folder / "ssh_config"
     known_hosts.write_text(f"[127.0.0.1]:{port} {host_key}", "utf-8")
-    user = getpass.getuser()
+    user = this_user.account()
     config.write_text(
         _SSH_CONFIG.format(alias=ALIAS, port=port, user=user, folder=folder), "utf-8"
     )

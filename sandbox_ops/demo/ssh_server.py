@@ -15,7 +15,6 @@ never stands in for OpenSSH's sshd where faults or login shells are tested.
 import asyncio
 import contextlib
 import functools
-import getpass
 import os
 import shutil
 import signal
@@ -27,6 +26,7 @@ import asyncssh
 
 from sandbox_ops.demo import leftovers
 from sandbox_ops.demo.ssh_session import serve_session
+from sandbox_ops.guard import this_user
 
 HOST = "127.0.0.1"
 HOST_KEY = "host_key"
@@ -73,8 +73,8 @@ def _make_home(folder: Path) -> dict[str, str]:
     return {
         "HOME": str(home),
         "TMPDIR": str(scratch),
-        "USER": getpass.getuser(),
-        "LOGNAME": getpass.getuser(),
+        "USER": this_user.account(),
+        "LOGNAME": this_user.account(),
         "SHELL": shutil.which(os.environ.get("SHELL", "")) or "/bin/sh",
         "PATH": f"{own}:{os.environ.get('PATH', os.defpath)}",
         "LANG": "C.UTF-8",

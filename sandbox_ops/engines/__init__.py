@@ -1,8 +1,10 @@
 """Who starts, finds and ends a job's processes.
 
 An `Engine` answers only these three. All else that is known of a job is files in its
-folder, with every engine: record, log, state and exit code. `supervisor` is the one there
-is; a batch system's would submit, ask its queue, and cancel.
+folder, with every engine: record, log, state and exit code. `supervisor` has the machine
+itself start them; `slurm` submits them to Slurm, which starts our supervisor on a node.
+`stack` chooses one, `options` makes the request of a start, `foreground` is a command that
+somebody waits for.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What nvidia-smi, df, loadavg and ps printed, text to values.
+"""What nvidia-smi, df, loadavg and ps printed, text to values. Pure.
 
 Drivers differ: any field may be missing, `[N/A]` or `[Not Supported]`, and processes of
 other containers may be hidden. What is not known is None.

@@ -33,11 +33,13 @@ def in_project(sandbox: Sandbox, project: Project) -> str:
     folder = f"{sandbox.base.rpartition('/v1/')[0]}/lib"
     names = (scripts.library_name(kind) for kind in (scripts.LINUX, scripts.BSD))
     libraries = (f"{folder}/{name}.sh" for name in names)
-    arguments = scripts.words(*libraries, root, ":".join(project.path), *project.env)
+    of_project = (root, ":".join(project.path), *project.env)
+    arguments = scripts.words(sandbox.home, *libraries, *of_project)
     return f"env SANDBOX_OPS_SH=sh sh -c {shlex.quote(_PROJECT_SHELL)} sh {arguments}"
 
 
 _PROJECT_SHELL = (
+    '[ -n "${HOME-}" ] || export HOME="$1"; shift; '  # a link's command may set none
     "[ -r /proc/self/stat ] && library=$1 || library=$2; shift 2; "
     'exec sh "$library" project_shell "$@"'
 )

@@ -1,4 +1,4 @@
-r"""A worker's answers, bytes to values: segments, and the replies that they make up.
+r"""A worker's answers, bytes to values: segments, and the replies that they make up. Pure.
 
 A segment is some bytes and the line after them that says what they were:
 `\n<nonce> <what> ...\\n`. The nonce is random, new for each channel and never in an

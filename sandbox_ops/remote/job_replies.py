@@ -1,4 +1,4 @@
-"""What the machine said, text to values. Any text is read, or refused with a reason.
+"""What the machine said, text to values. Any text is read, or refused with a reason. Pure.
 
 (A little over 250 lines: the fields of one line are read together.)
 """

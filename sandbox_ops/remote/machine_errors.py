@@ -49,7 +49,7 @@ def machine_error(kind: str, message: str, code: str = "") -> SandboxError:
         code: Of the case: selects one of our hints.
     """
     message = message[:_LONGEST]
-    steps = _held_steps(message) if code == "held" else ()
+    steps = _held_steps(message) if code in {"held", "claiming"} else ()
     if steps:
         message = _HELD.sub(_held_words, message)
     if kind not in _KINDS:

@@ -1,4 +1,4 @@
-"""Which bytes of a growing stream to ask for next, and what to keep of them.
+"""Which bytes of a growing stream to ask for next, and what to keep of them. Pure.
 
 Output reaches us only as ranges of files. Kept are the head and the tail; the middle
 of a long output is never fetched, unless somebody listens to all of it. A file may be

@@ -1,4 +1,4 @@
-"""known_hosts, read and written as OpenSSH does: its lines, and the names in them.
+"""known_hosts, read and written as OpenSSH does: its lines, and the names in them. Pure.
 
 Tolerant: a line that cannot be read is passed over, as ssh(1) does, for one broken
 line must not lock a user out of every machine, nor let anything in. What the lines say

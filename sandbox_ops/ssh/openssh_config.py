@@ -1,4 +1,4 @@
-"""What ssh_config says of a machine, from the output of `ssh -G`: text in, value out.
+"""What ssh_config says of a machine, from the output of `ssh -G`: text in, value out. Pure.
 
 OpenSSH itself resolves Include, Match, patterns and defaults; we read its answer.
 Where no ssh client is installed, paramiko's parser resolves: `from_options` makes the

@@ -2,16 +2,16 @@
 
 import dataclasses
 import functools
-import getpass
 import logging
 import os
-import platform
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from sandbox_ops.errors import ConfigError, NextStep
+from sandbox_ops.guard import this_user
+from sandbox_ops.guard.user_folders import home_of
 from sandbox_ops.models import SandboxConfig
 from sandbox_ops.ssh import config_fallback, openssh_config
 from sandbox_ops.ssh.resolved_host import ResolvedHost
@@ -54,10 +54,10 @@ def resolve(config: SandboxConfig) -> ResolvedHost:
 @functools.cache
 def _local_user() -> LocalUser:
     return LocalUser(
-        home=str(Path.home()),
-        name=getpass.getuser(),
+        home=str(home_of(os.environ)),
+        name=this_user.account(),
         uid=os.getuid(),
-        hostname=platform.node(),
+        hostname=os.uname().nodename,
         environ=dict(os.environ),
     )
 

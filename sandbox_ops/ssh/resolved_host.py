@@ -1,4 +1,4 @@
-"""How a machine is reached, as ssh_config says: the value, without how it was found."""
+"""How a machine is reached, as ssh_config says: the value, without how it was found. Pure."""
 
 from dataclasses import dataclass
 

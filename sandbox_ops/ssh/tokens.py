@@ -1,4 +1,4 @@
-"""Expansion of what ssh_config leaves open: `~`, `${VAR}`, `%` tokens, lists of files.
+"""Expansion of what ssh_config leaves open: `~`, `${VAR}`, `%` tokens, lists of files. Pure.
 
 `ssh -G` prints IdentityFile, CertificateFile, ProxyCommand and ProxyJump as they were
 written (ssh_config(5), TOKENS and ENVIRONMENT VARIABLES).

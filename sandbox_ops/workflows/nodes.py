@@ -17,6 +17,7 @@ from sandbox_ops.machine.first_lines import first_lines
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import JobState, Project
 from sandbox_ops.models.cancellation import CancelToken
+from sandbox_ops.models.queue import LOST, RetryPolicy
 from sandbox_ops.workflows import (
     node_start,
     nodes_list,
@@ -29,7 +30,9 @@ from sandbox_ops.workflows.candidates import Candidate
 from sandbox_ops.workflows.fleet import on_each
 from sandbox_ops.workflows.node_start import NodeRun, StartedNode
 from sandbox_ops.workflows.nodes_list import NodesEntry
+from sandbox_ops.workflows.own_tree import OtherCode
 from sandbox_ops.workflows.preparation import Preparation, RunPlan
+from sandbox_ops.workflows.queueing import QueueOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,7 @@ def start(  # noqa: PLR0913, PLR0915  # each is one fact of a training
     project: Project,
     *,
     command: str = "",
+    is_filled: bool = False,
     name: str = "",
     settings: Mapping[str, str] | None = None,
     by_torchrun: bool = False,
@@ -96,6 +100,8 @@ def start(  # noqa: PLR0913, PLR0915  # each is one fact of a training
     env: Mapping[str, str] | None = None,
     no_env: bool = False,
     own_tree: bool = False,
+    queue: QueueOptions | None = None,
+    code: Callable[[Sandbox], OtherCode | None] | None = None,
     port: int = 0,
     dry_run: bool = False,
     memory: ReliabilityFile,
@@ -108,6 +114,7 @@ def start(  # noqa: PLR0913, PLR0915  # each is one fact of a training
         machines: In the order of their ranks: the first is where the processes meet.
         project: Whose clone it runs in, on each.
         command: As in `train`.
+        is_filled: As in `train`.
         name: Of the run, and of its job on each machine; "": one is made up.
         settings: As in `train`.
         by_torchrun: Have torchrun run the command.
@@ -117,6 +124,10 @@ def start(  # noqa: PLR0913, PLR0915  # each is one fact of a training
         env: As in `train`.
         no_env: As in `train`.
         own_tree: As in `train`.
+        queue: Only its retries count, which are the whole run's: all nodes begin again
+            where one failed. To wait in a queue is refused.
+        code: Returns what a machine runs in place of what its clone has; then none is
+            synced or set up first. None: what the clones have.
         port: Where its processes meet; the next one is the launchers' own. 0: free ones.
         dry_run: Only look: nothing is synced, set up or started.
         memory: How reliable the machines were.
@@ -131,13 +142,16 @@ def start(  # noqa: PLR0913, PLR0915  # each is one fact of a training
     """
     token = cancel or CancelToken()
     machines = tuple(machine.cancelled_by(token) for machine in machines)
-    _check(machines)
+    _check(machines, queue)
     train.check(name, gpus, force)
     name = name or f"nodes-{secrets.token_hex(2)}"
-    command = train.filled(project, command, settings or {}, name)
+    if not is_filled:
+        command = train.filled(project, command, settings or {}, name)
     if by_torchrun:
         command = torchrun.command(command)
-    candidates = placement.look(machines, project, gpus, memory, force=force)
+    candidates = placement.look(
+        machines, project, gpus, memory, force=force, any_code=code is not None
+    )
     _refuse_any(candidates)
     names = tuple(machine.config.name for machine in machines)
     did = {each.name: each.needs for each in candidates if each.needs}
@@ -159,13 +173,18 @@ def start(  # noqa: PLR0913, PLR0915  # each is one fact of a training
             queue=None,
             no_env=no_env,
             own_tree=own_tree,
+            code=code(machine) if code else None,
         )
 
     prepared = all_of(on_each(machines, ready, cancel=token), name)
     token.check()
     _refuse_different_code(prepared)
     node_run = NodeRun(
-        name=name, machines=names, processes=torchrun.processes(gpus), port=port
+        name=name,
+        machines=names,
+        processes=torchrun.processes(gpus),
+        port=port,
+        retry=queue.retry if queue else None,
     )
     entry = NodesEntry(name=name, run=node_run.id, machines=names)
     nodes_list.note(project, entry)
@@ -232,7 +251,13 @@ def all_of(
     return {m: a for m, a in answers.items() if isinstance(a, Preparation)}
 
 
-def _check(machines: Sequence[Sandbox]) -> None:
+def _check(machines: Sequence[Sandbox], queue: QueueOptions | None) -> None:
+    if queue is not None and queue.waits:
+        raise UsageError(
+            "a training over several sandboxes starts on all at once: it waits in no queue",
+            "Leave out queue, after, slots, priority and their like.",
+        )
+    _check_retry(queue.retry if queue else None)
     clusters = [each.config.name for each in machines if each.config.by_slurm]
     if clusters:
         raise UsageError(
@@ -243,6 +268,14 @@ def _check(machines: Sequence[Sandbox]) -> None:
         raise UsageError(
             "a run over several machines needs two of them",
             "Name them: --on a,b, or a group.",
+        )
+
+
+def _check_retry(retry: RetryPolicy | None) -> None:
+    if retry and LOST in retry.on and retry.on != RetryPolicy(retries=0).on:
+        raise UsageError(
+            "no other attempt follows a lost node: the others cannot begin without it",
+            NextStep("rerun", {"run": "NAME"}, "Once its machine is back"),
         )
 
 

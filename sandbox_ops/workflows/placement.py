@@ -143,21 +143,31 @@ def look(  # each is one choice
     *,
     may_wait: bool = False,
     force: Sequence[str] = (),
+    any_code: bool = False,
 ) -> tuple[Candidate, ...]:
     """Look at all machines at once; what each answers is remembered.
+
+    Args:
+        machines: In the user's order.
+        project: As in `place`.
+        gpus: As in `place`.
+        memory: As in `place`.
+        may_wait: As in `place`.
+        force: As in `place`.
+        any_code: What code a machine has does not matter: it runs another.
 
     Raises:
         SandboxError: The local clone cannot be read.
     """
     local_tree = (
         local.look(project.root, project.branch, outputs.patterns(project))
-        if project.root
+        if project.root and not any_code
         else None
     )
     ignored = {*force, BUSY_GPU} if may_wait else set(force)
 
     def one(machine: Sandbox) -> Candidate:
-        status, tree, is_current = _facts(machine, project)
+        status, tree, is_current = _facts(machine, project, any_code=any_code)
         slurm = slurm_room.look(machine, gpus) if machine.config.by_slurm else None
         memory.note(address(machine.config), answered=True, lost=lost_jobs(status))
         judged = verdict(
@@ -188,9 +198,11 @@ def look(  # each is one choice
 
 
 def _facts(
-    machine: Sandbox, project: Project
+    machine: Sandbox, project: Project, *, any_code: bool
 ) -> tuple[MachineStatus, Tree | None, bool]:
     status = jobs.status(machine, path=machine.config.workspace, tails=0)
+    if any_code:
+        return status, None, True
     tree = repo.look(machine, project)
     if tree is None:
         return status, None, False
@@ -202,7 +214,7 @@ def none_can_be_taken(candidates: Sequence[Candidate]) -> RefusedError:
     """Return the refusal that says of each machine why not."""
     reasons = "".join(f"\n  {each.name}: {each.against}" for each in candidates)
     return RefusedError(
-        f"no machine can be taken:{reasons}",
+        f"none of the machines can take it:{reasons}",
         NextStep("train", {"on": "any", "queue": True}, "Wait in a machine's queue"),
         NextStep("sandboxes", purpose="See how they are"),
     )

@@ -1,6 +1,5 @@
 """The facts of a run as a face lays them out: chosen, ordered and worded once. Pure."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,7 +20,7 @@ class RunRow:
         metrics: Each with its last value: `loss 0.123`.
         best: The best of the first: `loss 0.101`.
         settings: `lr=0.1, seed=2`.
-        age_s: Since it was started.
+        begun_at: When it was started, or began to wait: seconds since 1970.
     """
 
     id: str
@@ -33,22 +32,19 @@ class RunRow:
     elapsed_s: float | None
     has_begun: bool
     cost: float | None
-    age_s: float | None
+    begun_at: float | None
     commit: str
     tags: str
     note: str
 
 
-def run_row(run: Run, *, several: bool = False, now: float | None = None) -> RunRow:
+def run_row(run: Run, *, several: bool = False) -> RunRow:
     """Return the facts of a run.
 
     Args:
         run: The run.
         several: Whether runs of several machines are listed.
-        now: Seconds since 1970; None: by the clock.
     """
-    started = run.job.started_at or run.job.queued_at
-    age = None if started is None else max(0.0, (now or time.time()) - started)
     known = run.is_current or run.job.state.ended
     mark = "~" if run.is_sampled else ""
     return RunRow(
@@ -61,7 +57,7 @@ def run_row(run: Run, *, several: bool = False, now: float | None = None) -> Run
         elapsed_s=run.job.elapsed_s,
         has_begun=run.job.started_at is not None,
         cost=run.cost,
-        age_s=age,
+        begun_at=run.job.started_at or run.job.queued_at,
         commit=run.commit[:7],
         tags=", ".join(run.tags),
         note=run.note,

@@ -6,7 +6,6 @@ again goes on where one was cut off, and no cell is started twice.
 """
 
 import contextlib
-import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -82,7 +81,7 @@ def spread(  # noqa: PLR0913  # each is one choice
         **options: As `sweep` has them, for each machine.
 
     Raises:
-        UsageError: As `sweep` has it; or there is no local clone.
+        UsageError: As `sweep` has it; there is no local clone; or several nodes a cell.
         RefusedError: No machine can be used, or another `train` hands out this sweep.
         NotFoundError: The list has no cells.
     """
@@ -93,7 +92,7 @@ def spread(  # noqa: PLR0913  # each is one choice
     if options.get("then"):
         raise _no_step_after_all(name, machines)
     rows = () if listed_alone else sweep_plan.combinations(settings)
-    fill = functools.partial(train.filled, project, command)
+    fill = _filler(machines, project, command, gpus, options)
     for row in rows[:1]:
         fill(row, name)  # a wrong command is reported before any machine is asked
     batches = Batches(
@@ -126,6 +125,34 @@ def spread(  # noqa: PLR0913  # each is one choice
         hand_out = HandOut.of(cells, standings, there, rules)
         shares = _serve_all(machines, candidates, hand_out, batches, cancel)
         return with_outcome(report, cells, hand_out, shares)
+
+
+def _filler(
+    machines: Sequence[Sandbox],
+    project: Project,
+    command: str,
+    gpus: int | None,
+    options: dict[str, Any],
+) -> Callable[[Mapping[str, str], str], str]:
+    """Return what fills the command of a cell, with the options of nodes taken out.
+
+    Raises:
+        UsageError: Each cell wants several nodes.
+    """
+    if options.pop("nodes", 0) > 1:
+        raise _goes_to_one_cluster(machines)
+    by_torchrun = options.pop("by_torchrun", False)
+    return train.filler(project, command, by_torchrun=by_torchrun, gpus=gpus)
+
+
+def _goes_to_one_cluster(machines: Sequence[Sandbox]) -> UsageError:
+    """Return the refusal of several nodes for each cell."""
+    clusters = [each.config.name for each in machines if each.config.by_slurm]
+    return UsageError(
+        "a sweep whose trainings take several nodes each is one Slurm cluster's, which"
+        " gives them the nodes",
+        f"Name it: --sandbox {clusters[0] if clusters else 'CLUSTER'} instead of --on.",
+    )
 
 
 def _no_step_after_all(name: str, machines: Sequence[Sandbox]) -> UsageError:

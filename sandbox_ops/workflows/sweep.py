@@ -4,8 +4,7 @@ All of them wait in the machine's queue, which starts them with no client connec
 (A few lines over 250: half of it says what the arguments mean.)
 """
 
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +20,14 @@ from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.groups import Group
-from sandbox_ops.workflows import nodes_list, sweep_list, sweep_plan, sweep_then, train
+from sandbox_ops.workflows import (
+    nodes_list,
+    slurm_nodes,
+    sweep_list,
+    sweep_plan,
+    sweep_then,
+    train,
+)
 from sandbox_ops.workflows import own_tree as own_trees
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.preparation import Preparation, RunPlan, prepare
@@ -56,6 +62,8 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
     own_tree: bool = False,
     time_s: float | None = None,
     gpus: int | None = None,
+    nodes: int = 0,
+    by_torchrun: bool = False,
     force: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
     cells_to_start: Sequence[Cell] | None = None,
@@ -84,6 +92,8 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
         own_tree: As in `train`, for each.
         time_s: As in `train`, for each.
         gpus: As in `train`, for each.
+        nodes: As in `train`, for each; 0: one, or what a cell had that is started again.
+        by_torchrun: As in `train`, for each.
         force: As in `train`, for each.
         env: As in `train`, for each.
         cells_to_start: Just these, of a list that spans several machines.
@@ -95,13 +105,20 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
     """
     sandbox = sandbox.cancelled_by(cancel)
     train.check(name, gpus, force)
+    slurm_nodes.check(sandbox, nodes)
     report = SweepReport(sandbox=sandbox.config.name, group=name, dry_run=dry_run)
     if cells_to_start is not None:
         group, cells = Group(name=name), tuple(cells_to_start)
     elif (again or failed) and not settings and not command:
         group, cells = _cells_there(sandbox, project, name, again, failed)
     else:
-        group, cells = _cells(sandbox, project, settings, command, name, again, failed)
+        fill = train.filler(
+            project, command, by_torchrun=by_torchrun, nodes=nodes, gpus=gpus
+        )
+        name = name or sweep_plan.default_name(
+            command or project.train_command, settings
+        )
+        group, cells = _cells(sandbox, project, settings, name, again, failed, fill)
     report = replace(report, group=group.name)
     to_start = [cell for cell in cells if not cell.skipped]
     runs_then = sweep_then.is_wanted(group, then, len(to_start))
@@ -129,8 +146,12 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
     report = replace(report, commit=ready.tree.head or "", warnings=ready.warnings)
     if dry_run:
         return with_outcomes(report, cells)
+    starts = [
+        _start(cell, ready, env, time_s, force, cell.nodes or nodes, gpus)
+        for cell in to_start
+    ]
     started, then_job = _started(
-        sandbox, ready, group, to_start, then if runs_then else None, env, time_s, force
+        sandbox, ready, group, to_start, starts, then if runs_then else None, env
     )
     report = with_outcomes(report, cells)
     warnings = _link_logs(sandbox, ready.tree.path, started.jobs)
@@ -150,13 +171,11 @@ def _started(  # each is one fact of the jobs
     ready: Preparation,
     group: Group,
     cells: Sequence[Cell],
+    starts: Sequence[CellStart],
     then: str | None,
     env: Mapping[str, str] | None,
-    time_s: float | None,
-    force: Sequence[str],
 ) -> tuple[Started, Job | None]:
     """Start the jobs of the cells, and what runs after them where `then` is not None."""
-    starts = [_start(cell, ready, env, time_s, force) for cell in cells]
     places = [ready.place(_run(cell)) for cell in cells]
     nodes_list.forget(ready.project, group.name)
     with own_trees.all_made(sandbox, places) as begun:
@@ -172,17 +191,15 @@ def _cells(  # each is one choice
     sandbox: Sandbox,
     project: Project,
     settings: Mapping[str, Sequence[str]],
-    command: str,
     name: str,
     again: bool,
     failed: bool,
+    fill: Callable[[Mapping[str, str], str], str],
 ) -> tuple[Group, tuple[Cell, ...]]:
     """Return the group, and the cells that were asked for; costs a round trip."""
     rows = sweep_plan.combinations(settings)
-    name = name or sweep_plan.default_name(command or project.train_command, settings)
     group = groups.look(sandbox, name) or Group(name=name)
     _refuse_another_project(sandbox, project, group)
-    fill = functools.partial(train.filled, project, command)
     return group, sweep_plan.cells(
         group, rows, fill, project=project.name, again=again, failed=failed
     )
@@ -199,7 +216,7 @@ def _cells_there(
     """
     if not name:
         raise UsageError(
-            "which sweep is meant is not said",
+            "the sweep is not named",
             NextStep("train", {"name": "t1", "failed": True}, "For example"),
         )
     group = groups.look(sandbox, name, with_records=True)
@@ -216,23 +233,29 @@ def _run(cell: Cell) -> RunPlan:
     return RunPlan(cell.command, cell.settings, cell.name)
 
 
-def _start(
+def _start(  # each is one fact of the job
     cell: Cell,
     ready: Preparation,
     env: Mapping[str, str] | None,
     time_s: float | None,
     force: Sequence[str],
+    nodes: int,
+    gpus: int | None,
 ) -> CellStart:
+    of_nodes = {"nodes": nodes} if nodes > 1 else {}
     options = ready.job_options(
         _run(cell),
         env=env,
         time_s=time_s,
         force=force,
-        more={"group": cell.key.group, "cell": cell.key.number},
+        more={"group": cell.key.group, "cell": cell.key.number, **of_nodes},
     )
     options["token"] = cell.token
+    command = cell.command
+    if nodes > 1:
+        command = slurm_nodes.over(command, nodes, gpus, options)
     key = replace(cell.key, commit=ready.tree.head or "")
-    return CellStart(command=cell.command, options=options, cell=key)
+    return CellStart(command=command, options=options, cell=key)
 
 
 def _link_logs(sandbox: Sandbox, path: str, jobs: Sequence[Job]) -> tuple[str, ...]:

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from sandbox_ops.errors import UsageError
 from sandbox_ops.models import Job, JobState
 from sandbox_ops.models.groups import CellKey, Group, Member
+from sandbox_ops.models.jobs import NEVER_STARTED
 
 MOST_CELLS = 1000
 """So many cells one sweep may have."""
 
 DONE = "done"
 _LONGEST_NAME = 64
-NEVER_STARTED = "never started"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,7 @@ class Cell:
         job: The job that it has already, if any.
         start_number: How often it was started before.
         old_commit: Of that job.
+        nodes: Over how many nodes it ran before; 0: over one, or that is not known.
     """
 
     key: CellKey
@@ -44,6 +45,7 @@ class Cell:
     job: Job | None = None
     start_number: int = 0
     old_commit: str = ""
+    nodes: int = 0
 
     @property
     def token(self) -> str:
@@ -187,9 +189,15 @@ def cells_of(
                 job=member.job,
                 start_number=group.starts.get(member.identity, 0),
                 old_commit=member.commit,
+                nodes=_nodes(member.record),
             )
         )
     return tuple(result)
+
+
+def _nodes(record: Mapping[str, object]) -> int:
+    nodes = record.get("nodes")
+    return nodes if type(nodes) is int else 0
 
 
 def _unique_name(name: str, taken: set[str], number: int) -> str:

@@ -1,7 +1,7 @@
 """train: look before the start, then start the training as a job of the machine."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,11 +112,9 @@ def train(  # noqa: PLR0913  # each is one fact of a training
     sandbox = sandbox.cancelled_by(cancel)
     slurm_nodes.check(sandbox, nodes)
     if not is_filled:
-        command = filled(project, command, settings or {}, name)
+        fill = filler(project, command, by_torchrun=by_torchrun, nodes=nodes, gpus=gpus)
+        command = fill(settings or {}, name)
     check(name, gpus, force)
-    if by_torchrun:
-        alone = "" if nodes > 1 else torchrun.alone(gpus)
-        command = torchrun.command(command, alone)
     run = RunPlan(command, settings or {}, name)
     ready = prepare(
         sandbox,
@@ -163,6 +161,25 @@ def filled(
     )
 
 
+def filler(
+    project: Project,
+    command: str,
+    *,
+    by_torchrun: bool = False,
+    nodes: int = 0,
+    gpus: int | None = None,
+) -> Callable[[Mapping[str, str], str], str]:
+    """Return what fills the settings and the name of a job into the command, as `train` does."""
+
+    def fill(settings: Mapping[str, str], name: str) -> str:
+        line = filled(project, command, settings, name)
+        if not by_torchrun:
+            return line
+        return torchrun.command(line, "" if nodes > 1 else torchrun.alone(gpus))
+
+    return fill
+
+
 def check(name: str, gpus: int | None, force: Sequence[str]) -> None:
     """Refuse a name, a number of GPUs or an objection that cannot be.
 
@@ -179,7 +196,7 @@ def check(name: str, gpus: int | None, force: Sequence[str]) -> None:
     unknown = [each for each in force if each not in FORCE_NAMES]
     if unknown:
         raise UsageError(
-            f"nothing is forced by the name {unknown[0]!r}",
+            f"there is nothing to force by the name {unknown[0]!r}",
             f"Names: {', '.join(FORCE_NAMES)}",
         )
 

@@ -1,7 +1,7 @@
-"""A training or a sweep as an agent asks for it in one call: sync, start, first lines."""
+"""A training or a sweep as an agent asks for it in one call, on one machine or several."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -9,103 +9,57 @@ from sandbox_ops.errors import NextStep, UsageError
 from sandbox_ops.guard.reliability import ReliabilityFile
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
-from sandbox_ops.text import formatting
-from sandbox_ops.workflows import first_second, placement, report_lines, spread_lines
+from sandbox_ops.models.nodes import NodeOptions
+from sandbox_ops.workflows import nodes as nodes_run
+from sandbox_ops.workflows import nodes_lines, placement, spread_lines
 from sandbox_ops.workflows.queueing import asked
-from sandbox_ops.workflows.report_lines import Lines
 from sandbox_ops.workflows.spread import spread
-from sandbox_ops.workflows.sweep import sweep
-from sandbox_ops.workflows.sweep_report import SweepReport
-from sandbox_ops.workflows.sync import sync as bring
 from sandbox_ops.workflows.sync_target import push
-from sandbox_ops.workflows.train import train
+from sandbox_ops.workflows.train_call_one import TrainAnswer, is_sweep, start_one
 
-_FIRST_LINES_S = 2.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainAnswer:
-    """What the call came to, in lines.
-
-    Attributes:
-        sandbox: The machine that they speak of; "": the one that was asked for, or several.
-    """
-
-    sandbox: str = ""
-    lines: Lines
-    next_step: NextStep | None
-    is_error: bool
+_OF_A_SWEEP = ("again", "failed", "then")
 
 
-def start(  # noqa: PLR0913  # each is one choice
-    sandbox: Sandbox,
+def start(
+    machines: Sequence[Sandbox],
     project: Project,
     *,
-    report_progress: Callable[[str], None],
-    settings: Mapping[str, Sequence[str]] | None = None,
-    sync: bool = False,
-    again: bool = False,
-    failed: bool = False,
-    dry_run: bool = False,
-    then: str = "",
-    queue: bool = False,
-    after: Sequence[str] = (),
-    retries: int | None = None,
-    force: Sequence[str] | None = None,
-    **options: Any,  # noqa: ANN401  # the others of `train`
+    on: str,
+    memory: ReliabilityFile,
+    other_machine: Callable[[str], Sandbox | None],
+    nodes: int | None = None,
+    torchrun: bool = False,
+    **options: Any,  # noqa: ANN401  # those of `start_one`
 ) -> TrainAnswer:
     """Start a training, or a sweep where a setting has several values.
 
     Args:
-        sandbox: The machine.
-        project: Whose clone it runs in.
-        report_progress: Takes a line about how far it is.
-        settings: The values of each hole of the command.
-        sync: First push, and bring the machine to the local commit.
-        again: As in `sweep`.
-        failed: As in `sweep`.
-        dry_run: As in `sweep`.
-        then: As in `sweep`.
-        queue: Whether it may wait for a GPU; a sweep always may.
-        after: Jobs that must have succeeded first.
-        retries: How many attempts may follow the first.
-        force: As in `train`.
-        **options: As `train` has them.
+        machines: The one, or those that `on` names, in the user's order.
+        project: As in `start_one`.
+        on: How several were named; "": it is one.
+        memory: How reliable the machines were.
+        other_machine: As in `spread`.
+        nodes: Over how many nodes: of a Slurm cluster, or a machine each.
+        torchrun: Have torchrun run the command.
+        **options: The others of `start_one`.
 
     Raises:
-        SandboxError: As `sync`, `train` and `sweep` have it.
+        UsageError: As many nodes as there are machines cannot be.
+        SandboxError: As `start_one`, `start_on` and `nodes.start` have it.
     """
-    settings = settings or {}
-    options |= {"force": force or (), "queue": asked(queue, after, retries)}
-    synced: tuple[str | NextStep, ...] = ()
-    if sync and not dry_run:
-        report_progress("sync")
-        synced = tuple(report_lines.sync(bring(sandbox, project, push=True)))
-    if _is_sweep(settings) or again or failed or dry_run or then:
-        swept = sweep(
-            sandbox,
-            project,
-            settings,
-            again=again,
-            failed=failed,
-            dry_run=dry_run,
-            then=then,
-            **options,
-        )
-        return _of_sweep(swept, synced)
-    single = {name: values[0] for name, values in settings.items()}
-    report = train(sandbox, project, settings=single, **options)
-    report_progress(f"{report.job.id}: first lines")
-    seen = first_second.look(sandbox, report, _FIRST_LINES_S)
-    return TrainAnswer(
-        lines=chain(
-            report_lines.train(report),
-            synced,
-            (formatting.job_line(seen.job), *seen.first_lines),
-            first_second.advice(seen.job),
-        ),
-        next_step=NextStep("wait", {"job": seen.job.id}),
-        is_error=not seen.ok,
+    over = NodeOptions(count=nodes or 0, torchrun=torchrun)
+    options |= {"nodes": over.count, "by_torchrun": torchrun}
+    if not on:
+        return start_one(machines[0], project, **options)
+    names = [machine.config.name for machine in machines]
+    are_clusters = all(machine.config.by_slurm for machine in machines)
+    swept = is_sweep(options.get("settings") or {}) or any(
+        map(options.get, _OF_A_SWEEP)
+    )
+    if not swept and over.are_machines(on, names, are_clusters=are_clusters):
+        return _over_machines(machines, project, memory, **options)
+    return start_on(
+        machines, project, on=on, memory=memory, other_machine=other_machine, **options
     )
 
 
@@ -122,27 +76,27 @@ def start_on(  # noqa: PLR0913  # each is one choice
     again: bool = False,
     failed: bool = False,
     then: str = "",
-    **options: Any,  # noqa: ANN401  # those of `start`
+    **options: Any,  # noqa: ANN401  # those of `start_one`
 ) -> TrainAnswer:
     """Start a training on the first machine that can take it, or a sweep over all of them.
 
     Args:
         machines: In the user's order.
-        project: As in `start`.
+        project: As in `start_one`.
         on: How they were named, for next steps.
         memory: How reliable the machines were.
         other_machine: As in `spread`.
-        report_progress: As in `start`.
-        settings: As in `start`.
+        report_progress: As in `start_one`.
+        settings: As in `start_one`.
         sync: First push; a machine that needs it is synced in any case.
         again: As in `spread`.
         failed: As in `spread`.
         then: As in `spread`.
-        **options: The others of `start`.
+        **options: The others of `start_one`.
 
     Raises:
         UsageError: `after`: that is a job of one machine.
-        SandboxError: As `place`, `spread` and `start` have it.
+        SandboxError: As `place`, `spread` and `start_one` have it.
     """
     if options.get("after") and len(machines) > 1:
         raise UsageError(
@@ -164,7 +118,7 @@ def start_on(  # noqa: PLR0913  # each is one choice
         "memory": memory,
         "on_step": report_progress,
     }
-    if _is_sweep(settings) or again or failed or then:
+    if is_sweep(settings) or again or failed or then:
         known = {*chosen, "queue", "after", "retries"}
         more = {name: each for name, each in options.items() if name not in known}
         spread_over = spread(
@@ -190,7 +144,7 @@ def start_on(  # noqa: PLR0913  # each is one choice
         machines, project, may_wait=queue is not None and queue.waits, **chosen
     )
     machine = next(each for each in machines if each.config.name == placed.sandbox)
-    answer = start(
+    answer = start_one(
         machine, project, report_progress=report_progress, settings=settings, **options
     )
     return replace(
@@ -198,14 +152,42 @@ def start_on(  # noqa: PLR0913  # each is one choice
     )
 
 
-def _is_sweep(settings: Mapping[str, Sequence[str]]) -> bool:
-    return any(len(values) > 1 for values in settings.values())
-
-
-def _of_sweep(report: SweepReport, synced: Sequence[str | NextStep]) -> TrainAnswer:
-    wait = NextStep("wait", {"job": report.group})
+def _over_machines(  # noqa: PLR0913  # each is one choice
+    machines: Sequence[Sandbox],
+    project: Project,
+    memory: ReliabilityFile,
+    *,
+    report_progress: Callable[[str], None],
+    settings: Mapping[str, Sequence[str]] | None = None,
+    sync: bool = False,
+    queue: bool = False,
+    after: Sequence[str] = (),
+    retries: int | None = None,
+    force: Sequence[str] | None = None,
+    **options: Any,  # noqa: ANN401  # those of `nodes.start`
+) -> TrainAnswer:
+    """Start one training over all of the machines, or on none."""
+    for name in ("nodes", *_OF_A_SWEEP):
+        options.pop(name, None)
+    if sync and not options.get("dry_run"):
+        report_progress("push")
+        push(machines[0], project)
+    report = nodes_run.start(
+        machines,
+        project,
+        settings={name: values[0] for name, values in (settings or {}).items()},
+        force=force or (),
+        queue=asked(queue, after, retries),
+        memory=memory,
+        on_step=report_progress,
+        **options,
+    )
+    if report.nodes:
+        report_progress("first lines")
+        report = nodes_run.first_second(machines, report)
+    wait = NextStep("wait", {"job": report.name, "on": ",".join(report.machines)})
     return TrainAnswer(
-        lines=chain(report_lines.sweep(report), synced),
-        next_step=wait if report.jobs else None,
+        lines=chain(nodes_lines.lines(report), report.warnings),
+        next_step=wait if report.nodes else None,
         is_error=not report.ok,
     )

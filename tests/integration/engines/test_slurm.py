@@ -472,6 +472,34 @@ def test_a_job_after_another_waits_for_it_in_slurm(login: Sandbox) -> None:
     assert ended.words == f"stopped ({first.id} did not succeed)"
 
 
+def test_a_job_that_waits_for_another_and_is_stopped_is_not_said_to_have_waited_in_vain(
+    login: Sandbox, cluster: SlurmCluster
+) -> None:
+    first = started(login, "echo begun; sleep 7895", name="first")
+    after = QueueRequest(after=(first.id,))
+    stopped, cancelled = (login.start("true", queue=after) for _ in range(2))
+    jobs.stop(login, stopped.id)
+    assert wait_for(login, stopped, JobState.STOPPED).words == "stopped"
+    cluster.ask("scancel", number_of(cancelled))
+    ended = wait_for(login, cancelled, JobState.STOPPED)
+    assert ended.words == "stopped (cancelled in Slurm)"
+    assert jobs.get(login, first.id).state is JobState.RUNNING
+
+
+def test_of_several_jobs_that_come_first_the_one_that_did_not_succeed_is_named(
+    login: Sandbox, cluster: SlurmCluster
+) -> None:
+    well = started(login, "echo begun; sleep 7896", name="well")
+    bad = started(login, "echo begun; sleep 7897", name="bad")
+    waits = login.start("true", queue=QueueRequest(after=(well.id, bad.id)))
+    next_one = login.start("true", queue=QueueRequest(after=(waits.id,)))
+    cluster.ask("scancel", number_of(bad))
+    # nobody looks at those that come first: what Slurm says of them counts
+    ended = wait_for(login, next_one, JobState.STOPPED)
+    assert ended.words == f"stopped ({waits.id} did not succeed)"
+    assert jobs.get(login, waits.id).words == f"stopped ({bad.id} did not succeed)"
+
+
 def test_a_suspended_job_runs_and_says_that_it_is_suspended(
     login: Sandbox, cluster: SlurmCluster
 ) -> None:

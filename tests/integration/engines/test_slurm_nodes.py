@@ -1,6 +1,7 @@
 """A training over several nodes of a Slurm cluster: one job, whatever becomes of a node."""
 
 import contextlib
+import dataclasses
 import socket
 from pathlib import Path
 
@@ -8,14 +9,20 @@ import pytest
 from gitproject import GitProject
 from machines import Place, set_up
 from slurm import OpenSandbox, SlurmCluster
+from slurm_jobs import fake
 from waiting import wait_until
 
 from sandbox_ops import Job, JobState
 from sandbox_ops.machine import jobs
 from sandbox_ops.models.queue import RetryPolicy
+from sandbox_ops.workflows.events import events
+from sandbox_ops.workflows.fetch import fetch
 from sandbox_ops.workflows.monitor import monitor
 from sandbox_ops.workflows.queueing import QueueOptions
+from sandbox_ops.workflows.rerun import rerun
+from sandbox_ops.workflows.runs import show
 from sandbox_ops.workflows.stop import stop
+from sandbox_ops.workflows.sweep import sweep
 from sandbox_ops.workflows.train import train
 
 _SOON_S = 30.0
@@ -111,6 +118,108 @@ def test_the_next_attempt_of_a_run_over_nodes_begins_on_all_of_them(
     job = ended(place, report.job)
     assert (job.state, job.attempt) == (JobState.SUCCEEDED, 2)
     assert sorted((home / "ran").read_text().split()) == ["0", "0", "1", "1"]
+
+
+def test_rerun_starts_a_run_over_nodes_again_on_as_many(
+    place: Place, log_in: OpenSandbox
+) -> None:
+    first = train(
+        place.sandbox,
+        place.project,
+        command="python3 rendezvous.py && echo {lr}",
+        settings={"lr": "0.1"},
+        name="ddp",
+        nodes=3,
+        gpus=1,
+    )
+    assert ended(place, first.job).state is JobState.SUCCEEDED, log(place, first.job)
+    again = rerun(place.sandbox, place.project, "ddp", name="again")
+    assert again.differs == ()
+    job = ended(place, again.job)
+    assert job.state is JobState.SUCCEEDED
+    lines = log(place, job)
+    assert [
+        f"{rank}: rank {rank} of 3 at 127.0.0.1: sum 6" in lines for rank in range(3)
+    ] == [True] * 3
+    record = show([place.sandbox], place.project, "again").run.record
+    assert (record["nodes"], record["gpus_wanted"]) == (3, 1)
+    # another client, with a connection of its own, knows it by its name
+    other = log_in(workspace=place.sandbox.config.workspace)
+    assert jobs.get(other, "again").command == "python3 rendezvous.py && echo 0.1"
+
+
+def test_each_cell_of_a_sweep_runs_over_its_own_nodes_also_when_it_is_started_again(
+    place: Place, cluster: SlurmCluster
+) -> None:
+    command = (
+        "python3 rendezvous.py; echo n {n} on $NODE_RANK; [ {n} = 1 ] || [ -e ok ]"
+    )
+    report = sweep(
+        place.sandbox, place.project, {"n": ("1", "2")},
+        command=command, name="t1", nodes=2, gpus=1,
+    )  # fmt: skip
+    assert report.ok, report.error
+    first, second = (ended(place, job) for job in report.jobs)
+    assert [first.state, second.state] == [JobState.SUCCEEDED, JobState.FAILED]
+    assert first.command.startswith("python3 rendezvous.py; echo n 1")
+    for rank in range(2):
+        assert f"{rank}: rank {rank} of 2 at 127.0.0.1: sum 3" in log(place, first)
+        assert f"{rank}: n 1 on {rank}" in log(place, first)
+    place.sandbox.run("touch ok", cwd=place.sandbox.project_path(place.project))
+    again = sweep(place.sandbox, place.project, {}, name="t1", failed=True)
+    (job,) = again.jobs
+    assert ended(place, job).state is JobState.SUCCEEDED
+    assert "1: rank 1 of 2 at 127.0.0.1: sum 3" in log(place, job)
+    cluster.wait_until_idle(3)
+
+
+def test_another_client_stops_waits_for_and_fetches_a_run_over_nodes(
+    place: Place, log_in: OpenSandbox, cluster: SlurmCluster
+) -> None:
+    project = dataclasses.replace(place.project, outputs=("out/",))
+    command = "mkdir -p out; echo $RANK >out/$RANK; echo begun; sleep 300"
+    report = train(place.sandbox, project, command=command, name="ddp", nodes=2)
+    other = log_in(workspace=place.sandbox.config.workspace)
+    wait_until(lambda: len(log(place, report.job)) == 2, _SOON_S)
+    before = [*events([other])]
+    stopped = stop(other, "ddp", confirm=True)
+    assert stopped.job.state is JobState.STOPPED
+    waited = jobs.wait(other, "ddp", timeout_s=_SOON_S)
+    assert waited.state is JobState.STOPPED
+    after = [(e.kind, e.state) for e in events([other], since=before[-1].cursor)]
+    assert after == [("ended", "stopped")]
+    fetched = fetch(other, project, job="ddp")
+    fetched_names = {item.path.rpartition("/")[2] for item in fetched.files}
+    assert fetched_names == {"0", "1", "log", "run.json"}
+    cluster.wait_until_idle(3)
+
+
+def test_nodes_that_do_not_reach_the_first_are_named_and_the_command_begins_on_none(
+    place: Place, tmp_path: Path, home: Path, cluster: SlurmCluster
+) -> None:
+    """Slurm has an address for the first node that leads nowhere, as of another network."""
+    nowhere = "s/NodeAddr=[^ ]*/NodeAddr=240.0.0.1/"
+    fake(tmp_path, "scontrol", f"real \"$@\" | sed '{nowhere}'")
+    report = train(
+        place.sandbox, place.project, command='touch "$HOME/ran"', name="ddp", nodes=2
+    )
+    job = ended(place, report.job)
+    assert (job.state, job.exit_code) == (JobState.FAILED, 75)
+    assert job.reason == "rank 1 on node2 failed first: exit code 75"
+    text = "\n".join(log(place, job))
+    assert "not begun: node2 cannot open a connection to node1 (240.0.0.1:2" in text
+    assert "give MASTER_ADDR by --env" in text
+    assert not (home / "ran").exists()
+    cluster.wait_until_idle(3)
+    # an address that the user knows is taken as it is
+    again = train(
+        place.sandbox,
+        place.project,
+        command="python3 rendezvous.py",
+        env={"MASTER_ADDR": "127.0.0.1"},
+        nodes=2,
+    )
+    assert ended(place, again.job).state is JobState.SUCCEEDED
 
 
 def test_a_port_that_is_taken_is_passed_over(place: Place) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import processes
 import pytest
 import records
+import stream_ends
 from mounts import Mounts, private_mounts
 from sshd import SshServer
 from waiting import wait_until
@@ -170,3 +171,23 @@ def test_two_followers_hear_everything(sandbox: Sandbox, sshd: SshServer) -> Non
         jobs.wait(other, job.id, timeout_s=20, on_output=listen(1))
     assert heard[0] == heard[1] == b"".join(b"%d\n" % n for n in range(1, 20001)) * 2
     assert os.path.getsize(job.log_path) == len(heard[0])  # noqa: PTH202
+
+
+def test_the_ends_of_both_streams_of_a_command_are_read_byte_for_byte(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    stream_ends.check_ends(sandbox, tmp_path)
+
+
+def test_what_a_command_left_running_may_write_on_while_its_output_is_read(
+    sandbox: Sandbox,
+) -> None:
+    left = "(while :; do echo more; echo more >&2; done) & echo end; echo end >&2"
+    job = sandbox.run(f"({left}); sleep 0.1").job
+    assert job.survivors > 0
+    for _ in range(20):
+        log, stderr = jobs.ends(sandbox, job.id, log_bytes=1 << 16, stderr_bytes=99)
+        assert len(log.data) <= 1 << 16
+        assert len(stderr.data) <= 99
+        assert set(log.data.split(b"\n")[1:-1]) <= {b"more", b"end"}
+    jobs.stop(sandbox, job.id, grace_s=0)

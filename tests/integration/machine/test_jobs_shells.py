@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import stream_ends
 from mounts import Mounts, private_mounts
 from sshd import SshServer
 from waiting import wait_until
@@ -48,6 +49,13 @@ def only_busybox(make_sshd: Make, tmp_path: Path) -> SshServer:
 
 def test_a_day_in_the_life_of_jobs(other_sh: SshServer) -> None:
     _a_day_in_the_life(other_sh)
+
+
+def test_both_streams_of_a_command_are_read_byte_for_byte(
+    other_sh: SshServer, tmp_path: Path
+) -> None:
+    with Sandbox(other_sh.config()) as sandbox:
+        stream_ends.check_ends(sandbox, tmp_path)
 
 
 def test_a_machine_that_has_only_busybox_will_do(only_busybox: SshServer) -> None:

@@ -12,7 +12,7 @@ from mounts import Mounts, private_mounts
 from sshd import SshServer
 
 from sandbox_ops import EndKind, Sandbox
-from sandbox_ops.errors import NotFoundError, SandboxError
+from sandbox_ops.errors import RefusedError, SandboxError
 from sandbox_ops.machine import jobs, listing, transfer
 from sandbox_ops.workflows.fetch import fetch
 from sandbox_ops.workflows.reset import reset
@@ -142,9 +142,7 @@ def test_a_home_that_is_not_there_is_named(make_sshd: Make) -> None:
     server.home.rename(server.home.with_name("elsewhere"))
     with (
         Sandbox(server.config()) as sandbox,
-        pytest.raises(
-            NotFoundError, match=f"home directory {server.home} is not there"
-        ),
+        pytest.raises(RefusedError, match=f"home directory {server.home} is not there"),
     ):
         sandbox.run("true")
 

@@ -98,3 +98,22 @@ def test_a_shell_in_the_project_uses_what_setup_made(
     os.write(ours, b"exit 7\n")
     assert client.wait(20) == 7
     os.close(ours)
+
+
+def test_a_shell_whose_environment_is_empty_finds_the_home(
+    make_sshd: Callable[..., SshServer], git_project: GitProject
+) -> None:
+    """As that of a container, which a link's command enters."""
+    server = make_sshd()
+    with Sandbox(server.config()) as sandbox:
+        place = set_up(sandbox, git_project)
+        line = shell.in_project(sandbox, place.project)
+    done = subprocess.run(
+        ["env", "-i", f"PATH={os.environ['PATH']}", "sh", "-c", f"exec {line}"],
+        input="echo home is $HOME\n",
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert f"home is {server.home}\n" in done.stdout

@@ -120,7 +120,7 @@ def test_a_training_meets_over_its_machines_and_its_one_name_is_enough_for_every
         assert [len(each["jobs"]) for each in of_each.values()] == [1, 1, 1]
 
 
-def test_results_of_all_nodes_come_home_and_the_run_is_repeated_as_a_whole(
+def test_results_of_all_nodes_come_home(
     fleet: Fleet,
 ) -> None:
     command = "mkdir -p out && echo $RANK >out/$RANK"
@@ -133,9 +133,89 @@ def test_results_of_all_nodes_come_home_and_the_run_is_repeated_as_a_whole(
     for name in "abc":
         record = fleet.git.clone / "logs" / name / "remote-1" / "run.json"
         assert json.loads(record.read_text())["nodes"]["machines"] == ["a", "b", "c"]
+
+
+def test_rerun_starts_all_nodes_again_with_the_code_and_command_of_the_run(
+    fleet: Fleet,
+) -> None:
+    command = "git rev-parse HEAD; echo {lr}; python3 rendezvous.py"
+    words = ("--set", "lr=0.1", "--command", command)
+    assert fleet.verb(*fleet.train(*words)).returncode == 0
+    assert fleet.verb("wait", "ddp").returncode == 0
+    first = fleet.git.head
+    fleet.git.commit({"more": "text\n"}, push=True)  # the clones are behind now
+    done = fleet.verb("rerun", "ddp", "--json")
+    assert done.returncode == 0, done
+    answer = value_of(done)
+    assert answer["of"] == "a:remote-1"
+    assert list(answer["sandboxes"]) == ["a", "b", "c"]
+    assert {job["job"]["id"] for job in answer["sandboxes"].values()} == {"remote-2"}
+    assert fleet.verb("wait", "ddp").returncode == 0
+    lines = fleet.verb("logs", "ddp").stdout.splitlines()
+    for rank, name in enumerate("abc"):
+        assert f"[{rank} {name}] {first}" in lines
+        assert f"[{rank} {name}] 0.1" in lines
+        assert f"[{rank} {name}] rank {rank} of 3 at 10.77.0.1: sum 6" in lines
+
+
+def test_rerun_of_one_node_starts_all_with_the_code_of_then_whatever_the_clones_have(
+    fleet: Fleet,
+) -> None:
+    words = fleet.train("--", "git", "rev-parse", "HEAD", nodes=2)
+    assert fleet.verb(*words).returncode == 0
+    assert fleet.verb("wait", "ddp").returncode == 0
+    first = fleet.git.head
+    fleet.git.commit({"more": "text\n"}, push=True)
+    assert fleet.verb("sync", "--on", "a,b").returncode == 0
+    done = fleet.verb("rerun", "remote-1", "--sandbox", "b", "--name", "again")
+    assert done.returncode == 0, done
+    assert "started again on 2 machines, as ddp at" in done.stdout
+    assert fleet.verb("wait", "again").returncode == 0
+    assert fleet.verb("logs", "again").stdout.count(first) == 2
+    shown = value_of(fleet.verb("show", "b:again", "--json"))
+    assert shown["commit"] == first
+    assert shown["record"]["nodes"]["machines"] == ["a", "b"]
+
+
+def test_rerun_starts_nothing_where_one_of_its_machines_cannot_take_it(
+    fleet: Fleet,
+) -> None:
+    assert fleet.verb(*fleet.train("--", "true")).returncode == 0
+    assert fleet.verb("wait", "ddp").returncode == 0
+    fleet.machines[2].cut_off()
     done = fleet.verb("rerun", "ddp")
-    assert done.returncode == 75
-    assert "train --on a,b,c --nodes 3 --name ddp" in done.stderr
+    assert done.returncode == 255, done
+    assert "c: cannot reach c: no such box" in done.stderr
+    fleet.machines[2].come_back()
+    assert {job["id"] for job in fleet.jobs().values()} == {"remote-1"}
+
+
+def test_another_clone_reaches_every_node_by_the_machines_and_the_name(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    """It has no list of such runs: `--on` says where; what is done to one node reaches all."""
+    command = "mkdir -p out && echo $RANK >out/$RANK; sleep 300"
+    assert fleet.verb(*fleet.train("--command", command, nodes=2)).returncode == 0
+    other = tmp_path / "other"
+    fleet.git.git("clone", "-q", str(fleet.git.clone), str(other), at=tmp_path)
+    elsewhere = partial(cli, cwd=other, env=fleet.env, timeout_s=120)
+    since = json.loads(elsewhere("events", "--json").stdout.splitlines()[-1])["cursor"]
+    shown = value_of(elsewhere("show", "b:ddp", "--json"))
+    assert shown["record"]["nodes"]["rank"] == 1
+    stopped = elsewhere("stop", "ddp", "--sandbox", "b")
+    assert stopped.returncode == 0, stopped
+    waited = elsewhere("wait", "ddp", "--all", "--on", "a,b", "--json")
+    assert waited.returncode == 143, waited
+    jobs = {n: each["jobs"][0] for n, each in value_of(waited)["sandboxes"].items()}
+    assert {job["state"] for job in jobs.values()} == {"stopped"}
+    assert jobs["a"]["reason"] == "rank 1 on b was stopped"
+    lines = elsewhere("events", "--since", since, "--json").stdout.splitlines()
+    ends = {(e["sandbox"], e["event"]) for e in map(json.loads, lines)}
+    assert {("a", "ended"), ("b", "ended")} <= ends
+    fetched = elsewhere("fetch", "ddp", "--on", "a,b")
+    assert fetched.returncode == 0, fetched
+    assert sorted(path.name for path in (other / "out").iterdir()) == ["0", "1"]
+    assert fleet.living() == []
 
 
 def test_where_one_rank_fails_the_others_are_ended_and_say_who_it_was(
@@ -146,7 +226,8 @@ def test_where_one_rank_fails_the_others_are_ended_and_say_who_it_was(
     assert done.returncode == 3, done
     assert "[2 c] rank 2 of 3 at 10.77.0.1: sum 6" in done.stdout
     assert (
-        "[0 a] [sandbox-ops] ending this node: rank 1 on b failed first" in done.stdout
+        "[0 a] [sandbox-ops] stopping this node: rank 1 on b failed first"
+        in done.stdout
     )
     jobs = fleet.jobs()
     assert [job["state"] for job in jobs.values()] == ["failed"] * 3
@@ -154,6 +235,45 @@ def test_where_one_rank_fails_the_others_are_ended_and_say_who_it_was(
     reason = "rank 1 on b failed first: exit code 3"
     assert (jobs["a"]["reason"], jobs["c"]["reason"]) == (reason, reason)
     assert fleet.verb("wait", "ddp").returncode == 3
+    assert fleet.living() == []
+
+
+def test_with_retries_all_nodes_begin_again_where_one_failed_and_nobody_is_connected(
+    fleet: Fleet,
+) -> None:
+    command = (
+        'echo "attempt $SANDBOX_ATTEMPT from {resume:ckpt %}"; python3 rendezvous.py;'
+        "touch step-$SANDBOX_ATTEMPT.pt; [ $RANK = 0 ] || [ $SANDBOX_ATTEMPT = 2 ] || exit 7"
+    )
+    words = ("--retries", "2", "--resume-from", "step-*.pt", "--command", command)
+    assert fleet.verb(*fleet.train(*words)).returncode == 0  # nobody is connected now
+    done = fleet.verb("wait", "ddp")
+    assert done.returncode == 0, done
+    jobs = fleet.jobs()
+    assert {(job["state"], job["attempt"]) for job in jobs.values()} == {
+        ("succeeded", 2)
+    }
+    lines = fleet.verb("logs", "ddp").stdout.splitlines()
+    for rank, name in enumerate("abc"):
+        assert f"[{rank} {name}] attempt 1 from " in lines
+        assert f"[{rank} {name}] attempt 2 from ckpt step-1.pt" in lines
+        assert lines.count(f"[{rank} {name}] rank {rank} of 3 at 10.77.0.1: sum 6") == 2
+    shown = value_of(fleet.verb("show", "b:ddp", "--json"))["attempts"]
+    assert [each["state"] for each in shown] == ["failed", "succeeded"]
+    assert fleet.living() == []
+
+
+def test_a_run_that_is_tried_again_says_its_attempt_and_can_be_stopped(
+    fleet: Fleet,
+) -> None:
+    command = "[ $RANK = 0 ] || [ $SANDBOX_ATTEMPT = 2 ] || exit 7; sleep 300"
+    words = fleet.train("--retries", "1", "--command", command, nodes=2)
+    assert fleet.verb(*words).returncode == 0
+    wait_until(lambda: {job["attempt"] for job in fleet.jobs().values()} == {2}, 60)
+    assert {job["state"] for job in fleet.jobs().values()} == {"running"}
+    done = fleet.verb("stop", "ddp")
+    assert done.returncode == 0, done
+    assert {job["state"] for job in fleet.jobs().values()} == {"stopped"}
     assert fleet.living() == []
 
 
@@ -218,7 +338,7 @@ def test_a_port_that_is_taken_is_said_and_without_one_another_is_found(
         done = fleet.verb(*fleet.train(*taken, nodes=2))
         assert done.returncode == 75, done
         assert (
-            "a: port 29500 or 29501 cannot be had: Address already in use"
+            "a: cannot listen on port 29500 or 29501: Address already in use"
             in done.stderr
         )
         free = ("--port", "29600", "--json", "--", "python3", "rendezvous.py")
@@ -366,13 +486,21 @@ def test_machines_with_other_code_are_brought_to_one_commit_or_refused(
 
 def test_what_does_not_go_with_several_machines_is_refused(fleet: Fleet) -> None:
     cases: dict[tuple[str, ...], str] = {
-        ("--on", "a,b", "--nodes", "3"): "3 nodes are wanted, and --on names 2",
-        ("--on", "any", "--nodes", "2"): "--on any takes one",
+        (
+            "--on",
+            "a,b",
+            "--nodes",
+            "3",
+        ): "3 nodes are wanted, and of these sandboxes 2 are named",
+        ("--on", "any", "--nodes", "2"): "`any` takes one",
         ("--on", "a,b", "--nodes", "2", "--queue"): "waits in no queue",
-        ("--on", "a,b", "--nodes", "2", "--retries", "2"): "waits in no queue",
+        ("--on", "a,b", "--nodes", "2", "--retries", "2", "--retry-on", "lost"): (
+            "no other attempt follows a lost node"
+        ),
         ("--nodes", "2"): "a is one machine",
         ("--nodes", "two"): "--nodes takes a number",
-        ("--on", "a,b", "--torchrun", "--set", "n=1,2"): "not a sweep",
+        ("--on", "a,b", "--nodes", "2", "--again"): "one Slurm cluster's",
+        ("--port", "29500", "--then", "true"): "not those of a sweep",
     }
     for words, message in cases.items():
         done = fleet.verb("train", *words, "--gpus", "0", "--", "echo", "hi")

@@ -163,6 +163,48 @@ def test_a_sweep_is_spread_over_machines_and_waited_for_in_one_call_each(
     assert sorted(word for each in machines for word in each.ran) == list("123456")
 
 
+def test_one_training_starts_on_two_machines_as_its_nodes_and_ends_on_both(
+    agent: Agent[object],
+) -> None:
+    async def scenario(client: Client) -> None:
+        asked_for = {
+            "on": "a,b",
+            "nodes": 2,
+            "name": "ddp",
+            "gpus": 0,
+            "command": "echo rank $RANK of $WORLD_SIZE; [ $RANK = 1 ] && exit 3; sleep 60",
+        }
+        answer, is_error = await ask(client, "remote_train", **asked_for, dry_run=True)
+        assert "rank 1 on b (setup first)" in answer, answer
+        answer, is_error = await ask(client, "remote_train", **asked_for)
+        lines = answer.split("\n")
+        assert lines[0].startswith(
+            "started ddp on 2 machines; MASTER_ADDR:MASTER_PORT is "
+        )
+        assert "[0 a] rank 0 of 2" in lines
+        assert "[1 b] rank 1 of 2" in lines
+        wait = 'remote_bash_output(bash_id="ddp", wait=600000, on="a,b")'
+        assert lines[-1] == f"next: {wait}"
+        answer, is_error = await ask(
+            client, "remote_bash_output", bash_id="ddp", on="a,b", wait=60_000
+        )
+        assert "rank 1 on b failed first: exit code 3" in block(answer, "a")
+        for wrong, why in (
+            ({"nodes": 3}, "3 nodes are wanted, and of these sandboxes 2 are named"),
+            ({"queue": True}, "waits in no queue"),
+            ({"on": "any"}, "`any` takes one"),
+        ):
+            answer, is_error = await ask(client, "remote_train", **asked_for | wrong)
+            assert is_error, answer
+            assert why in answer, answer
+        del asked_for["on"]
+        answer, is_error = await ask(client, "remote_train", **asked_for)
+        assert is_error
+        assert "a is one machine" in answer
+
+    agent(scenario)
+
+
 def test_of_jobs_on_two_machines_a_wait_answers_with_the_first_to_end(
     agent: Agent[object],
 ) -> None:

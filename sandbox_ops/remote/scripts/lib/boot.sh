@@ -65,14 +65,18 @@ keep_functions() {
 prepare_folders() {
   UNREADY=''
   umask 077
-  ROOT=$HOME/.sandbox-ops
+  ROOT=${HOME-}/.sandbox-ops
   node
   for _tool in cat chmod date dd grep head mkdir mkfifo mv rm sleep stat tail tr wc; do
     command -v $_tool >/dev/null 2>&1 ||
       { UNREADY="refused $_tool is missing on this machine: install it"; return; }
   done
+  [ -n "${HOME-}" ] || {
+    UNREADY="refused HOME is not set on this machine, and /etc/passwd names no home of uid $(id -u): set HOME there"
+    return
+  }
   [ -d "$HOME" ] || {
-    UNREADY="not-found the home directory $HOME is not there: make it, or correct it in /etc/passwd"
+    UNREADY="refused the home directory $HOME is not there: make it, or correct it in /etc/passwd"
     return
   }
   for _d in "$ROOT" "$ROOT/lib" "$ROOT/v1"; do # before anything is made or written there

@@ -28,6 +28,7 @@ emit_job() {
   _said="life=$LIFE $LINE"
   _flags=
   [ ! -e "$_dir/incomplete" ] || lacks_output
+  may_have_begun
   keep_lost
   last_sign_of_life
   case $LIFE in
@@ -36,12 +37,14 @@ emit_job() {
       [ "${KEPT-}" = "${_seq-}" ] || ensure_keeper # once a request
       KEPT=${_seq-}
       ;;
-    *) { read -r _held <"$_dir/gpus"; } 2>/dev/null && _flags="$_flags gpus=$_held" ;;
+    *) [ ! -e "$_dir/gpus" ] || { { read -r _held <"$_dir/gpus"; } 2>/dev/null && _flags="$_flags gpus=$_held"; } ;;
   esac
   [ "$PHASE" != running ] || [ ! -e "$_dir/slurm" ] || _flags="$_flags node=$ON"
+  [ "$PHASE" != running ] || [ ! -e "$_dir/node_attempt" ] ||
+    { read_node_attempt "$_dir" && _flags="$_flags$NODE_ATTEMPT"; }
   [ "$PHASE" = ended ] || [ ! -e "$_dir/incomplete" ] || _flags=" incomplete=1$_flags"
   set_clock
-  { read -r _why _when <"$_dir/stopping"; } 2>/dev/null && _flags="$_flags stopping=$((_when + _shift))"
+  [ ! -e "$_dir/stopping" ] || { { read -r _why _when <"$_dir/stopping"; } 2>/dev/null && _flags="$_flags stopping=$((_when + _shift))"; }
   for _report in stopped swept; do
     [ -e "$_dir/$_report" ] || continue
     cat "$_dir/$_report"
@@ -53,17 +56,8 @@ emit_job() {
   fi
   case $2 in *j*) IFS= read -r _spec <"$_dir/spec.json" || _spec= ;; esac
   case $2 in *[jk]*) hold_back "$_spec" "spec $1" ;; esac
-  _stats= # of both streams by one process
-  case $2 in *s*) [ ! -e "$_dir/stderr" ] || _stats=$(stat -c '%s %i' "$_dir/log" "$_dir/stderr") || _stats= ;; esac
-  case $2 in
-    *d*)
-      send_held
-      emit_digest "$1" "$4"
-      ;;
-    *) emit_range "$1" log "$3" "$4" "$2" ;;
-  esac
-  [ ! -e "$_dir/stderr" ] || emit_range "$1" stderr "$5" "$6" "$2"
-  now
+  emit_streams "$@"
+  [ "$PHASE" = ended ] || now # its bytes may have taken long
   UP=$((UP + _shift))
   case $LIFE in
     restarted) [ "${ON:-$NODE}" = "$NODE" ] || _flags="$_flags departed=1" ;;
@@ -92,6 +86,22 @@ lacks_output() {
     ended.*.0) ;;
     ended.* | *.supervised.* | *.orphaned.* | *.elsewhere.*) _flags=' incomplete=1' ;;
   esac
+}
+
+# may_have_begun: its supervisor died before it noted a leader; the command may be on its way all
+# the same, and nobody is to be told that it never was. `first` stands before its leader is there.
+may_have_begun() {
+  case $PHASE.$LIFE in
+    starting.gone)
+      if [ $((UP - ${UP0:-0})) -gt $START_WINDOW ] && [ ! -e "$_dir/over" ] && find_members "$_dir" && [ -n "$PIDS" ]; then
+        printf '' >"$_dir/first"
+        LIFE=orphaned _said="life=orphaned $LINE"
+      fi
+      ;;
+    starting.restarted) ;;
+    *) return 0 ;;
+  esac
+  [ ! -e "$_dir/first" ] || _flags="$_flags begun=1"
 }
 
 # keep_lost: who was once seen to be lost stays so for the same reason, also after a restart
@@ -131,9 +141,26 @@ count_survivors() {
   [ $_alive -gt 0 ] || printf '' >"$_dir/quiet"
 }
 
+# emit_streams ID MODE OFFSET MAX STDERR_OFFSET STDERR_MAX: a range of its log, or its digest, and
+# a range of the stderr of a command; _stats = size and inode of both, where they are asked for
+emit_streams() {
+  _stats= # of both by one process
+  case $2 in *s*) [ ! -e "$_dir/stderr" ] || _stats=$(stat -c '%s %i' "$_dir/log" "$_dir/stderr") || _stats= ;; esac
+  case $2 in
+    *d*)
+      send_held
+      emit_digest "$1" "$4"
+      ;;
+    *)
+      ! emit_both "$@" || return 0
+      emit_range "$1" log "$3" "$4" "$2"
+      ;;
+  esac
+  [ ! -e "$_dir/stderr" ] || emit_range "$1" stderr "$5" "$6" "$2"
+}
+
 # emit_range ID STREAM OFFSET MAX MODE: `range ID STREAM offset= size= inode=`; a
-# negative offset counts from the end. _stats = size and inode of log and stderr, a line each,
-# if they were asked for already.
+# negative offset counts from the end
 emit_range() {
   _file=$_dir/$2 _from=$3 _size='' _inode=''
   case $5$3 in *s* | *-*)
@@ -148,11 +175,35 @@ emit_range() {
     [ "$_from" -ge 0 ] || _from=0
     ;;
   esac
-  if [ "$4" != 0 ] && [ -s "$_file" ]; then
+  if [ "$4" != 0 ] && [ -s "$_file" ] && [ "$_from" -lt "${_size:-$((_from + 1))}" ]; then
     send_held
     send_range "$_from" "$4" <"$_file"
   fi
   hold_back '' "range $1 $2 offset=$_from size=$_size inode=$_inode"
+}
+
+# emit_both ID MODE OFFSET MAX STDERR_OFFSET STDERR_MAX: the same of log and stderr by one program, which
+# sends what stands between them, too. Fails, and has said nothing, where not all of both was
+# asked for; where one is empty; and where one may grow while it is read: `cat` knows no limit.
+emit_both() {
+  [ -n "$_stats" ] && [ "$PHASE.$SURVIVORS" = ended.0 ] && [ ! -e "$_dir/stopping" ] || return
+  case $3 in 0 | "-$4") ;; *) return 1 ;; esac
+  case $5 in 0 | "-$6") ;; *) return 1 ;; esac
+  # shellcheck disable=SC2086 # four numbers
+  set -- "$1" "$4" "$6" $_stats
+  [ "$4" -gt 0 ] && [ "$4" -le "$2" ] && [ "$6" -gt 0 ] && [ "$6" -le "$3" ] || return
+  send_held
+  _between="
+$NONCE range $1 log offset=0 size=$4 inode=$5"
+  _sent= # stays so where the shell has no room for a document
+  {
+    _sent=1
+    cat "$_dir/log" - "$_dir/stderr"
+  } <<EOF
+$_between
+EOF
+  [ -n "$_sent" ] || return
+  hold_back '' "range $1 stderr offset=0 size=$6 inode=$7"
 }
 
 # do_look [KIND ARGUMENT]...

@@ -26,18 +26,57 @@ settle_slurm() {
     COMPLETED.*) end_by_slurm "$1" 'code=0 reason=exited' ;;
     FAILED.*) settle_failed "$1" ;;
     OUT_OF_ME*) end_by_slurm "$1" 'code=137 reason=exited oom=1' ;;
-    *[Dd]epend*) end_by_slurm "$1" "code=- reason=unmet after=$(sed 's/,.*//' "$1/after")" ;;
-    CANCELLED*)
-      _by=' by=slurm'
-      [ ! -e "$1/stopping" ] || _by=
-      end_by_slurm "$1" "code=- reason=stopped$_by"
-      ;;
+    CANCELLED*) settle_cancelled "$1" ;;
     TIMEOUT.* | DEADLINE.*) end_by_slurm "$1" 'code=- reason=timed-out' ;;
     NODE_FAIL.* | REVOKED.*) end_by_slurm "$1" 'code=- reason=node-failed' ;;
     BOOT_FAIL.*) end_by_slurm "$1" 'code=- reason=boot-failed' ;;
     PREEMPTED.*) end_by_slurm "$1" 'code=- reason=preempted' ;;
     VANISHED.*) end_by_slurm "$1" 'code=- reason=forgotten' ;;
     *) SLURM_SAYS="slurm STATE $STATE" LIFE=unclear ;;
+  esac
+}
+
+# settle_cancelled DIR: by our own stop; because a job that comes first did not succeed; or by others.
+# The second Slurm shows as it shows any waiting job that somebody cancelled: with the reason for
+# which it waited. So the jobs that come first are looked at.
+settle_cancelled() {
+  _why='reason=stopped by=slurm'
+  if [ -e "$1/stopping" ]; then
+    _why='reason=stopped'
+  elif [ "$PHASE" = queued ] && _first=$(print_unmet "$1"); then
+    _why="reason=unmet after=$_first"
+  fi
+  end_by_slurm "$1" "code=- $_why"
+}
+
+# print_unmet DIR: prints which job that should have succeeded first did not; fails where none is
+# known. Call it in a shell of its own: it looks at other jobs.
+print_unmet() {
+  _unread='' _said=$REASON
+  { read -r _unread <"$1/after"; } 2>/dev/null
+  _all=$_unread
+  while [ -n "$_unread" ]; do
+    _other=${_unread%%,*}
+    case $_unread in *,*) _unread=${_unread#*,} ;; *) _unread='' ;; esac
+    case $_other in *:any) continue ;; esac
+    ! has_failed "$_other" || { printf %s "$_other" && return 0; }
+  done
+  case $_said:$_all in DependencyNeverSatisfied:?*) printf %s "${_all%%,*}" ;; *) return 1 ;; esac
+}
+
+# has_failed ID: it ended without success, as its files say, or Slurm does
+has_failed() {
+  get_state "$JOBS/$1" || return 1
+  if [ "$PHASE" = ended ]; then
+    case $LINE in *' code=0 reason=exited '*) return 1 ;; *) return 0 ;; esac
+  fi
+  _number='' _since='' _job_token=''
+  { read -r _number _since <"$JOBS/$1/slurm.id"; } 2>/dev/null
+  { read -r _job_token <"$JOBS/$1/token"; } 2>/dev/null
+  [ -n "$_number" ] && { find_row "$_number" "so-$_job_token" || find_account; } || return 1
+  case $STATE in
+    CANCELLED* | FAILED | TIMEOUT | DEADLINE | OUT_OF_ME* | NODE_FAIL | BOOT_FAIL | PREEMPTED | REVOKED) ;;
+    *) return 1 ;;
   esac
 }
 

@@ -127,6 +127,7 @@ finish() {
   fi
   has_all || extra="$extra incomplete=1"
   [ ! -e "$dir/first_failure" ] || read_first_failure
+  [ ! -e "$dir/node_attempt" ] || { read_node_attempt "$dir" && extra="$extra$NODE_ATTEMPT"; }
   _tries=0
   until write_end "ended code=$code reason=$reason sure=$sure up1=$UP survivors=$left$extra $self"; do
     # an hour, for a file system may come back; a minute where the folder is gone with it
