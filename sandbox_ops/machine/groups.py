@@ -4,6 +4,7 @@ import json
 import random
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from sandbox_ops.engines.options import job_request
 from sandbox_ops.errors import NextStep, SandboxError, UsageError
 from sandbox_ops.machine import readings
 from sandbox_ops.machine.sandbox import Sandbox
-from sandbox_ops.models import Job, job_ids
+from sandbox_ops.models import Job, JobState, job_ids
 from sandbox_ops.models.groups import CellKey, Group, Member
 from sandbox_ops.models.options import JobOptions
 from sandbox_ops.remote import job_replies
@@ -25,6 +26,8 @@ START_AT_ONCE = 25
 _MOST_SHOWN = 5
 _TRIES = 5
 """So often a start is tried where another client starts the same cell at that moment."""
+_CLAIMING_S = 10.0
+"""So long that other start may take until it is granted what it claims."""
 _CELL = re.compile(r"[1-9][0-9]{0,4}")
 
 
@@ -88,8 +91,9 @@ def read(name: str, segments: Sequence[Segment], base: str) -> Group | None:
     replies = job_replies.jobs(part, base)
     digests = dict(readings.digests([*part, *_summaries(part)]))
     records = {s.words[0]: s.data for s in part if s.what == "run" and s.words}
-    cells = {row.job_id: row for row in rows}
-    members = []
+    cells = {row.job_id: row for row in rows if row.job_id}
+    unread = (job_id for job_id in job_replies.missing(part) if job_id in cells)
+    members = [_unread(cells[job_id]) for job_id in unread]
     for job_id, reply in replies.items():
         if job_id not in cells:
             break  # what follows is the answer to another question
@@ -106,10 +110,12 @@ def read(name: str, segments: Sequence[Segment], base: str) -> Group | None:
         )
     return Group(
         name=name,
-        members=tuple(member for member in members if member.number),
+        members=tuple(
+            sorted((each for each in members if each.number), key=lambda m: m.number)
+        ),
         then=next((member for member in members if not member.number), None),
-        numbers={row.identity: row.number for row in rows if row.number},
-        starts=Counter(row.identity for row in rows),
+        numbers=_numbers(rows),
+        starts=Counter(row.identity for row in cells.values()),
     )
 
 
@@ -137,16 +143,33 @@ def _record(data: bytes) -> dict[str, Any]:
 
 class _Row(NamedTuple):
     number: int
-    job_id: str
+    job_id: str  # "" where the line only takes the number, before the start
     identity: str
     commit: str
 
 
+def _unread(row: _Row) -> Member:
+    """Return the cell whose job was started and cannot be read: whether it ran is unknown."""
+    job = Job(id=row.job_id, state=JobState.UNKNOWN, reason="its record cannot be read")
+    return Member(number=row.number, identity=row.identity, commit=row.commit, job=job)
+
+
+def _numbers(rows: Sequence[_Row]) -> dict[str, int]:
+    """Return the number of each cell: of two that took one, it is that of the first."""
+    owners: dict[int, str] = {}
+    for row in rows:
+        if row.number:
+            owners.setdefault(row.number, row.identity)
+    return {identity: number for number, identity in owners.items()}
+
+
 def _rows(data: bytes) -> list[_Row]:
-    """Return the lines of a group's file that can be read: one a start."""
+    """Return the lines of a group's file that can be read: two a start."""
     rows = []
     for line in data.decode("utf-8", "replace").splitlines():
         match line.split(" "):
+            case [word, _, identity] if _CELL.fullmatch(word.removeprefix("=")):
+                rows.append(_Row(int(word.removeprefix("=")), "", identity, ""))
             case [job_ids.THEN, job_id, identity, commit] if job_ids.is_id(job_id):
                 rows.append(_Row(0, job_id, identity, commit.strip("-")))
             case [word, job_id, identity, commit] if job_ids.is_id(job_id):
@@ -165,7 +188,7 @@ def start_all(sandbox: Sandbox, starts: Sequence[CellStart]) -> Started:
     """
     jobs: list[Job] = []
     group = starts[0].cell.group if starts else ""
-    stuck_at, tries_left = -1, 0
+    stuck_at, tries_left, claimed_until = -1, 0, 0.0
     with sandbox.acting("start", f"{len(starts)} jobs of {group}") as view:
         while len(jobs) < len(starts):
             sandbox.cancel_token.check()
@@ -177,8 +200,11 @@ def start_all(sandbox: Sandbox, starts: Sequence[CellStart]) -> Started:
                 continue
             if len(jobs) > stuck_at:
                 stuck_at, tries_left = len(jobs), _TRIES
-            if error.reason == "held" and tries_left:
-                tries_left -= 1  # perhaps by another client's start of the same cell
+                claimed_until = time.monotonic() + _CLAIMING_S
+            is_claimed = error.reason == "claiming" and time.monotonic() < claimed_until
+            if is_claimed or (error.reason == "held" and tries_left):
+                # perhaps by another client's start of the same cell
+                tries_left -= not is_claimed
                 threading.Event().wait(random.uniform(0.01, 0.1))  # noqa: S311 - no secret
                 continue
             if not jobs:

@@ -51,7 +51,7 @@ def machine_error(kind: str, message: str, code: str = "") -> SandboxError:
     message = message[:_LONGEST]
     if kind not in _KINDS:
         return ProtocolError(f"the machine sent an unknown error, {kind[:40]!r}")
-    steps = _held_steps(message) if code == "held" else ()
+    steps = _held_steps(message) if code in {"held", "claiming"} else ()
     error = BY_KIND[kind](f"{SAYS}{message}", hint(code), *steps)
     error.reason = code
     return error

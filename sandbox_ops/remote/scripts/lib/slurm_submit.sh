@@ -9,6 +9,7 @@ SLURM_SUBMIT=25    # seconds: sbatch, less than we have for our answer
 submit_new() {
   printf '' >"$BASE/live/$_id"
   if submit_slurm "$_d"; then
+    [ -z "$_group" ] || join_group
     emit_job "$_id" j 0 "$_max" 0 "$_max"
     return
   fi
