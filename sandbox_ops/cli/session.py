@@ -187,7 +187,7 @@ def opened_on(on: str) -> Iterator[FleetSession]:
         try:
             return open_one(name)
         except SandboxError as error:
-            say(f"{name} is not asked: {error.message}")
+            say(f"{name} is left out: {error.message}")
             return None
 
     try:

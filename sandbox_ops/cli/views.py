@@ -203,7 +203,7 @@ def stop(report: StopReport) -> None:
     _list("not ended", report.left)
     for each in report.same_name:
         tell(
-            f"{each} has that name too, and lives: {next_steps.command('stop', job=each)}"
+            f"{each} has the same name and is still running: {next_steps.command('stop', job=each)}"
         )
 
 

@@ -69,7 +69,7 @@ class ProcessLink:
                 view = view[sent:]
                 ends_at = time.monotonic() + _SEND_S
             elif time.monotonic() > ends_at:
-                raise LinkError(f"it took in nothing for {_SEND_S:.0f} s")
+                raise LinkError(f"it accepted no data for {_SEND_S:.0f} s")
             else:
                 _wait([], [self._in.fileno()], 1.0)
 

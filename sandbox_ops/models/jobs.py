@@ -221,7 +221,7 @@ class StopReport:
         if self.killed or self.left:
             return ""
         if self.job.started_at is None:
-            return "it had not begun, so there was no process to end"
+            return "it had not started, so there was no process to end"
         return "no living process of it was found"
 
     def as_json(self) -> dict[str, Any]:

@@ -158,18 +158,6 @@ class StartRequest:
             UsageError: `env` holds what is not the name of a variable.
         """
         limit_cs = max(1, round(self.timeout_s * 100)) if self.timeout_s else 0
-        env = dict(self.env)
-        if self.gpus:
-            env = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, self.gpus))} | env
-        if self.cell:
-            env = self.cell.variables | env
-        if self.name and not self.foreground:
-            env["SANDBOX_JOB_NAME"] = self.name
-        if self.commit:
-            env["SANDBOX_COMMIT"] = self.commit
-        files = dict(self.files)
-        if self.environment:
-            files["environment"] = self.environment
         fields = {
             "token": self.token,
             "kind": "fg" if self.foreground else "bg",
@@ -181,7 +169,7 @@ class StartRequest:
             "shell": self.interpreter,
             "cwd": self.cwd,
             "spec": json.dumps(self.record, separators=(",", ":")),
-            "env": scripts.assignments(env),
+            "env": scripts.assignments(self._variables),
             "command": self.command,
             "claims": " ".join(self.claims),
             "name": job_ids.name_key(self.name) if self.name else "",
@@ -201,8 +189,24 @@ class StartRequest:
             }
         # the shell reads a byte a system call: what is empty or zero there is not sent
         sent = {n: value for n, value in fields.items() if value or n in _ALWAYS_SENT}
-        sent |= {f"file.{name}": text for name, text in files.items()}
+        files = {"environment": self.environment} if self.environment else {}
+        for name, text in {**self.files, **files}.items():
+            sent[f"file.{name}"] = text
         return [f"{name}={value}" for name, value in sent.items()]
+
+    @property
+    def _variables(self) -> dict[str, str]:
+        """The environment of the command: the caller's variables, and what we say of it."""
+        env = dict(self.env)
+        if self.gpus:
+            env = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, self.gpus))} | env
+        if self.cell:
+            env = self.cell.variables | env
+        if self.name and not self.foreground:
+            env["SANDBOX_JOB_NAME"] = self.name
+        if self.commit:
+            env["SANDBOX_COMMIT"] = self.commit
+        return env
 
 
 _ALWAYS_SENT = ("grace_s", "queue")

@@ -110,7 +110,7 @@ _NETWORK_ERRORS = {
 
 def _network(attempt: Attempt) -> ConnectError:
     return ConnectError(
-        f"the network to {attempt.where} carries nothing any more: what we sent after "
+        f"the network to {attempt.where} no longer carries data: what we sent after "
         "the connection was made never arrived",
         "Is the VPN up, does a firewall or a link with a smaller MTU stand in between? "
         "The machine itself may be well.",

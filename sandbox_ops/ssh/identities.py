@@ -198,7 +198,7 @@ def _unused(
     for file in files:
         why = file.unusable
         if not why and not file.locked and file.path not in keys:
-            why = "is damaged, or not to be read"
+            why = "is damaged, or cannot be read"
         absent = why == "no such file" and Path(file.path).name in _USUAL
         if why and not absent and file.public not in in_agent:
             yield f"{file.path}: {why}"

@@ -259,14 +259,14 @@ def _has_ended(machine: Sandbox, node: StartedNode, state: dict[str, Any]) -> bo
     if state.get("phase") not in ("running", "refused"):
         tail = jobs.output(machine, job.id, offset=-_LOG_BYTES, max_bytes=_LOG_BYTES)
         lines = tail.data.decode("utf-8", "replace").split("\n")[-_LAST_LINES - 1 :]
-        why = f"its node ended before it began: {job.words}: {' '.join(lines).strip()}"
+        why = f"its node ended before the command started: {job.words}: {' '.join(lines).strip()}"
         state |= _problem(node, why)
     return True
 
 
 def _silent(machine: Sandbox, node: StartedNode) -> dict[str, Any]:
     return _problem(
-        node, f"{node.job.id} on {machine.config.name} does not say how it is"
+        node, f"{node.job.id} on {machine.config.name} does not report its state"
     )
 
 
@@ -301,8 +301,8 @@ def _raise_problems(
     if lines:
         raise RefusedError(
             "\n".join(dict.fromkeys(lines)),
-            "Let the machines open TCP connections to each other; which address of the"
-            " first one they use, `address` of its sandbox says.",
+            "Allow TCP connections between the machines. Where the others reach the first"
+            " one by another address, set it: `address` of its sandbox.",
         )
 
 
@@ -347,7 +347,7 @@ def _with_outcome(
             f" within {JOIN_S} s: it finds no others"
         )
     again = NextStep("jobs", {"on": ",".join(run.machines)}, "See what is left there")
-    message = f"{run.name} was begun on no machine:\n{error.message}{left}"
+    message = f"{run.name} was started on no machine:\n{error.message}{left}"
     raised = type(error)(message, *error.hints, again)
     return (
         raised if not isinstance(error, TimedOutError) else RefusedError(message, again)

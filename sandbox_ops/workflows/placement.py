@@ -212,7 +212,7 @@ def none_can_be_taken(candidates: Sequence[Candidate]) -> RefusedError:
     """Return the refusal that says of each machine why not."""
     reasons = "".join(f"\n  {each.name}: {each.against}" for each in candidates)
     return RefusedError(
-        f"no machine can be taken:{reasons}",
+        f"none of the machines can take it:{reasons}",
         NextStep("train", {"on": "any", "queue": True}, "Wait in a machine's queue"),
         NextStep("sandboxes", purpose="See how they are"),
     )

@@ -226,7 +226,9 @@ def stop(report: "StopReport | GroupStopReport") -> Lines:
         yield report.nothing_ended
     yield from _listed("not ended", report.left)
     for each in report.same_name:
-        yield NextStep("stop", {"job": each}, f"{each} has that name too, and lives")
+        yield NextStep(
+            "stop", {"job": each}, f"{each} has the same name and is still running"
+        )
 
 
 def _warnings(warnings: Iterable[str | NextStep]) -> Lines:

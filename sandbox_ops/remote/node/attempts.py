@@ -10,32 +10,29 @@ from __future__ import annotations
 import contextlib
 import glob
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from sandbox_ops.remote.node.here import Failure, failure_words, write
+from sandbox_ops.remote.node.job_files import Failure, Plan, Retry, write
 
 _SIGNALS = range(129, 193)  # the exit codes that a shell gives to a signal
 _KILLED = 137
 _LONGEST_PAUSE_S = 600
 
 
-def attempt_follows(plan: Mapping[str, Any], attempt: int, how: str) -> bool:
+def attempt_follows(retry: Retry, attempt: int, how: str) -> bool:
     """Whether another attempt follows one that ended so: how, as in `Failure`. Pure."""
-    policy = plan.get("retry") or {}
-    if attempt > policy.get("retries", 0) or not how.isdigit():
+    if attempt > retry.retries or not how.isdigit():
         return False
     code = int(how)
     kinds = {"signal" if code in _SIGNALS else "exit", f"exit={code}"}
     if code == _KILLED:
         kinds.add("oom")
-    return not kinds.isdisjoint(policy["on"])
+    return not kinds.isdisjoint(retry.on)
 
 
-def pause_after(plan: Mapping[str, Any], attempt: int) -> float:
+def pause_after(retry: Retry, attempt: int) -> float:
     """Return how long the run waits after an attempt; twice as long after each. Pure."""
-    pause_s: float = plan["retry"]["backoff_s"] * 2 ** min(attempt - 1, 20)
+    pause_s: float = retry.backoff_s * 2 ** min(attempt - 1, 20)
     return min(pause_s, _LONGEST_PAUSE_S)
 
 
@@ -47,10 +44,10 @@ class Attempts:
         is_retried: Whether more than one may be.
     """
 
-    def __init__(self, plan: Mapping[str, Any], folder: str) -> None:
+    def __init__(self, plan: Plan, folder: str) -> None:
         self.number = 1
-        self._policy: Mapping[str, Any] = plan.get("retry") or {}
-        self.is_retried = bool(self._policy.get("retries"))
+        self._rank, self._retry = plan.rank, plan.retry
+        self.is_retried = plan.retry.retries > 0
         self._folder = folder
         self._first_at = self._began_at = time.time()
         self._began_up = _uptime_cs()
@@ -68,10 +65,11 @@ class Attempts:
         write(f"{self._folder}/node_attempt", f"{self.number}\n")
         return {"SANDBOX_ATTEMPT": str(self.number), "SANDBOX_RESUME": self._resume()}
 
-    def end(self, code: int, failure: Failure, rank: int) -> None:
+    def end(self, code: int, failure: Failure) -> None:
         """Note how the attempt ended here, and who failed first."""
         sure = int(code not in _SIGNALS)
-        other = "" if failure[0] == rank else f" first={failure_words(failure, ':')}"
+        is_own = failure.rank == self._rank
+        other = "" if is_own else f" first={failure.fields(':')}"
         line = (
             f"attempt={self.number} code={code} reason=exited sure={sure}{other}"
             f" t0={round(self._began_at * 100)} up0={self._began_up} up1={_uptime_cs()}"
@@ -83,7 +81,7 @@ class Attempts:
 
     def _resume(self) -> str:
         """Return the newest checkpoint that is not older than the first attempt."""
-        pattern: str = self._policy.get("resume_from", "")
+        pattern = self._retry.resume_from
         if self.number == 1 or not pattern:
             return ""
         pattern = pattern.replace("{job}", Path(self._folder).name, 1)

@@ -12,21 +12,26 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from sandbox_ops.remote.node.attempts import attempt_follows, pause_after
-from sandbox_ops.remote.node.here import TERMINATED, Failure, problem_words, say
+from sandbox_ops.remote.node.job_files import (
+    TERMINATED,
+    Failure,
+    Plan,
+    problem_text,
+    say,
+)
 from sandbox_ops.remote.node.wire import (
-    BEATS,
-    CONNECT_S,
-    LOOK_S,
+    CONNECT_TIMEOUT_S,
+    HEARTBEATS,
+    POLL_S,
     Stream,
     listen,
     plain,
 )
 
-_ON_ITS_WAY_S = 1
+_LAST_MESSAGE_S = 1
 _LEAVE_S = 5.0
 _END_S = 40.0  # for all nodes to end an attempt: TERM, the grace, KILL
 
@@ -36,7 +41,7 @@ class NodeFacts:
 
     def __init__(self, stream: Stream, at: str, port: int) -> None:
         self.stream, self.at, self.port = stream, at, port
-        self.seen = time.monotonic()
+        self.last_seen = time.monotonic()
         self.has_left = False
         self.begin_attempt()
 
@@ -54,25 +59,20 @@ class Hub:
 
     Attributes:
         port: Where it listens.
-        first: Of the node that ended first and badly; None so far.
+        first: The node that failed first; None so far.
         over: Set when every node has ended, or is lost.
 
     Raises:
         OSError: A port of the plan is taken.
     """
 
-    def __init__(self, plan: Mapping[str, Any], secret: str) -> None:
-        self._names, self._secret, self._join_s = (
-            plan["machines"],
-            secret,
-            plan["join_s"],
-        )
-        self._plan, self._attempt = plan, 1
-        self._failure: Failure = (0, "", "")  # of the attempt that is ended
-        self._lost_s: float = plan["lost_s"]
-        self._meeting = listen(plan["port"])  # kept for the training until it begins
+    def __init__(self, plan: Plan, secret: str) -> None:
+        self._plan, self._secret, self._attempt = plan, secret, 1
+        self._names, self._lost_s = plan.machines, plan.lost_s
+        self._failure = Failure(0, "", "")  # of the attempt that is ended
+        self._meeting = listen(plan.port)  # kept for the training until it starts
         self._meeting_port = self._meeting.getsockname()[1]
-        self._listener = listen(plan["port"] + 1 if plan["port"] else 0)
+        self._listener = listen(plan.port + 1 if plan.port else 0)
         self.port = self._listener.getsockname()[1]
         self.first: Failure | None = None
         self.over = threading.Event()
@@ -81,19 +81,19 @@ class Hub:
         self._nodes: dict[int, NodeFacts] = {}
         self._phase, self._own = "joining", ""
         self._problems: list[dict[str, str]] = []
-        self._until = time.monotonic() + self._join_s
+        self._until = time.monotonic() + plan.join_s
 
     def run(self) -> None:
         """Decide, until all is over."""
         threading.Thread(target=self._accept, daemon=True).start()
-        beat_at = time.monotonic()
+        heartbeat_at = time.monotonic()
         while not self.over.is_set():
             with contextlib.suppress(queue.Empty):
-                self._take(*self._events.get(timeout=LOOK_S))
+                self._take(*self._events.get(timeout=POLL_S))
             now = time.monotonic()
-            if now >= beat_at:
-                beat_at = now + self._lost_s / BEATS
-                self._tell_all(beat=1)
+            if now >= heartbeat_at:
+                heartbeat_at = now + self._lost_s / HEARTBEATS
+                self._tell_all(heartbeat=1)
             if self._phase in {"joining", "checking", "ending"} and now > self._until:
                 self._give_up()
             if self._phase == "pausing" and now > self._until:
@@ -131,18 +131,18 @@ class Hub:
         if "hello" in message and stream:
             self._welcome(rank, message, stream)
         node = self._nodes[rank]
-        node.seen = time.monotonic()
+        node.last_seen = time.monotonic()
         if "checked" in message:
             node.has_checked = True
             self._problems += message["checked"]
         self._take_end(rank, node, message)
         if len(self._nodes) == len(self._names):
-            self._go_on()
+            self._advance()
 
     def _take_end(self, rank: int, node: NodeFacts, message: dict[str, Any]) -> None:
         """Take note of what ended on a node: its command, an attempt, the node itself."""
         if "end" in message and message["attempt"] >= self._attempt:
-            node.stream.send(noted=1)
+            node.stream.send(acknowledged=1)
             if node.code is None:
                 node.code = message["end"]
             if message["end"] != 0:
@@ -171,7 +171,7 @@ class Hub:
         elif self._phase == "leaving":
             stream.send(done=1)
 
-    def _go_on(self) -> None:
+    def _advance(self) -> None:
         """Do what comes next, all nodes having come."""
         nodes = [self._nodes[rank] for rank in sorted(self._nodes)]
         if self._phase == "joining":
@@ -184,7 +184,7 @@ class Hub:
                 self._phase = "running"
                 self._tell_all(**self._go)
         elif self._phase == "ending" and all(node.has_cleared for node in nodes):
-            pause_s = pause_after(self._plan, self._attempt)
+            pause_s = pause_after(self._plan.retry, self._attempt)
             self._phase, self._until = "pausing", time.monotonic() + pause_s
         if self._phase == "running" and all(node.code is not None for node in nodes):
             self._have_leave()
@@ -198,7 +198,7 @@ class Hub:
 
     def _have_leave(self) -> None:
         """End, all commands having ended: nodes that might have been needed again leave first."""
-        if self.first or not self._plan.get("retry"):
+        if self.first or not self._plan.retry.retries:
             self.over.set()
             return
         self._phase, self._until = "leaving", time.monotonic() + _LEAVE_S
@@ -223,15 +223,15 @@ class Hub:
 
     def _have_checked(self) -> None:
         """Have all nodes check whether they reach each other."""
-        self._phase, self._until = "checking", time.monotonic() + 3 * CONNECT_S
+        self._phase, self._until = "checking", time.monotonic() + 3 * CONNECT_TIMEOUT_S
         self._tell_all(**self._check)
 
     def _begin_attempt(self) -> None:
         """Begin the next attempt, with a port of its own where none is asked for."""
         try:
-            self._meeting = listen(self._plan["port"])
+            self._meeting = listen(self._plan.port)
         except OSError as error:
-            say(f"no further attempt: the port cannot be had again: {error}")
+            say(f"no further attempt: cannot listen on the port again: {error}")
             self._finish(self._failure)
             return
         self._meeting_port = self._meeting.getsockname()[1]
@@ -250,9 +250,9 @@ class Hub:
         for rank, name in enumerate(self._names):
             node = self._nodes.get(rank)
             if node is None:
-                why = f"did not come within {self._join_s} s"
+                why = f"did not connect within {self._plan.join_s} s"
             elif self._phase == "checking" and not node.has_checked:
-                why = "did not say whether it reaches the others"
+                why = "did not report whether it reaches the others"
             else:
                 continue
             self._problems.append({"from": name, "to": name, "address": "", "why": why})
@@ -262,17 +262,17 @@ class Hub:
     def _refuse(self) -> None:
         if self._attempt > 1:
             for each in self._problems:
-                say(f"no further attempt: {problem_words(each)}")
+                say(f"no further attempt: {problem_text(each)}")
             self._finish(self._failure)
             return
         self._phase = "refused"
         self._tell_all(refuse=self._problems)
-        threading.Event().wait(_ON_ITS_WAY_S)
+        threading.Event().wait(_LAST_MESSAGE_S)
         self.over.set()
 
     def _look_for_lost(self, now: float) -> None:
         for rank, node in self._nodes.items():
-            if node.code is None and now - node.seen > self._lost_s:
+            if node.code is None and now - node.last_seen > self._lost_s:
                 node.code = TERMINATED
                 self._fail(rank, "lost")
         if self._phase == "running" and all(
@@ -281,15 +281,15 @@ class Hub:
             self.over.set()
 
     def _fail(self, rank: int, how: object) -> None:
-        failure = [rank, self._names[rank], str(how)]
-        is_exit = str(how).isdigit()
+        failure = Failure(rank, self._names[rank], str(how))
+        is_exit = failure.how.isdigit()
         if (
             self.first
             or not self._is_under_way
             or (is_exit and self._phase != "running")
         ):
             return
-        if attempt_follows(self._plan, self._attempt, str(how)):
+        if attempt_follows(self._plan.retry, self._attempt, failure.how):
             self._phase, self._failure = "ending", failure
             self._until = time.monotonic() + _END_S
             self._tell_all(again=failure, attempt=self._attempt)

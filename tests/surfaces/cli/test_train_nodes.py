@@ -226,7 +226,8 @@ def test_where_one_rank_fails_the_others_are_ended_and_say_who_it_was(
     assert done.returncode == 3, done
     assert "[2 c] rank 2 of 3 at 10.77.0.1: sum 6" in done.stdout
     assert (
-        "[0 a] [sandbox-ops] ending this node: rank 1 on b failed first" in done.stdout
+        "[0 a] [sandbox-ops] stopping this node: rank 1 on b failed first"
+        in done.stdout
     )
     jobs = fleet.jobs()
     assert [job["state"] for job in jobs.values()] == ["failed"] * 3
@@ -337,7 +338,7 @@ def test_a_port_that_is_taken_is_said_and_without_one_another_is_found(
         done = fleet.verb(*fleet.train(*taken, nodes=2))
         assert done.returncode == 75, done
         assert (
-            "a: port 29500 or 29501 cannot be had: Address already in use"
+            "a: cannot listen on port 29500 or 29501: Address already in use"
             in done.stderr
         )
         free = ("--port", "29600", "--json", "--", "python3", "rendezvous.py")

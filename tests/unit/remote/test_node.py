@@ -16,7 +16,8 @@ from cable import cable
 from waiting import wait_until
 
 from sandbox_ops.remote import node
-from sandbox_ops.remote.node import attempts, here
+from sandbox_ops.remote.node import attempts, machine
+from sandbox_ops.remote.node.job_files import Plan, Retry
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
     for each in running:
         each.process.kill()
         each.process.wait()
-        here.kill_marked(str(each.folder))
+        machine.kill_marked(str(each.folder))
 
 
 def pair(
@@ -110,15 +111,18 @@ def test_it_is_one_file_that_python_3_8_reads_and_no_name_in_it_stands_twice() -
 
 
 def test_the_variables_of_torchrun_and_of_programs_that_do_without_it() -> None:
-    plan = {"machines": ["a", "b"], "rank": 1, "processes": 1, "run": "r"}
+    plan = Plan(
+        run="r", rank=1, machines=["a", "b"], processes=1, port=0, hub=[],
+        join_s=20, lost_s=3,
+    )  # fmt: skip
     mine = {"NCCL_SOCKET_IFNAME": "ib0", "RANK": "9"}
-    values = here.variables(plan, "10.0.0.1", 29500, "eth0", mine)
+    values = machine.variables(plan, "10.0.0.1", 29500, "eth0", mine)
     assert values["MASTER_ADDR"] == values["PET_MASTER_ADDR"] == "10.0.0.1"
     assert values["NODE_RANK"] == values["PET_NODE_RANK"] == values["RANK"] == "1"
     assert values["PET_RDZV_ENDPOINT"] == "10.0.0.1:29500"
     assert values["NCCL_SOCKET_IFNAME"] == "ib0"  # the user's own
     assert values["GLOO_SOCKET_IFNAME"] == "eth0"
-    several = here.variables({**plan, "processes": 8}, "10.0.0.1", 1, "", {})
+    several = machine.variables(plan._replace(processes=8), "10.0.0.1", 1, "", {})
     assert several["PET_NPROC_PER_NODE"] == "8"
     assert "RANK" not in several
     assert "GLOO_SOCKET_IFNAME" not in several
@@ -288,10 +292,10 @@ def test_a_checkpoint_of_an_earlier_attempt_is_handed_to_the_next(
 def test_another_attempt_follows_the_ends_that_were_asked_for(
     how: str, follows: bool
 ) -> None:
-    plan = {"retry": {**RETRY, "on": ["exit", "oom"]}}
-    assert attempts.attempt_follows(plan, 1, how) is follows
-    assert attempts.attempt_follows(plan, 3, how) is False
-    assert attempts.attempt_follows({}, 1, how) is False
+    retry = Retry(retries=2, on=["exit", "oom"])
+    assert attempts.attempt_follows(retry, 1, how) is follows
+    assert attempts.attempt_follows(retry, 3, how) is False
+    assert attempts.attempt_follows(Retry(), 1, how) is False
 
 
 def test_a_connection_that_breaks_between_two_attempts_is_opened_again(
@@ -320,7 +324,7 @@ def test_who_does_not_know_the_secret_is_no_node(launch: Launch) -> None:
     assert stranger.end() == 75
     assert zero.end() == 75
     assert "begun\n" not in zero.log + stranger.log
-    assert "b: did not come within 5 s" in zero.log
+    assert "b: did not connect within 5 s" in zero.log
 
 
 def test_the_secret_is_not_in_the_environment_of_the_command(launch: Launch) -> None:
