@@ -245,7 +245,8 @@ def _output(
     root: str, verb: str, done: subprocess.CompletedProcess[bytes], hint: str = ""
 ) -> str:
     if done.returncode:
-        error = explanations.explain(done.stderr.decode("utf-8", "replace"))
+        stderr = done.stderr.decode("utf-8", "replace")
+        error = explanations.explain(stderr, where="this computer")
         message = f"git {verb} failed in {root}: {error.message}"
         raise type(error)(message, *error.hints, *filter(None, (hint,)))
     return done.stdout.decode("utf-8", "surrogateescape")
