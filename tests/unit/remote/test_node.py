@@ -239,7 +239,7 @@ def test_after_the_last_attempt_all_nodes_end_as_the_one_that_failed(
 
 
 def test_no_process_of_an_attempt_lives_on_beside_the_next(launch: Launch) -> None:
-    stubborn = 'trap "" TERM; echo $$ >>pids; setsid sleep 61 & [ $SANDBOX_ATTEMPT = 2 ] || sleep 60'
+    stubborn = 'trap "" TERM; setsid sleep 61 & [ $SANDBOX_ATTEMPT = 2 ] || sleep 60'
     zero, one = retried(launch, stubborn, "[ $SANDBOX_ATTEMPT = 2 ] || exit 3")
     assert (zero.end(), one.end()) == (0, 0)
     assert attempts_of(zero) == ["attempt=1 code=137"]
