@@ -110,6 +110,12 @@ def place(sandbox: Sandbox, project: Project) -> str:
     Raises:
         ConfigError: If it is not known which project is meant.
     """
+    if not project.name and project.root:
+        raise ConfigError(
+            f"no project: the clone {project.root} has no remote called origin",
+            "Name it: git remote add origin URL   or set `repo` under [project] in "
+            "sandbox.toml. With --via ssh the URL need not be reachable.",
+        )
     if not project.name:
         raise ConfigError(
             "no project: this is no git clone with a remote called origin",
