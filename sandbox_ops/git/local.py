@@ -213,11 +213,7 @@ def _log(root: str, commit: str | None, *without: str) -> tuple[str, ...]:
 def _git(
     root: str, verb: str, *arguments: str, timeout_s: float = runner.LOOK_S
 ) -> str:
-    """Return what git prints.
-
-    Raises:
-        SandboxError: As it complains.
-    """
+    """Return what git prints; its complaint is a `SandboxError`."""
     done = runner.run(root, verb, *arguments, timeout_s=timeout_s)
     return _output(root, verb, done)
 
