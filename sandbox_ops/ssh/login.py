@@ -214,11 +214,11 @@ def _refused(
         )
         error.files = identities_tried.locked
         return error
-    more, advice = _advice(resolved.alias, tried)
+    more, advice = _advice(resolved.alias, tried, identities_tried.cures)
     return AuthenticationError(reason + more, advice)
 
 
-def _advice(alias: str, tried: _Tried) -> tuple[str, str]:
+def _advice(alias: str, tried: _Tried, cures: Sequence[str]) -> tuple[str, str]:
     """What else is known of the refusal, and what to do about it."""
     if _no_keys(tried):
         return (
@@ -233,6 +233,8 @@ def _advice(alias: str, tried: _Tried) -> tuple[str, str]:
                 "IdentityFile FILE, and IdentitiesOnly yes."
             ),
         )
+    if not tried.keys and cures:
+        return "", f"Close it to others: {' && '.join(cures)}"
     if not tried.keys:
         return (
             "",

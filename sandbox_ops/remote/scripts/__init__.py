@@ -20,7 +20,7 @@ from sandbox_ops.errors import UsageError
 _FOLDER = Path(__file__).parent  # importlib.resources takes 3 ms of every start
 _LIBRARY = (
     "common", "facts", "boot", "ids", "worker", "start", "groups", "queue", "keeper", "slots",
-    "supervise", "attempts", "nodes", "slurm", "slurm_submit", "slurm_rows", "slurm_places",
+    "supervise", "attempts", "nodes", "slurm", "slurm_submit", "slurm_chain", "slurm_rows", "slurm_places",
     "slurm_life", "slurm_account", "slurm_end",
     "slurm_stop", "slurm_node", "outputs", "outputs_look", "environment", "own_tree", "restore",
     "watch", "limit", "stop", "look", "machine", "usage", "digest", "changes", "runs",

@@ -242,8 +242,10 @@ def test_with_retries_all_nodes_begin_again_where_one_failed_and_nobody_is_conne
     fleet: Fleet,
 ) -> None:
     command = (
-        'echo "attempt $SANDBOX_ATTEMPT from {resume:ckpt %}"; python3 rendezvous.py;'
-        "touch step-$SANDBOX_ATTEMPT.pt; [ $RANK = 0 ] || [ $SANDBOX_ATTEMPT = 2 ] || exit 7"
+        'echo "attempt $SANDBOX_ATTEMPT from {resume:ckpt %}"; '
+        # all have written it when they have met, and only then does one fail
+        "touch step-$SANDBOX_ATTEMPT.pt; python3 rendezvous.py; "
+        "[ $RANK = 0 ] || [ $SANDBOX_ATTEMPT = 2 ] || exit 7"
     )
     words = ("--retries", "2", "--resume-from", "step-*.pt", "--command", command)
     assert fleet.verb(*fleet.train(*words)).returncode == 0  # nobody is connected now
