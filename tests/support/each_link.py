@@ -21,7 +21,6 @@ from sshd import SshServer
 from sandbox_ops.models import SandboxConfig
 from sandbox_ops.ssh.openssh_master import end_all
 
-LINKS = ("local", "command", "openssh")
 _TESTS = Path(__file__).parents[1]
 
 

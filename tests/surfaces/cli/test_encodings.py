@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from command_line import cli
+from slow import slow
 from sshd import SshServer
 
 from sandbox_ops import Sandbox
@@ -27,7 +28,7 @@ def place(sshd: SshServer, shared_sandbox: Sandbox, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("env", ENCODINGS)
+@pytest.mark.parametrize("env", [ENCODINGS[0], *slow(*ENCODINGS[1:])])
 @pytest.mark.parametrize(
     "words",
     [
