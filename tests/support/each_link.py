@@ -17,10 +17,12 @@ from typing import Any
 
 import processes
 from sshd import SshServer
+from sshd_files import PLAIN_PYTHON
 
 from sandbox_ops.models import SandboxConfig
 from sandbox_ops.ssh.openssh_master import end_all
 
+_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 _TESTS = Path(__file__).parents[1]
 
 
@@ -99,7 +101,11 @@ class ThisComputer(CarriedMachine):
             f"{self.home.name}-workspace-{len(self._configs)}"
         )
         workspace.mkdir()
-        words = ("env", f"HOME={self.home}", str(self._carrier))
+        # what a session of sshd has, and nothing of ours
+        words = (
+            "env", "-i", f"HOME={self.home}", f"PATH={_PATH}",
+            f"PYTHONPATH={PLAIN_PYTHON}", str(self._carrier),
+        )  # fmt: skip
         config = SandboxConfig(
             name="test",
             host="here",
@@ -117,6 +123,12 @@ class ThisComputer(CarriedMachine):
     def start(self) -> None:
         """Be in reach."""
         self._write_carrier('exec sh -c "$1"')
+
+    def close(self) -> None:
+        """Be gone, with whatever was left running there."""
+        if self.link == "command":
+            self.stop()
+        super().close()
 
 
 def rows(file: str, *names: str) -> Iterator[tuple[str, Any]]:
