@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 import processes
-from sshd import SshServer
+from sshd import SshServer, write_toml
 from sshd_files import PLAIN_PYTHON
 
 from sandbox_ops.models import SandboxConfig
@@ -114,6 +114,17 @@ class ThisComputer(CarriedMachine):
         )
         self._configs.append(config)
         return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
+
+    def write_toml(
+        self,
+        folder: Path,
+        project: str = "",
+        *,
+        config_home: Path | None = None,
+        **changes: object,
+    ) -> Path:
+        """Describe it as `SshServer.write_toml` does."""
+        return write_toml(self.config(**changes), folder, project, config_home)
 
     def stop(self) -> None:
         """Be out of reach; only what a command leads to can be."""

@@ -1,52 +1,5 @@
-"""The machine of the tests of workflows is reached by a process, without ssh.
+"""The machine of the tests of workflows is reached without ssh."""
 
-What a workflow does is the same over any link, and ssh has tests of its own. Who asks for
-`sshd` or `make_sshd` goes all the way, as do the tutorials and the tests of the faces.
-"""
+from without_ssh import machine, make_machine, sandbox, shared_sandbox
 
-import itertools
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
-import pytest
-from each_link import ThisComputer
-
-from sandbox_ops import Sandbox
-
-
-@pytest.fixture
-def make_machine(tmp_path: Path) -> Iterator[Callable[[], ThisComputer]]:
-    """Make a machine of the test's own, that may be stopped."""
-    numbers = itertools.count(1)
-    machines: list[ThisComputer] = []
-
-    def make() -> ThisComputer:
-        folder = tmp_path / f"machine-{next(numbers)}"
-        machines.append(ThisComputer(folder, "command"))
-        return machines[-1]
-
-    yield make
-    for machine in machines:
-        machine.close()
-
-
-@pytest.fixture(scope="session")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThisComputer]:
-    """A machine that all tests share: do not stop it or fill its home."""
-    shared = ThisComputer(tmp_path_factory.mktemp("machine") / "home", "command")
-    yield shared
-    shared.close()
-
-
-@pytest.fixture
-def sandbox(machine: ThisComputer) -> Iterator[Sandbox]:
-    """A sandbox with a connection and a workspace of its own, on the shared machine."""
-    with Sandbox(machine.config()) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="session")
-def shared_sandbox(machine: ThisComputer) -> Iterator[Sandbox]:
-    """A sandbox whose connection is already warm; never close it."""
-    with Sandbox(machine.config()) as opened:
-        yield opened
+__all__ = ["machine", "make_machine", "sandbox", "shared_sandbox"]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from command_line import cli
+from each_link import ThisComputer
 from slow import slow
-from sshd import SshServer
 
 from sandbox_ops import Sandbox
 from sandbox_ops.cli.encoding import plain
@@ -20,9 +20,9 @@ ENCODINGS = (
 
 
 @pytest.fixture
-def place(sshd: SshServer, shared_sandbox: Sandbox, tmp_path: Path) -> Path:
+def place(machine: ThisComputer, shared_sandbox: Sandbox, tmp_path: Path) -> Path:
     """A folder that knows a machine, where a job's command is not ASCII."""
-    sshd.write_toml(tmp_path)
+    machine.write_toml(tmp_path)
     started = shared_sandbox.start("echo 'grün → 漢字'; exit 3")
     jobs.wait(shared_sandbox, started.id, timeout_s=20)
     return tmp_path

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from command_line import PROGRAM
+from each_link import ThisComputer
 from slow import slow
-from sshd import SshServer
 from terminals import Terminal, lines_of
 from waiting import wait_until
 
@@ -23,11 +23,13 @@ ENDED = (
 
 
 @pytest.fixture(scope="module")
-def place(sshd: SshServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def place(
+    machine: ThisComputer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
     """A folder that knows a machine where ten jobs ended and one runs."""
     folder = tmp_path_factory.mktemp("tables")
-    sshd.write_toml(folder)
-    with Sandbox(sshd.config()) as sandbox:
+    machine.write_toml(folder)
+    with Sandbox(machine.config()) as sandbox:
         for _ in range(9):
             sandbox.start("exit 127")
         ended = sandbox.start(ENDED, name="ended-run")
