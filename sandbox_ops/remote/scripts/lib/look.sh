@@ -1,6 +1,5 @@
 # shellcheck shell=sh
 # Looking at the machine and its jobs: fixed readers, nothing that a caller composes.
-# (Over 250 lines: all that is said of a job is said here, in one order.)
 # (Over 250 lines: one answer about a job, whose parts are read in the order that they are sent.)
 
 # emit_job REFERENCE MODE OFFSET MAX STDERR_OFFSET STDERR_MAX: bytes of its streams, then
