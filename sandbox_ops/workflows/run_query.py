@@ -29,7 +29,12 @@ FIELDS: dict[str, Callable[[Run], Any]] = {
 }
 """What a name may stand for of every run, beside its settings and metrics."""
 
-_PREFIXES = ("settings.", "metrics.", "best.")
+_KINDS: dict[str, Callable[[Run], Mapping[str, Value]]] = {
+    "settings": lambda run: run.settings,
+    "metrics": lambda run: run.metrics or {},
+    "best": lambda run: run.best,
+}
+"""What may stand before a name, with a point between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +119,11 @@ class RunQuery:
     def needs_metrics(self, runs: Iterable[Run]) -> bool:
         """Whether a name is neither a field nor a setting of any run."""
         plain = {name for name in self.names if not _is_known(name)}
-        if not plain:
-            return False
-        return bool(plain - {setting for run in runs for setting in run.settings})
+        for run in runs if plain else ():
+            plain -= run.settings.keys()
+            if not plain:
+                break
+        return bool(plain)
 
     def chosen(self, runs: Iterable[Run]) -> list[Run]:
         """Return the runs that are wanted, sorted; `limit` is not looked at."""
@@ -177,14 +184,12 @@ def condition(text: str) -> Condition:
 
 def value_of(run: Run, name: str) -> Value:
     """Return a setting, a field, or a metric as it was last; None where a run has none."""
-    kinds: tuple[Mapping[str, Value], ...] = (
-        run.settings, run.metrics or {}, run.best,
-    )  # fmt: skip
-    for prefix, values in zip(_PREFIXES, kinds, strict=True):
-        if name.startswith(prefix):
-            return values.get(name.removeprefix(prefix))
-    if name in run.settings:
-        return run.settings[name]
+    kind, _, rest = name.partition(".")
+    if rest and kind in _KINDS:
+        return _KINDS[kind](run).get(rest)
+    settings = run.settings  # made at each look: ten thousand runs are sorted by it
+    if name in settings:
+        return settings[name]
     if name in FIELDS:
         value = FIELDS[name](run)
         return value if isinstance(value, str | int | float) else None
