@@ -74,11 +74,11 @@ class Session:
 
     def environment(self, folder: str, env: "Mapping[str, str]") -> dict[str, Any]:
         """Options of a command in a folder: in the project it uses what `setup` made there."""
-        from sandbox_ops.machine import environment
-
         root = self.sandbox.project_path(self.project) if self.project.name else ""
         if not root or not f"{folder}/".startswith(f"{root}/"):
             return {"env": env}
+        from sandbox_ops.machine import environment
+
         return {
             "env": environment.variables(self.project, env),
             "environment": environment.use(self.project, root),

@@ -213,11 +213,7 @@ def _log(root: str, commit: str | None, *without: str) -> tuple[str, ...]:
 def _git(
     root: str, verb: str, *arguments: str, timeout_s: float = runner.LOOK_S
 ) -> str:
-    """Return what git prints.
-
-    Raises:
-        SandboxError: As it complains.
-    """
+    """Return what git prints; its complaint is a `SandboxError`."""
     done = runner.run(root, verb, *arguments, timeout_s=timeout_s)
     return _output(root, verb, done)
 
@@ -245,7 +241,8 @@ def _output(
     root: str, verb: str, done: subprocess.CompletedProcess[bytes], hint: str = ""
 ) -> str:
     if done.returncode:
-        error = explanations.explain(done.stderr.decode("utf-8", "replace"))
+        stderr = done.stderr.decode("utf-8", "replace")
+        error = explanations.explain(stderr, where="this computer")
         message = f"git {verb} failed in {root}: {error.message}"
         raise type(error)(message, *error.hints, *filter(None, (hint,)))
     return done.stdout.decode("utf-8", "surrogateescape")

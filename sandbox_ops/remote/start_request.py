@@ -8,13 +8,15 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox_ops.errors import UsageError
 from sandbox_ops.models import job_ids
-from sandbox_ops.models.groups import CellKey
 from sandbox_ops.models.queue import QueueRequest
 from sandbox_ops.remote import job_record, scripts
+
+if TYPE_CHECKING:
+    from sandbox_ops.models.groups import CellKey
 
 _COMMAND_IN_RECORD = 4000
 _DESCRIPTION_IN_RECORD = 500
@@ -90,7 +92,7 @@ class StartRequest:
     commit: str = ""
     writes: tuple[str, ...] = ()
     token: str = field(default_factory=new_token)
-    cell: CellKey | None = None
+    cell: "CellKey | None" = None
     queue: QueueRequest | None = None
     nodes: int = 0
     slurm: tuple[str, ...] = ()

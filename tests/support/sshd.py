@@ -108,28 +108,7 @@ class SshServer:
             config_home: Of the user; without it that of the tests.
             changes: As for `config`.
         """
-        values = dataclasses.asdict(self.config(**changes))
-        name, workspace = values.pop("name"), values.pop("workspace")
-        del values["ssh_options"], values["mode_set_in"]  # no file says them
-        own = own_config(config_home)
-        own.parent.mkdir(parents=True, exist_ok=True)
-        usual = SandboxConfig(name=name, host="")
-        entries = [
-            f"{key} = {json.dumps(value)}"
-            for key, value in values.items()
-            if value != getattr(usual, key)
-        ]
-        lines = [f"[sandboxes.{name}]", *entries, ""]
-        own.write_text("\n".join(lines), "utf-8")
-        lines = [
-            f'default = "{name}"',
-            f"[sandboxes.{name}]",
-            f"workspace = {json.dumps(workspace)}",
-            project,
-        ]
-        path = folder / "sandbox.toml"
-        path.write_text("\n".join(lines), "utf-8")
-        return path
+        return write_toml(self.config(**changes), folder, project, config_home)
 
     def ssh(self, command: str, *, timeout_s: float = 20) -> str:
         """Run a command through OpenSSH's own client; return its standard output.
@@ -179,7 +158,7 @@ class SshServer:
             busy: Whether clients may come back at once.
 
         Raises:
-            AssertionError: it did not answer with a banner within 10 s.
+            AssertionError: it did not answer with a banner within 30 s.
         """
         with (self.folder / "sshd.log").open("ab") as log:
             self._listener = subprocess.Popen(
@@ -195,9 +174,16 @@ class SshServer:
             stdin=subprocess.PIPE,  # ends when we do, also by SIGKILL
             start_new_session=True,
         )
-        wait_until(self._answers, what=f"sshd's banner on port {self.port}")
-        if not busy:
-            wait_until(lambda: not self.session_pids(), what="the end of our own probe")
+        with (
+            contextlib.ExitStack() as stack
+        ):  # nobody has it, where it does not come up
+            stack.callback(self.stop)
+            wait_until(self._answers, 30, what=f"sshd's banner on port {self.port}")
+            if not busy:
+                wait_until(
+                    lambda: not self.session_pids(), 30, what="the end of our own probe"
+                )
+            stack.pop_all()
 
     def _command(self) -> list[str]:
         config = str(self.folder / "sshd_config")
@@ -259,6 +245,40 @@ def own_config(config_home: Path | None = None) -> Path:
     """Return the user's own configuration file; without a folder that of the tests."""
     folder = config_home or Path(os.environ["XDG_CONFIG_HOME"])
     return folder / "sandbox-ops" / "config.toml"
+
+
+def write_toml(
+    config: SandboxConfig, folder: Path, project: str, config_home: Path | None
+) -> Path:
+    """Describe a machine in the user's own file, and in a `sandbox.toml` of `folder`."""
+    values = dataclasses.asdict(config)
+    name, workspace = values.pop("name"), values.pop("workspace")
+    del values["ssh_options"], values["mode_set_in"]  # no file says them
+    own = own_config(config_home)
+    own.parent.mkdir(parents=True, exist_ok=True)
+    usual = SandboxConfig(name=name, host="")
+    entries = [
+        f"{key} = {_toml(key, value)}"
+        for key, value in values.items()
+        if value != getattr(usual, key)
+    ]
+    lines = [f"[sandboxes.{name}]", *entries, ""]
+    own.write_text("\n".join(lines), "utf-8")
+    lines = [
+        f'default = "{name}"',
+        f"[sandboxes.{name}]",
+        f"workspace = {json.dumps(workspace)}",
+        project,
+    ]
+    path = folder / "sandbox.toml"
+    path.write_text("\n".join(lines), "utf-8")
+    return path
+
+
+def _toml(key: str, value: object) -> str:
+    if key == "link" and isinstance(value, tuple):
+        return f"{{ command = {json.dumps(value)} }}"
+    return json.dumps(value)
 
 
 def start_sshd(

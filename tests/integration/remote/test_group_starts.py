@@ -13,7 +13,7 @@ from waiting import wait_until
 from what_happens import row
 
 from sandbox_ops import JobState
-from sandbox_ops.machine import groups
+from sandbox_ops.machine import group_replies
 from sandbox_ops.models import Job
 from sandbox_ops.models.groups import CellKey, Group
 from sandbox_ops.models.queue import QueueRequest
@@ -62,9 +62,9 @@ def start_of(
 
 
 def group_as_seen_by(worker: RawWorker) -> Group:
-    _, words = groups.look_words("t1")
+    _, words = group_replies.look_words("t1")
     segments = worker.ask("look", ("group", words))
-    return groups.read("t1", segments, str(worker.home)) or Group(name="t1")
+    return group_replies.read("t1", segments, str(worker.home)) or Group(name="t1")
 
 
 def job_in(worker: RawWorker, answer: list[Segment]) -> Job:
@@ -172,12 +172,12 @@ def test_a_look_at_a_group_that_grows_meanwhile_shows_all_of_its_other_cells(
         for number in (1, 2, 3)
     ]
     with raw_worker(home, pause_at=BEFORE_THE_JOBS_OF_A_GROUP) as looks:
-        _, words = groups.look_words("t1")
+        _, words = group_replies.look_words("t1")
         looks.begin("look", ("group", words))
         looks.wait_for_the_pause()
         other.ask("start", start_of(home, 1, 1))  # again
         looks.go()
-        seen = groups.read("t1", looks.answer(), str(home))
+        seen = group_replies.read("t1", looks.answer(), str(home))
     assert seen is not None
     assert [member.job.id for member in seen.members] == [job.id for job in jobs]
     assert seen.starts == {"i1": 1, "i2": 1, "i3": 1}

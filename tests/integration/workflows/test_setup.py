@@ -228,5 +228,6 @@ def test_a_repository_without_access_is_denied_and_never_asks(
             setup(sandbox, project)
         assert "Permission denied" in caught.value.message
         assert "deploy key" in caught.value.hint
+        assert caught.value.next_steps[0].command == "sandbox-ops setup --via ssh"
         git_by(server, known, f"-o IdentityFile={server.identity_file}")
         assert setup(sandbox, project).ok

@@ -50,8 +50,15 @@ def test_a_job_stays_in_the_list_however_many_commands_came_after_it(ask: Ask) -
 
 def test_a_program_that_is_not_there_is_told_where_a_job_starts(ask: Ask) -> None:
     command = "no-such-program train.py"
-    answer, _ = ask("remote_bash", command=command, run_in_background=True)
-    assert "It has ended already: failed (exit code 127: command not found)" in answer
+    told = "It has ended already: failed (exit code 127: command not found)"
+
+    def is_told() -> (
+        bool
+    ):  # not by a machine that needs longer for it than a start waits
+        answer, _ = ask("remote_bash", command=command, run_in_background=True)
+        return told in answer
+
+    wait_until(is_told, 30)
 
 
 @pytest.mark.parametrize("name", ["last", "number"])

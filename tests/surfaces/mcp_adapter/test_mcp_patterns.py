@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from agent_patterns import (
     CHARACTERS_A_TOKEN,
     CHECK,
@@ -50,10 +51,12 @@ def fixed_costs(machines: Sandboxes) -> dict[str, int]:
 
 
 def shape(page: str) -> str:
-    """The page without its figures."""
+    """The page without its figures, and without what only a quick machine says of a job."""
+    page = re.sub(r"^It has ended already: .*\n", "", page, flags=re.MULTILINE)
     return re.sub(r"\d+", "0", page)
 
 
+@pytest.mark.slow
 def test_every_pattern_works_and_the_page_shows_it(
     make_sshd: Callable[..., SshServer], git_project: GitProject, tmp_path: Path
 ) -> None:

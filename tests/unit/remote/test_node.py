@@ -65,6 +65,7 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
             process = subprocess.Popen(
                 [sys.executable, str(program), "bash", "-c", code],
                 env=environment,
+                cwd=tmp_path,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -239,10 +240,20 @@ def test_after_the_last_attempt_all_nodes_end_as_the_one_that_failed(
 
 
 def test_no_process_of_an_attempt_lives_on_beside_the_next(launch: Launch) -> None:
-    stubborn = 'trap "" TERM; echo $$ >>pids; setsid sleep 61 & [ $SANDBOX_ATTEMPT = 2 ] || sleep 60'
-    zero, one = retried(launch, stubborn, "[ $SANDBOX_ATTEMPT = 2 ] || exit 3")
+    stubborn = """
+    if [ $SANDBOX_ATTEMPT = 2 ]; then
+      for pid in $(cat pids); do grep -hs "^State" /proc/$pid/status; done
+      exit 0
+    fi
+    trap "" TERM; setsid sleep 61 & echo $$ $! >pids
+    sleep 60
+    """
+    until = "[ $SANDBOX_ATTEMPT = 2 ] || { until [ -s pids ]; do sleep 0.05; done; exit 3; }"
+    zero, one = retried(launch, stubborn, until)
     assert (zero.end(), one.end()) == (0, 0)
     assert attempts_of(zero) == ["attempt=1 code=137"]
+    states = [line for line in zero.log.splitlines() if line.startswith("State")]
+    assert [state for state in states if "zombie" not in state] == []
 
 
 @pytest.mark.parametrize("stopped", [0, 1])

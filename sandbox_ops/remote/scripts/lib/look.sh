@@ -1,5 +1,6 @@
 # shellcheck shell=sh
 # Looking at the machine and its jobs: fixed readers, nothing that a caller composes.
+# (Over 250 lines: one answer about a job, whose parts are read in the order that they are sent.)
 
 # emit_job REFERENCE MODE OFFSET MAX STDERR_OFFSET STDERR_MAX: bytes of its streams, then
 # `job ID life=... <state line>`. MODE has j for its spec (k: as _spec has it), s for the streams' sizes, d for

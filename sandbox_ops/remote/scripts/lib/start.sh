@@ -1,5 +1,6 @@
 # shellcheck shell=sh
 # One start: a number, a record, a supervisor, and the first look at what became of it.
+# (A little over 250 lines: the steps of one start, each of which undoes those before it.)
 
 # do_start NAME=VALUE...: the fields of a start, by name (start_fields), and a word
 # `file.NAME=CONTENT` for each file that the record is to hold.
