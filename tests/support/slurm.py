@@ -9,6 +9,7 @@ configuration, and how each daemon is started, stopped and killed.)
 import contextlib
 import itertools
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -147,6 +148,14 @@ class SlurmCluster:
         process = self.daemons.pop(daemon)
         process.send_signal(signal.SIGTERM)
         process.wait(20)
+
+    def lose_state(self) -> None:
+        """Have the controller begin anew: what it wrote of its jobs is gone, as with a broken disk."""
+        self.stop("slurmctld")
+        shutil.rmtree(self.folder / "state")
+        (self.folder / "state").mkdir()
+        self.start_controller()
+        self.wait_until_idle(len(self.nodes))
 
     def start_accounting(self) -> None:
         """Start slurmdbd; its database runs already."""

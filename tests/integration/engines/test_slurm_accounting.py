@@ -8,6 +8,7 @@ server lost the last that was written.
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,9 @@ JobAcctGatherFrequency=task=1
 JobAcctGatherParams=OverMemoryKill
 """
 _NUMBERS = 12
+_LAG_S = 15.0
+"""So long after an end that Slurm tells a job's files may lag behind, and a little more."""
+
 _FORGET_S = 60.0
 """The controller ends what is over its time every 30 s, and forgets every 10 s."""
 
@@ -193,3 +197,46 @@ def test_a_job_that_only_accounting_calls_running_is_unknown(
     ran.lose_end()
     unknown = wait_for(login, job, JobState.UNKNOWN)
     assert unknown.reason == "Slurm knows it no more"
+
+
+@pytest.mark.timeout(150)
+def test_the_end_that_accounting_has_of_jobs_whose_controller_lost_its_state_is_no_end(
+    login: Sandbox, cluster: SlurmCluster
+) -> None:
+    """A controller that begins anew calls every job that it does not know cancelled."""
+    job = started(login, "echo begun; sleep 7988", name="orphan")
+    ran = Unfinished.of(job)
+    number = number_of(job)
+    cluster.lose_state()
+    kill_with_its_script(job)
+    ran.lose_end()
+    wait_until(lambda: _accounted(cluster, number) != "RUNNING", _FORGET_S)
+    assert _accounted(cluster, number) == "CANCELLED"
+    states = {wait_for(login, job, JobState.UNKNOWN).words}
+    until = time.monotonic() + _LAG_S
+    while time.monotonic() < until:
+        states.add(jobs.get(login, job.id).words)
+    assert states == {"unknown (Slurm knows it no more)"}
+
+
+def test_an_end_that_accounting_has_by_nobody_is_not_taken_for_a_cancellation(
+    login: Sandbox, tmp_path: Path
+) -> None:
+    """As above, where the name was kept: which it is, is a matter of luck there."""
+    job = started(login, "echo begun; sleep 7989", name="by nobody")
+    ran = Unfinished.of(job)
+    name = (Path(job.log_path).parent / "token").read_text().strip()
+    fake(tmp_path, "squeue", "exit 0")
+    said = f"{number_of(job)}|so-{name}|CANCELLED"
+    fake(tmp_path, "sacct", f"echo '{said}|0:0'")
+    kill_with_its_script(job)
+    ran.lose_end()
+    assert wait_for(login, job, JobState.UNKNOWN).reason == "Slurm knows it no more"
+    assert not (Path(job.log_path).parent / "slurm.over").exists()
+    fake(tmp_path, "sacct", f"echo '{said} by 1000|0:0'")
+    wait_for(login, job, JobState.STOPPED)
+
+
+def _accounted(cluster: SlurmCluster, number: str) -> str:
+    words = ("sacct", "-nPXD", "-j", number, "-S", "now-1hours", "-o", "State")
+    return cluster.ask(*words).strip()

@@ -25,6 +25,14 @@ $_number|so-$_job_token|"} # the last: a requeued job has several
   read_code "${_row#*|}"
 }
 
+# was_seen_to_end DIR: whether what accounting says is an end that somebody saw. A controller that lost
+# its state has all jobs that it does not know noted as cancelled, by nobody, whatever became of
+# them; by nobody are, too, those that waited for a job which did not succeed.
+was_seen_to_end() {
+  [ "$STATE" = CANCELLED ] || return 0
+  [ "$PHASE" = queued ] && [ -n "$(print_unmet "$1")" ]
+}
+
 # ask_accounting: ACCOUNT = `\nID|NAME|STATE|CODE:SIGNAL\n` of ACCOUNT_OF: _number, and all others
 # that squeue does not know
 ask_accounting() {

@@ -27,7 +27,7 @@ find_slurm_life() {
   elif [ "$((NOW_S - (UP - ROWS_AT) / 100))" -le "$((_since + 2))" ]; then
     LIFE=queued SLURM_SAYS='slurm SUBMITTED' # after Slurm was asked
     return 0
-  elif ! find_account; then
+  elif ! find_account || ! was_seen_to_end "$1"; then
     is_forgotten "$1" || return 0
     STATE=VANISHED
   fi

@@ -3,6 +3,7 @@
 # whose answer is lost is no failure: slurm_life.sh finds out what became of it.
 
 SLURM_SUBMIT=25    # seconds: sbatch, less than we have for our answer
+SLURM_FULL_FOR=16  # seconds that the cluster may say that it has no room: sbatch asks again meanwhile
 
 # submit_new: the job _id of this start goes to Slurm, and that is answered; refused, with nothing
 # left of it, where Slurm takes no such job
@@ -77,11 +78,18 @@ submit_slurm() {
       echo "code=$?"
     } | {
       read -r pid
+      killer=
       while IFS= read -r line; do
         printf '%s\n' "$line"
         # it would try again for two minutes; timeout leads a group, and may not know its child yet
-        case $line in *'temporarily unable to accept job'*) kill -s KILL -- "-$pid" || kill -s KILL "$pid" ;; esac 2>/dev/null
+        case $line in
+          *'temporarily unable to accept job'*)
+            (sleep $SLURM_FULL_FOR; kill -s KILL -- "-$pid" || kill -s KILL "$pid") >/dev/null 2>&1 &
+            killer=$!
+            ;;
+        esac
       done
+      [ -z "$killer" ] || kill "$killer"
     }
   )
   _code=${_answer##*code=} _answer=${_answer%code=*}
