@@ -63,7 +63,7 @@ def look(root: str, folder: Path, outputs: Sequence[str] = ()) -> DirtyState | N
     git = _Git(root, folder)
     base = git.line("rev-parse", "--verify", "HEAD^{commit}")
     git.run("add", "-u")
-    git.run("add", "-A", "--", *results.left_out(outputs))
+    _add_untracked(git, results.left_out(outputs))
     tree = git.line("write-tree")
     if tree == git.line("rev-parse", f"{base}^{{tree}}"):
         return None
@@ -93,6 +93,20 @@ def look(root: str, folder: Path, outputs: Sequence[str] = ()) -> DirtyState | N
         files=files,
         environ=git.environ,
     )
+
+
+def _add_untracked(git: "_Git", pathspecs: Sequence[str]) -> None:
+    """Add what is neither tracked nor ignored.
+
+    Not by `git add PATHSPECS`: that fails where one of them excludes what is ignored, as
+    results usually are.
+    """
+    names = git.run(
+        "ls-files", "-z", "--others", "--exclude-standard", "--", *pathspecs
+    )
+    exact = b"".join(b":(literal)%s\0" % name for name in names.split(b"\0") if name)
+    if exact:
+        git.run("add", "--pathspec-from-file=-", "--pathspec-file-nul", stdin=exact)
 
 
 class _Git:

@@ -54,6 +54,8 @@ def machine_error(kind: str, message: str, code: str = "") -> SandboxError:
         message = _HELD.sub(_held_words, message)
     if kind not in _KINDS:
         return ProtocolError(f"the machine sent an unknown error, {kind[:40]!r}")
+    if code == "full":
+        steps = (NextStep("shell", purpose="Make room there (df -h ~; df -i ~)"),)
     error = BY_KIND[kind](f"{SAYS}{message}", hint(code), *steps)
     error.reason = code
     return error

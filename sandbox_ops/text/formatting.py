@@ -2,6 +2,8 @@
 
 Text in, text out: nothing here reads a clock, a file or a terminal. What came from the
 machine (names, commands) is expected to be cleaned already; `None` is said as `?`.
+
+(A little over 250 lines: one word for each kind of value, in one place.)
 """
 
 import math

@@ -1,4 +1,7 @@
-"""setup: a clone, its environment and its logs folder on the sandbox, checked."""
+"""setup: a clone, its environment and its logs folder on the sandbox, checked.
+
+(A little over 250 lines: the steps of one setup, in their order.)
+"""
 
 import time
 from collections.abc import Callable

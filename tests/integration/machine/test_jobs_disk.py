@@ -45,8 +45,10 @@ def test_a_start_on_a_full_disk_is_refused_and_leaves_nothing(
     with Sandbox(server.config()) as sandbox:
         sandbox.run("true")
         mounts.fill(folder)
-        with pytest.raises(RefusedError, match="disk is full"):
+        with pytest.raises(RefusedError, match="disk is full") as caught:
             sandbox.start("echo never", gpus=(0,), name="x", unique_name=True)
+        (step,) = caught.value.next_steps
+        assert step.command == "sandbox-ops shell"
         mounts.free(folder)
         assert [job.command for job in jobs.recent(sandbox, include_commands=True)] == [
             "true"

@@ -141,6 +141,19 @@ def test_results_that_fetch_brought_are_not_sent_back_with_uncommitted_code(
     assert (place.clone / "runs/remote-1/model.txt").read_text() == "the run's own\n"
 
 
+def test_uncommitted_code_is_sent_where_git_ignores_the_declared_results(
+    place: Place, project: Project
+) -> None:
+    git = place.git
+    git.commit({".gitignore": "data/\nmodels/\n"})
+    ours = dataclasses.replace(project, outputs=("models/", "results/"))
+    names = ("new file.py", "[odd]*.py", "sub/n\u00e9w.py")
+    git.write({"models/a.pt": "weights\n", **dict.fromkeys(names, "new\n")})
+    report = sync(place.sandbox, ours, dirty=True)
+    changed = place.run("diff", "--name-only", "-z", git.head, report.commit_after)
+    assert sorted(filter(None, changed.split("\0"))) == sorted(names)
+
+
 def test_a_run_of_code_that_was_not_committed_is_run_again_with_that_code(
     place: Place, project: Project, make_machine: Callable[..., ThisComputer]
 ) -> None:

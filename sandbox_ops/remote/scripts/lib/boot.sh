@@ -13,7 +13,7 @@ boot() {
   if [ -z "$UNREADY" ] && [ -n "$l" ]; then
     rm -f "$LIBRARY.$$"
     { printf '%s' "$l" >"$LIBRARY.$$" && mv -f "$LIBRARY.$$" "$LIBRARY"; } 2>/dev/null ||
-      UNREADY="refused cannot write $LIBRARY: is the disk full, or read-only?"
+      UNREADY="refused:full cannot write $LIBRARY: is the disk full, or read-only?"
   fi
   LOGIN=none
   if [ -z "$UNREADY" ] && command -v bash >/dev/null 2>&1; then
@@ -86,7 +86,7 @@ prepare_folders() {
   for _d in "$ROOT" "$ROOT/lib" "$ROOT/v1" "$BASE" "$BASE/jobs" "$BASE/tokens" "$BASE/claims" \
     "$BASE/live" "$BASE/names" "$BASE/limits" "$BASE/groups"; do
     [ -d "$_d" ] || mkdir "$_d" 2>/dev/null || [ -d "$_d" ] ||
-      { UNREADY="refused cannot make $_d: is the disk full, or read-only?"; return; }
+      { UNREADY="refused:full cannot make $_d: is the disk full, or read-only?"; return; }
   done
   for _d in "$ROOT" "$ROOT/lib" "$ROOT/v1" "$BASE" "$BASE/jobs"; do
     # shellcheck disable=SC3067 # dash, bash and busybox all have it
@@ -95,7 +95,7 @@ prepare_folders() {
   [ "${1-}" = again ] || chmod 700 "$ROOT"
   [ -s "$BASE/full" ] || { printf '%s\n%99s' 0 '' >"$BASE/full"; } 2>/dev/null
   [ -s "$BASE/ballast" ] || { printf '%65536s' . >"$BASE/ballast"; } 2>/dev/null ||
-    UNREADY="refused cannot write in $BASE: is the disk full, or read-only?"
+    UNREADY="refused:full cannot write in $BASE: is the disk full, or read-only?"
   [ -n "$UNREADY" ] || prepare_reader "${1-}"
 }
 

@@ -25,7 +25,7 @@ take_cell() {
   [ "$_cell" != 'then' ] || return 0
   if ! printf '=%s\n' "$_cell $_id $_identity" >>"$BASE/groups/$_group"; then
     note_if_full "$BASE"
-    answer_error refused "cannot write in $BASE/groups: is the disk full, or read-only?"
+    answer_error 'refused full' "cannot write in $BASE/groups: is the disk full, or read-only?"
     return 1
   fi
   case "$(grep -m 1 "^=\{0,1\}$_cell " "$BASE/groups/$_group") " in *" $_identity "*) return 0 ;; esac

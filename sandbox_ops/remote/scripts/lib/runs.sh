@@ -77,7 +77,7 @@ do_label() {
   if [ "$_size" -gt "$LABELS_BYTES" ]; then
     answer_error refused "$BASE/runs.labels has $_size bytes, more are not taken: remove what is not needed"
   elif ! printf '%s\n' "$2" >>"$BASE/runs.labels"; then
-    answer_error refused "cannot write in $BASE: is the disk full, or read-only?"
+    answer_error 'refused full' "cannot write in $BASE: is the disk full, or read-only?"
   fi
 }
 

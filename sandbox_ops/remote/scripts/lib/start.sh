@@ -7,7 +7,12 @@
 # One job a token, however often it is asked. Everything is on disk before the process
 # is; a write that fails takes the folder away again.
 do_start() {
-  [ -z "$UNREADY" ] || { answer_error "${UNREADY%% *}" "${UNREADY#* }"; return; }
+  if [ -n "$UNREADY" ]; then # its first word: the kind, and perhaps the case behind a colon
+    _kind=${UNREADY%% *}
+    case $_kind in *:*) _kind="${_kind%%:*} ${_kind#*:}" ;; esac
+    answer_error "$_kind" "${UNREADY#* }"
+    return
+  fi
   [ -s "$LIBRARY" ] && [ -d "$JOBS" ] && [ -d "$BASE/live" ] || exit 81 # removed: it is created again
   start_fields "$@" || return
   if is_granted || { [ -e "$BASE/tokens/$_token" ] && await_grant; }; then
@@ -17,14 +22,14 @@ do_start() {
   [ -d "$_cwd" ] || { answer_error not-found "no such directory: $_cwd"; return; }
   [ -x "$_cwd" ] || { answer_error denied "cannot enter $_cwd"; return; }
   [ "$_shell" != bash ] || command -v bash >/dev/null || _shell='any'
-  new_id || { answer_error refused "cannot make a folder under $JOBS: is the disk full, or read-only?"; return; }
+  new_id || { answer_error 'refused full' "cannot make a folder under $JOBS: is the disk full, or read-only?"; return; }
   _d=$JOBS/$_id
   now
   _t0=$((EPOCH * 100 + UP - EPOCH_UP)) _up0=$UP
   if ! write_record "$_d" "$@"; then
     note_disk_full "$BASE"
     rm -rf "$_d" ${_queue:+"$NEW_ENTRY"}
-    answer_error refused "cannot write the job's record in $_d: the disk is full, or read-only"
+    answer_error 'refused full' "cannot write the job's record in $_d: the disk is full, or read-only"
     return
   fi
   if [ -n "$_claims" ] && ! claim_all "$_claims"; then
@@ -43,7 +48,7 @@ do_start() {
     if await_grant; then
       answer_known
     else
-      answer_error refused "cannot write in $BASE/tokens: is the disk full, or read-only?"
+      answer_error 'refused full' "cannot write in $BASE/tokens: is the disk full, or read-only?"
     fi
     return
   fi
@@ -232,7 +237,7 @@ claim_all() {
   for _key in $1; do
     printf '' >"$BASE/claims/$_key.$_id" && continue
     note_if_full "$BASE"
-    answer_error refused "cannot write in $BASE/claims: is the disk full, or read-only?"
+    answer_error 'refused full' "cannot write in $BASE/claims: is the disk full, or read-only?"
     return 1
   done
   for _key in $1; do

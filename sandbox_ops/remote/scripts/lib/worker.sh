@@ -131,7 +131,7 @@ do_pin() {
   if [ "$2" = 0 ]; then
     rm -f "$JOBS/$1/pinned"
   elif ! printf '' >"$JOBS/$1/pinned"; then
-    answer_error refused "cannot write in $JOBS/$1: is the disk full, or read-only?"
+    answer_error 'refused full' "cannot write in $JOBS/$1: is the disk full, or read-only?"
   fi
 }
 
