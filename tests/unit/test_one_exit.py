@@ -25,6 +25,7 @@ WRITERS = {
     "sandbox_ops/demo/project/train.py": "the demo's training, which runs as a job",
     "mcp_adapter/__main__.py": "the server's errors, made safe there",
     "sandbox_ops/remote/node/job_files.py": "a program of the machine: it writes the log of its job there",
+    "sandbox_ops/remote/node/meet.py": "a program of the machine, as job_files.py",
     "sandbox_ops/machine/safe_log.py": "the log of a server, made safe there",
     "mcp_adapter/http_server.py": "our own address",
     "mcp_adapter/protocol.py": "hands stdout to the protocol",

@@ -62,7 +62,7 @@ note_if_full() {
 get_state() {
   for _try in 1 2 3; do
     LINE='' _last='' _word=
-    { read -r LINE <"$1/state"; } 2>/dev/null
+    [ ! -f "$1/state" ] || { read -r LINE <"$1/state"; } 2>/dev/null # a pipe would wait for ever
     PHASE=none PID='' PTICKS='' WHERE='' ON='' LEADER='' LTICKS='' T0='' UP0='' UP1='' SURVIVORS=0
     Q0='' ATTEMPT=''
     for _word in $LINE; do

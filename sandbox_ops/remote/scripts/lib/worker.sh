@@ -157,6 +157,10 @@ do_stop() {
     answer_error refused "$1 runs on $ON, another machine with this home: stop it there"
     return
   fi
+  if [ -e "$JOBS/$1/slurm" ] && ! has_plain_files "$JOBS/$1"; then
+    answer_error refused "the folder of $1 holds $ODD, which is no regular file: remove it, or end the job by scancel"
+    return
+  fi
   rm -f "$JOBS/$1/swept"
   run_detached stop "$JOBS/$1" "$2" stopped
   get_state "$JOBS/$1"
