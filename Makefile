@@ -1,8 +1,9 @@
 # A fresh machine needs no more than `make demo` and `make test`.
 #   make demo    the whole story on this machine, in a minute
 #   make demo-slurm   a sweep on a Slurm cluster of this machine alone (root)
-#   make test    every check and every test
-#   make coverage   how much of the code its quick tests run, subprocesses too
+#   make test    every check, and the tests; each promise has one there
+#   make test-slow   the rest of them: chance, crowds, dead networks, tutorials, further rows
+#   make coverage   how much of the code the tests of units and workflows run, subprocesses too
 #   make lint    the checks that need no sshd
 #   make matrix  the unit tests on every Python that is supported and here
 #   make gates   other people's MCP suites, clients and hosts against our server; the real torchrun (npm, torch; 1.6 GB)
@@ -29,12 +30,13 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input --ret
 LOCK := $(VENV)/lock/bin/uv --quiet pip compile --universal --python-version 3.11 \
   --generate-hashes --upgrade --no-emit-index-url --custom-compile-command 'make lock'
 CROWD := -n 5 --dist loadfile --no-loadscope-reorder
+QUICK := -m "not slow and not soak"
 SCRIPTS := sandbox_ops/remote/scripts
 MAIN := $(SCRIPTS)/lib/main.sh
 BSD := $(SCRIPTS)/lib/facts_bsd.sh
 LIBRARY := $(filter-out $(MAIN) $(BSD),$(wildcard $(SCRIPTS)/lib/*.sh)) $(MAIN)
 
-.PHONY: demo demo-slurm test coverage lint matrix gates audit docs dist changelog soak bench agent-eval lock clean
+.PHONY: demo demo-slurm test test-slow coverage lint matrix gates audit docs dist changelog soak bench agent-eval lock clean
 
 demo: $(VENV)/ready
 	$(BIN)/sandbox-ops demo
@@ -48,12 +50,16 @@ test: lint
 	@# five at once: for most of the time they wait. The files in their order: the unit tests,
 	@# which are short, come last and fill the end. What fails in the crowd runs again,
 	@# alone, and is listed by name; a chance test that failed stays failed
-	$(BIN)/python tests/support/second_run.py --title tests $(CROWD)
+	$(BIN)/python tests/support/second_run.py --title tests $(CROWD) $(QUICK)
+
+test-slow: $(VENV)/ready
+	.ci/system-packages
+	$(BIN)/python tests/support/second_run.py --title slow $(CROWD) -m "slow and not soak"
 
 coverage: $(VENV)/ready
 	@# apart from `make test`: it slows every process, and some promises are about seconds
 	$(BIN)/coverage erase
-	$(BIN)/coverage run tests/support/second_run.py --title measured -q $(CROWD) tests/integration/workflows tests/unit
+	$(BIN)/coverage run tests/support/second_run.py --title measured -q $(CROWD) $(QUICK) tests/integration/workflows tests/unit
 	@$(BIN)/coverage combine --quiet
 	@echo "coverage: $$($(BIN)/coverage report --format=total) % of lines and branches, by the unit tests and those of the workflows"
 

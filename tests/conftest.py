@@ -1,6 +1,7 @@
 """Fixtures: a real sshd, a sandbox on it, a git project. No mocks, no skips."""
 
 import contextlib
+import gc
 import itertools
 import os
 import secrets
@@ -99,6 +100,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what chance has a part in, so that a failure of it is never retried."""
     second_run.mark_chance(items)
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported and collected out of every later search for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -16,12 +16,13 @@ from types import ModuleType
 from typing import Any
 
 import processes
-from sshd import SshServer
+from sshd import SshServer, write_toml
+from sshd_files import PLAIN_PYTHON
 
 from sandbox_ops.models import SandboxConfig
 from sandbox_ops.ssh.openssh_master import end_all
 
-LINKS = ("local", "command", "openssh")
+_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 _TESTS = Path(__file__).parents[1]
 
 
@@ -100,7 +101,11 @@ class ThisComputer(CarriedMachine):
             f"{self.home.name}-workspace-{len(self._configs)}"
         )
         workspace.mkdir()
-        words = ("env", f"HOME={self.home}", str(self._carrier))
+        # what a session of sshd has, and nothing of ours
+        words = (
+            "env", "-i", f"HOME={self.home}", f"PATH={_PATH}",
+            f"PYTHONPATH={PLAIN_PYTHON}", str(self._carrier),
+        )  # fmt: skip
         config = SandboxConfig(
             name="test",
             host="here",
@@ -110,6 +115,17 @@ class ThisComputer(CarriedMachine):
         self._configs.append(config)
         return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
 
+    def write_toml(
+        self,
+        folder: Path,
+        project: str = "",
+        *,
+        config_home: Path | None = None,
+        **changes: object,
+    ) -> Path:
+        """Describe it as `SshServer.write_toml` does."""
+        return write_toml(self.config(**changes), folder, project, config_home)
+
     def stop(self) -> None:
         """Be out of reach; only what a command leads to can be."""
         assert self.link == "command", "this computer cannot be out of its own reach"
@@ -118,6 +134,12 @@ class ThisComputer(CarriedMachine):
     def start(self) -> None:
         """Be in reach."""
         self._write_carrier('exec sh -c "$1"')
+
+    def close(self) -> None:
+        """Be gone, with whatever was left running there."""
+        if self.link == "command":
+            self.stop()
+        super().close()
 
 
 def rows(file: str, *names: str) -> Iterator[tuple[str, Any]]:

@@ -21,8 +21,8 @@ _HEAD = """\
 # Attacks, and what happens
 
 Each row was written at the test that tries the attack, and this page by
-`python tests/support/guards.py`. All of them run with `make test`. How the guards work, and
-what they are not for: [security](../explanation/security.md).
+`python tests/support/guards.py`. All of them run with `make test` or `make test-slow`. How the
+guards work, and what they are not for: [security](../explanation/security.md).
 
 | if ... | then | tried by |
 |---|---|---|

@@ -108,28 +108,7 @@ class SshServer:
             config_home: Of the user; without it that of the tests.
             changes: As for `config`.
         """
-        values = dataclasses.asdict(self.config(**changes))
-        name, workspace = values.pop("name"), values.pop("workspace")
-        del values["ssh_options"], values["mode_set_in"]  # no file says them
-        own = own_config(config_home)
-        own.parent.mkdir(parents=True, exist_ok=True)
-        usual = SandboxConfig(name=name, host="")
-        entries = [
-            f"{key} = {json.dumps(value)}"
-            for key, value in values.items()
-            if value != getattr(usual, key)
-        ]
-        lines = [f"[sandboxes.{name}]", *entries, ""]
-        own.write_text("\n".join(lines), "utf-8")
-        lines = [
-            f'default = "{name}"',
-            f"[sandboxes.{name}]",
-            f"workspace = {json.dumps(workspace)}",
-            project,
-        ]
-        path = folder / "sandbox.toml"
-        path.write_text("\n".join(lines), "utf-8")
-        return path
+        return write_toml(self.config(**changes), folder, project, config_home)
 
     def ssh(self, command: str, *, timeout_s: float = 20) -> str:
         """Run a command through OpenSSH's own client; return its standard output.
@@ -266,6 +245,40 @@ def own_config(config_home: Path | None = None) -> Path:
     """Return the user's own configuration file; without a folder that of the tests."""
     folder = config_home or Path(os.environ["XDG_CONFIG_HOME"])
     return folder / "sandbox-ops" / "config.toml"
+
+
+def write_toml(
+    config: SandboxConfig, folder: Path, project: str, config_home: Path | None
+) -> Path:
+    """Describe a machine in the user's own file, and in a `sandbox.toml` of `folder`."""
+    values = dataclasses.asdict(config)
+    name, workspace = values.pop("name"), values.pop("workspace")
+    del values["ssh_options"], values["mode_set_in"]  # no file says them
+    own = own_config(config_home)
+    own.parent.mkdir(parents=True, exist_ok=True)
+    usual = SandboxConfig(name=name, host="")
+    entries = [
+        f"{key} = {_toml(key, value)}"
+        for key, value in values.items()
+        if value != getattr(usual, key)
+    ]
+    lines = [f"[sandboxes.{name}]", *entries, ""]
+    own.write_text("\n".join(lines), "utf-8")
+    lines = [
+        f'default = "{name}"',
+        f"[sandboxes.{name}]",
+        f"workspace = {json.dumps(workspace)}",
+        project,
+    ]
+    path = folder / "sandbox.toml"
+    path.write_text("\n".join(lines), "utf-8")
+    return path
+
+
+def _toml(key: str, value: object) -> str:
+    if key == "link" and isinstance(value, tuple):
+        return f"{{ command = {json.dumps(value)} }}"
+    return json.dumps(value)
 
 
 def start_sshd(

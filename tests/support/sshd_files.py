@@ -1,18 +1,24 @@
 """The files and programs that a throw-away sshd needs."""
 
 import functools
+import itertools
 import os
 import re
 import shlex
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from gitproject import patterns_folder
 
+_KEPT_KEYS = 16
+"""No test has more servers at once that have to have keys of their own."""
+_numbers = itertools.count()
 HOST = "127.0.0.1"
 PLAIN_PYTHON = Path(__file__).with_name("plain_python")
 INSTALL = "apt-get install openssh-server openssh-client"
@@ -81,8 +87,7 @@ def write(folder: Path, port: int, user: str, options: Options) -> None:
     """Write keys and configuration of a server, and of a client that knows it."""
     folder.mkdir(parents=True)
     (folder / "home").mkdir()
-    keygen(folder / "host_key")
-    keygen(folder / "user_key")
+    _copy_keys(folder)
     host_key = (folder / "host_key.pub").read_text("utf-8")
     (folder / "known_hosts").write_text(f"[{HOST}]:{port} {host_key}", "utf-8")
     facts = {"folder": folder, "host": HOST, "port": port}
@@ -118,6 +123,22 @@ def _environment(folder: Path, options: Options) -> str:
         "HOME": str(folder / "home"),
     }
     return " ".join(f'"{name}={text}"' for name, text in settings.items())
+
+
+def _copy_keys(folder: Path) -> None:
+    """Give a server the keys of its host and its user: no others of the last few have these."""
+    for made in _keys(next(_numbers) % _KEPT_KEYS).iterdir():
+        shutil.copy(made, folder)  # with its mode
+
+
+@functools.cache
+def _keys(number: int) -> Path:
+    """Return a folder of keys that is kept for this run: to make them takes a while."""
+    del number
+    folder = Path(tempfile.mkdtemp(dir=patterns_folder()))
+    keygen(folder / "host_key")
+    keygen(folder / "user_key")
+    return folder
 
 
 def keygen(path: Path) -> None:

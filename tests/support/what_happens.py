@@ -33,9 +33,8 @@ Each row was written at the test that proves it, and this page by `{command}`.
 """
 _FOOT = """
 ## How hard it was tried
-The rows of chance are tried a little by `make test`, more by `.ci/run` (100 schedules, 200
-kills, twice 200 acts) and most by `make soak` (2,000 schedules). Each run ends with what it
-tried and from which seed. On 23 November 2026, on two cores that others used too:
+The rows of chance are tried by `make test-slow`, as much as their constants say, and most by
+`make soak` (2,000 schedules). Each run ends with what it tried and from which seed. On 23 November 2026, on two cores that others used too:
 
 ```
 {measured}

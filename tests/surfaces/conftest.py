@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from mcp_server import ERAS, Ask, asker
+from mcp_server import Ask, asker
+from slow import slow
 from sshd import SshServer
 
 from sandbox_ops.machine.sandboxes import Sandboxes
@@ -21,7 +22,7 @@ def machines(
     machines.close()
 
 
-@pytest.fixture(params=ERAS)
+@pytest.fixture(params=["auto", *slow("legacy")])
 def ask(request: pytest.FixtureRequest, machines: Sandboxes) -> Ask:
     """Calls a tool in a protocol era; answers its text, and whether it is an error."""
     return asker(machines, request.param)

@@ -23,6 +23,7 @@ def evaluation(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_every_client_does_a_step_and_is_right() -> None:
     done = evaluation("run", "--only", "quick")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -43,6 +44,7 @@ def test_every_client_does_a_step_and_is_right() -> None:
     ],
     ids=["right", "wrong answer", "only claimed"],
 )
+@pytest.mark.slow
 def test_a_served_scenario_is_checked_by_facts(
     command: str, answer: str, wrong: str, tmp_path: Path
 ) -> None:

@@ -74,6 +74,7 @@ def test_the_whole_demo_runs_and_leaves_nothing(scratch: Path) -> None:
     assert [line for line in output.splitlines() if line.endswith(" ")] == []
 
 
+@pytest.mark.slow
 def test_it_is_deaf_to_the_users_own_settings(
     scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +84,7 @@ def test_it_is_deaf_to_the_users_own_settings(
     assert code == 0, output
 
 
+@pytest.mark.slow
 def test_a_folder_is_kept_if_asked_for(scratch: Path, tmp_path: Path) -> None:
     kept = tmp_path / "a folder" / "of mine"
     code, output = tell(scratch, "30", str(kept))
@@ -94,6 +96,7 @@ def test_a_folder_is_kept_if_asked_for(scratch: Path, tmp_path: Path) -> None:
     assert leftovers.find(kept / "machine") == {}
 
 
+@pytest.mark.slow
 def test_a_training_that_fails_ends_it_loudly(scratch: Path) -> None:
     code, output = tell(scratch, "0")  # no step, so nothing was measured
     assert code == 70
@@ -103,6 +106,7 @@ def test_a_training_that_fails_ends_it_loudly(scratch: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.slow
 def test_it_can_be_interrupted_at_any_time(
     scratch: Path, number: signal.Signals
 ) -> None:
@@ -118,6 +122,7 @@ def until(lines: Iterator[str], arguments: str) -> None:
     assert any(arguments in line for line in lines), f"it never said {arguments!r}"
 
 
+@pytest.mark.slow
 def test_killed_outright_it_still_leaves_no_process(tmp_path: Path) -> None:
     with begin(tmp_path, "1000000") as process:
         assert process.stdout is not None
@@ -145,6 +150,7 @@ def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
         },
     ],
 )
+@pytest.mark.slow
 def test_the_demo_works_whatever_the_terminal_and_the_environment(
     scratch: Path, env: dict[str, str]
 ) -> None:

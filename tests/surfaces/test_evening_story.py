@@ -243,6 +243,7 @@ def before(evening: Evening, step: Step) -> None:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_the_tutorial_of_an_evening_goes_and_shows_what_it_says(
     evening: Evening,
 ) -> None:

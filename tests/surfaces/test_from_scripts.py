@@ -78,6 +78,7 @@ def run(project: GitProject, line: str) -> str:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_every_line_that_takes_the_place_of_a_script_does_so(
     project: GitProject,
 ) -> None:

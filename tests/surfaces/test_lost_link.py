@@ -41,6 +41,7 @@ def begin(place: Path, seconds: int, *options: str) -> Child:
     )
 
 
+@pytest.mark.slow
 def test_the_command_line_says_that_what_became_of_the_tree_is_unknown(
     down: SshServer, tmp_path: Path
 ) -> None:
@@ -96,6 +97,7 @@ def test_library_and_agent_report_that_what_became_of_the_tree_is_unknown(
     assert is_error
 
 
+@pytest.mark.slow
 def test_a_stop_or_a_start_that_never_got_through_says_that_nothing_was_done(
     down: SshServer, tmp_path: Path
 ) -> None:

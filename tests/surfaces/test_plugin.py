@@ -110,6 +110,7 @@ def test_every_command_that_is_named_exists_with_its_options(page: Path) -> None
         assert used <= flags, (page.name, verb, used - flags)
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_skill_run_in_their_order(
     sshd: SshServer, git_project: GitProject
 ) -> None:

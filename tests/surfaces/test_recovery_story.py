@@ -236,6 +236,7 @@ def brings_it_home(tutorial: Tutorial) -> None:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_the_tutorial_of_a_bad_day_goes_as_it_says(tutorial: Tutorial) -> None:
     starts_it(tutorial)
     missing = reboots_the_machine(tutorial)

@@ -241,6 +241,7 @@ def test_every_verb_is_tried_with_the_secrets_of_a_machine(leaky: Leaky) -> None
     "no verb shows ten characters of one, as text or as JSON, nor does the audit log",
 )
 @pytest.mark.timeout(300)  # ninety programs, one after the other
+@pytest.mark.slow
 def test_no_verb_shows_a_part_of_a_secret_of_the_machine(leaky: Leaky) -> None:
     for words in verbs(leaky):
         for more in ((), ("--json",)):

@@ -84,6 +84,7 @@ def state_of(cluster: SlurmCluster, number: str) -> str:
 
 
 @pytest.mark.timeout(150)
+@pytest.mark.slow
 def test_accounting_tells_the_end_of_what_the_controller_forgot(
     login: Sandbox, log_in: OpenSandbox, cluster: SlurmCluster, tmp_path: Path
 ) -> None:
@@ -163,6 +164,7 @@ def test_a_number_that_slurm_gave_again_is_told_apart_by_its_name(
 
 
 @pytest.mark.timeout(150)
+@pytest.mark.slow
 def test_while_accounting_is_down_a_forgotten_job_is_unknown_and_then_told(
     login: Sandbox, cluster: SlurmCluster
 ) -> None:

@@ -29,6 +29,7 @@ if not sys.argv[1:]:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.slow
 def test_slurm_warns_ahead_of_its_limit_and_the_next_attempt_resumes(
     log_in: OpenSandbox, git_project: GitProject, tmp_path: Path
 ) -> None:
@@ -55,6 +56,7 @@ def test_slurm_warns_ahead_of_its_limit_and_the_next_attempt_resumes(
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.slow
 def test_what_slurms_own_limit_ends_is_timed_out_whether_it_obeys_or_not(
     login: Sandbox, cluster: SlurmCluster
 ) -> None:

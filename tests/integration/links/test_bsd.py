@@ -1,7 +1,8 @@
 """Machines without /proc, with BSD's tools alone (bsd.py says what of that is real).
 
 The rows of the tests of commands, jobs and files over such a machine, and what is its own: which
-life of it a job belongs to, what is missing there, where its tools are.
+life of it a job belongs to, what is missing there, where its tools are. What proves the most
+runs with `make test`; the rest, and the second kernel, are slow: each tool is a Perl program.
 """
 
 import itertools
@@ -18,6 +19,7 @@ from bsd import KERNELS, BsdMachine
 from each_link import rows
 from gitproject import GitProject
 from machines import set_up
+from slow import slow
 from waiting import wait_until
 
 from sandbox_ops import JobState, Sandbox
@@ -36,7 +38,7 @@ Make = Callable[..., BsdMachine]
 IN_ANOTHER_SESSION = "perl -MPOSIX -e 'POSIX::setsid(); exec @ARGV'"
 
 
-@pytest.fixture(params=KERNELS)
+@pytest.fixture(params=[KERNELS[0], *slow(*KERNELS[1:])])
 def kernel(request: pytest.FixtureRequest) -> str:
     """What `uname` says there."""
     return str(request.param)
@@ -79,10 +81,20 @@ def shared_sandbox(sandbox: Sandbox) -> Sandbox:
     return sandbox
 
 
+def slow_rows(file: str, *names: str) -> dict[str, object]:
+    return {name: pytest.mark.slow(test) for name, test in rows(file, *names)}
+
+
 globals().update(
     rows(
         "integration/machine/test_run.py",
         "test_exit_code_stdout_and_stderr_arrive_apart",
+        "test_a_timeout_is_answered_when_the_whole_tree_is_dead",
+    )
+)
+globals().update(
+    slow_rows(
+        "integration/machine/test_run.py",
         "test_a_signal_is_distinguished_from_an_exit_code",
         "test_stdin_is_empty_and_does_not_hang",
         "test_a_command_runs_in_its_directory_with_its_environment_as_data",
@@ -90,7 +102,6 @@ globals().update(
         "test_a_command_of_a_megabyte_arrives_whole",
         "test_of_a_long_output_head_and_tail_are_kept_and_the_rest_counted",
         "test_invalid_utf8_stays_visible",
-        "test_a_timeout_is_answered_when_the_whole_tree_is_dead",
         "test_processes_left_behind_are_counted_and_can_be_stopped",
         "test_a_killed_ssh_session_is_reconnected_and_the_real_end_answered",
     )
@@ -99,6 +110,11 @@ globals().update(
     rows(
         "integration/machine/test_jobs.py",
         "test_a_job_is_started_listed_and_ends_with_its_exit_code",
+    )
+)
+globals().update(
+    slow_rows(
+        "integration/machine/test_jobs.py",
         "test_a_job_outlives_the_client_that_started_it",
         "test_reading_from_a_cursor_gives_only_what_is_new",
         "test_the_deadline_holds_with_nobody_connected",
@@ -111,6 +127,12 @@ globals().update(
 globals().update(
     rows(
         "integration/machine/test_files.py",
+        "test_a_download_is_whole_resumed_and_atomic",
+    )
+)
+globals().update(
+    slow_rows(
+        "integration/machine/test_files.py",
         "test_of_a_big_file_the_end_is_numbered_from_the_end",
         "test_a_line_that_is_too_long_is_given_in_part",
         "test_a_last_line_without_its_newline_is_a_line",
@@ -121,7 +143,6 @@ globals().update(
         "test_a_listing_has_sizes_whatever_the_names",
         "test_checksums_are_of_as_much_as_is_asked_whatever_the_names",
         "test_what_is_known_of_a_path_is_reported_without_following_a_link",
-        "test_a_download_is_whole_resumed_and_atomic",
         "test_an_empty_file_comes_too",
         "test_of_a_log_that_grows_as_much_comes_as_was_listed",
         "test_a_file_that_became_shorter_or_went_is_refused_and_leaves_nothing",
@@ -129,13 +150,13 @@ globals().update(
     )
 )
 globals().update(
-    rows(
+    slow_rows(
         "integration/machine/test_logs.py",
         "test_output_beyond_the_limit_keeps_its_beginning_and_its_end",
     )
 )
 globals().update(
-    rows(
+    slow_rows(
         "integration/machine/test_jobs_removed.py",
         "test_a_job_that_removes_its_own_folder_keeps_its_exit_code",
         "test_a_job_whose_folder_was_removed_is_listed_and_stopped_by_its_id",
@@ -163,6 +184,7 @@ def test_stop_ends_the_tree_with_what_left_the_session_or_lost_its_parent(
     assert alive(sshd, "sleep 730") == set()
 
 
+@pytest.mark.slow
 def test_a_process_that_only_has_the_marker_in_its_arguments_is_nobody_s(
     sandbox: Sandbox, sshd: BsdMachine
 ) -> None:
@@ -176,6 +198,7 @@ def test_a_process_that_only_has_the_marker_in_its_arguments_is_nobody_s(
     assert alive(sshd, "perl") == set()
 
 
+@pytest.mark.slow
 def test_stop_lets_a_training_save(sandbox: Sandbox) -> None:
     job = sandbox.start(
         "trap 'echo saved; exit 0' TERM; echo up; while :; do sleep 0.05; done"
@@ -186,6 +209,7 @@ def test_stop_lets_a_training_save(sandbox: Sandbox) -> None:
     assert jobs.output(sandbox, job.id).data.endswith(b"saved\n")
 
 
+@pytest.mark.slow
 def test_a_cancelled_command_is_dead_with_its_tree(
     sandbox: Sandbox, sshd: BsdMachine
 ) -> None:
@@ -196,6 +220,7 @@ def test_a_cancelled_command_is_dead_with_its_tree(
     assert alive(sshd, "sleep 732") == set()
 
 
+@pytest.mark.slow
 def test_after_a_restart_of_the_machine_its_jobs_are_lost(
     sandbox: Sandbox, sshd: BsdMachine
 ) -> None:
@@ -209,6 +234,7 @@ def test_after_a_restart_of_the_machine_its_jobs_are_lost(
         assert len(alive(sshd, "sleep 7331")) == 1  # for it may be anybody's by now
 
 
+@pytest.mark.slow
 def test_a_job_whose_supervisor_was_killed_is_known_and_can_be_stopped(
     sandbox: Sandbox, sshd: BsdMachine
 ) -> None:
@@ -222,6 +248,7 @@ def test_a_job_whose_supervisor_was_killed_is_known_and_can_be_stopped(
     assert alive(sshd, "sleep 7341") == set()
 
 
+@pytest.mark.slow
 def test_a_failed_attempt_is_tried_again_and_slots_hold(sandbox: Sandbox) -> None:
     first = sandbox.start("sleep 0.5", queue=QueueRequest(slots=1))
     retried = sandbox.start(
@@ -235,6 +262,7 @@ def test_a_failed_attempt_is_tried_again_and_slots_hold(sandbox: Sandbox) -> Non
     assert jobs.output(sandbox, retried.id).data == b"attempt 1\nattempt 2\n"
 
 
+@pytest.mark.slow
 def test_commands_see_the_tools_and_the_locale_of_the_login_not_ours(
     sandbox: Sandbox,
 ) -> None:
@@ -265,6 +293,7 @@ def test_a_link_to_what_may_not_be_read_is_not_followed(
             files.read_lines(sandbox, str(good / "pipe"))
 
 
+@pytest.mark.slow
 def test_a_project_is_set_up_synced_trained_and_its_outputs_come_home(
     sandbox: Sandbox, git_project: GitProject, tmp_path: Path
 ) -> None:
@@ -283,6 +312,7 @@ def test_a_project_is_set_up_synced_trained_and_its_outputs_come_home(
     assert re.fullmatch("[0-9a-f]{64}", file.sha256)
 
 
+@pytest.mark.slow
 def test_files_are_sent_and_edits_there_are_rescued(
     sandbox: Sandbox, git_project: GitProject, tmp_path: Path
 ) -> None:
@@ -302,6 +332,7 @@ def test_files_are_sent_and_edits_there_are_rescued(
     assert [each.path for each in brought.files] == ["out/x"]
 
 
+@pytest.mark.slow
 def test_a_machine_without_gpus_is_monitored_and_doctor_says_experimental(
     sandbox: Sandbox, kernel: str
 ) -> None:

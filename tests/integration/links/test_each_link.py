@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from each_link import LINKS, OpensshServer, ThisComputer, rows
+from each_link import OpensshServer, ThisComputer, rows
+from slow import slow
 from sshd import start_sshd
 
 from sandbox_ops import Sandbox
@@ -26,7 +27,7 @@ def _sockets() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.fixture(params=LINKS)
+@pytest.fixture(params=["openssh", *slow("local", "command")])
 def link(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _sockets: Path
 ) -> str:

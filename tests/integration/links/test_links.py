@@ -101,6 +101,7 @@ def test_a_command_goes_on_and_is_answered_after_its_link_was_killed(
     assert (result.end, result.stdout.text) == (EndKind.EXITED, "once\n")
 
 
+@pytest.mark.slow
 def test_a_link_that_stays_away_is_a_lost_connection_that_names_the_job(
     environment: Environment, tmp_path: Path
 ) -> None:

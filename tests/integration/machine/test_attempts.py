@@ -131,6 +131,7 @@ def test_an_attempt_that_is_lost_is_tried_again_with_nobody_connected(box: Box) 
         assert jobs.wait(later, job.id, timeout_s=20).state is JobState.SUCCEEDED
 
 
+@pytest.mark.slow
 def test_who_looks_at_a_lost_attempt_sees_a_queued_job_never_a_lost_one(
     box: Box,
 ) -> None:

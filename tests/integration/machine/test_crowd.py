@@ -30,6 +30,7 @@ def sessions(server: SshServer) -> int:
 
 
 @pytest.mark.parametrize("many", [60, pytest.param(1000, marks=SOAK)])
+@pytest.mark.slow
 def test_long_calls_hold_no_thread_and_no_session_and_a_short_one_passes_them(
     make_sshd: Make, many: int
 ) -> None:
@@ -105,6 +106,7 @@ def settled(server: SshServer) -> Held:
 
 
 @pytest.mark.parametrize("many", [300, pytest.param(10_000, marks=SOAK)])
+@pytest.mark.slow
 def test_commands_one_after_the_other_leave_nothing_open(
     make_sshd: Make, many: int
 ) -> None:

@@ -654,6 +654,7 @@ def test_an_upload_goes_on_by_itself_where_a_lost_link_ended_it(
     assert not list(tmp_path.glob("remote.part*"))
 
 
+@pytest.mark.slow
 def test_an_upload_to_a_machine_that_is_gone_ends_and_can_go_on_later(
     make_sshd: Callable[..., SshServer], tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import processes
 import pytest
 from guards import guard
+from slow import slow
 from sshd import SshServer
 from waiting import wait_until
 
@@ -87,7 +88,9 @@ READERS: dict[str, Callable[[Sandbox, Path], object]] = {
     "a second later it is refused; nothing waits on, and no process is left",
 )
 @pytest.mark.parametrize("reads", READS)
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(
+    "reader", ["a page", "a download", *slow("lines", "bytes", "a checksum")]
+)
 def test_no_read_waits_where_a_file_becomes_a_pipe(
     reader: str, reads: int, swapped: Path, server: SshServer
 ) -> None:

@@ -33,6 +33,7 @@ OPERATIONS = int(os.environ.get("SANDBOX_OPS_OPERATIONS", "20"))
         pytest.param(200, marks=[pytest.mark.soak, pytest.mark.timeout(900)]),
     ],
 )
+@pytest.mark.slow
 def test_two_clients_do_random_things_at_once(
     make_sshd: Make, operations: int, seed: int, measured: Measured
 ) -> None:

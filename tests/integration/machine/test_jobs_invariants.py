@@ -39,6 +39,7 @@ def machines(tmp_path: Path) -> Iterator[list[Machine]]:
         pytest.param(2000, marks=[pytest.mark.soak, pytest.mark.timeout(10_000)]),
     ],
 )
+@pytest.mark.slow
 def test_the_invariants_hold_under_random_faults(
     machines: list[Machine],
     schedules: int,

@@ -89,6 +89,7 @@ def test_no_other_user_sees_a_secret_anywhere(make_sshd: Make) -> None:
         pytest.param(200, marks=[pytest.mark.soak, pytest.mark.timeout(900)]),
     ],
 )
+@pytest.mark.slow
 def test_a_client_killed_anywhere_in_a_start_leaves_one_job_or_none(
     make_sshd: Make, kills: int, measured: Callable[[str], None]
 ) -> None:

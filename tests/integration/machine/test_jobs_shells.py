@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import stream_ends
 from mounts import Mounts, private_mounts
+from slow import slow
 from sshd import SshServer
 from waiting import wait_until
 
@@ -25,7 +26,7 @@ def mounts() -> Iterator[Mounts]:
         yield own
 
 
-@pytest.fixture(params=["bash", "busybox"])
+@pytest.fixture(params=["busybox", *slow("bash")])
 def other_sh(
     request: pytest.FixtureRequest, mounts: Mounts, make_sshd: Make
 ) -> SshServer:

@@ -67,6 +67,7 @@ def test_a_second_client_waits_and_then_goes_on(place: Place, other: Sandbox) ->
     assert report.commit_after == place.git.head == place.head
 
 
+@pytest.mark.slow
 def test_each_verb_that_changes_the_tree_is_refused_while_it_is_held(
     place: Place, other: Sandbox
 ) -> None:

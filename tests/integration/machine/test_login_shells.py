@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from slow import slow
 from sshd import SshServer
 
 from sandbox_ops import Sandbox
@@ -75,6 +76,7 @@ STEALS = {
 
 
 @pytest.mark.parametrize(("line", "does"), STEALS.values(), ids=STEALS.keys())
+@pytest.mark.slow
 def test_a_bashrc_that_takes_what_we_send_is_named_before_anybody_gives_up(
     make_sshd: Make, line: str, does: str
 ) -> None:
@@ -98,6 +100,7 @@ SLOW = {
 
 
 @pytest.mark.parametrize("line", SLOW.values(), ids=SLOW.keys())
+@pytest.mark.slow
 def test_a_slow_bashrc_is_waited_for(make_sshd: Make, line: str) -> None:
     server = make_sshd(login_shell="/bin/bash")
     (server.home / ".bashrc").write_text(f"{line}\n")
@@ -136,7 +139,7 @@ def test_another_shell_s_start_up_file_may_print(
     assert (result.exit_code, result.stdout.text) == (5, "a b\n")
 
 
-@pytest.mark.parametrize("shell", ["/bin/bash", "/bin/tcsh", "/usr/bin/fish"])
+@pytest.mark.parametrize("shell", ["/bin/tcsh", *slow("/bin/bash", "/usr/bin/fish")])
 def test_a_megabyte_of_command_passes_any_login_shell(
     make_sshd: Make, shell: str
 ) -> None:

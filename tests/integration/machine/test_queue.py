@@ -391,6 +391,7 @@ def test_the_same_start_sent_twice_is_one_job(machine: Machine) -> None:
     machine.end(blocker)
 
 
+@pytest.mark.slow
 def test_a_hundred_queued_by_two_clients_are_all_started_once(
     machine: Machine, tmp_path: Path
 ) -> None:

@@ -78,6 +78,7 @@ def test_after_a_restart_the_queue_goes_on_at_the_next_connection(
     "the disk is full when it is queued, or when its turn comes",
     "it is refused when it is queued; later it waits until there is room, and says so",
 )
+@pytest.mark.slow
 def test_a_full_disk_refuses_a_job_and_keeps_one_that_waits(
     mounts: Mounts, make_sshd: Make
 ) -> None:

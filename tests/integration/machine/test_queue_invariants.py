@@ -30,6 +30,7 @@ SCHEDULES = int(os.environ.get("SANDBOX_OPS_SCHEDULES", "6"))
         pytest.param(500, marks=[pytest.mark.soak, pytest.mark.timeout(10_000)]),
     ],
 )
+@pytest.mark.slow
 def test_the_queue_starts_each_job_once_under_random_faults(
     tmp_path: Path, schedules: int, seed: int, measured: Callable[[str], None]
 ) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from slow import slow
 from sshd import SshServer
 from waiting import wait_until
 
@@ -135,6 +136,7 @@ def test_processes_left_behind_are_counted_and_can_be_stopped(
     assert pids_of(sshd, "sleep 7091") == []
 
 
+@pytest.mark.slow
 def test_a_daemon_that_is_just_starting_is_counted(sandbox: Sandbox) -> None:
     """While a process becomes a program, its environment is empty, and so its marker.
 
@@ -184,7 +186,7 @@ def test_a_connection_that_stays_lost_is_its_own_end_with_the_job_named(
         jobs.stop(sandbox, job_id, grace_s=0)
 
 
-@pytest.mark.parametrize("max_sessions", [1, 2, 10])
+@pytest.mark.parametrize("max_sessions", [1, *slow(2, 10)])
 def test_two_hundred_commands_at_once_are_all_right_whatever_the_session_limit(
     make_sshd: Callable[..., SshServer], max_sessions: int
 ) -> None:
@@ -196,6 +198,7 @@ def test_two_hundred_commands_at_once_are_all_right_whatever_the_session_limit(
     assert [r.exit_code for r in results] == [n % 7 for n in range(200)]
 
 
+@pytest.mark.slow
 def test_a_short_command_passes_many_long_ones_and_no_thread_waits_for_them(
     make_sshd: Callable[..., SshServer],
 ) -> None:
@@ -233,6 +236,7 @@ def test_a_cold_sandbox_hit_by_sixteen_threads_connects_once(
     assert server.log.count("Accepted publickey") == 1
 
 
+@pytest.mark.slow
 def test_fifty_sandboxes_open_at_once_although_the_server_drops_new_clients(
     make_sshd: Callable[..., SshServer],
 ) -> None:
@@ -245,17 +249,11 @@ def test_fifty_sandboxes_open_at_once_although_the_server_drops_new_clients(
     assert answers == ["here\n"] * 50
 
 
-SHELLS = [
-    "/bin/bash",
-    "/bin/dash",
-    "/usr/bin/fish",
-    "/usr/bin/zsh",
-    "/bin/tcsh",
-    "/bin/csh",
-]
+SHELLS = ["/bin/bash", "/usr/bin/fish", "/bin/tcsh"]
+SHELLS_LIKE_THOSE = ["/bin/dash", "/usr/bin/zsh", "/bin/csh"]
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("shell", [*SHELLS, *slow(*SHELLS_LIKE_THOSE)])
 def test_the_login_shell_does_not_matter(
     make_sshd: Callable[..., SshServer], shell: str
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from gitproject import GitProject
 from machines import set_up
 from mounts import Mounts, private_mounts
+from slow import slow
 from sshd import SshServer
 
 from sandbox_ops import EndKind, Sandbox
@@ -41,7 +42,9 @@ def with_sh(mounts: Mounts, make_sshd: Make, folder: Path, shell: str) -> SshSer
     return server
 
 
-@pytest.mark.parametrize("shell", ["mksh", "ksh93", "posh", "yash", "zsh", "busybox"])
+@pytest.mark.parametrize(
+    "shell", ["mksh", "busybox", *slow("ksh93", "posh", "yash", "zsh")]
+)
 def test_any_bin_sh_runs_commands_jobs_and_transfers(
     shell: str, mounts: Mounts, make_sshd: Make, tmp_path: Path
 ) -> None:

@@ -229,6 +229,7 @@ def test_hundreds_of_waits_hold_no_thread_each(
 
 
 @pytest.mark.usefixtures("network")
+@pytest.mark.slow
 def test_a_wait_outlives_a_link_that_is_dead_for_longer_than_a_reconnect(
     make_sshd: Make, tmp_path: Path
 ) -> None:

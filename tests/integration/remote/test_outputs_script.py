@@ -146,6 +146,7 @@ def test_every_shell_makes_the_same_record(box: ScriptBox, tmp_path: Path) -> No
     "a file that a run wrote becomes a pipe while its checksum is to be taken",
     "the record is made without that checksum; nothing waits for a writer",
 )
+@pytest.mark.slow
 def test_a_file_that_became_a_pipe_holds_up_no_record(
     box: ScriptBox, tmp_path: Path
 ) -> None:

@@ -108,6 +108,7 @@ def test_a_port_of_the_machine_is_forwarded(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("verb", ["run", "get", "put"])
+@pytest.mark.slow
 def test_a_frozen_host_is_a_lost_connection_for_every_verb(
     make_sshd: Make, tmp_path: Path, verb: str
 ) -> None:

@@ -58,6 +58,7 @@ def measured(what: str, seconds: float) -> float:
 
 
 @pytest.mark.usefixtures("network")
+@pytest.mark.slow
 def test_a_black_holed_link_is_noticed_and_the_job_named(
     make_sshd: Make,
 ) -> None:
@@ -104,6 +105,7 @@ def test_a_link_that_comes_back_is_reconnected_and_the_real_end_answered(
     assert result.stdout.text == "one\ntwo\n"
 
 
+@pytest.mark.slow
 def test_a_frozen_host_is_noticed_although_its_kernel_answers(
     make_sshd: Make,
 ) -> None:
@@ -127,6 +129,7 @@ def test_a_frozen_host_is_noticed_although_its_kernel_answers(
 
 
 @pytest.mark.usefixtures("network")
+@pytest.mark.slow
 def test_a_link_that_died_between_commands_is_found_dead_by_the_next(
     make_sshd: Make,
 ) -> None:
@@ -159,6 +162,7 @@ def test_a_link_that_died_while_idle_costs_the_next_command_nothing_but_a_connec
 
 
 @pytest.mark.usefixtures("network")
+@pytest.mark.slow
 def test_a_command_that_was_never_sent_is_an_error_that_says_so(
     make_sshd: Make,
 ) -> None:

@@ -237,6 +237,7 @@ def test_a_machine_that_is_frozen_is_distinguished_from_a_network_that_is_down(
 
 
 @pytest.mark.usefixtures("network")
+@pytest.mark.slow
 def test_a_network_that_goes_down_in_mid_command_is_named_with_the_vpn(
     make_sshd: Make,
 ) -> None:

@@ -131,6 +131,7 @@ class Files:
 @pytest.mark.timeout(150)
 @pytest.mark.usefixtures("network")
 @pytest.mark.parametrize("way", ["dport", "sport"], ids=["there", "back"])
+@pytest.mark.slow
 def test_a_network_that_loses_all_ends_a_command_and_transfers_in_time_and_names_the_job(
     make_sshd: Make, tmp_path: Path, way: str
 ) -> None:
@@ -171,6 +172,7 @@ def test_a_network_that_loses_all_ends_a_command_and_transfers_in_time_and_names
 
 @pytest.mark.timeout(120)
 @pytest.mark.usefixtures("network")
+@pytest.mark.slow
 def test_a_network_that_comes_back_costs_nothing_but_time(make_sshd: Make) -> None:
     server = make_sshd()
     with over_ssh(server) as sandbox:
@@ -187,6 +189,7 @@ def test_a_network_that_comes_back_costs_nothing_but_time(make_sshd: Make) -> No
 
 @pytest.mark.timeout(120)
 @pytest.mark.usefixtures("network")
+@pytest.mark.slow
 def test_from_another_address_the_same_command_is_followed_to_its_end(
     make_sshd: Make,
 ) -> None:
@@ -285,6 +288,7 @@ def test_a_laptop_that_slept_until_sshd_gave_it_up_gets_the_true_end(
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.slow
 def test_where_the_ssh_that_keeps_the_connection_is_suspended_another_takes_its_place(
     make_sshd: Make,
 ) -> None:

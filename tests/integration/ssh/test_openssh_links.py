@@ -217,6 +217,7 @@ def test_a_host_that_refuses_is_a_connect_error_within_seconds(sshd: SshServer) 
     assert time.monotonic() - started < 10
 
 
+@pytest.mark.slow
 def test_a_frozen_machine_is_noticed_while_a_command_is_followed(
     make_sshd: Callable[..., SshServer],
 ) -> None:
@@ -239,6 +240,7 @@ def test_a_frozen_machine_is_noticed_while_a_command_is_followed(
     end_all(config)
 
 
+@pytest.mark.slow
 def test_where_others_have_every_session_a_further_connection_is_opened_and_at_last_refused(
     make_sshd: Callable[..., SshServer],
 ) -> None:

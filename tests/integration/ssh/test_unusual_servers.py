@@ -95,6 +95,7 @@ def is_a_line_and_a_hint(text: str) -> bool:
 
 
 @pytest.mark.parametrize(("answer", "words"), CASES.values(), ids=CASES.keys())
+@pytest.mark.slow
 def test_what_is_no_ssh_server_is_named_in_a_line_and_a_hint(
     answer: Callable[[socket.socket], None], words: str, tmp_path: Path
 ) -> None:

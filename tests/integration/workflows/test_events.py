@@ -202,6 +202,7 @@ def test_what_did_not_write_is_not_read_again(mine: Sandbox) -> None:
 
 
 @pytest.mark.usefixtures("network")
+@pytest.mark.slow
 def test_a_dead_link_is_reported_once_and_what_happened_meanwhile_when_it_is_back(
     make_sshd: Make, tmp_path: Path
 ) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from each_link import ThisComputer
 from gitproject import GitProject
 from machines import Place, set_up
 from mounts import private_mounts
-from sshd import SshServer
 
 from sandbox_ops import Sandbox
 from sandbox_ops.errors import (
@@ -26,7 +26,7 @@ from sandbox_ops.workflows.fetch import fetch
 from sandbox_ops.workflows.fetch_places import destination
 from sandbox_ops.workflows.train import train
 
-MakeSshd = Callable[..., SshServer]
+MakeMachine = Callable[..., ThisComputer]
 WEIGHTS = "weights\n" * 100_000
 
 
@@ -168,9 +168,9 @@ def _list(home: Path, place: Place, *names: str) -> None:
     "name", ["conftest.py", ".envrc", ".claude/settings.json", "Makefile", "modelsx/a"]
 )
 def test_a_machine_cannot_plant_what_was_not_asked_for(
-    name: str, make_sshd: MakeSshd, git_project: GitProject
+    name: str, make_machine: MakeMachine, git_project: GitProject
 ) -> None:
-    server = make_sshd()
+    server = make_machine()
     config = server.config()
     with Sandbox(config) as sandbox:
         place = set_up(sandbox, git_project)

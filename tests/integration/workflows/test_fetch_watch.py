@@ -172,6 +172,7 @@ def test_a_file_here_that_was_not_brought_is_never_replaced(
     assert (place.git.clone / "models/1.pt").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_lost_link_is_waited_for(
     make_sshd: MakeSshd, git_project: GitProject
 ) -> None:

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from each_link import ThisComputer
 from gitproject import GitProject
 from machines import Place, set_up
-from sshd import SshServer
 from waiting import wait_until
 
 from sandbox_ops import CancelToken, Sandbox
@@ -35,11 +35,11 @@ def log_lines() -> list[str]:
 
 @pytest.fixture
 def place(
-    make_sshd: Callable[..., SshServer], git_project: GitProject
+    make_machine: Callable[..., ThisComputer], git_project: GitProject
 ) -> Iterator[Place]:
     """A project on a machine that nobody else uses."""
     git_project.commit({".gitignore": "models/\nend-*\n"}, push=True)
-    with Sandbox(make_sshd().config()) as sandbox:
+    with Sandbox(make_machine().config()) as sandbox:
         yield set_up(sandbox, git_project)
 
 

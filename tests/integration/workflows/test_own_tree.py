@@ -178,9 +178,9 @@ def test_a_submodule_is_in_its_tree(
 
 
 def test_the_tree_goes_with_the_record_results_and_edits_do_not(
-    make_sshd: object, git_project: GitProject
+    make_machine: object, git_project: GitProject
 ) -> None:
-    server = make_sshd()  # type: ignore[operator]
+    server = make_machine()  # type: ignore[operator]
     git_project.commit({".gitignore": "data/\nmodels/\n", "a.py": "1\n"}, push=True)
     project = git_project.project(outputs=("models/", "data/out/"), links=("data",))
     with Sandbox(server.config()) as sandbox:
@@ -210,9 +210,9 @@ def test_the_tree_goes_with_the_record_results_and_edits_do_not(
 
 
 def test_a_tree_that_cannot_be_rescued_stays_with_its_record(
-    make_sshd: object, git_project: GitProject
+    make_machine: object, git_project: GitProject
 ) -> None:
-    server = make_sshd()  # type: ignore[operator]
+    server = make_machine()  # type: ignore[operator]
     with Sandbox(server.config()) as sandbox:
         place = set_up(sandbox, git_project)
         started = start(place, git_project.project(), "echo 2 >new.py")

@@ -11,9 +11,9 @@ from typing import Any
 
 import processes
 import pytest
+from each_link import ThisComputer
 from gitproject import GitProject
 from machines import Place, set_up
-from sshd import SshServer
 from waiting import wait_until
 
 from sandbox_ops import JobState, Sandbox
@@ -26,7 +26,7 @@ from sandbox_ops.workflows.queueing import QueueOptions
 from sandbox_ops.workflows.reset import reset
 from sandbox_ops.workflows.train import TrainReport, train
 
-MakeSshd = Callable[..., SshServer]
+MakeMachine = Callable[..., ThisComputer]
 
 
 @pytest.fixture
@@ -251,10 +251,10 @@ def test_thousands_of_files_are_recorded_and_odd_names_counted(
 
 
 def test_a_second_machine_life_with_the_same_id_gets_a_folder_of_its_own(
-    place: Place, project: Project, make_sshd: MakeSshd
+    place: Place, project: Project, make_machine: MakeMachine
 ) -> None:
     place.write("runs/remote-1/theirs", "of the box before\n")
-    server = make_sshd()
+    server = make_machine()
     config = dataclasses.replace(
         server.config(), workspace=place.sandbox.config.workspace
     )

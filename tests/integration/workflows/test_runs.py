@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 import records
+from each_link import ThisComputer
 from gitproject import GitProject
 from machines import Place, set_up
-from sshd import SshServer
 from waiting import wait_until
 
 from sandbox_ops import JobState, Sandbox
@@ -33,7 +33,7 @@ from sandbox_ops.workflows.run_diff import diff
 from sandbox_ops.workflows.runs import RunsReport, runs, show
 from sandbox_ops.workflows.train import train
 
-MakeSshd = Callable[..., SshServer]
+MakeMachine = Callable[..., ThisComputer]
 TRAINING = """import sys
 lr = float(sys.argv[1])
 for step in range(1, 101):
@@ -50,11 +50,11 @@ UNKNOWN_VALUES = "variables: whether SEED have the values of then is not known: 
 
 
 @pytest.fixture
-def place(make_sshd: MakeSshd, git_project: GitProject) -> Iterator[Place]:
+def place(make_machine: MakeMachine, git_project: GitProject) -> Iterator[Place]:
     """A machine of its own, where nothing ran yet."""
     files = {"train.py": TRAINING, "metrics.py": METRICS}
     git_project.commit(files, push=True)
-    with Sandbox(make_sshd().config()) as sandbox:
+    with Sandbox(make_machine().config()) as sandbox:
         yield set_up(sandbox, git_project)
 
 
@@ -155,10 +155,10 @@ def test_jobs_that_are_no_trainings_and_those_of_other_projects_are_not_listed(
 
 
 def test_a_machine_that_is_gone_takes_no_history_with_it(
-    make_sshd: MakeSshd, git_project: GitProject
+    make_machine: MakeMachine, git_project: GitProject
 ) -> None:
     git_project.commit({"train.py": TRAINING}, push=True)
-    server = make_sshd()
+    server = make_machine()
     with Sandbox(server.config()) as sandbox:
         place = set_up(sandbox, git_project)
         trained(place, "0.5")
@@ -188,12 +188,12 @@ def test_a_run_that_lived_is_listed_with_its_end_at_the_next_look(place: Place) 
 
 
 def test_another_machine_under_the_same_name_adds_its_runs_to_the_history(
-    make_sshd: MakeSshd, git_project: GitProject
+    make_machine: MakeMachine, git_project: GitProject
 ) -> None:
     git_project.commit({"train.py": TRAINING}, push=True)
     found: list[list[str]] = []
     for lr in ("0.5", "0.1"):
-        server = make_sshd()
+        server = make_machine()
         with Sandbox(server.config()) as sandbox:
             place = set_up(sandbox, git_project)
             trained(place, lr)
@@ -203,10 +203,10 @@ def test_another_machine_under_the_same_name_adds_its_runs_to_the_history(
 
 
 def test_the_record_of_a_pruned_run_stays_for_those_who_never_saw_it(
-    make_sshd: MakeSshd, git_project: GitProject
+    make_machine: MakeMachine, git_project: GitProject
 ) -> None:
     git_project.commit({"train.py": TRAINING}, push=True)
-    server = make_sshd()
+    server = make_machine()
     with Sandbox(server.config()) as sandbox:
         place = set_up(sandbox, git_project)
         first = trained(place, "0.5")
@@ -308,10 +308,10 @@ def test_notes_and_tags_are_kept_on_the_machine_for_every_client(place: Place) -
 
 
 def test_a_note_on_a_run_whose_machine_is_gone_is_kept_in_the_clone(
-    make_sshd: MakeSshd, git_project: GitProject
+    make_machine: MakeMachine, git_project: GitProject
 ) -> None:
     git_project.commit({"train.py": TRAINING}, push=True)
-    server = make_sshd()
+    server = make_machine()
     with Sandbox(server.config()) as sandbox:
         place = set_up(sandbox, git_project)
         trained(place, "0.5")

@@ -115,6 +115,7 @@ def test_each_cell_runs_once_on_one_of_the_machines_and_all_machines_get_some(
     "what that machine never got goes to the others; what it got is reported as not known, "
     "and runs nowhere else unless you say so",
 )
+@pytest.mark.slow
 def test_the_cells_of_a_machine_that_dies_go_to_the_others_and_none_runs_twice(
     fleet: Fleet,
 ) -> None:
@@ -134,6 +135,7 @@ def test_the_cells_of_a_machine_that_dies_go_to_the_others_and_none_runs_twice(
     assert len(fleet.machine("a").ran) + len(fleet.machine("c").ran) > 20
 
 
+@pytest.mark.slow
 def test_a_machine_that_comes_back_goes_on_with_the_same_call(fleet: Fleet) -> None:
     fleet.machine("c").cut_off()
     with ThreadPoolExecutor() as pool:
@@ -163,6 +165,7 @@ def test_done_cells_are_skipped_wherever_they_ran_and_new_ones_get_new_numbers(
     assert fleet.ran == once(8)
 
 
+@pytest.mark.slow
 def test_what_failed_is_run_again_on_any_machine_as_it_was_started(
     fleet: Fleet,
 ) -> None:
@@ -178,6 +181,7 @@ def test_what_failed_is_run_again_on_any_machine_as_it_was_started(
     assert fleet.start(0, failed=True).jobs == ()
 
 
+@pytest.mark.slow
 def test_cells_of_a_machine_that_is_gone_are_not_started_again_unless_asked_for(
     fleet: Fleet,
 ) -> None:
@@ -198,6 +202,7 @@ def test_cells_of_a_machine_that_is_gone_are_not_started_again_unless_asked_for(
     fleet.stop()
 
 
+@pytest.mark.slow
 def test_a_list_with_a_torn_line_is_read_and_goes_on(fleet: Fleet) -> None:
     fleet.start(3)
     fleet.wait()
@@ -209,6 +214,7 @@ def test_a_list_with_a_torn_line_is_read_and_goes_on(fleet: Fleet) -> None:
     assert fleet.ran == once(5)
 
 
+@pytest.mark.slow
 def test_two_calls_do_not_hand_out_the_same_sweep_at_once(fleet: Fleet) -> None:
     token = CancelToken()
     with ThreadPoolExecutor() as pool:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from each_link import ThisComputer
 from gitproject import GitProject
 from machines import Place
-from sshd import SshServer
 
 from sandbox_ops import Sandbox
 from sandbox_ops.errors import NotFoundError, RefusedError, UsageError
@@ -142,7 +142,7 @@ def test_results_that_fetch_brought_are_not_sent_back_with_uncommitted_code(
 
 
 def test_a_run_of_code_that_was_not_committed_is_run_again_with_that_code(
-    place: Place, project: Project, make_sshd: Callable[..., SshServer]
+    place: Place, project: Project, make_machine: Callable[..., ThisComputer]
 ) -> None:
     place.git.write({"train.py": "print('dirty run')\n", "new.py": "new\n"})
     sync(place.sandbox, project, dirty=True)
@@ -154,7 +154,7 @@ def test_a_run_of_code_that_was_not_committed_is_run_again_with_that_code(
     ended = jobs.wait(place.sandbox, again.job.id, timeout_s=30)
     assert Path(ended.log_path).read_text() == "print('dirty run')\nnew\n"
     assert again.differs == ()
-    with Sandbox(make_sshd().config(name="other")) as other:
+    with Sandbox(make_machine().config(name="other")) as other:
         assert setup(other, project, via="ssh").ok
         with pytest.raises(RefusedError, match="is neither in the clone"):
             rerun(other, project, f"test:{job.id}")

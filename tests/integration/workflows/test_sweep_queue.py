@@ -82,6 +82,7 @@ def test_twelve_cells_run_two_at_a_time_on_two_gpus(farm: Farm) -> None:
 
 
 @pytest.mark.parametrize("cells", [40, pytest.param(120, marks=pytest.mark.soak)])
+@pytest.mark.slow
 def test_a_client_that_is_killed_in_the_middle_changes_nothing(
     farm: Farm, tmp_path: Path, cells: int
 ) -> None:
@@ -118,6 +119,7 @@ def test_a_client_that_is_killed_in_the_middle_changes_nothing(
 
 
 @pytest.mark.parametrize("cells", [30, pytest.param(80, marks=pytest.mark.soak)])
+@pytest.mark.slow
 def test_a_link_that_is_cut_in_the_middle_of_a_start_makes_no_cell_twice(
     farm: Farm, tmp_path: Path, cells: int
 ) -> None:
@@ -149,6 +151,7 @@ def test_a_link_that_is_cut_in_the_middle_of_a_start_makes_no_cell_twice(
 
 
 @pytest.mark.parametrize("cells", [40, pytest.param(100, marks=pytest.mark.soak)])
+@pytest.mark.slow
 def test_sessions_that_are_killed_again_and_again_make_no_cell_twice(
     farm: Farm, cells: int
 ) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from each_link import ThisComputer
 from gitproject import GitProject
 from machines import Place, fake_gpus, set_up
-from sshd import SshServer
 from waiting import wait_until
 
 from sandbox_ops import JobState, Sandbox
@@ -24,7 +24,7 @@ for step in range(1, steps + 1):
     print(f"step {step}/{steps} loss={1 / step:.3f}", flush=True)
 open("done", "w").close()
 """
-MakeSshd = Callable[..., SshServer]
+MakeMachine = Callable[..., ThisComputer]
 IDLE = "0, H100, GPU-a, 0, 4, 81559, 30, 580.1"
 BUSY = "1, H100, GPU-b, 97, 40000, 81559, 60, 580.1"
 
@@ -40,9 +40,9 @@ def place(sandbox: Sandbox, git_project: GitProject) -> Place:
 
 
 @pytest.fixture
-def gpu_place(make_sshd: MakeSshd, git_project: GitProject) -> Iterator[Place]:
+def gpu_place(make_machine: MakeMachine, git_project: GitProject) -> Iterator[Place]:
     """A machine of its own with one free and one busy GPU."""
-    server = make_sshd()
+    server = make_machine()
     fake_gpus(server.home, IDLE, BUSY, processes="GPU-b, 435, 39000, python\n")
     with Sandbox(server.config()) as sandbox:
         yield set_up(sandbox, project_of(git_project))
@@ -219,8 +219,10 @@ def test_a_crash_is_reported_by_its_last_line(place: Place) -> None:
     assert f"{report.job.id}: traceback: KeyError: 1" in seen.warnings
 
 
-def test_a_machine_that_cannot_be_reached_is_a_report(make_sshd: MakeSshd) -> None:
-    server = make_sshd()
+def test_a_machine_that_cannot_be_reached_is_a_report(
+    make_machine: MakeMachine,
+) -> None:
+    server = make_machine()
     config = server.config()
     server.stop()
     with Sandbox(config) as sandbox:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from each_link import ThisComputer
 from gitproject import GitProject
 from gpus import Gpus, give_gpus
 from machines import Place, set_up
-from sshd import SshServer
 from waiting import wait_until
 
 from sandbox_ops import JobState, Sandbox
@@ -28,7 +28,7 @@ from sandbox_ops.workflows.runs import show
 from sandbox_ops.workflows.sync import sync
 from sandbox_ops.workflows.train import train
 
-MakeSshd = Callable[..., SshServer]
+MakeMachine = Callable[..., ThisComputer]
 QUEUE = QueueOptions()
 
 
@@ -46,8 +46,8 @@ class GpuPlace(Place):
 
 
 @pytest.fixture
-def place(make_sshd: MakeSshd, git_project: GitProject) -> Iterator[GpuPlace]:
-    server = make_sshd()
+def place(make_machine: MakeMachine, git_project: GitProject) -> Iterator[GpuPlace]:
+    server = make_machine()
     gpus = give_gpus(server.home, 1)
     with Sandbox(server.config()) as sandbox:
         there = set_up(sandbox, git_project)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from each_link import ThisComputer
 from gitproject import GitProject
 from machines import Place, fake_gpus, set_up
-from sshd import SshServer
 from waiting import wait_until
 
 from sandbox_ops import Job, JobState, Sandbox
@@ -20,7 +20,7 @@ from sandbox_ops.workflows.monitor import monitor
 from sandbox_ops.workflows.run_sync import known_runs
 from sandbox_ops.workflows.train import train
 
-MakeSshd = Callable[..., SshServer]
+MakeMachine = Callable[..., ThisComputer]
 SPIN = "while :; do :; done"
 GIB = 1 << 30
 
@@ -31,8 +31,8 @@ def place(sandbox: Sandbox, git_project: GitProject) -> Place:
 
 
 @pytest.fixture
-def gpu_place(make_sshd: MakeSshd, git_project: GitProject) -> Iterator[Place]:
-    server = make_sshd()
+def gpu_place(make_machine: MakeMachine, git_project: GitProject) -> Iterator[Place]:
+    server = make_machine()
     fake_gpus(server.home, "0, H100, GPU-a, 3, 4, 81559, 30, 580.1")
     (server.home / "fake-gpus/nvidia-smi").write_text(
         "#!/bin/sh\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from command_line import PROGRAM, cli
-from sshd import SshServer
+from each_link import ThisComputer
 from terminals import Terminal
 from waiting import wait_until
 
@@ -23,9 +23,9 @@ PATH = f"{Path(PROGRAM).parent}:{os.environ['PATH']}"
 
 
 @pytest.fixture
-def place(sshd: SshServer, shared_sandbox: Sandbox, tmp_path: Path) -> Path:
+def place(machine: ThisComputer, shared_sandbox: Sandbox, tmp_path: Path) -> Path:
     """A folder that knows two machines, one of them with a job that has a name."""
-    toml = sshd.write_toml(tmp_path)
+    toml = machine.write_toml(tmp_path)
     toml.write_text(
         toml.read_text("utf-8") + '\n[sandboxes.other]\nhost = "127.0.0.1:1"\n', "utf-8"
     )

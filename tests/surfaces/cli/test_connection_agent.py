@@ -185,6 +185,7 @@ def test_a_connection_that_died_while_the_computer_slept_holds_nobody_up(
         os.kill(each, signal.SIGCONT)
 
 
+@pytest.mark.slow
 def test_a_ninth_process_is_not_started(desk: Desk) -> None:
     for number in range(8):
         desk.well("run", "--", "true", NUMBER=str(number))

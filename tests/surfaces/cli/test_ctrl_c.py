@@ -10,9 +10,9 @@ from typing import Self
 
 import pytest
 from command_line import PROGRAM
+from each_link import ThisComputer
 from gitproject import GitProject
 from machines import set_up
-from sshd import SshServer
 from waiting import wait_until
 
 from sandbox_ops import JobState, Sandbox
@@ -71,8 +71,8 @@ class Terminal:
 
 
 @pytest.fixture
-def place(sshd: SshServer, tmp_path: Path) -> Path:
-    sshd.write_toml(tmp_path)
+def place(machine: ThisComputer, tmp_path: Path) -> Path:
+    machine.write_toml(tmp_path)
     return tmp_path
 
 
@@ -132,10 +132,10 @@ def test_two_ctrl_c_in_one_go_do_not_end_it(
 
 
 def test_a_training_that_is_watched_goes_on_too(
-    sshd: SshServer, sandbox: Sandbox, git_project: GitProject
+    machine: ThisComputer, sandbox: Sandbox, git_project: GitProject
 ) -> None:
     set_up(sandbox, git_project)
-    sshd.write_toml(git_project.clone, workspace=sandbox.config.workspace)
+    machine.write_toml(git_project.clone, workspace=sandbox.config.workspace)
     text = ("train", "--watch", "--command", "echo be''gun; sleep 60")
     with Terminal(*text, cwd=git_project.clone) as terminal:
         terminal.shows("begun")

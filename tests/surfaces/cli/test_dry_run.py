@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 from command_line import INV, cli
+from each_link import ThisComputer
 from gitproject import GitProject
 from machines import set_up
-from sshd import SshServer
 
 from sandbox_ops import JobState, Sandbox
 from sandbox_ops.cli.face import Verb
@@ -62,8 +62,8 @@ REFUSED = {
 
 
 @pytest.fixture
-def place(sshd: SshServer, tmp_path: Path) -> Path:
-    sshd.write_toml(tmp_path)
+def place(machine: ThisComputer, tmp_path: Path) -> Path:
+    machine.write_toml(tmp_path)
     (tmp_path / "tasks.py").write_text("from sandbox_ops.tasks import ns\n")
     return tmp_path
 
@@ -90,13 +90,13 @@ def test_stop_leaves_the_job_alone(place: Path, shared_sandbox: Sandbox) -> None
 
 
 def test_reset_only_shows_what_it_would_do(
-    sshd: SshServer, git_project: GitProject, shared_sandbox: Sandbox
+    machine: ThisComputer, git_project: GitProject, shared_sandbox: Sandbox
 ) -> None:
     there = set_up(shared_sandbox, git_project)
     edited = there.write("train.py", "# a quick hack\n")
     clone = git_project.clone
     config = shared_sandbox.config
-    sshd.write_toml(clone, workspace=config.workspace)
+    machine.write_toml(clone, workspace=config.workspace)
     (clone / "tasks.py").write_text("from sandbox_ops.tasks import ns\n")
     done = cli("--dry", "reset", cwd=clone, program=INV)
     assert done.returncode == 0, done

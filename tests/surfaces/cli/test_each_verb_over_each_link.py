@@ -20,6 +20,7 @@ from command_line import PROGRAM, cli
 from gitproject import GitProject
 from link_machines import LINKS, LinkedMachine, linked_machine
 from processes import Child
+from slow import slow
 from terminals import Terminal
 
 PAGE = Path(__file__).parents[3] / "docs/reference/links.md"
@@ -200,7 +201,9 @@ def typed_into(machine: LinkedMachine) -> str:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize(
+    "link", ["openssh", *slow("fabric", "command", "local", "slurm")]
+)
 def test_every_verb_over_this_link_does_what_the_table_says(
     link: str, tmp_path: Path, git_project: GitProject
 ) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from command_line import cli
-from sshd import SshServer
+from each_link import ThisComputer
+from slow import slow
 
 from sandbox_ops import Sandbox
 from sandbox_ops.cli.encoding import plain
@@ -19,15 +20,15 @@ ENCODINGS = (
 
 
 @pytest.fixture
-def place(sshd: SshServer, shared_sandbox: Sandbox, tmp_path: Path) -> Path:
+def place(machine: ThisComputer, shared_sandbox: Sandbox, tmp_path: Path) -> Path:
     """A folder that knows a machine, where a job's command is not ASCII."""
-    sshd.write_toml(tmp_path)
+    machine.write_toml(tmp_path)
     started = shared_sandbox.start("echo 'grün → 漢字'; exit 3")
     jobs.wait(shared_sandbox, started.id, timeout_s=20)
     return tmp_path
 
 
-@pytest.mark.parametrize("env", ENCODINGS)
+@pytest.mark.parametrize("env", [ENCODINGS[0], *slow(*ENCODINGS[1:])])
 @pytest.mark.parametrize(
     "words",
     [

@@ -216,6 +216,7 @@ def test_what_cannot_be_done_on_several_is_refused_before_anything_is_asked(
     assert reason in done.stderr
 
 
+@pytest.mark.slow
 def test_fifty_machines_are_asked_at_once(place: Path) -> None:
     names = [f"m{n}" for n in range(50)]
     describe(place.parent, ("east", *names))

@@ -109,6 +109,7 @@ def fleet(
         os.kill(pid, signal.SIGTERM)  # the masters that ssh keeps
 
 
+@pytest.mark.slow
 def test_each_dead_machine_has_its_own_reason_and_all_others_answer(
     fleet: Fleet,
 ) -> None:
@@ -129,6 +130,7 @@ def test_each_dead_machine_has_its_own_reason_and_all_others_answer(
         assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_command_on_all_that_are_alive(fleet: Fleet) -> None:
     child = subprocess.Popen(
         [PROGRAM, "run", "--on", "all", "--", "sleep", "7747"],

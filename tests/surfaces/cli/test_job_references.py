@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from command_line import PROGRAM, cli
-from sshd import SshServer
+from each_link import ThisComputer
 from terminals import Terminal
 
 from sandbox_ops import Sandbox
@@ -13,9 +13,9 @@ from sandbox_ops.machine import jobs
 
 
 @pytest.fixture(scope="module")
-def place(sshd: SshServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(machine: ThisComputer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("references")
-    sshd.write_toml(folder)
+    machine.write_toml(folder)
     return folder
 
 

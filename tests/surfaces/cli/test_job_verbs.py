@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import records
 from command_line import PROGRAM, cli
+from each_link import ThisComputer
 from machines import fake_gpus
 from sshd import SshServer, own_config
 from waiting import wait_until
@@ -25,9 +26,9 @@ JOB_KEYS = {
 
 
 @pytest.fixture
-def place(sshd: SshServer, tmp_path: Path) -> Path:
+def place(machine: ThisComputer, tmp_path: Path) -> Path:
     """A folder whose sandbox.toml knows the machine."""
-    sshd.write_toml(tmp_path)
+    machine.write_toml(tmp_path)
     return tmp_path
 
 
@@ -332,7 +333,11 @@ def test_another_sandbox_is_taken_by_its_name(sshd: SshServer, tmp_path: Path) -
     assert "other" in bad.stderr
 
 
-def test_a_fabric_context_brings_its_own_machine(place: Path, sshd: SshServer) -> None:
+def test_a_fabric_context_brings_its_own_machine(
+    tmp_path: Path, sshd: SshServer
+) -> None:
+    place = tmp_path
+    sshd.write_toml(place)
     (place / "fabfile.py").write_text(
         "from invoke import Collection\n"
         "from sandbox_ops import tasks\n"

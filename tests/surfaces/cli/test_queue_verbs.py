@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 from command_line import cli
+from each_link import ThisComputer
 from gitproject import GitProject
-from sshd import SshServer
 
-MakeSshd = Callable[..., SshServer]
+MakeMachine = Callable[..., ThisComputer]
 SLOT = ("--queue", "--gpus", "0", "--slots", "1")
 
 
 @pytest.fixture
-def clone(make_sshd: MakeSshd, git_project: GitProject) -> Path:
-    toml = make_sshd().write_toml(git_project.clone).read_text("utf-8")
+def clone(make_machine: MakeMachine, git_project: GitProject) -> Path:
+    toml = make_machine().write_toml(git_project.clone).read_text("utf-8")
     git_project.commit({"sandbox.toml": toml}, push=True)
     assert cli("setup", cwd=git_project.clone).returncode == 0
     return git_project.clone

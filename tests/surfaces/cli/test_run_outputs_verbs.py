@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from command_line import cli
+from each_link import ThisComputer
 from gitproject import make_git_project
-from sshd import SshServer
 
 CONFIGURED = """
 [project]
@@ -21,10 +21,10 @@ command = "greet >models/{job}.txt; echo $GREETING >{run_dir}/note; sleep {s}"
 
 
 @pytest.fixture(scope="module")
-def clone(sshd: SshServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clone(machine: ThisComputer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A local clone, set up on the machine, that all tests of this file share."""
     project = make_git_project(tmp_path_factory.mktemp("verbs"), "bucket")
-    toml = sshd.write_toml(project.clone, CONFIGURED).read_text("utf-8")
+    toml = machine.write_toml(project.clone, CONFIGURED).read_text("utf-8")
     files = {
         "bin/greet": "#!/bin/sh\necho it is I\n",
         "models/README": "results\n",

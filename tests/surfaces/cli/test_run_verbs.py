@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from command_line import cli
+from each_link import ThisComputer
 from gitproject import make_git_project
-from sshd import SshServer, start_sshd
 
 TRAINING = """
 import sys
@@ -23,18 +23,19 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     project = make_git_project(folder / "git", "bucket")
     project.commit({"train.py": TRAINING}, push=True)
-    with start_sshd(folder / "server") as server:
-        server.write_toml(project.clone)
-        assert cli("setup", cwd=project.clone).returncode == 0
-        for lr in ("0.5", "0.1"):
-            words = ("--set", f"lr={lr}", "--gpus", "0", "--name", f"lr{lr}")
-            command = ("--command", "python3 train.py {lr}")
-            done = cli("train", "--watch", *words, *command, cwd=project.clone)
-            assert done.returncode == 0, done
-        assert cli("tag", "lr0.5", "baseline", cwd=project.clone).returncode == 0
-        assert cli("note", "2", "the better one", cwd=project.clone).returncode == 0
-        assert cli("runs", cwd=project.clone).returncode == 0
-        draw(project.clone)
+    machine = ThisComputer(folder / "home", "command")
+    machine.write_toml(project.clone)
+    assert cli("setup", cwd=project.clone).returncode == 0
+    for lr in ("0.5", "0.1"):
+        words = ("--set", f"lr={lr}", "--gpus", "0", "--name", f"lr{lr}")
+        command = ("--command", "python3 train.py {lr}")
+        done = cli("train", "--watch", *words, *command, cwd=project.clone)
+        assert done.returncode == 0, done
+    assert cli("tag", "lr0.5", "baseline", cwd=project.clone).returncode == 0
+    assert cli("note", "2", "the better one", cwd=project.clone).returncode == 0
+    assert cli("runs", cwd=project.clone).returncode == 0
+    draw(project.clone)
+    machine.close()
     return project.clone
 
 
@@ -161,10 +162,7 @@ def test_what_cannot_be_is_refused_with_its_code(
     assert done.stdout == ""
 
 
-def test_a_machines_words_in_a_record_are_made_safe(
-    clone: Path, sshd: SshServer
-) -> None:
-    del sshd
+def test_a_machines_words_in_a_record_are_made_safe(clone: Path) -> None:
     history = clone / ".git/sandbox-ops/runs.jsonl"
     lines = history.read_text()
     evil = "\\u001b]0;title\\u0007\\u202e"

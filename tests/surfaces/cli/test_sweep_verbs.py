@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from command_line import INV, cli
+from each_link import ThisComputer
 from gitproject import make_git_project
-from sshd import SshServer
 from waiting import wait_until
 
 TRAINING = """
@@ -25,9 +25,9 @@ best = "max:accuracy"
 
 
 @pytest.fixture(scope="module")
-def clone(sshd: SshServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clone(machine: ThisComputer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = make_git_project(tmp_path_factory.mktemp("sweeps"), "swept")
-    toml = sshd.write_toml(project.clone, CONFIGURED).read_text("utf-8")
+    toml = machine.write_toml(project.clone, CONFIGURED).read_text("utf-8")
     project.commit({"train.py": TRAINING, "sandbox.toml": toml}, push=True)
     assert cli("setup", cwd=project.clone).returncode == 0
     return project.clone

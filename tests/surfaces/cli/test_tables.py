@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from command_line import PROGRAM
-from sshd import SshServer
+from each_link import ThisComputer
+from slow import slow
 from terminals import Terminal, lines_of
 from waiting import wait_until
 
@@ -22,11 +23,13 @@ ENDED = (
 
 
 @pytest.fixture(scope="module")
-def place(sshd: SshServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def place(
+    machine: ThisComputer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
     """A folder that knows a machine where ten jobs ended and one runs."""
     folder = tmp_path_factory.mktemp("tables")
-    sshd.write_toml(folder)
-    with Sandbox(sshd.config()) as sandbox:
+    machine.write_toml(folder)
+    with Sandbox(machine.config()) as sandbox:
         for _ in range(9):
             sandbox.start("exit 127")
         ended = sandbox.start(ENDED, name="ended-run")
@@ -37,7 +40,7 @@ def place(sshd: SshServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.mark.parametrize("verb", ["jobs", "monitor"])
-@pytest.mark.parametrize("columns", [60, 80, 100, 140])
+@pytest.mark.parametrize("columns", [60, 140, *slow(80, 100)])
 def test_ids_names_and_states_are_whole_at_any_width(
     place: Path, verb: str, columns: int
 ) -> None:
@@ -69,7 +72,7 @@ def test_the_screen_is_redrawn_when_its_size_changes_and_ends_at_q(
         assert "jobs go on" in terminal.text()
 
 
-@pytest.mark.parametrize("lines", [6, 10, 24])
+@pytest.mark.parametrize("lines", [6, *slow(10, 24)])
 def test_warnings_and_final_metrics_stay_in_view_whatever_the_height(
     place: Path, lines: int
 ) -> None:

@@ -279,6 +279,7 @@ def test_a_run_that_is_tried_again_says_its_attempt_and_can_be_stopped(
     assert fleet.living() == []
 
 
+@pytest.mark.slow
 def test_processes_that_ignore_the_end_of_another_node_are_killed_after_the_grace(
     fleet: Fleet,
 ) -> None:
@@ -299,6 +300,7 @@ def test_nothing_runs_where_one_machine_cannot_be_reached(fleet: Fleet) -> None:
     assert fleet.jobs() == {}
 
 
+@pytest.mark.slow
 def test_machines_that_do_not_reach_each_other_are_named_and_nothing_begins(
     fleet: Fleet,
 ) -> None:
@@ -314,6 +316,7 @@ def test_machines_that_do_not_reach_each_other_are_named_and_nothing_begins(
     assert fleet.living() == []
 
 
+@pytest.mark.slow
 def test_a_first_machine_that_the_others_do_not_reach_is_named(fleet: Fleet) -> None:
     fleet.networks[0].drop(fleet.networks[1])
     started = fleet.verb(*fleet.train("--command", "touch $HOME/ran", nodes=2))
@@ -322,6 +325,7 @@ def test_a_first_machine_that_the_others_do_not_reach_is_named(fleet: Fleet) -> 
     assert fleet.living() == []
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_said_and_without_one_another_is_found(
     fleet: Fleet,
 ) -> None:
@@ -368,6 +372,7 @@ def test_stop_by_the_one_name_ends_every_node(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.slow
 def test_a_node_that_is_stopped_alone_ends_the_others(fleet: Fleet, rank: int) -> None:
     assert fleet.verb(*fleet.train("--", "sleep", "300", nodes=2)).returncode == 0
     one, other = ("a", "b") if rank == 0 else ("b", "a")
@@ -379,6 +384,7 @@ def test_a_node_that_is_stopped_alone_ends_the_others(fleet: Fleet, rank: int) -
     assert fleet.living() == []
 
 
+@pytest.mark.slow
 def test_a_deadline_ends_the_run_as_timed_out_everywhere(fleet: Fleet) -> None:
     words = fleet.train("--time", "3", "--", "sleep", "300", nodes=2)
     assert fleet.verb(*words).returncode == 0
@@ -387,6 +393,7 @@ def test_a_deadline_ends_the_run_as_timed_out_everywhere(fleet: Fleet) -> None:
 
 
 @pytest.mark.timeout(200)
+@pytest.mark.slow
 def test_a_killed_client_leaves_all_nodes_or_none(fleet: Fleet) -> None:
     """Killed at many moments of its start; each time the run runs on all, or nowhere."""
     for number, pause_s in enumerate((0.5, 0.8, 1.1, 1.4)):
@@ -426,6 +433,7 @@ def _is_settled(fleet: Fleet, name: str) -> bool:
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.slow
 def test_half_a_start_ends_by_itself(fleet: Fleet) -> None:
     """The client is killed right after rank 0 began: it finds no others, and ends."""
     assert fleet.machines
@@ -453,6 +461,7 @@ def test_half_a_start_ends_by_itself(fleet: Fleet) -> None:
         assert len(fleet.jobs()) == 2
 
 
+@pytest.mark.slow
 def test_the_launcher_killed_on_one_node_ends_the_run(fleet: Fleet) -> None:
     assert fleet.verb(*fleet.train("--", "sleep", "300", nodes=2)).returncode == 0
     (job,) = fleet.machines[1].home.glob(".sandbox-ops/v1/*/jobs/remote-1")
@@ -466,6 +475,7 @@ def test_the_launcher_killed_on_one_node_ends_the_run(fleet: Fleet) -> None:
     assert fleet.jobs()["a"]["reason"] == "rank 1 on b was lost"
 
 
+@pytest.mark.slow
 def test_machines_with_other_code_are_brought_to_one_commit_or_refused(
     fleet: Fleet,
 ) -> None:
@@ -519,6 +529,7 @@ def test_what_does_not_go_with_several_machines_is_refused(fleet: Fleet) -> None
     assert fleet.jobs() == {}
 
 
+@pytest.mark.slow
 def test_a_name_that_is_started_on_one_machine_again_is_that_machines(
     fleet: Fleet,
 ) -> None:
@@ -528,6 +539,7 @@ def test_a_name_that_is_started_on_one_machine_again_is_that_machines(
     assert fleet.verb("logs", "ddp").stdout.splitlines() == ["alone"]
 
 
+@pytest.mark.slow
 def test_one_machines_warning_wakes_who_waits_for_the_run(fleet: Fleet) -> None:
     command = "[ $RANK = 0 ] || echo step 1/9 loss nan; sleep 300"
     assert fleet.verb(*fleet.train("--command", command, nodes=2)).returncode == 0

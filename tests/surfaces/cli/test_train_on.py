@@ -135,6 +135,7 @@ def test_a_group_need_not_be_on_every_machine_that_is_asked_for_it(
     assert fleet.verb("wait", "t2", "--on", "all").returncode == 66
 
 
+@pytest.mark.slow
 def test_a_killed_client_loses_nothing_and_the_same_command_goes_on(
     fleet: Fleet,
 ) -> None:
@@ -179,6 +180,7 @@ def comes(fleet: Fleet, clients: "list[subprocess.Popen[str]]", n_cells: int) ->
     return over or len(fleet.ran) >= n_cells
 
 
+@pytest.mark.slow
 def test_clients_killed_at_chance_moments_and_two_at_once_start_each_cell_once(
     fleet: Fleet,
 ) -> None:
@@ -199,6 +201,7 @@ def test_clients_killed_at_chance_moments_and_two_at_once_start_each_cell_once(
     assert fleet.ran == once(30), f"{seed=}"
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on(fleet: Fleet) -> None:
     child = subprocess.Popen(
         [PROGRAM, *fleet.sweep(400)],

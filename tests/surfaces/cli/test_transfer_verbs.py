@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 
 import pytest
 from command_line import PROGRAM, cli
+from each_link import ThisComputer
 from gitproject import GitProject, make_git_project
 from processes import Child
-from sshd import SshServer, start_sshd
 from waiting import wait_until
 
 CONFIGURED = """
@@ -27,17 +27,20 @@ verify = ["true"]
 
 
 @pytest.fixture(scope="module")
-def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThisComputer]:
     """A machine of this file's own: `on-idle` sees to every run that is on record."""
-    with start_sshd(tmp_path_factory.mktemp("own") / "server") as server:
-        yield server
+    own = ThisComputer(tmp_path_factory.mktemp("own") / "home", "command")
+    yield own
+    own.close()
 
 
 @pytest.fixture(scope="module")
-def project(sshd: SshServer, tmp_path_factory: pytest.TempPathFactory) -> GitProject:
+def project(
+    machine: ThisComputer, tmp_path_factory: pytest.TempPathFactory
+) -> GitProject:
     """A project that is set up on the machine, which all tests of this file share."""
     project = make_git_project(tmp_path_factory.mktemp("transfer"), "cargo")
-    toml = sshd.write_toml(project.clone, CONFIGURED).read_text("utf-8")
+    toml = machine.write_toml(project.clone, CONFIGURED).read_text("utf-8")
     files = {".gitignore": "models/\ndata/\n", "sandbox.toml": toml}
     project.commit(files, push=True)
     done = cli("setup", cwd=project.clone)

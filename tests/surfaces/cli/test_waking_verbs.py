@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from command_line import PROGRAM, cli
-from sshd import SshServer
+from each_link import ThisComputer
 from waiting import wait_until
 
 from sandbox_ops import Sandbox
@@ -24,8 +24,8 @@ FIELDS = [
 
 
 @pytest.fixture
-def place(sshd: SshServer, tmp_path: Path) -> Path:
-    sshd.write_toml(tmp_path)
+def place(machine: ThisComputer, tmp_path: Path) -> Path:
+    machine.write_toml(tmp_path)
     return tmp_path
 
 
@@ -220,9 +220,9 @@ def test_a_reader_that_leaves_ends_events_quietly_though_nothing_happens(
 
 
 def test_one_machine_that_is_down_is_reported_and_the_others_go_on(
-    sshd: SshServer, sandbox: Sandbox, tmp_path: Path
+    machine: ThisComputer, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    sshd.write_toml(tmp_path)
+    machine.write_toml(tmp_path)
     file = tmp_path / "sandbox.toml"
     file.write_text(file.read_text() + '[sandboxes.gone]\nhost = "127.0.0.1:9"\n')
     allowed = cli("allow", "--sandbox", "gone", "--yes", cwd=tmp_path)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from command_line import PROGRAM, cli
+from each_link import ThisComputer
 from gitproject import GitProject, make_git_project
 from processes import Child
 from sshd import SshServer
@@ -33,10 +34,10 @@ command = "python3 train.py {code}"
 
 
 @pytest.fixture(scope="module")
-def clone(sshd: SshServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clone(machine: ThisComputer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A local clone, set up on the machine, that all tests of this file share."""
     project = make_git_project(tmp_path_factory.mktemp("verbs"), "bucket")
-    toml = sshd.write_toml(project.clone, CONFIGURED).read_text("utf-8")
+    toml = machine.write_toml(project.clone, CONFIGURED).read_text("utf-8")
     files = {"train.py": TRAINING, ".gitignore": "models/\n", "sandbox.toml": toml}
     project.commit(files, push=True)
     done = cli("setup", cwd=project.clone)
@@ -56,9 +57,9 @@ def answer(*arguments: str, cwd: Path, code: int = 0) -> dict[str, Any]:
 
 
 def test_before_the_setup_a_verb_names_it(
-    sshd: SshServer, git_project: GitProject
+    machine: ThisComputer, git_project: GitProject
 ) -> None:
-    sshd.write_toml(git_project.clone)
+    machine.write_toml(git_project.clone)
     for verb in (("sync",), ("run", "--", "true")):
         done = cli(*verb, cwd=git_project.clone)
         assert done.returncode == 66

@@ -50,6 +50,7 @@ def half_requests(port: int, count: int) -> list[socket.socket]:
     return links
 
 
+@pytest.mark.slow
 def test_half_requests_hold_few_connections_and_keep_no_client_out(
     tmp_path: Path,
 ) -> None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from agent_patterns import (
     CHARACTERS_A_TOKEN,
     CHECK,
@@ -55,6 +56,7 @@ def shape(page: str) -> str:
     return re.sub(r"\d+", "0", page)
 
 
+@pytest.mark.slow
 def test_every_pattern_works_and_the_page_shows_it(
     make_sshd: Callable[..., SshServer], git_project: GitProject, tmp_path: Path
 ) -> None:

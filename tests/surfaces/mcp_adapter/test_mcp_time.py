@@ -11,7 +11,8 @@ from typing import Protocol, TypeVar
 import processes
 import pytest
 from mcp import Client
-from mcp_server import ERAS, parameters, text, wire
+from mcp_server import parameters, text, wire
+from slow import slow
 from sshd import SshServer
 from waiting import wait_until
 
@@ -24,7 +25,7 @@ class Play(Protocol):
     def __call__(self, scenario: Callable[[Client], Awaitable[T]]) -> T: ...
 
 
-@pytest.fixture(params=ERAS)
+@pytest.fixture(params=["auto", *slow("legacy")])
 def play(request: pytest.FixtureRequest, sshd: SshServer, tmp_path: Path) -> Play:
     sshd.write_toml(tmp_path)
 
@@ -88,6 +89,7 @@ def test_a_cancelled_command_is_dead_within_three_seconds(
     play(scenario)
 
 
+@pytest.mark.slow
 def test_sixty_commands_under_way_delay_no_other(play: Play) -> None:
     async def scenario(client: Client) -> None:
         async def bash(command: str) -> str:
@@ -126,6 +128,7 @@ def test_a_foreground_command_goes_on_when_the_client_leaves(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.slow
 def test_a_job_goes_on_when_the_server_is_killed_and_a_new_one_finds_it(
     number: signal.Signals, sshd: SshServer, tmp_path: Path
 ) -> None:

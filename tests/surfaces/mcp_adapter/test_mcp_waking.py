@@ -63,6 +63,7 @@ def test_the_first_call_after_a_sleep_of_this_computer_works(
 
 
 @pytest.mark.usefixtures("network")
+@pytest.mark.slow
 def test_the_first_call_on_another_network_works(
     machine: SshServer, server: Wire
 ) -> None:
@@ -75,6 +76,7 @@ def test_the_first_call_on_another_network_works(
 
 
 @pytest.mark.usefixtures("network")
+@pytest.mark.slow
 def test_the_first_call_without_a_network_says_what_is_wrong(
     machine: SshServer, server: Wire
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 from gitproject import GitProject, make_git_project
 from mcp import Client, MCPError
 from mcp_server import ERAS, Ask, asker, ended, parameters, text
+from slow import slow
 from sshd import SshServer
 from waiting import wait_until
 
@@ -50,7 +51,7 @@ def sandboxes(git: GitProject) -> Iterator[Sandboxes]:
     sandboxes.close()
 
 
-@pytest.fixture(params=ERAS)
+@pytest.fixture(params=["auto", *slow("legacy")])
 def ask(request: pytest.FixtureRequest, sandboxes: Sandboxes) -> Ask:
     return asker(sandboxes, request.param, TOOLSETS)
 

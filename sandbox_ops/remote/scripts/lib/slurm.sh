@@ -27,7 +27,7 @@ print_slurm_out() {
 
 # clock_s: NOW_S = seconds since 1970
 clock_s() {
+  [ -n "${EPOCH-}" ] || read_epoch
   now
-  [ -n "${EPOCH-}" ] || EPOCH=$(date +%s) EPOCH_UP=$UP
   NOW_S=$((EPOCH + (UP - EPOCH_UP) / 100))
 }

@@ -20,9 +20,7 @@ worker() {
   machine_id
   JOBS=$BASE/jobs QUEUE=$BASE/queue/$NODE
   read_stat self && SELF="pid=$ITS ticks=$TICKS machine=$MACHINE host=$NODE" MYSELF=$ITS.$TICKS@$MACHINE
-  EPOCH=$(date +%s)
-  now
-  EPOCH_UP=$UP
+  read_epoch
   [ -n "$UNREADY" ] || [ -n "$SETSID" ] ||
     UNREADY="refused setsid is missing on this machine: install util-linux"
   if [ -z "$UNREADY" ]; then

@@ -1,0 +1,5 @@
+"""The machine of the tests of workflows is reached without ssh."""
+
+from without_ssh import machine, make_machine, sandbox, shared_sandbox
+
+__all__ = ["machine", "make_machine", "sandbox", "shared_sandbox"]
