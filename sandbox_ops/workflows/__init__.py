@@ -15,8 +15,8 @@ value with `ok`, and `as_json()` for programs. What it is made of begins with it
     placement                     which of several machines takes one: candidates
     spread                        a sweep over several machines: spread_*, hand_out, serving,
                                   listed_cells, sweep_list
-    nodes                         one training over several machines: node_start, nodes_list,
-                                  nodes_lines; on a cluster slurm_nodes, slurm_room
+    nodes                         one training over several machines: node_start, node_state,
+                                  nodes_list, nodes_lines; on a cluster slurm_nodes, slurm_room
     monitor stop events           what runs there: job_progress, monitored, idle, notify*,
                                   event_*, wait_reasons, waiting_times, on_idle
     runs show diff plot export    what was trained: run_*, label_run, history_lines, picture

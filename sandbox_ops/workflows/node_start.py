@@ -2,34 +2,24 @@
 
 A node that started waits at its machine for the others, half a minute at most. So whatever becomes
 of this client, no half of a run goes on: what it stops here only ends sooner.
-(Over 250 lines: the start, what nodes say of it, and what is undone are one protocol.)
 """
 
-import contextlib
 import hashlib
 import json
-import posixpath
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox_ops.errors import (
-    NextStep,
-    NotFoundError,
-    RefusedError,
-    SandboxError,
-    TimedOutError,
-)
-from sandbox_ops.machine import files, jobs
-from sandbox_ops.machine.pause import until
+from sandbox_ops.errors import NextStep, RefusedError, SandboxError, TimedOutError
+from sandbox_ops.machine import jobs
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, Project
 from sandbox_ops.models.cancellation import CancelToken
 from sandbox_ops.models.queue import RetryPolicy
 from sandbox_ops.remote import node, scripts
-from sandbox_ops.workflows import train
+from sandbox_ops.workflows import node_state, train
 from sandbox_ops.workflows.acting import acts_as
 from sandbox_ops.workflows.fleet import on_each
 from sandbox_ops.workflows.preparation import Preparation, RunPlan
@@ -41,12 +31,7 @@ LOST_S = 30
 """So long a node that runs may be silent before it is lost."""
 
 _CONNECT_S = 12  # of another node to rank 0, which is there by then
-_COME_S = 20.0  # until rank 0 says where it is
-_CHECK_S = 20.0  # after all have come
 _STOP_GRACE_S = 2.0
-_LAST_LINES = 5
-_KNOWN = ("running", "refused")
-_LOG_BYTES = 4000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,16 +131,18 @@ def start_all(
 
     try:
         one(machines[0])
-        hub = _await_address(machines[0], started[machines[0]])
+        hub = node_state.await_address(machines[0], started[machines[0]].job)
         token.check()
         outcomes = on_each(machines[1:], lambda m: one(m, hub), cancel=token)
         _raise_first(outcomes)
         refused = threading.Event()
         states = on_each(
-            machines, lambda m: _await_begin(m, started[m], refused), cancel=token
+            machines,
+            lambda m: node_state.await_start(m, started[m].job, refused, JOIN_S),
+            cancel=token,
         )
         token.check()
-        _raise_problems(states)
+        node_state.raise_problems(states)
     except BaseException as error:
         silent = _stop(started)
         if isinstance(error, SandboxError):
@@ -164,8 +151,8 @@ def start_all(
             ) from error
         raise
     first = states[machines[0]]
-    master = first.get("master", "") if isinstance(first, dict) else ""
-    return tuple(started[machine] for machine in machines), str(master)
+    master = "" if isinstance(first, SandboxError) else first.master
+    return tuple(started[machine] for machine in machines), master
 
 
 @acts_as(lambda _options: "train --")
@@ -201,117 +188,12 @@ def _start_node(  # each is one fact
     )
 
 
-def _await_address(machine: Sandbox, node: StartedNode) -> tuple[str, ...]:
-    """Return where the others find rank 0, as its launcher says.
-
-    Raises:
-        RefusedError: It ended instead, or says nothing.
-    """
-
-    def ask() -> dict[str, Any] | None:
-        state = _state(machine, node)
-        return state if state.get("port") or _has_ended(machine, node, state) else None
-
-    state = until(ask, timeout_s=_COME_S) or _silent(machine, node)
-    _raise_problems({machine: state})
-    port = int(state.get("port", 0))
-    own = machine.config.address
-    hosts = (own,) if own else tuple(state.get("addresses", ()))
-    return tuple(f"{_bracketed(host)}:{port}" for host in dict.fromkeys(hosts) if host)
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
-def _await_begin(
-    machine: Sandbox, node: StartedNode, refused: threading.Event
-) -> dict[str, Any]:
-    """Return the state of a node once it runs, or one of them does not begin: `refused`."""
-
-    def ask() -> dict[str, Any] | None:
-        state = _state(machine, node)
-        has_ended = state.get("phase") != "running" and _has_ended(machine, node, state)
-        if state.get("phase") == "refused":
-            refused.set()
-        is_over = has_ended or state.get("phase") in _KNOWN
-        return state if is_over or refused.is_set() else None
-
-    return until(ask, timeout_s=JOIN_S + _CHECK_S) or _silent(machine, node)
-
-
-def _state(machine: Sandbox, node: StartedNode) -> dict[str, Any]:
-    """Return what the launcher wrote down; empty where it did not yet."""
-    path = posixpath.join(posixpath.dirname(node.job.log_path), "node_state.json")
-    with contextlib.suppress(NotFoundError, ValueError):
-        state = json.loads(files.read_bytes(machine, path, 0, 1 << 18))
-        if isinstance(state, dict):
-            return state
-    return {}
-
-
-def _has_ended(machine: Sandbox, node: StartedNode, state: dict[str, Any]) -> bool:
-    """Whether the job ended before it began; then its state says why."""
-    job = jobs.get(machine, node.job.id)
-    if not job.state.ended or state.get("phase") == "refused":
-        return job.state.ended
-    state |= _state(machine, node)  # written just before the end
-    if state.get("phase") not in ("running", "refused"):
-        tail = jobs.output(machine, job.id, offset=-_LOG_BYTES, max_bytes=_LOG_BYTES)
-        lines = tail.data.decode("utf-8", "replace").split("\n")[-_LAST_LINES - 1 :]
-        why = f"its node ended before the command started: {job.words}: {' '.join(lines).strip()}"
-        state |= _problem(node, why)
-    return True
-
-
-def _silent(machine: Sandbox, node: StartedNode) -> dict[str, Any]:
-    return _problem(
-        node, f"{node.job.id} on {machine.config.name} does not report its state"
-    )
-
-
-def _problem(node: StartedNode, why: str) -> dict[str, Any]:
-    of_node = {"from": node.sandbox, "to": node.sandbox, "address": "", "why": why}
-    return {"phase": "refused", "problems": [of_node]}
-
-
 def _raise_first(outcomes: Mapping[Sandbox, StartedNode | SandboxError]) -> None:
     for machine, outcome in outcomes.items():
         if isinstance(outcome, SandboxError):
             raise type(outcome)(
                 f"{machine.config.name}: {outcome.message}", *outcome.hints
             )
-
-
-def _raise_problems(
-    states: Mapping[Sandbox, dict[str, Any] | SandboxError],
-) -> None:
-    """Refuse where a node did not begin.
-
-    Raises:
-        RefusedError: Says which machines do not reach each other, and why.
-        SandboxError: A machine does not answer.
-    """
-    lines: list[str] = []
-    for machine, state in states.items():
-        if isinstance(state, SandboxError):
-            raise type(state)(f"{machine.config.name}: {state.message}", *state.hints)
-        problems = state.get("problems", []) if state.get("phase") == "refused" else []
-        lines += [_line(problem) for problem in problems if isinstance(problem, dict)]
-    if lines:
-        raise RefusedError(
-            "\n".join(dict.fromkeys(lines)),
-            "Allow TCP connections between the machines. Where the others reach the first"
-            " one by another address, set it: `address` of its sandbox.",
-        )
-
-
-def _line(problem: Mapping[str, Any]) -> str:
-    one, other = str(problem.get("from", "")), str(problem.get("to", ""))
-    address, why = str(problem.get("address", "")), str(problem.get("why", ""))
-    if not address:
-        return f"{one}: {why}"
-    return f"{one} cannot open a connection to {other} ({address}): {why}"
 
 
 def _stop(started: Mapping[Sandbox, StartedNode]) -> list[str]:
