@@ -1,25 +1,27 @@
 """Rows about links: what a command costs over each, from a program and from the prompt."""
 
 import contextlib
+import functools
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import references
 from bench import Bench, run_true
-from measure import Beside, Contenders, Row, against, interleaved, mib, seconds
+from measure import Beside, Contenders, Row, against, interleaved, mib, once, seconds
 from references import SSH
 from sshd import SshServer, start_sshd
 
 from sandbox_ops import Sandbox, SandboxConfig
 from sandbox_ops.ssh.openssh_master import end_all
 
+_SSH = "`ssh`, connecting"
 LINKS = ("fabric", "openssh", "command", "local")
 _MACHINES = 50
 _FLEET_GOAL = 1.5
@@ -63,26 +65,45 @@ class _Cost:
 
 
 def link_programs(bench: Bench) -> Iterator[Row]:
-    """Say what `sandbox-ops run -- true` costs over each link: first call, and later ones."""
+    """Say what `sandbox-ops run -- true` costs over each link, beside `ssh` at the prompt.
+
+    A first call connects; a later one finds a connection that was kept.
+    """
     costs: dict[str, list[_Cost]] = {}
     with contextlib.ExitStack() as ends:
         ends.enter_context(_own_places(bench))
         for link in LINKS:
             _write_toml(bench, link)
         openssh = _config(bench, "openssh")
-        for _ in range(bench.fewer(4)):
-            for link in LINKS:
-                costs.setdefault(f"{link}, warm", []).append(_cost(bench, link))
-            end_all(openssh)
-            costs.setdefault("openssh, cold", []).append(_cost(bench, "openssh"))
-            direct = _cost(bench, "fabric", SANDBOX_OPS_AGENT_IDLE_S="0")
-            costs.setdefault("fabric, cold", []).append(direct)
+        master = ends.enter_context(references.multiplexed(bench.server))
+        contenders: dict[str, Callable[[], object]] = {
+            f"{link}, warm": functools.partial(_typed, bench, link) for link in LINKS
+        }
+        contenders["openssh, cold"] = functools.partial(_typed, bench, "openssh")
+        contenders["fabric, cold"] = functools.partial(
+            _typed, bench, "fabric", SANDBOX_OPS_AGENT_IDLE_S="0"
+        )
+        contenders[_SSH] = lambda: references.ssh(bench.server, "true")
+        contenders[SSH] = lambda: master.run("true")
+        for number in range(-1, bench.fewer(4)):  # the first connects what is kept
+            for name, work in contenders.items():
+                if name == "openssh, cold":
+                    end_all(openssh)
+                cost = _cost(work)
+                if number >= 0:
+                    costs.setdefault(name, []).append(cost)
         _run([_PROGRAM, "agent", "--stop"], bench.folder / "fabric")
-    for name, each in sorted(costs.items()):
-        wall = sorted(cost.wall_s for cost in each)[len(each) // 2]
-        least = min(cost.cpu_s for cost in each)
-        note = Beside("least CPU of it and its children", seconds(least))
-        yield Row(f"`sandbox-ops run -- true`, link {name}", seconds(wall), (note,))
+    wall_s = {n: statistics.median(c.wall_s for c in each) for n, each in costs.items()}
+    for name in sorted(costs.keys() - {_SSH, SSH}):
+        cpu_s = min(cost.cpu_s for cost in costs[name])
+        beside = [
+            against(_SSH, wall_s[name], wall_s[_SSH], None),
+            Beside("least CPU of it and its children", seconds(cpu_s)),
+        ]
+        if name.endswith("warm"):
+            beside.insert(1, against(SSH, wall_s[name], wall_s[SSH], None))
+        what = f"`sandbox-ops run -- true`, link {name}"
+        yield Row(what, seconds(wall_s[name]), tuple(beside))
 
 
 def _write_toml(bench: Bench, link: str) -> None:
@@ -103,10 +124,13 @@ def _write_toml(bench: Bench, link: str) -> None:
     )
 
 
-def _cost(bench: Bench, link: str, **environment: str) -> _Cost:
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+def _typed(bench: Bench, link: str, **environment: str) -> None:
     _run([_PROGRAM, "run", "--", "true"], bench.folder / link, **environment)
-    wall_s = time.perf_counter() - began
+
+
+def _cost(work: Callable[[], object]) -> _Cost:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    wall_s = once(work)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
     return _Cost(wall_s, used)

@@ -30,7 +30,7 @@ class ToolCall:
 _ON_PURPOSE = {"confirm": True}
 _JOB = {"job": "bash_id"}
 TOOL_CALLS: Mapping[str, tuple[ToolCall, ...]] = {
-    "run": (ToolCall("remote_bash", {"command": "command"}),),
+    "run": (ToolCall("remote_bash", {n: n for n in ("command", "cwd")}),),
     "logs": (
         ToolCall(
             "remote_bash_output",

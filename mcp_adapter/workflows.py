@@ -139,6 +139,7 @@ def _fetch(context: WorkflowContext, arguments: catalog.RemoteFetch) -> ToolAnsw
         job=arguments.bash_id,
         into=allowed_folder(arguments.into, context.project, context.sandbox.config),
         dry_run=arguments.dry_run,
+        by_machine=bool(arguments.asked_for("on")),
         on_progress=lambda now: context.report_progress(formatting.transfer_line(now)),
     )
     values = ([*arguments.path], arguments.bash_id, arguments.into)

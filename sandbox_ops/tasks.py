@@ -59,7 +59,7 @@ def setup(
     with opened(context, sandbox) as machine:
         on_step = None if json else views.step
         report = work(machine.sandbox, machine.project, via=via, on_step=on_step)
-    return Answer.of(report, lambda: views.setup(report))
+    return Answer.of(report, lambda: views.setup(report, with_steps=json))
 
 
 @verb(

@@ -11,7 +11,7 @@ Reads arguments, calls the library, shows what came back. Nothing here decides a
     fleet  aiming  several        the same verb on several machines; which ones a job names
     *_options  *_values           the values of options
     training  node_training       how `train` starts what was asked for (train_wish)
-    following logtail merged_logs watching waking tunneling    what comes as it comes
+    following live_output logtail merged_logs watching waking tunneling    what comes as it comes
     views  *_views  dashboard     what people read: layout, terminal, chart, encoding
     next_steps  notifying         next steps as people type them; who is notified
     own_machines                  the user's own list of machines, changed

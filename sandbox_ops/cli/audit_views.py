@@ -22,7 +22,7 @@ _AUDIT_COLUMNS = (
 def entries(logged: Sequence[Entry]) -> None:
     """Acts, a row each: an intent without its outcome is still at it, or was killed."""
     if not logged:
-        tell("nothing is noted")
+        tell("the audit log has no such entry")
         return
     outcomes = {each.id: each.outcome for each in logged if each.event == "outcome"}
     draw(
@@ -51,4 +51,4 @@ def verdict(answer: Verification, path: Path) -> None:
     state = "whole" if answer.ok else "not whole"
     tell(f"{path}: {answer.entries} lines, {state}")
     if answer.open_intents:
-        tell(f"{answer.open_intents} acts have no outcome: under way, or killed")
+        tell(f"{answer.open_intents} actions have no outcome: under way, or killed")

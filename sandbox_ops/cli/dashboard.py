@@ -61,7 +61,7 @@ def rows(report: "MonitorReport", machine: str) -> Rows:
     return Rows(
         columns=COLUMNS,
         rows=tuple(map(row, facts.jobs)),
-        none="no jobs",
+        none="no jobs" if not facts.groups else "all of its jobs wait",
         notes=notes,
         are_jobs=True,
     )
@@ -82,7 +82,7 @@ def _machine(facts: MonitorRows) -> "Iterator[RenderableType]":
         yield table(GROUP_COLUMNS, map(group_row, facts.groups))
     if facts.jobs:
         yield table(COLUMNS, map(row, facts.jobs))
-    elif facts.reachable:
+    elif facts.reachable and not facts.groups:
         yield cell(f"no jobs; start one: {next_steps.command('train')}")
     for line in (*facts.waits, *facts.last_lines):
         yield cell(line)

@@ -238,7 +238,7 @@ def failure(error: BaseException, *, as_json: bool) -> Exit:
         output.silence_stdout()
         return Exit(code=_READER_GONE)
     if isinstance(error, KeyboardInterrupt):
-        look = NextStep("jobs", purpose="What was begun there may go on; see it")
+        look = NextStep("jobs", purpose="What was started there may go on; see it")
         shown, kind = SandboxError("interrupted", look), "interrupted"
         code = INTERRUPTED
     else:

@@ -1,21 +1,20 @@
 """Output as it comes, and what Ctrl-C means meanwhile.
 
 In `run` somebody waits for the command: Ctrl-C ends it, there too. A job in the
-background is only watched: Ctrl-C lets it go on, and a second one ends it. (One file over
-250 lines: what Ctrl-C means for each of them is read side by side.)
+background is only watched: Ctrl-C lets it go on, and a second one ends it.
 """
 
 import sys
 import threading
 import time
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from sandbox_ops.cli import output
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say
+from sandbox_ops.cli.live_output import LineOutput, PassingOutput
 from sandbox_ops.errors import ConnectionLostError, NextStep, TimedOutError
 from sandbox_ops.models import CommandResult, EndKind, Job
-from sandbox_ops.text import formatting, remote_text
+from sandbox_ops.text import formatting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,115 +23,11 @@ if TYPE_CHECKING:
     from sandbox_ops.cli.output import Stream
     from sandbox_ops.engines.foreground import Call
     from sandbox_ops.machine.sandbox import Sandbox
-    from sandbox_ops.text.redaction import RedactingStream
 
 _CANCEL_S = 45.0  # a dead link is noticed in 10 s, and reconnected for 15 s
-_LOOK_UP_S = 0.5  # a wait without a bound may miss Ctrl-C: see interrupts.py
 _NO_COMMAND = 127
 _SECOND_S = 2.0
 _HABIT_S = 0.4  # a habitual second Ctrl-C is not meant to end a week's training
-
-
-class _Output:
-    """What a job writes, as it comes, on our own stdout and stderr.
-
-    Called in the follower's thread. `over` is set when there is nobody left to read it,
-    or when the job has ended.
-    """
-
-    def __init__(self) -> None:
-        self.over = threading.Event()
-        self.broken: BrokenPipeError | None = None
-        self.muted = False
-
-    def __call__(self, stream: str, data: bytes) -> None:
-        if self.broken or self.muted:
-            return
-        try:
-            self.show("stdout" if stream == "stdout" else "stderr", data)
-        except BrokenPipeError as error:
-            self.broken = error
-            self.over.set()
-
-    def show(self, stream: "Stream", data: bytes) -> None:
-        raise NotImplementedError
-
-    def wait(self, future: "Future[Any]") -> None:
-        """Wait for the job's end, or until nobody reads its output any more."""
-        future.add_done_callback(lambda _: self.over.set())
-        while not self.over.wait(_LOOK_UP_S):
-            pass
-
-    def raise_if_broken(self) -> None:
-        """Raise what stopped the output, if anything did."""
-        if self.broken:
-            raise self.broken
-
-
-class _Passing(_Output):
-    """Hands a command's output on: safe on a terminal; into a pipe or a file its bytes.
-
-    Secrets are masked in both.
-
-    Args:
-        raw: The bytes are exact, everywhere: nothing is cleaned, nothing is masked.
-    """
-
-    def __init__(self, *, raw: bool) -> None:
-        super().__init__()
-        self._raw = raw
-        self._safe: dict[Stream, remote_text.SafeStream] = {}
-        self._masked: dict[Stream, RedactingStream] = {}
-        for stream in _STREAMS:
-            if output.is_terminal(stream) and not raw:
-                self._safe[stream] = remote_text.SafeStream()
-            else:
-                self._masked[stream] = remote_text.masking_stream()
-
-    def show(self, stream: "Stream", data: bytes) -> None:
-        if stream in self._safe:
-            output.write(self._safe[stream].feed(data), stream)
-        else:
-            exact = data if self._raw else self._masked[stream].feed(data)
-            output.write_exact(exact, stream)
-
-    def finish(self) -> None:
-        """Show what a stream left open at its end."""
-        for stream, safe in self._safe.items():
-            output.write(safe.finish(), stream)
-        if not self._raw:
-            for stream, masked in self._masked.items():
-                output.write_exact(masked.finish(), stream)
-
-
-class _Lines(_Output):
-    """Prints a job's output by lines."""
-
-    def __init__(self, job_id: str, feeds: "Mapping[Stream, logtail.Feed]") -> None:
-        super().__init__()
-        self._job_id = job_id
-        self._feeds = feeds
-
-    def show(self, stream: "Stream", data: bytes) -> None:
-        if stream in self._feeds:
-            self._feeds[stream].take(data)
-
-    def restart(self, stream: str) -> None:
-        """Say that a log is another one now."""
-        for name, feed in self._feeds.items():
-            if name == stream and not self.muted:
-                feed.restart()
-                say(
-                    f"the log of {self._job_id} was truncated or replaced: from its start"
-                )
-
-    def finish(self) -> None:
-        """Print the last lines, which have no end."""
-        for feed in self._feeds.values():
-            feed.finish()
-
-
-_STREAMS: "tuple[Stream, Stream]" = ("stdout", "stderr")
 
 
 def command(
@@ -160,7 +55,7 @@ def command(
         quiet: Show nothing as it comes.
         raw: Its bytes are exact on a terminal too, escape sequences and all.
     """
-    passing = _Passing(raw=raw)
+    passing = PassingOutput(raw=raw)
     call = sandbox.submit(
         line,
         cwd=cwd,
@@ -294,7 +189,7 @@ def _follow(
         ConnectionLostError: What became of it is unknown.
         NotFoundError: Its record was removed.
     """
-    lines = _Lines(job.id, feeds)
+    lines = LineOutput(job.id, feeds)
     try:
         from sandbox_ops.machine import logs  # takes a while: Ctrl-C may come meanwhile
 

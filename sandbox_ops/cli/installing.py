@@ -147,7 +147,7 @@ def _edited(
         if address := old.get("url") or old.get("httpUrl") or old.get("serverUrl"):
             raise RefusedError(
                 f"{NAME} in {file} is a server that is reached at {address}",
-                "Take that entry out first, if this is to be one that the host starts.",
+                "Remove that entry first, if the host is to start the server itself.",
             )
         entry = mcp_hosts.merged(host, old, new)
         if old == entry:
@@ -177,7 +177,7 @@ def _agree(change: Change, *, ask: bool) -> None:
     if not ask or not sys.stdin.isatty():
         install_it = {"host": change.host}
         raise RefusedError(
-            f"nothing was written to {change.file}: there is nobody to ask",
+            f"nothing was written to {change.file}: there is no terminal to ask at",
             NextStep("mcp-install", {**install_it, "dry_run": True}, "See the change"),
             NextStep("mcp-install", {**install_it, "yes": True}, "Write it"),
         )

@@ -78,9 +78,12 @@ def sandboxes(
     from sandbox_ops.workflows.sandboxes import sandboxes as work
 
     if add or remove or import_:
-        file = _changed(own_machines, add, remove, import_, host, workspace, link)
+        file, names = _changed(
+            own_machines, add, remove, import_, host, workspace, link
+        )
         done = {"file": str(file), "add": add, "remove": remove, "import": import_}
-        return Answer(value=done, show=lambda: output.write(f"wrote {file}\n"))
+        what = "" if remove else f"{', '.join(names)} described\n"
+        return Answer(value=done, show=lambda: output.write(f"{what}wrote {file}\n"))
     if host or workspace or link:
         raise UsageError("--host, --workspace and --link go with --add NAME")
     with opened_all(context, "") as machines, terminal.busy("asking all", quiet=json):
@@ -96,15 +99,18 @@ def _changed(
     host: str,
     workspace: str,
     link: str,
-) -> Path:
+) -> tuple[Path, tuple[str, ...]]:
+    """Change the user's own file; return it, and the names of the machines."""
     if sum(map(bool, (add, remove, import_))) > 1:
         raise UsageError("one of --add, --remove and --import at a time")
     if remove:
-        return Path(machines.remove(remove))
+        return Path(machines.remove(remove)), (remove,)
     if import_:
         known = machines.hosts_of_ssh_config(Path("~/.ssh/config").expanduser())
         hosts = machines.imported(import_, known)
-        return Path(machines.add({name: {"host": name} for name in hosts}))
+        return Path(machines.add({name: {"host": name} for name in hosts})), tuple(
+            hosts
+        )
     if not host and not link:
         raise UsageError(
             f"--add {add} needs --host, or --link",
@@ -116,4 +122,4 @@ def _changed(
     if link:
         command_words = shlex.split(link)
         values["link"] = {"command": command_words} if len(command_words) > 1 else link
-    return Path(machines.add({add: values}))
+    return Path(machines.add({add: values})), (add,)

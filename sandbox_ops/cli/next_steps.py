@@ -35,6 +35,11 @@ def on_chosen_sandbox(hint: str | NextStep) -> str | NextStep:
     return _aimed(hint) if isinstance(hint, NextStep) else hint
 
 
+def on_sandbox(step: NextStep, name: str) -> NextStep:
+    """The step, for this one of several sandboxes."""
+    return replace(step, arguments={"sandbox": name, **step.arguments})
+
+
 def command(verb: str, **arguments: Any) -> str:  # noqa: ANN401 - of any option
     """A step as the command to type: `sandbox-ops logs remote-3 --sandbox gpu2`."""
     return _aimed(NextStep(verb, arguments)).command

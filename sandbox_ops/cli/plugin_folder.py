@@ -83,7 +83,7 @@ def install(host: str, into: str, *, dry_run: bool) -> Answer:
     outcome = "unchanged" if _is_there(plugin, files) else "written"
     if outcome == "written" and plugin.exists() and not _is_ours(plugin):
         raise RefusedError(
-            f"{plugin} is not our plugin, and is left as it is",
+            f"{plugin} is not the sandbox-ops plugin; it was not changed",
             "Move it away, or choose another folder: --into DIR",
         )
     if not dry_run:

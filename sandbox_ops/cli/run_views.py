@@ -234,7 +234,7 @@ def diff(report: "DiffReport") -> None:
     if pairs:
         draw(table(_PAIR_COLUMNS, pairs))
     else:
-        tell("no difference is known")
+        tell("no differences found")
     for sign, commits in (("+", report.only_second), ("-", report.only_first)):
         shown = (commits or ())[:_SHOWN_COMMITS]
         tell(*(f"{sign} {commit}" for commit in shown))

@@ -74,11 +74,11 @@ class Session:
 
     def environment(self, folder: str, env: "Mapping[str, str]") -> dict[str, Any]:
         """Options of a command in a folder: in the project it uses what `setup` made there."""
-        from sandbox_ops.machine import environment
-
         root = self.sandbox.project_path(self.project) if self.project.name else ""
         if not root or not f"{folder}/".startswith(f"{root}/"):
             return {"env": env}
+        from sandbox_ops.machine import environment
+
         return {
             "env": environment.variables(self.project, env),
             "environment": environment.use(self.project, root),
@@ -187,7 +187,7 @@ def opened_on(on: str) -> Iterator[FleetSession]:
         try:
             return open_one(name)
         except SandboxError as error:
-            say(f"{name} is not asked: {error.message}")
+            say(f"{name} is left out: {error.message}")
             return None
 
     try:

@@ -96,5 +96,5 @@ def stop(report: "GroupStopReport") -> None:
     for each in report.stopped:
         tell(formatting.job_line(each.job))
     if not report.stopped:
-        tell(f"{report.group}: none of its jobs lives")
+        tell(f"{report.group}: none of its jobs runs")
     tell(*(f"not ended: {line}" for line in report.left))

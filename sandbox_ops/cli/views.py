@@ -67,9 +67,18 @@ def step(done: "Step") -> None:
     tell(*(f"    {line}" for line in more))
 
 
-def setup(report: "SetupReport") -> None:
-    """How a setup ended; its steps were shown as they ended."""
+def setup(report: "SetupReport", *, with_steps: bool) -> None:
+    """How a setup ended.
+
+    Args:
+        report: What was done.
+        with_steps: Whether to say which steps failed; no, where each was shown as it ended.
+    """
     facts = rows.setup_rows(report)
+    if with_steps:
+        for done in report.steps:
+            if done.result == "failed":
+                step(done)
     tell(*(f"not checked: {line}" for line in facts.not_checked))
     next_step = f"; next: {next_steps.command('train')}" if facts.ok else ""
     tell(f"{facts.headline}{next_step}")
@@ -106,6 +115,9 @@ def train(report: "TrainReport") -> None:
     )
     if advice := first_second.advice(job):
         tell("it failed at once:", *map(str, map(next_steps.on_chosen_sandbox, advice)))
+        return
+    if job.state.ended:
+        tell(f"all that it wrote: {next_steps.command('logs', job=job.id)}")
         return
     tell(
         f"follow it: {next_steps.command('logs', job=job.id, follow=True)}",
@@ -156,6 +168,8 @@ def sandboxes(report: "SandboxesReport") -> None:
     for each in report.sandboxes:
         if each.error:
             tell(f"{each.config.name}: {each.error.message}")
+            for step_there in each.error.next_steps:
+                tell(f"    {next_steps.on_sandbox(step_there, each.config.name)}")
         if each.reliability.is_flaky:
             tell(f"{each.config.name}: {each.reliability}: --on any takes it last")
 
@@ -203,7 +217,7 @@ def stop(report: StopReport) -> None:
     _list("not ended", report.left)
     for each in report.same_name:
         tell(
-            f"{each} has that name too, and lives: {next_steps.command('stop', job=each)}"
+            f"{each} has the same name and is still running: {next_steps.command('stop', job=each)}"
         )
 
 

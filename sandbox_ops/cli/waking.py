@@ -30,6 +30,7 @@ def wait(
 ) -> Answer:
     """Wait for the first thing that happens to one of the jobs, or for all their ends."""
     from sandbox_ops.machine import waiting
+    from sandbox_ops.workflows import group_jobs
 
     wanted = waiting.WaitFor(
         pattern=pattern,
@@ -39,6 +40,7 @@ def wait(
     )
     with terminal.busy("waiting", quiet=quiet):
         report = waiting.wait(sandbox, references, wanted)
+        report = group_jobs.with_warnings(sandbox, references, report)
     notifying.after_wait(notifier, sandbox, report)
     return Answer(
         value=report.as_json(),
@@ -48,8 +50,10 @@ def wait(
 
 
 def _show(report: "WaitReport") -> None:
+    from sandbox_ops.text import command_words
+
     if report.jobs:  # of all: how many ended how, and the first that went wrong
-        terminal.tell(report.line)
+        terminal.tell(report.line, *command_words.wait_warnings(report))
         if report.job.state is not JobState.SUCCEEDED:
             terminal.tell(formatting.job_line(report.job))
         return

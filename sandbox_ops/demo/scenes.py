@@ -52,7 +52,7 @@ def meet(stage: Stage) -> None:
     )
     result = stage.sandbox.run("uname -sm")
     if not result.ok:
-        raise DemoFailedError("`run` did not go well", result.stderr.text)
+        raise DemoFailedError("`run` failed", result.stderr.text)
     stage.screen.say(result.stdout.text.strip())
     stage.screen.facts(
         machine=f"{config.name}, which {config.ssh_config} knows",

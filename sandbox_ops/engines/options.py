@@ -1,9 +1,13 @@
 """From a caller's options to what an engine starts."""
 
-from sandbox_ops.models.groups import CellKey
+from typing import TYPE_CHECKING
+
 from sandbox_ops.models.options import CommandOptions, JobOptions, check_options
 from sandbox_ops.remote.start_request import StartRequest, new_token
 from sandbox_ops.remote.stream import PIECE_BYTES
+
+if TYPE_CHECKING:
+    from sandbox_ops.models.groups import CellKey
 
 KEEP_BYTES = 8 << 20
 FOREGROUND_CAP_BYTES = 256 << 20
@@ -61,7 +65,7 @@ def job_request(
     options: JobOptions,
     *,
     started_by: str = "",
-    cell: CellKey | None = None,
+    cell: "CellKey | None" = None,
 ) -> StartRequest:
     """Return the start of a background job; `cell` is its place in a group.
 

@@ -26,7 +26,7 @@ def submit_options(settings: SlurmSettings, request: StartRequest) -> tuple[str,
         UsageError: It asks for what Slurm has no option for.
     """
     queue = request.queue or QueueRequest()
-    _check(queue)
+    _check(queue, is_cell=request.cell is not None)
     named = {
         "gres": f"gpu:{queue.gpus}" if queue.gpus else "",
         "nodes": str(request.nodes) if request.nodes else "",
@@ -41,15 +41,15 @@ def submit_options(settings: SlurmSettings, request: StartRequest) -> tuple[str,
     return (*options, *settings.options)
 
 
-def _check(queue: QueueRequest) -> None:
-    """Refuse what only a machine's own queue can hold."""
+def _check(queue: QueueRequest, *, is_cell: bool) -> None:
+    """Refuse what only a machine's own queue can hold; for slots see lib/slurm_chain.sh."""
     if queue.share != 1 or queue.min_free_mem_mib:
         raise UsageError(
             "Slurm gives each job its own GPUs: they are not shared by --share or --min-free-mem"
         )
-    if queue.slots not in {0, CORES}:
+    if queue.slots not in {0, CORES} and not is_cell:
         raise UsageError(
-            "a number of slots is not Slurm's to hold: Slurm starts what fits",
+            "a number of slots is that of a sweep: of other jobs Slurm starts what fits",
             "Limit a job by --time and --gpus, or by `extra` of its sandbox.",
         )
 

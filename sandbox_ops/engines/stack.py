@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable
 
 from sandbox_ops.engines import Engine
-from sandbox_ops.engines.slurm import Slurm
 from sandbox_ops.engines.supervisor import Supervisor
 from sandbox_ops.links import Links
 from sandbox_ops.links.shared import SharedLinks
@@ -81,8 +80,7 @@ class Stack:
         """Starts, finds and ends jobs."""
         with self._lock:
             if self._engine is None:
-                workers, slurm = self.workers, self._slurm
-                self._engine = Slurm(workers, slurm) if slurm else Supervisor(workers)
+                self._engine = _engine(self.workers, self._slurm)
             return self._engine
 
     @property
@@ -102,3 +100,11 @@ class Stack:
             self._links.close()
         if self._direct is not None:
             self._direct.close()
+
+
+def _engine(workers: Workers, slurm: SlurmSettings | None) -> Engine:
+    if slurm is None:
+        return Supervisor(workers)
+    from sandbox_ops.engines.slurm import Slurm  # most have none
+
+    return Slurm(workers, slurm)

@@ -11,7 +11,6 @@ from pathlib import Path
 from sandbox_ops.errors import RefusedError
 from sandbox_ops.git import clone_config, runner
 
-_LOOK_S = 60
 _PACK_S = 3600
 _SHA256_LENGTH = 64
 
@@ -26,7 +25,7 @@ def known(root: str, commits: Sequence[str]) -> tuple[str, ...]:
         return ()
     clone_config.check(root)
     asked = "".join(f"{commit}\n" for commit in commits).encode()
-    done = runner.run(root, "cat-file", "--batch-check", stdin=asked, timeout_s=_LOOK_S)
+    done = runner.run(root, "cat-file", "--batch-check", stdin=asked)
     objects = [line.split() for line in done.stdout.decode().splitlines()]
     return tuple(each[0] for each in objects if len(each) > 1 and each[1] == "commit")
 

@@ -9,6 +9,7 @@ import re
 
 from sandbox_ops.errors import (
     DeniedError,
+    NextStep,
     NotFoundError,
     RefusedError,
     SandboxError,
@@ -23,7 +24,12 @@ _UNKNOWN_HOST = (
     "The git server's host key is not known there. Compare it with the one that the "
     "server publishes, then: ssh-keyscan HOST >> ~/.ssh/known_hosts"
 )
-_NO_NETWORK = "The machine cannot reach the git server: check its network and proxy."
+_NO_NETWORK = (
+    "The git server cannot be reached from {where}: check its network and proxy."
+)
+_NEEDS_NO_SERVER = (_UNKNOWN_HOST, _NO_ACCESS, _NO_NETWORK)
+"""Where the git server is what hinders."""
+
 _NO_SPACE = "Make room on that file system, then try again: df -h; df -i"
 _MEANINGS: tuple[tuple[str, type[SandboxError], str], ...] = (
     (r"Host key verification failed", DeniedError, _UNKNOWN_HOST),
@@ -93,15 +99,26 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]{0,20}://([^/]*)/+(.*)", re.IGNORECASE)
 _SCP_LIKE = re.compile(r"([^/:]+):(?!//)(.*)")
 
 
-def explain(stderr: str) -> SandboxError:
-    """Return the error that git's stderr stands for, with what to do next."""
+def explain(
+    stderr: str, *, where: str = "the machine", serverless: NextStep | None = None
+) -> SandboxError:
+    """Return the error that git's stderr stands for, with what to do next.
+
+    Args:
+        stderr: What git said.
+        where: It ran.
+        serverless: What does the same without the git server; None: nothing does.
+    """
     lines = [line for line in stderr.strip().splitlines() if line.strip()]
     message = (
         without_password("\n".join(lines[-8:])) or "git failed and printed nothing"
     )
     for pattern, error, hint in _MEANINGS:
         if re.search(pattern, stderr):
-            return error(message, hint)
+            steps = (serverless,) if hint in _NEEDS_NO_SERVER and serverless else ()
+            if hint is _NO_NETWORK:
+                hint = hint.format(where=where)  # noqa: PLW2901 - the row is a template
+            return error(message, hint, *steps)
     return RefusedError(message)
 
 

@@ -14,7 +14,6 @@ from sandbox_ops.errors import UsageError
 from sandbox_ops.git import clone_config, explanations, porcelain, results, runner
 from sandbox_ops.models import Project
 
-_LOOK_S = 60
 _NETWORK_S = 600
 _SHOWN = 100
 _HASH = re.compile(r"[0-9a-f]{7,64}")
@@ -113,7 +112,7 @@ def identity(root: str) -> tuple[str, str]:
     """Return the name and the address that commits made here carry; "" where none is set."""
     clone_config.check(root)
     keys = ("user.name", "user.email")
-    answers = (_run(root, "config", "--get", key).stdout for key in keys)
+    answers = (runner.run(root, "config", "--get", key).stdout for key in keys)
     name, email = (answer.decode("utf-8", "replace").strip() for answer in answers)
     return name, email
 
@@ -200,7 +199,7 @@ def push(tree: LocalTree, remote: str) -> None:
 
 def _commit(root: str, name: str) -> str | None:
     """Return the commit that `name` is, if it is here."""
-    commit = _run(root, "rev-parse", "-q", "--verify", f"{name}^{{commit}}")
+    commit = runner.run(root, "rev-parse", "-q", "--verify", f"{name}^{{commit}}")
     return commit.stdout.decode().strip() or None
 
 
@@ -211,23 +210,12 @@ def _log(root: str, commit: str | None, *without: str) -> tuple[str, ...]:
     return tuple(_git(root, "log", *form, commit, *without, "--").splitlines())
 
 
-def _git(root: str, verb: str, *arguments: str, timeout_s: float = _LOOK_S) -> str:
-    """Return what git prints.
-
-    Raises:
-        SandboxError: As it complains.
-    """
-    done = _run(root, verb, *arguments, timeout_s=timeout_s)
-    if done.returncode:
-        error = explanations.explain(done.stderr.decode("utf-8", "replace"))
-        raise type(error)(f"git {verb} failed in {root}: {error.message}", *error.hints)
-    return done.stdout.decode("utf-8", "surrogateescape")
-
-
-def _run(
-    root: str, verb: str, *arguments: str, timeout_s: float = _LOOK_S
-) -> subprocess.CompletedProcess[bytes]:
-    return runner.run(root, verb, *arguments, timeout_s=timeout_s)
+def _git(
+    root: str, verb: str, *arguments: str, timeout_s: float = runner.LOOK_S
+) -> str:
+    """Return what git prints; its complaint is a `SandboxError`."""
+    done = runner.run(root, verb, *arguments, timeout_s=timeout_s)
+    return _output(root, verb, done)
 
 
 def _network(root: str, verb: str, *arguments: str) -> str:
@@ -241,12 +229,20 @@ def _network(root: str, verb: str, *arguments: str) -> str:
     """
     config = clone_config.check(root)
     done = runner.run(root, verb, *arguments, ssh=config.ssh, timeout_s=_NETWORK_S)
+    hint = ""
+    if config.ignored_ssh:
+        ignored = "core.sshCommand of the clone's own configuration is not used"
+        command = f"git config --global core.sshCommand {config.ignored_ssh!r}"
+        hint = f"{ignored}. If it is yours: {command}"
+    return _output(root, verb, done, hint)
+
+
+def _output(
+    root: str, verb: str, done: subprocess.CompletedProcess[bytes], hint: str = ""
+) -> str:
     if done.returncode:
-        error = explanations.explain(done.stderr.decode("utf-8", "replace"))
-        hints = error.hints
-        if config.ignored_ssh:
-            ignored = "core.sshCommand of the clone's own configuration is not used"
-            command = f"git config --global core.sshCommand {config.ignored_ssh!r}"
-            hints = (*hints, f"{ignored}. If it is yours: {command}")
-        raise type(error)(f"git {verb} failed in {root}: {error.message}", *hints)
+        stderr = done.stderr.decode("utf-8", "replace")
+        error = explanations.explain(stderr, where="this computer")
+        message = f"git {verb} failed in {root}: {error.message}"
+        raise type(error)(message, *error.hints, *filter(None, (hint,)))
     return done.stdout.decode("utf-8", "surrogateescape")

@@ -25,6 +25,9 @@ GIT_ENV = {
 }
 """Under these git fails where it would ask, and says so in words that do not vary."""
 
+LOOK_S = 60
+"""So long a question to the clone may take that needs no network."""
+
 _TRANSPORTS = ("file", "git", "http", "https", "ssh")
 _OPTIONS = tuple(
     word
@@ -52,7 +55,7 @@ def run(
     ssh: str = "",
     stdin: bytes = b"",
     into: BinaryIO | None = None,
-    timeout_s: float,
+    timeout_s: float = LOOK_S,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git in a folder, without a terminal, a prompt or a translation.
 

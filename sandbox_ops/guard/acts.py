@@ -112,7 +112,7 @@ class Act:
         except RefusedError as error:
             if destroys or policy.ACTIONS[action].destroys:
                 raise RefusedError(
-                    f"`{action}` is not done, for it cannot be noted: {error.message}",
+                    f"`{action}` was refused, because it cannot be written to the audit log: {error.message}",
                     *error.hints,
                 ) from error
             _warn(error)
@@ -188,5 +188,5 @@ def _warn(error: RefusedError) -> None:
     if not _warned:
         _warned = True
         logging.getLogger(__name__).warning(
-            "warning: %s; it is not noted", error.message
+            "warning: %s; this action is not recorded", error.message
         )

@@ -184,8 +184,8 @@ class AuditLog:
         except OSError as error:
             raise RefusedError(
                 f"the audit log {self.path} cannot be written: {error.strerror}",
-                "What destroys something is not done without a note of it. Make room, or "
-                "make the folder yours.",
+                "Nothing destructive is done without an entry there. Make room, or make "
+                "the folder yours.",
             ) from error
 
     @contextlib.contextmanager

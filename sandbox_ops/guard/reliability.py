@@ -14,6 +14,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sandbox_ops.errors import (
+    AuthenticationError,
+    ConnectError,
+    HostKeyError,
+    ProtocolError,
+    SandboxError,
+    TimedOutError,
+)
 from sandbox_ops.guard import line_file
 from sandbox_ops.guard.user_folders import state_folder
 from sandbox_ops.models import SandboxConfig
@@ -95,6 +103,21 @@ class ReliabilityFile:
         with contextlib.suppress(OSError):
             line_file.add(self._file, line_file.encoded(line))
             self._shorten()
+
+    def note_failure(self, machine: str, error: SandboxError) -> None:
+        """Remember that a machine failed, if it is the machine's fault.
+
+        One that does not let us in yet (its host key is not known, no key of ours is
+        taken), or that refuses as things stand, is as reliable as it was.
+
+        Args:
+            machine: Its address.
+            error: How it failed.
+        """
+        ours = (HostKeyError, AuthenticationError)
+        faults = (ConnectError, TimedOutError, ProtocolError)
+        if isinstance(error, faults) and not isinstance(error, ours):
+            self.note(machine, answered=False)
 
     def of(self, machine: str) -> Reliability:
         """Return what is remembered of a machine."""

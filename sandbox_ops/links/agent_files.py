@@ -208,10 +208,12 @@ def _start(where: AgentPlace) -> None:
             cwd="/",
             start_new_session=True,
         )
+    process.returncode = (
+        0  # it outlives us, and is not waited for: also where this fails
+    )
     assert process.stdin is not None  # noqa: S101  # asked for above
     with process.stdin as stdin:
         stdin.write(where.message.encode())
-    process.returncode = 0  # it outlives us, and is not waited for
 
 
 def check_folder(folder: Path) -> None:

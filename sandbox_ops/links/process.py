@@ -21,6 +21,9 @@ _SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "zsh"})
 _SEND_S = 30.0
 _COMPLAINT_BYTES = 4096
 _END_S = 1.0
+_KILLED_S = (
+    10.0  # a busy machine may need it; who is not waited for stays a zombie of ours
+)
 _LINK_DIED = 255
 """What ssh(1), and those that wrap it, exit with where the connection died."""
 
@@ -69,7 +72,7 @@ class ProcessLink:
                 view = view[sent:]
                 ends_at = time.monotonic() + _SEND_S
             elif time.monotonic() > ends_at:
-                raise LinkError(f"it took in nothing for {_SEND_S:.0f} s")
+                raise LinkError(f"it accepted no data for {_SEND_S:.0f} s")
             else:
                 _wait([], [self._in.fileno()], 1.0)
 
@@ -120,11 +123,14 @@ class ProcessLink:
         self.end_input()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(0.2)
-        for end in (self._process.terminate, self._process.kill):
+        for end, wait_s in (
+            (self._process.terminate, _END_S),
+            (self._process.kill, _KILLED_S),
+        ):
             if self._process.poll() is None:
                 end()
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._process.wait(_END_S)
+                    self._process.wait(wait_s)
         self._out.close()
         self._err.close()
 

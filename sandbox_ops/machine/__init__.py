@@ -3,7 +3,8 @@
 A noun is a module of functions of a `Sandbox`; none knows a verb, or what a face shows.
 
     sandbox  sandboxes            the door: one machine; all that are configured, each opened once
-    jobs                          what runs there: job_list, attempts, groups, queue, changes
+    jobs                          what runs there: job_list, attempts, queue, changes,
+                                  groups (group_replies)
     logs                          what jobs wrote: log_reading, log_watch, first_lines, places
     waiting                       until a job ends or says something: wait_call, job_watch
     files  listing                reading there

@@ -9,11 +9,14 @@ LOCAL_COMMAND = ("sh",)
 
 
 def links_of(config: SandboxConfig) -> Links:
-    """Return what carries bytes to a machine; nothing is connected by that."""
+    """Return what carries bytes to a machine: for who is about to use it."""
     if config.link == FABRIC:
+        from sandbox_ops.ssh import early_start
+
+        early = early_start.begin(config)  # while the next line imports paramiko
         from sandbox_ops.ssh.connection import SandboxConnection
 
-        return SandboxConnection(config)
+        return SandboxConnection(config, early=early)
     if config.link == OPENSSH:
         from sandbox_ops.ssh.openssh_links import OpensshLinks
 

@@ -1,23 +1,18 @@
 """Groups (sweeps) on a sandbox: look at one, start many jobs at once, name its jobs."""
 
-import json
 import random
-import re
 import threading
-from collections import Counter
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
 
 from sandbox_ops.engines.options import job_request
 from sandbox_ops.errors import NextStep, SandboxError, UsageError
-from sandbox_ops.machine import readings
+from sandbox_ops.machine import group_replies
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, job_ids
-from sandbox_ops.models.groups import CellKey, Group, Member
+from sandbox_ops.models.groups import CellKey, Group
 from sandbox_ops.models.options import JobOptions
-from sandbox_ops.remote import job_replies
-from sandbox_ops.remote.frames import Segment
 from sandbox_ops.remote.start_request import StartRequest
 
 START_AT_ONCE = 25
@@ -25,7 +20,8 @@ START_AT_ONCE = 25
 _MOST_SHOWN = 5
 _TRIES = 5
 """So often a start is tried where another client starts the same cell at that moment."""
-_CELL = re.compile(r"[1-9][0-9]{0,4}")
+_CLAIMING_S = 10.0
+"""So long that other start may take until it is granted what it claims."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,98 +57,9 @@ def look(
         digest_bytes: How many bytes of the end of each log its digest holds; 0: none.
         with_records: Also the run record of each.
     """
-    arguments = look_words(name, digest_bytes, with_records=with_records)
+    arguments = group_replies.look_words(name, digest_bytes, with_records=with_records)
     segments = sandbox.request("look", *arguments)
-    return read(name, segments, sandbox.base)
-
-
-def look_words(
-    name: str, digest_bytes: int = 0, *, with_records: bool = False
-) -> tuple[str, str]:
-    """Return what asks for a group, as a part of any look."""
-    mode = "j" + "d" * bool(digest_bytes) + "r" * with_records
-    return "group", f"{job_ids.name_key(name)} {mode} {digest_bytes}"
-
-
-def read(name: str, segments: Sequence[Segment], base: str) -> Group | None:
-    """Return the group that an answer tells of; None where it tells of none. Pure."""
-    at = [
-        place
-        for place, segment in enumerate(segments)
-        if segment.what == "group" and segment.words == (job_ids.name_key(name),)
-    ]
-    if not at:
-        return None
-    rows = _rows(segments[at[0]].data)
-    part = segments[at[0] + 1 :]
-    replies = job_replies.jobs(part, base)
-    digests = dict(readings.digests([*part, *_summaries(part)]))
-    records = {s.words[0]: s.data for s in part if s.what == "run" and s.words}
-    cells = {row.job_id: row for row in rows}
-    members = []
-    for job_id, reply in replies.items():
-        if job_id not in cells:
-            break  # what follows is the answer to another question
-        row = cells[job_id]
-        members.append(
-            Member(
-                number=row.number,
-                identity=row.identity,
-                commit=row.commit,
-                job=reply.job,
-                digest=digests.get(job_id),
-                record=_record(records.get(job_id, b"")),
-            )
-        )
-    return Group(
-        name=name,
-        members=tuple(member for member in members if member.number),
-        then=next((member for member in members if not member.number), None),
-        numbers={row.identity: row.number for row in rows if row.number},
-        starts=Counter(row.identity for row in rows),
-    )
-
-
-def _summaries(part: Sequence[Segment]) -> list[Segment]:
-    """Return the digests that came together, as if each had come alone."""
-    lines: dict[str, list[bytes]] = {}
-    for segment in part:
-        if segment.what == "summaries":
-            for line in segment.data.split(b"\n"):
-                name, _, text = line.partition(b"/summary:")
-                lines.setdefault(name.decode("ascii", "replace"), []).append(text)
-    return [
-        Segment(b"\n".join((*texts, b"")), "digest", (job_id,))
-        for job_id, texts in lines.items()
-    ]
-
-
-def _record(data: bytes) -> dict[str, Any]:
-    try:
-        record = json.loads(data)
-    except (ValueError, RecursionError):
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
-class _Row(NamedTuple):
-    number: int
-    job_id: str
-    identity: str
-    commit: str
-
-
-def _rows(data: bytes) -> list[_Row]:
-    """Return the lines of a group's file that can be read: one a start."""
-    rows = []
-    for line in data.decode("utf-8", "replace").splitlines():
-        match line.split(" "):
-            case [job_ids.THEN, job_id, identity, commit] if job_ids.is_id(job_id):
-                rows.append(_Row(0, job_id, identity, commit.strip("-")))
-            case [word, job_id, identity, commit] if job_ids.is_id(job_id):
-                if _CELL.fullmatch(word):
-                    rows.append(_Row(int(word), job_id, identity, commit.strip("-")))
-    return rows
+    return group_replies.read(name, segments, sandbox.base)
 
 
 def start_all(sandbox: Sandbox, starts: Sequence[CellStart]) -> Started:
@@ -165,7 +72,7 @@ def start_all(sandbox: Sandbox, starts: Sequence[CellStart]) -> Started:
     """
     jobs: list[Job] = []
     group = starts[0].cell.group if starts else ""
-    stuck_at, tries_left = -1, 0
+    stuck_at, tries_left, claimed_until = -1, 0, 0.0
     with sandbox.acting("start", f"{len(starts)} jobs of {group}") as view:
         while len(jobs) < len(starts):
             sandbox.cancel_token.check()
@@ -177,8 +84,11 @@ def start_all(sandbox: Sandbox, starts: Sequence[CellStart]) -> Started:
                 continue
             if len(jobs) > stuck_at:
                 stuck_at, tries_left = len(jobs), _TRIES
-            if error.reason == "held" and tries_left:
-                tries_left -= 1  # perhaps by another client's start of the same cell
+                claimed_until = time.monotonic() + _CLAIMING_S
+            is_claimed = error.reason == "claiming" and time.monotonic() < claimed_until
+            if is_claimed or (error.reason == "held" and tries_left):
+                # perhaps by another client's start of the same cell
+                tries_left -= not is_claimed
                 threading.Event().wait(random.uniform(0.01, 0.1))  # noqa: S311 - no secret
                 continue
             if not jobs:

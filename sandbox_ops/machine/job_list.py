@@ -28,7 +28,7 @@ def recent(
     """
     if limit < 0:
         raise UsageError(
-            f"--limit takes how many jobs, not {limit}; 0 is those that live alone"
+            f"--limit takes how many jobs, not {limit}; 0: only those that run"
         )
     reply = sandbox.request("look", "all" if include_commands else "jobs", str(limit))
     replies = job_replies.jobs(reply, sandbox.base).values()

@@ -121,11 +121,16 @@ class LogWatch:
         return None
 
     @property
+    def last_warnings(self) -> tuple[str, ...]:
+        """What looks wrong at its end."""
+        final = progress.read(_text(self._tail))
+        return tuple(finding.text for finding in (*final.findings, *self._crashes))
+
+    @property
     def last_words(self) -> str:
         """What it warned of last, else the last line that holds anything."""
-        final = progress.read(_text(self._tail))
-        if findings := (*final.findings, *self._crashes):
-            return findings[-1].text
+        if warnings := self.last_warnings:
+            return warnings[-1]
         lines = paging.filtered(_lines(self._tail), "")
         return next((line for line in reversed(lines) if line.strip()), "")
 

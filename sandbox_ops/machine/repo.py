@@ -8,7 +8,13 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sandbox_ops.errors import ConfigError, NextStep, NotFoundError, RefusedError
+from sandbox_ops.errors import (
+    ConfigError,
+    NextStep,
+    NotFoundError,
+    RefusedError,
+    SandboxError,
+)
 from sandbox_ops.git import explanations, porcelain
 from sandbox_ops.git.dirty_state import DirtyState
 from sandbox_ops.git.runner import GIT_ENV
@@ -20,6 +26,14 @@ from sandbox_ops.remote import script_replies
 _LOOK_S = 120
 _NETWORK_S = 3600
 _MAX_PATCH_BYTES = 8 << 20
+
+
+def _without_server(verb: str) -> functools.partial[SandboxError]:
+    """Return what explains a failure of git, with the verb that asks no git server."""
+    purpose = "Or have the commits sent over the connection"
+    step = NextStep(verb, {"via": "ssh"}, purpose)
+    return functools.partial(explanations.explain, serverless=step)
+
 
 _ask = functools.partial(
     own_scripts.ask, timeout_s=_LOOK_S, explain=explanations.explain
@@ -110,6 +124,12 @@ def place(sandbox: Sandbox, project: Project) -> str:
     Raises:
         ConfigError: If it is not known which project is meant.
     """
+    if not project.name and project.root:
+        raise ConfigError(
+            f"no project: the clone {project.root} has no remote called origin",
+            "Name it: git remote add origin URL   or set `repo` under [project] in "
+            "sandbox.toml. With --via ssh the URL need not be reachable.",
+        )
     if not project.name:
         raise ConfigError(
             "no project: this is no git clone with a remote called origin",
@@ -149,6 +169,7 @@ def clone(
         *("repo_clone", path, project.repo, branch or project.branch, bundle),
         doing=f"clone {project.repo} to {path}",
         timeout_s=_NETWORK_S,
+        explain=_without_server("setup"),
     )
     return reply.need("head")
 
@@ -235,6 +256,7 @@ def fetch(
         *("repo_fetch", path, branch, commit, *(("kept",) if kept else ())),
         doing=f"fetch {branch} into {path}",
         timeout_s=_NETWORK_S,
+        explain=_without_server("sync"),
     ).need("tip")
 
 

@@ -52,6 +52,7 @@ class RunOutputs:
         n_skipped: How many files are not in the record: too many of them, or names with
             control characters.
         is_pending: The checksums are being taken.
+        is_listed: It is known which files there are; before that there are none here.
         is_live: It has not ended: there is no record yet.
     """
 
@@ -60,6 +61,7 @@ class RunOutputs:
     run_dir: str = ""
     n_skipped: int = 0
     is_pending: bool = False
+    is_listed: bool = True
     is_live: bool = False
 
     @property
@@ -130,7 +132,7 @@ def parse(data: bytes, *, is_pending: bool = False) -> RunOutputs:
     lines = os.fsdecode(data).split("\n")
     facts = next((line.split("\t") for line in lines if line.startswith("#\t")), [])
     if len(facts) != _FACTS:
-        return RunOutputs(is_pending=is_pending)
+        return RunOutputs(is_pending=is_pending, is_listed=False)
     root, run_dir = facts[5], facts[6]
     rows = (line.split("\t") for line in lines if line and not line.startswith("#\t"))
     return RunOutputs(

@@ -9,8 +9,7 @@ half of it says what each method promises; the work is done below.)
 import contextlib
 from collections.abc import Iterator
 from concurrent.futures import Future
-from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, Unpack, cast
+from typing import TYPE_CHECKING, Literal, Unpack, cast
 
 from sandbox_ops.engines import Engine, foreground
 from sandbox_ops.engines.foreground import Call
@@ -27,6 +26,7 @@ from sandbox_ops.links import Links
 from sandbox_ops.machine.chosen_links import links_of
 from sandbox_ops.models import CommandResult, Job, JobState, Project, SandboxConfig
 from sandbox_ops.models.cancellation import CancelToken
+from sandbox_ops.models.closing import Closing
 from sandbox_ops.models.options import CommandOptions, JobOptions
 from sandbox_ops.models.settings import OPENSSH
 from sandbox_ops.remote import job_replies, scripts
@@ -42,7 +42,7 @@ _READING = frozenset({"read", "bytes", "stat"})
 _ACTIONS = {"pin": "pin", "label": "label", "queue": "move"}
 
 
-class Sandbox:
+class Sandbox(Closing):
     """A machine and where things live on it. No I/O before the first use.
 
     Threads may share it. `close` it, or use it in a `with`.
@@ -343,17 +343,6 @@ class Sandbox:
     def close(self) -> None:
         """Close the connection. Jobs go on, background and foreground."""
         self._stack.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def _hello(self) -> Hello:

@@ -11,12 +11,12 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from sandbox_ops.errors import SandboxError
 from sandbox_ops.guard.reliability import ReliabilityFile
 from sandbox_ops.models import job_ids
+from sandbox_ops.models.closing import Closing
 
 if TYPE_CHECKING:
     from sandbox_ops.config.discover import Settings
@@ -76,7 +76,7 @@ def close_all(sandboxes: Iterable["Sandbox"]) -> None:
         thread.join(max(0.0, until - time.monotonic()))
 
 
-class Sandboxes:
+class Sandboxes(Closing):
     """The sandboxes, by name. Threads may share it. `close` it, or use it in a `with`.
 
     Args:
@@ -226,17 +226,6 @@ class Sandboxes:
         with self._lock:
             close_all(self._open.values())
             self._open.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _read(self) -> "Settings":
         with self._lock:

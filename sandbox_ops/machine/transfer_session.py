@@ -48,7 +48,7 @@ def after_mark(link: Link, mark: str) -> bytes:
     while start not in seen:
         if f"\n{mark} denied\n".encode() in seen:
             raise DeniedError(
-                "the file is not to be read", machine_errors.hint("policy")
+                "reading this file is not allowed", machine_errors.hint("policy")
             )
         _refuse_endless(seen)
         piece = link.receive(STALL_S, CHUNK_BYTES)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
+from dataclasses import replace
 
 from sandbox_ops.errors import (
     AuthenticationError,
@@ -132,7 +133,7 @@ class Wait:
         if line is not None:
             self._report(WaitEvent.MATCH, job, line)
         elif job.state.ended:
-            self._has_ended(job, log.last_words)
+            self._has_ended(job, log)
         else:
             self._warn(job)
 
@@ -176,12 +177,13 @@ class Wait:
         elif (line := log.finish()) is not None:
             self._report(WaitEvent.MATCH, result.job, line)
         else:
-            self._has_ended(result.job, log.last_words)
+            self._has_ended(result.job, log)
 
-    def _has_ended(self, job: Job, last_words: str) -> None:
+    def _has_ended(self, job: Job, log: LogWatch) -> None:
         """Report the end of a job, where it is the last that is waited for."""
         if not self._wanted.for_all:
-            self._report(WaitEvent.ENDED, job, last_words)
+            report = WaitReport(event=WaitEvent.ENDED, job=job, line=log.last_words)
+            self._settle(replace(report, warnings=log.last_warnings))
             return
         with self._lock:
             self._ends[job.id] = job

@@ -41,7 +41,7 @@ class CancelToken:
             CancelledError: It was cancelled.
         """
         if self._cancelled:
-            raise CancelledError("cancelled; nothing more was begun")
+            raise CancelledError("cancelled; nothing more was started")
 
     @contextlib.contextmanager
     def on_cancel(self, callback: Callable[[], None]) -> Iterator[None]:

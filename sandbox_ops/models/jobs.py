@@ -38,6 +38,8 @@ _TERMINAL = frozenset(
         JobState.LOST,
     }
 )
+NEVER_STARTED = "never started"
+"""The reason of a lost job whose command did not begin: started again, it runs once."""
 _TIMED_OUT = 124
 _KILLED = 137
 _SHELLS_MEAN = {126: ": not executable", 127: ": command not found"}
@@ -219,7 +221,7 @@ class StopReport:
         if self.killed or self.left:
             return ""
         if self.job.started_at is None:
-            return "it had not begun, so there was no process to end"
+            return "it had not started, so there was no process to end"
         return "no living process of it was found"
 
     def as_json(self) -> dict[str, Any]:

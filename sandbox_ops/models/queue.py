@@ -20,6 +20,8 @@ _MOST_MIB = 1 << 30
 _MOST_RETRIES = 10_000
 _END = re.compile(r"exit|exit=([1-9]\d{0,2})|signal|oom|lost", re.ASCII)
 
+LOST = "lost"
+
 ENDS = ("exit", "exit=CODE", "signal", "oom", "lost")
 """After what another attempt may follow."""
 

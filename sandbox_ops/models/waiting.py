@@ -33,6 +33,8 @@ class WaitReport:
         warning_key: Of a warning: give it to the next wait as known, to hear of others.
         jobs: Where all were waited for and have ended: all of them. Then `job` is the first
             that did not succeed, if one did not.
+        warnings: What looked wrong in the log of the job that ended; where all were waited
+            for, each behind its job.
     """
 
     event: WaitEvent
@@ -40,6 +42,7 @@ class WaitReport:
     line: str = ""
     warning_key: str = ""
     jobs: tuple[Job, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -59,6 +62,7 @@ class WaitReport:
             "event": str(self.event),
             "job": self.job.as_json(),
             "line": self.line,
+            "warnings": list(self.warnings),
         }
         if not self.jobs:
             return shown

@@ -143,7 +143,11 @@ def _queued(job: Job, segment: Segment, waits: str) -> Job:
 
 
 def _report(lines: Iterable[str], prefix: str) -> tuple[str, ...]:
-    return tuple(x.removeprefix(prefix) for x in lines if x.startswith(prefix))
+    """Return the processes of a stop's report, `VERB PID NAME`; the last line of each counts."""
+    newest = {line.partition(" ")[2].partition(" ")[0]: line for line in lines}
+    return tuple(
+        x.removeprefix(prefix) for x in newest.values() if x.startswith(prefix)
+    )
 
 
 def _range(segment: Segment) -> Range:

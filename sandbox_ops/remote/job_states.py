@@ -3,6 +3,7 @@
 import re
 
 from sandbox_ops.models import JobState, job_ids
+from sandbox_ops.models.jobs import NEVER_STARTED
 from sandbox_ops.models.queue import ANY_END
 from sandbox_ops.remote import slurm_words
 
@@ -42,14 +43,17 @@ def _end_of_machine(phase: str, fields: dict[str, str]) -> str:
         return f"its machine {fields.get('host', '')} is gone"
     if "over" not in fields:
         return "reboot"
-    return "killed" if phase == "running" else "never started"
+    began = phase == "running" or "begun" in fields
+    return "killed" if began else NEVER_STARTED
 
 
 def _starting(fields: dict[str, str]) -> tuple[JobState, str]:
     age = (number(fields, "now") or 0) - (number(fields, "up0") or 0)
-    if age > _START_WINDOW_CS:
-        return JobState.LOST, "never started"
-    return JobState.STARTING, ""
+    if age <= _START_WINDOW_CS:
+        return JobState.STARTING, ""
+    if fields.get("life") == "orphaned":
+        return _RUNNING["orphaned"]
+    return JobState.LOST, "killed" if "begun" in fields else NEVER_STARTED
 
 
 _RUNNING = {
@@ -67,6 +71,8 @@ def _ended(fields: dict[str, str]) -> tuple[JobState, str]:
         return JobState.TIMED_OUT, ""
     if reason == "unmet":
         return JobState.STOPPED, f"{_job_of_after(fields)} did not succeed"
+    if reason == "late" and (number(fields, "attempt") or 1) > 1:
+        reason = _LATE_AGAIN
     if reason in _LOST:
         return JobState.LOST, _LOST[reason]
     if fields.get("code") == "0":
@@ -95,7 +101,14 @@ _ENDS_OF_NODES = {
     "timed-out": (JobState.TIMED_OUT, "reached its deadline"),
     "lost": (JobState.FAILED, "was lost"),
 }
-_LOST = {"late": "never started", **slurm_words.LOST}
+
+
+_LATE_AGAIN = "late-again"
+_LOST = {
+    "late": NEVER_STARTED,
+    _LATE_AGAIN: "not started again",
+    **slurm_words.LOST,
+}
 
 
 def _job_of_after(fields: dict[str, str]) -> str:

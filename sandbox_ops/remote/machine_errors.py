@@ -18,7 +18,7 @@ _KINDS = frozenset(
 """What a machine can know to be wrong; of our configuration or its key it knows nothing."""
 
 _HELD = re.compile(
-    r"\b(name|gpu|file)-[A-Za-z0-9._-]{1,64} is held by (remote-[1-9]\d{0,8})\b"
+    r"\b(name|gpu|file)-([A-Za-z0-9._-]{1,64}) is held by (remote-[1-9]\d{0,8})\b"
 )
 _OR_ANOTHER = "Or set workspace in sandbox.toml to a folder of yours."
 _HINTS = {
@@ -49,25 +49,45 @@ def machine_error(kind: str, message: str, code: str = "") -> SandboxError:
         code: Of the case: selects one of our hints.
     """
     message = message[:_LONGEST]
+    steps = _held_steps(message) if code in {"held", "claiming"} else ()
+    if steps:
+        message = _HELD.sub(_held_words, message)
     if kind not in _KINDS:
         return ProtocolError(f"the machine sent an unknown error, {kind[:40]!r}")
-    steps = _held_steps(message) if code == "held" else ()
     error = BY_KIND[kind](f"{SAYS}{message}", hint(code), *steps)
     error.reason = code
     return error
 
 
+def _held_words(held: re.Match[str]) -> str:
+    """Return in words what another job has: a claim's own name says what it is."""
+    what, which, job = held.groups()
+    words = {
+        "name": f"the name {which}",
+        "gpu": f"GPU {which}",
+        "file": "a file that it would write",
+    }
+    return f"{words[what]} is held by {job}"
+
+
 def _held_steps(message: str) -> tuple[str | NextStep, ...]:
-    """Return the ways out where another job has the name or the GPU."""
+    """Return the ways out where another job has the name, the GPU or the file."""
     held = _HELD.search(message)
     if held is None:
         return ()
-    other = (
-        NextStep("logs", {"job": held[2]}, "Look at it"),
-        NextStep("stop", {"job": held[2]}, "Or end it"),
-    )
     ways = {
         "name": "Or start under another name.",
         "file": "Or give each run a path of its own, with {job} or {run_dir} in it.",
     }
-    return (*other, ways[held[1]]) if held[1] in ways else other
+    forces = {"name": "same-name", "file": "same-output"}
+    anyway = "Or start all the same, as before and with"
+    return (
+        NextStep("logs", {"job": held[3]}, "Look at it"),
+        NextStep("stop", {"job": held[3]}, "Or end it"),
+        *([ways[held[1]]] if held[1] in ways else []),
+        *(
+            NextStep("train", {"force": force}, anyway)
+            for what, force in forces.items()
+            if what == held[1]
+        ),
+    )

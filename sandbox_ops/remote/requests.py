@@ -80,7 +80,7 @@ def no_answer(request: Request) -> TimedOutError:
 def crashed(where: str, request: Request, reason: Exception) -> ProtocolError:
     """Return the error of a request over which the shell there ends by an error."""
     return ProtocolError(
-        f"our shell on {where} ended by an error at `{request.verb}`, twice: {reason}",
+        f"our shell on {where} failed with an error at `{request.verb}`, twice: {reason}",
         "Its library is in ~/.sandbox-ops/lib there; it may be damaged: remove that "
         "folder, and it is sent again.",
     )

@@ -8,13 +8,15 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox_ops.errors import UsageError
 from sandbox_ops.models import job_ids
-from sandbox_ops.models.groups import CellKey
 from sandbox_ops.models.queue import QueueRequest
 from sandbox_ops.remote import job_record, scripts
+
+if TYPE_CHECKING:
+    from sandbox_ops.models.groups import CellKey
 
 _COMMAND_IN_RECORD = 4000
 _DESCRIPTION_IN_RECORD = 500
@@ -90,7 +92,7 @@ class StartRequest:
     commit: str = ""
     writes: tuple[str, ...] = ()
     token: str = field(default_factory=new_token)
-    cell: CellKey | None = None
+    cell: "CellKey | None" = None
     queue: QueueRequest | None = None
     nodes: int = 0
     slurm: tuple[str, ...] = ()
@@ -156,18 +158,6 @@ class StartRequest:
             UsageError: `env` holds what is not the name of a variable.
         """
         limit_cs = max(1, round(self.timeout_s * 100)) if self.timeout_s else 0
-        env = dict(self.env)
-        if self.gpus:
-            env = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, self.gpus))} | env
-        if self.cell:
-            env = self.cell.variables | env
-        if self.name and not self.foreground:
-            env["SANDBOX_JOB_NAME"] = self.name
-        if self.commit:
-            env["SANDBOX_COMMIT"] = self.commit
-        files = dict(self.files)
-        if self.environment:
-            files["environment"] = self.environment
         fields = {
             "token": self.token,
             "kind": "fg" if self.foreground else "bg",
@@ -179,7 +169,7 @@ class StartRequest:
             "shell": self.interpreter,
             "cwd": self.cwd,
             "spec": json.dumps(self.record, separators=(",", ":")),
-            "env": scripts.assignments(env),
+            "env": scripts.assignments(self._variables),
             "command": self.command,
             "claims": " ".join(self.claims),
             "name": job_ids.name_key(self.name) if self.name else "",
@@ -199,8 +189,24 @@ class StartRequest:
             }
         # the shell reads a byte a system call: what is empty or zero there is not sent
         sent = {n: value for n, value in fields.items() if value or n in _ALWAYS_SENT}
-        sent |= {f"file.{name}": text for name, text in files.items()}
+        files = {"environment": self.environment} if self.environment else {}
+        for name, text in {**self.files, **files}.items():
+            sent[f"file.{name}"] = text
         return [f"{name}={value}" for name, value in sent.items()]
+
+    @property
+    def _variables(self) -> dict[str, str]:
+        """The environment of the command: the caller's variables, and what we say of it."""
+        env = dict(self.env)
+        if self.gpus:
+            env = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, self.gpus))} | env
+        if self.cell:
+            env = self.cell.variables | env
+        if self.name and not self.foreground:
+            env["SANDBOX_JOB_NAME"] = self.name
+        if self.commit:
+            env["SANDBOX_COMMIT"] = self.commit
+        return env
 
 
 _ALWAYS_SENT = ("grace_s", "queue")

@@ -5,12 +5,13 @@ is imported here: Fabric costs 0.2 s, and not every command needs it.
 
     resolve  openssh_config       how a machine is reached: resolved_host, tokens,
                                   config_fallback, deciding_files
+    early_start                   takes the first steps while paramiko is imported
     route                         leads there: dial, proxy, jump_hosts, transport, algorithms
     host_keys                     checks the machine: known_hosts, host_key_check, shown_keys,
                                   revoked_keys, certificates
     login                         proves who we are: identities, agent, key_files, askpass
     channel  worker_links         a session as a `Link`: session_setup, session_environment,
-                                  budget (how many at once), sftp, forwarding
+                                  budget (a time that steps share), sftp, forwarding
     probe  failures               whether it still answers; what an error of paramiko's means
     fabric_verbs  runner          what users' own Fabric tasks get
     connection_agent              the process that keeps a connection: kept_connection

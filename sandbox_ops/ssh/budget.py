@@ -4,6 +4,9 @@ import time
 from dataclasses import dataclass
 from typing import Self
 
+CONNECT_S = 9.0
+"""What an attempt to connect may take, all its steps together; ConnectTimeout says otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:

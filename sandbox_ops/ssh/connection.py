@@ -26,7 +26,8 @@ from sandbox_ops.ssh import (
     probe,
     session_setup,
 )
-from sandbox_ops.ssh.budget import Budget
+from sandbox_ops.ssh.budget import CONNECT_S, Budget
+from sandbox_ops.ssh.early_start import EarlyStart
 from sandbox_ops.ssh.fabric_verbs import UserVerbs
 from sandbox_ops.ssh.jump_hosts import Hop
 from sandbox_ops.ssh.login import Keyring, LockedKeyError, Strategy
@@ -35,8 +36,6 @@ from sandbox_ops.ssh.route import Route
 from sandbox_ops.ssh.runner import Runner
 from sandbox_ops.ssh.worker_links import WorkerLinks
 
-CONNECT_S = 9.0
-"""What an attempt may take, all its steps together; ConnectTimeout says otherwise."""
 _ATTEMPTS = 6
 """MaxStartups of sshd_config(5) drops connections at random when many come at once."""
 
@@ -67,6 +66,7 @@ class SandboxConnection(UserVerbs, WorkerLinks):
         is_hop: Whether this one is a jump host on the way to `config`'s machine.
         session_timeout_s: How long a user's task waits for a session where the server
             allows no more now (MaxSessions).
+        early: Its first steps, where they were taken already.
 
     Raises:
         ConfigError: ssh_config cannot be read.
@@ -79,8 +79,9 @@ class SandboxConnection(UserVerbs, WorkerLinks):
         *,
         is_hop: bool = False,
         session_timeout_s: float = 30.0,
+        early: EarlyStart | None = None,
     ) -> None:
-        resolved = resolve(config)
+        resolved = early.resolved() if early is not None else resolve(config)
         own = Config(
             ssh_config=paramiko.SSHConfig(),
             lazy=True,
@@ -98,7 +99,7 @@ class SandboxConnection(UserVerbs, WorkerLinks):
         self.config.runners.remote = Runner
         # Fabric's class takes a plain attribute for a configuration value, but for this
         keys = host_keys.HostKeys(config, resolved, is_hop)
-        route = Route(config, resolved, keys, _connect_hop)
+        route = Route(config, resolved, keys, _connect_hop, early)
         if via is not None:
             route.start_from(via)
         self._set(_link=_Link(route, Keyring(resolved), session_timeout_s))
@@ -182,7 +183,7 @@ class SandboxConnection(UserVerbs, WorkerLinks):
 
     def _log_in(self, budget: Budget) -> None:
         where = f"{self.user}@{self.host}:{self.port}"
-        allowed = self.route.allowed()  # refused before a packet is sent
+        allowed = self.route.allowed()  # refused before a byte is sent
         sock = self.route.dial(budget)
         self.connect_kwargs.update(
             sock=sock,

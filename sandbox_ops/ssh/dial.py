@@ -15,8 +15,8 @@ from typing import Any
 
 from sandbox_ops.errors import ConnectError, NextStep
 from sandbox_ops.ssh.budget import Budget
-from sandbox_ops.ssh.failures import NETWORK_HINT
 
+NETWORK_HINT = "Is the machine running, and may this network reach it (VPN, firewall)?"
 DNS_TIMEOUT_S = 5.0
 PEER_TIMEOUT_S = 10
 _LEAST_S = 0.01

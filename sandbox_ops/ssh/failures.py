@@ -12,8 +12,6 @@ import paramiko
 from sandbox_ops.errors import ConnectError
 from sandbox_ops.ssh.algorithms import Mismatch
 
-NETWORK_HINT = "Is the machine running, and may this network reach it (VPN, firewall)?"
-
 
 class DroppedError(ConnectError):
     """The server hung up early, as MaxStartups makes it do: worth another try."""
@@ -112,7 +110,7 @@ _NETWORK_ERRORS = {
 
 def _network(attempt: Attempt) -> ConnectError:
     return ConnectError(
-        f"the network to {attempt.where} carries nothing any more: what we sent after "
+        f"the network to {attempt.where} no longer carries data: what we sent after "
         "the connection was made never arrived",
         "Is the VPN up, does a firewall or a link with a smaller MTU stand in between? "
         "The machine itself may be well.",

@@ -47,11 +47,13 @@ class Identities:
         offers: In the order to try.
         locked: Files that want a passphrase first.
         unused: What was named and cannot be offered: a line each, with the reason.
+        cures: The commands that make usable what is not.
     """
 
     offers: tuple[Offer, ...] = ()
     locked: tuple[KeyFile, ...] = ()
     unused: tuple[str, ...] = ()
+    cures: tuple[str, ...] = ()
 
 
 def gather(
@@ -90,6 +92,7 @@ def gather(
         offers=tuple(offers),
         locked=tuple(f for f in wanted if f.locked and f.path not in keys),
         unused=(*orphans, *excluded, *_unused(resolved, files, keys, in_agent)),
+        cures=tuple(file.cure for file in files if file.cure),
     )
 
 
@@ -198,7 +201,7 @@ def _unused(
     for file in files:
         why = file.unusable
         if not why and not file.locked and file.path not in keys:
-            why = "is damaged, or not to be read"
+            why = "is damaged, or cannot be read"
         absent = why == "no such file" and Path(file.path).name in _USUAL
         if why and not absent and file.public not in in_agent:
             yield f"{file.path}: {why}"

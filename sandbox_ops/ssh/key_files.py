@@ -33,6 +33,7 @@ class KeyFile:
         reader: What opens its private half; None where nothing of ours does.
         locked: Whether a passphrase is wanted.
         unusable: Why its private half cannot be offered; "" where it can.
+        cure: The command that makes it usable; "" where there is none.
     """
 
     path: str
@@ -40,6 +41,7 @@ class KeyFile:
     reader: type[paramiko.PKey] | None = None
     locked: bool = False
     unusable: str = ""
+    cure: str = ""
 
     def open(self, passphrase: str | None = None) -> paramiko.PKey | None:
         """Return the private key; None where the passphrase or the file is wrong."""
@@ -67,7 +69,8 @@ def read(path: str) -> KeyFile:
         key = dataclasses.replace(
             key,
             unusable=f"others can read it (its mode is {mode:04o}); ssh refuses such a "
-            f"key too: chmod 600 {shlex.quote(path)}",
+            "key too",
+            cure=f"chmod 600 {shlex.quote(path)}",
         )
     return key
 

@@ -214,26 +214,37 @@ def _refused(
         )
         error.files = identities_tried.locked
         return error
+    more, advice = _advice(resolved.alias, tried, identities_tried.cures)
+    return AuthenticationError(reason + more, advice)
+
+
+def _advice(alias: str, tried: _Tried, cures: Sequence[str]) -> tuple[str, str]:
+    """What else is known of the refusal, and what to do about it."""
     if _no_keys(tried):
-        return AuthenticationError(
-            f"{reason}; it wants {' or '.join(tried.methods)}, and we never ask for a password",
-            f"Let it take a key alone. See what it says: ssh -v {resolved.alias} true",
+        return (
+            f"; it wants {' or '.join(tried.methods)}, and we never ask for a password",
+            f"Let it take a key alone. See what it says: ssh -v {alias} true",
         )
     if len(tried.keys) >= _MANY:
-        return AuthenticationError(
-            f"{reason}; most servers hang up after six keys",
-            f"Name the right one for Host {resolved.alias} in ssh_config: "
-            "IdentityFile FILE, and IdentitiesOnly yes.",
+        return (
+            "; most servers hang up after six keys",
+            (
+                f"Name the right one for Host {alias} in ssh_config: "
+                "IdentityFile FILE, and IdentitiesOnly yes."
+            ),
         )
+    if not tried.keys and cures:
+        return "", f"Close it to others: {' && '.join(cures)}"
     if not tried.keys:
-        return AuthenticationError(
-            reason,
-            f"Name a key that is there: IdentityFile for Host {resolved.alias} in "
-            "ssh_config, `identity_file` in your own config.toml, or SSH_KEY_PATH. Or "
-            "put one into the agent: ssh-add FILE",
+        return (
+            "",
+            (
+                f"Name a key that is there: IdentityFile for Host {alias} in ssh_config,"
+                " `identity_file` in your own config.toml, or SSH_KEY_PATH. Or put one"
+                " into the agent: ssh-add FILE"
+            ),
         )
-    return AuthenticationError(
-        reason,
-        "Is your public key in its ~/.ssh/authorized_keys? Try: "
-        f"ssh {resolved.alias} true",
+    return (
+        "",
+        f"Is your public key in its ~/.ssh/authorized_keys? Try: ssh {alias} true",
     )

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import logging
 import os
-import platform
 import shutil
 import subprocess
 from pathlib import Path
@@ -58,7 +57,7 @@ def _local_user() -> LocalUser:
         home=str(home_of(os.environ)),
         name=this_user.account(),
         uid=os.getuid(),
-        hostname=platform.node(),
+        hostname=os.uname().nodename,
         environ=dict(os.environ),
     )
 

@@ -18,6 +18,7 @@ from sandbox_ops.models import SandboxConfig
 from sandbox_ops.ssh import algorithms, deciding_files, dial, failures, jump_hosts
 from sandbox_ops.ssh.algorithms import Algorithms
 from sandbox_ops.ssh.budget import Budget
+from sandbox_ops.ssh.early_start import EarlyStart
 from sandbox_ops.ssh.host_keys import HostKeys
 from sandbox_ops.ssh.jump_hosts import Hop
 from sandbox_ops.ssh.proxy import Proxy
@@ -35,6 +36,7 @@ class Route:
         resolved: What ssh_config says of it.
         host_keys: What known_hosts says of it.
         connect_hop: Makes the connection to a jump host, from the one before it.
+        early: A socket that may be on its way already.
         proxy: The ProxyCommand that runs, if one does.
         transport: The newest that was made.
     """
@@ -43,6 +45,7 @@ class Route:
     resolved: ResolvedHost
     host_keys: HostKeys
     connect_hop: "Callable[[SandboxConfig, Hop | None], Hop]"
+    early: EarlyStart | None = None
     proxy: Proxy | None = None
     transport: Transport | None = None
     _via: Hop | None = field(default=None)
@@ -70,6 +73,8 @@ class Route:
             ConnectError: Says which step failed: the name, the port, a jump host.
         """
         where = self.resolved
+        if self.early is not None and (sock := self.early.take(budget)) is not None:
+            return sock
         if self.via is not None:
             hop = self._open_hop(self.via, budget)
             return _open_stream(hop, where.hostname, where.port, budget)
@@ -172,6 +177,8 @@ class Route:
     def close(self) -> None:
         """End it all, jump hosts too."""
         self.close_proxy()
+        if self.early is not None:
+            self.early.close()
         if self._borrowed is not None:
             jump_hosts.OF_THIS_PROCESS.give_back(self._borrowed, self)
             self._borrowed = None

@@ -14,8 +14,8 @@ import paramiko
 from sandbox_ops.errors import ConnectError
 from sandbox_ops.ssh import host_keys
 from sandbox_ops.ssh.algorithms import Algorithms
-from sandbox_ops.ssh.budget import Budget
-from sandbox_ops.ssh.connection import CONNECT_S, SandboxConnection
+from sandbox_ops.ssh.budget import CONNECT_S, Budget
+from sandbox_ops.ssh.connection import SandboxConnection
 
 _ANNOUNCE_S = 1.0
 """sshd names its keys right after the login."""

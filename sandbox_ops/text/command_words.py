@@ -19,6 +19,7 @@ LIMIT = 30_000
 
 _BODY = LIMIT - 2_000  # the rest is room for our own words
 _COMMAND = 200
+_WARNINGS = 8
 _EVENT = 300
 # A success begins with what the machine said. Where that looks like one of our first
 # lines, ours has to be there too.
@@ -168,11 +169,23 @@ def output(
 def event(report: WaitReport) -> str:
     """Say what ended a wait, where the job's state does not."""
     if report.event is WaitEvent.ENDED:
-        return f"all {report.line}" if report.jobs else ""
+        ended = [f"all {report.line}"] if report.jobs else []
+        says_it = not report.jobs and report.job.state is not JobState.SUCCEEDED
+        return "\n".join((*ended, *(() if says_it else wait_warnings(report))))
     if report.event is WaitEvent.TIMEOUT:
         return "nothing happened in that time"
     kind = "warning" if report.event is WaitEvent.WARNING else "matched"
     return f"{kind}: {formatting.one_line(marks.remote(report.line), _EVENT)}"
+
+
+def wait_warnings(report: WaitReport) -> list[str]:
+    """Say what looked wrong with what ended, a line each; of many the first."""
+    lines = [
+        f"warning: {formatting.one_line(marks.remote(each), _EVENT)}"
+        for each in report.warnings[:_WARNINGS]
+    ]
+    more = len(report.warnings) - len(lines)
+    return [*lines, f"and {formatting.count(more, 'more warning')}"] if more else lines
 
 
 def _command_line(job: Job) -> str:

@@ -8,12 +8,15 @@ import math
 import re
 import textwrap
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox_ops.errors import NextStep, SandboxError
-from sandbox_ops.models import CommandResult, Disk, EndKind, ForeignProcess, Gpu, Job
-from sandbox_ops.models.transfers import TransferProgress
+from sandbox_ops.models import CommandResult, EndKind, Job
 from sandbox_ops.text import remote_text
+
+if TYPE_CHECKING:
+    from sandbox_ops.models import Disk, ForeignProcess, Gpu
+    from sandbox_ops.models.transfers import TransferProgress
 
 _SPANS = (
     (86400, "d", 3600, "h"),
@@ -62,7 +65,7 @@ def transfer_sizes(done_bytes: int, total_bytes: int, rate_bytes_s: float) -> st
     return f"{size(done_bytes)} of {size(total_bytes)}{rate}"
 
 
-def transfer_line(now: TransferProgress) -> str:
+def transfer_line(now: "TransferProgress") -> str:
     """How far a transfer is: `a.pt: 1.2 MiB of 3.0 MiB, 310.5 KiB/s, about 6 s left`."""
     sizes = transfer_sizes(now.total_done_bytes, now.total_bytes, now.rate_bytes_s)
     left = "" if now.eta_s is None else f", about {duration(round(now.eta_s))} left"
@@ -168,14 +171,14 @@ def _tree(left: tuple[str, ...]) -> str:
     return f"still alive: {', '.join(left)}"
 
 
-def gpu_line(gpu: Gpu) -> str:
+def gpu_line(gpu: "Gpu") -> str:
     """A GPU in one line: `GPU 0 H100: 97 %, 10.0 of 80.0 GiB, 61 °C`."""
     use = "?" if gpu.utilization_percent is None else f"{gpu.utilization_percent} %"
     heat = "" if gpu.temperature_c is None else f", {gpu.temperature_c} °C"
     return f"GPU {gpu.index} {gpu.name}: {use}, {gpu_memory(gpu)}{heat}"
 
 
-def gpu_memory(gpu: Gpu) -> str:
+def gpu_memory(gpu: "Gpu") -> str:
     """The memory of a GPU: `10.0 of 80.0 GiB`."""
     used, total = (
         "?" if mib is None else f"{mib / _KIB:.1f}"
@@ -184,14 +187,14 @@ def gpu_memory(gpu: Gpu) -> str:
     return f"{used} of {total} GiB"
 
 
-def disk_line(disk: Disk | None) -> str:
+def disk_line(disk: "Disk | None") -> str:
     """The room on a file system: `41.2 GiB free of 100.0 GiB at /workspace`."""
     if disk is None:
         return "?"
     return f"{size(disk.free_bytes)} free of {size(disk.total_bytes)} at {disk.path}"
 
 
-def foreign_line(process: ForeignProcess) -> str:
+def foreign_line(process: "ForeignProcess") -> str:
     """A process that is not ours: `4242 alice, 3 h 10 min: python train.py in /w`."""
     age = duration(process.age_s)
     where = f" in {process.cwd}" if process.cwd else ""

@@ -191,6 +191,8 @@ def _nothing(
     wanted = ", ".join(project.outputs) or "what is declared"
     message = f"nothing to fetch from {label}: no file there matches {wanted}"
     look = NextStep(
-        "run", {"command": "git status"}, "Did the job write somewhere else? Look"
+        "run",
+        {"cwd": sandbox.project_path(project), "command": "git status"},
+        "Did the job write somewhere else? Look",
     )
     return NotFoundError("\n".join((message, *warnings)), look)

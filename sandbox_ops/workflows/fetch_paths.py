@@ -74,7 +74,7 @@ def named(
             "Copy it there first.",
         )
     if wanted.rstrip("/") in {*tops, ""}:
-        raise UsageError(f"that would be all of {wanted}", "Name a file or a folder.")
+        raise UsageError(f"that is the whole of {wanted}", "Name a file or a folder.")
     below = wanted.removeprefix(f"{project_path}/") if project_path else wanted
     if not into and not below.startswith("/") and is_declared(below, outputs):
         return NamedPath(root=project_path, pattern=below)

@@ -36,7 +36,9 @@ def destination(target: Path, path: str) -> Path:
             f"the machine named a file that is not in its folder: {path!r}"
         )
     if any(part.lower() == ".git" for part in parts):
-        raise ProtocolError(f"a file of git itself is not fetched: {path!r}")
+        raise ProtocolError(
+            f"a file of git's own folder (.git) is not fetched: {path!r}"
+        )
     place = target.joinpath(*parts)
     inside = place.parent.resolve().is_relative_to(target.resolve())
     if not inside or place.is_symlink() or place.is_dir():
@@ -97,7 +99,7 @@ def refuse_without_room(missing: Iterable[tuple[int, Path]]) -> None:
         free_bytes = shutil.disk_usage(folder).free
         if size_bytes > free_bytes:
             raise RefusedError(
-                f"{formatting.size(size_bytes)} would come, and only "
+                f"{formatting.size(size_bytes)} are to be fetched, and only "
                 f"{formatting.size(free_bytes)} are free in {folder}",
                 NextStep("fetch", {"into": "FOLDER"}, "Make room, or say where to"),
             )

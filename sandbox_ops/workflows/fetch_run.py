@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from sandbox_ops.errors import NotFoundError
+from sandbox_ops.errors import NextStep, NotFoundError, TimedOutError
 from sandbox_ops.machine import run_outputs
 from sandbox_ops.machine.run_outputs import RUNS, RunOutput, RunOutputs
 from sandbox_ops.machine.sandbox import Sandbox
@@ -30,6 +30,7 @@ def candidates(
 
     Raises:
         ProtocolError: The machine names a file that is neither declared nor the run's.
+        TimedOutError: It has not listed yet what the run wrote.
     """
     folder = job.log_path.rpartition("/")[0]
     names = ("log", "run.json", "dirty.patch*")
@@ -45,6 +46,12 @@ def candidates(
     if written.is_live:
         why = f"{job.id} has not ended: what it has written so far comes, unchecked"
         return own + _so_far(sandbox, job, written, wanted), (why,)
+    if not written.is_listed:
+        raise TimedOutError(
+            f"{sandbox.config.label} has not listed yet what {job.id} wrote",
+            NextStep("fetch", {"job": job.id}, "Try again"),
+            NextStep("fetch", {"path": "PATH"}, "Or bring a file by its path"),
+        )
     again = run_outputs.changed(sandbox, job.id) if written.files else frozenset()
     output_candidates = [
         _candidate(file, written, wanted, job, again) for file in written.files

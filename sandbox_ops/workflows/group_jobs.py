@@ -1,14 +1,16 @@
 """The jobs of a group in its order, and the group in one row."""
 
+import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sandbox_ops.errors import NextStep, NotFoundError
+from sandbox_ops.errors import NextStep, NotFoundError, SandboxError
 from sandbox_ops.machine import groups
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, LogDigest, Project
 from sandbox_ops.models.groups import Group, GroupSummary
+from sandbox_ops.models.waiting import WaitReport
 from sandbox_ops.text import best_metric
 from sandbox_ops.text.best_metric import BestBy
 from sandbox_ops.text.progress import Progress
@@ -74,6 +76,27 @@ def _refuse_unknown(metric: str, read: GroupJobs) -> None:
             f"no job of {read.summary.name} has a metric `{metric}`",
             f"There is {', '.join(list(known)[:12])}.",
         )
+
+
+def with_warnings(
+    sandbox: Sandbox, names: Sequence[str], report: WaitReport
+) -> WaitReport:
+    """Return the report of a wait for all of a group with what its jobs warned of.
+
+    One more round trip: such a wait reads no logs. Where the machine does not answer any
+    more, and for any other wait, the report is as it was.
+    """
+    if not report.jobs:
+        return report
+    with contextlib.suppress(SandboxError):
+        if group := named(sandbox, names):
+            warnings = tuple(
+                f"{job.id} {job.name}: {warning}"
+                for job, progress in group.jobs
+                for warning in progress.warnings
+            )
+            return replace(report, warnings=warnings)
+    return report
 
 
 def named(sandbox: Sandbox, names: Sequence[str]) -> GroupJobs | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sandbox_ops.errors import NextStep, UsageError
 from sandbox_ops.machine import job_list, log_reading, waiting
 from sandbox_ops.machine.sandbox import Sandbox
+from sandbox_ops.models import Job, job_ids
 from sandbox_ops.models.waiting import WaitReport
 from sandbox_ops.text import command_words, marks
 from sandbox_ops.text.step_words import StepWords
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sandbox_ops.machine.waiting import Wait
 
 _JOBS = 20
+_COMMANDS = 20  # so many are looked at for those of a client: jobs are asked for apart
 _MATCHES = 20
 
 
@@ -30,11 +32,18 @@ def listed(sandbox: Sandbox, steps: StepWords, limit: int | None = None) -> str:
         limit: So many of the newest; None: twenty.
     """
     limit = limit or _JOBS
-    newest = job_list.recent(sandbox, limit, include_commands=True)
-    lines = report_lines.jobs(job_list.running_first(newest), time.time())
+    jobs = job_list.recent(sandbox, limit)
+    commands = job_list.recent(sandbox, _COMMANDS, include_commands=True)
+    newest = {job.id: job for job in (*jobs, *filter(_is_command, commands))}
+    in_order = job_list.running_first(newest.values())
+    lines = report_lines.jobs(in_order, time.time())
     shown = (marks.remote(str(line)) for line in lines)
     more = f"next: {steps.of(NextStep('jobs', {'limit': limit * 5}))}"
-    return marks.join(*shown, more if len(newest) >= limit else "")
+    return marks.join(*shown, more if len(jobs) >= limit else "")
+
+
+def _is_command(job: Job) -> bool:
+    return job_ids.is_command(job.id)
 
 
 def output(
@@ -69,6 +78,7 @@ def output(
         raise UsageError("only `wait` takes several jobs: it answers of the first")
     held = log_reading.cursors(sandbox, names, since)
     if report is not None:
+        report = group_jobs.with_warnings(sandbox, names, report)
         held = tuple(each for each in held if each.job_id == report.job.id)
         names = (report.job.id,)
         limit = limit or (_MATCHES if pattern else None)

@@ -83,6 +83,7 @@ class MonitorReport:
         warnings: What looks wrong, of `jobs` and of the machine.
         next_steps: What can be done about it.
         groups: The sweeps whose jobs are among these, each in a row.
+        waiting: Jobs of these groups that wait: they are in the rows of the groups alone.
         cost_per_hour: What an hour of the machine costs; None where that is not configured.
     """
 
@@ -98,6 +99,7 @@ class MonitorReport:
     warnings: tuple[str, ...] = ()
     next_steps: tuple[NextStep, ...] = ()
     groups: tuple[GroupSummary, ...] = ()
+    waiting: tuple[Job, ...] = ()
     cost_per_hour: float | None = None
 
     @property
@@ -181,11 +183,12 @@ def report(
 ) -> MonitorReport:
     """Return what a look means; of a group's jobs those that wait are in its row. Pure."""
     in_rows = {group.name for group in groups}
-    shown, older = _shown(
+    waiting = tuple(
         job
         for job in status.jobs
-        if job.state is not JobState.QUEUED or job.group not in in_rows
+        if job.state is JobState.QUEUED and job.group in in_rows
     )
+    shown, older = _shown(job for job in status.jobs if job not in waiting)
     views = tuple(_view(job, status, project, cost_per_hour) for job in shown)
     views = tuple(
         replace(view, job=job)
@@ -200,6 +203,7 @@ def report(
     return MonitorReport(
         sandbox=machine,
         groups=groups,
+        waiting=waiting,
         reachable=True,
         jobs=views,
         older=tuple(_view(job, status, project, cost_per_hour) for job in older),

@@ -27,6 +27,7 @@ from sandbox_ops.machine.pause import until
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, Project
 from sandbox_ops.models.cancellation import CancelToken
+from sandbox_ops.models.queue import RetryPolicy
 from sandbox_ops.remote import node, scripts
 from sandbox_ops.workflows import train
 from sandbox_ops.workflows.acting import acts_as
@@ -56,6 +57,7 @@ class NodeRun:
         machines: Their names, in the order of the ranks.
         processes: How many torchrun starts on each.
         port: Where the processes meet; 0: at a free one.
+        retry: What follows an attempt that failed; None: nothing.
         id: What tells the run from all others.
         secret: By which its nodes know each other.
     """
@@ -64,6 +66,7 @@ class NodeRun:
     machines: tuple[str, ...]
     processes: int
     port: int
+    retry: RetryPolicy | None = None
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     secret: str = field(default_factory=lambda: secrets.token_hex(16))
 
@@ -82,7 +85,15 @@ class NodeRun:
             "hub": list(hub),
             "join_s": _CONNECT_S if rank else JOIN_S,
             "lost_s": LOST_S,
+            "retry": self._retry,
         }
+
+    @property
+    def _retry(self) -> dict[str, Any] | None:
+        if self.retry is None or not self.retry.retries:
+            return None
+        names = ("retries", "on", "backoff_s", "resume_from")
+        return {name: getattr(self.retry, name) for name in names}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,14 +259,14 @@ def _has_ended(machine: Sandbox, node: StartedNode, state: dict[str, Any]) -> bo
     if state.get("phase") not in ("running", "refused"):
         tail = jobs.output(machine, job.id, offset=-_LOG_BYTES, max_bytes=_LOG_BYTES)
         lines = tail.data.decode("utf-8", "replace").split("\n")[-_LAST_LINES - 1 :]
-        why = f"its node ended before it began: {job.words}: {' '.join(lines).strip()}"
+        why = f"its node ended before the command started: {job.words}: {' '.join(lines).strip()}"
         state |= _problem(node, why)
     return True
 
 
 def _silent(machine: Sandbox, node: StartedNode) -> dict[str, Any]:
     return _problem(
-        node, f"{node.job.id} on {machine.config.name} does not say how it is"
+        node, f"{node.job.id} on {machine.config.name} does not report its state"
     )
 
 
@@ -290,8 +301,8 @@ def _raise_problems(
     if lines:
         raise RefusedError(
             "\n".join(dict.fromkeys(lines)),
-            "Let the machines open TCP connections to each other; which address of the"
-            " first one they use, `address` of its sandbox says.",
+            "Allow TCP connections between the machines. Where the others reach the first"
+            " one by another address, set it: `address` of its sandbox.",
         )
 
 
@@ -336,7 +347,7 @@ def _with_outcome(
             f" within {JOIN_S} s: it finds no others"
         )
     again = NextStep("jobs", {"on": ",".join(run.machines)}, "See what is left there")
-    message = f"{run.name} was begun on no machine:\n{error.message}{left}"
+    message = f"{run.name} was started on no machine:\n{error.message}{left}"
     raised = type(error)(message, *error.hints, again)
     return (
         raised if not isinstance(error, TimedOutError) else RefusedError(message, again)

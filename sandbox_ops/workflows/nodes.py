@@ -17,6 +17,7 @@ from sandbox_ops.machine.first_lines import first_lines
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import JobState, Project
 from sandbox_ops.models.cancellation import CancelToken
+from sandbox_ops.models.queue import LOST, RetryPolicy
 from sandbox_ops.workflows import (
     node_start,
     nodes_list,
@@ -123,7 +124,8 @@ def start(  # noqa: PLR0913, PLR0915  # each is one fact of a training
         env: As in `train`.
         no_env: As in `train`.
         own_tree: As in `train`.
-        queue: Refused: it starts on all at once.
+        queue: Only its retries count, which are the whole run's: all nodes begin again
+            where one failed. To wait in a queue is refused.
         code: Returns what a machine runs in place of what its clone has; then none is
             synced or set up first. None: what the clones have.
         port: Where its processes meet; the next one is the launchers' own. 0: free ones.
@@ -178,7 +180,11 @@ def start(  # noqa: PLR0913, PLR0915  # each is one fact of a training
     token.check()
     _refuse_different_code(prepared)
     node_run = NodeRun(
-        name=name, machines=names, processes=torchrun.processes(gpus), port=port
+        name=name,
+        machines=names,
+        processes=torchrun.processes(gpus),
+        port=port,
+        retry=queue.retry if queue else None,
     )
     entry = NodesEntry(name=name, run=node_run.id, machines=names)
     nodes_list.note(project, entry)
@@ -246,12 +252,12 @@ def all_of(
 
 
 def _check(machines: Sequence[Sandbox], queue: QueueOptions | None) -> None:
-    if queue is not None:
+    if queue is not None and queue.waits:
         raise UsageError(
-            "a training over several sandboxes starts on all at once: it waits in no"
-            " queue, and is not tried again by a machine of its own",
-            "Leave out queue, after, slots, retries and their like.",
+            "a training over several sandboxes starts on all at once: it waits in no queue",
+            "Leave out queue, after, slots, priority and their like.",
         )
+    _check_retry(queue.retry if queue else None)
     clusters = [each.config.name for each in machines if each.config.by_slurm]
     if clusters:
         raise UsageError(
@@ -262,6 +268,14 @@ def _check(machines: Sequence[Sandbox], queue: QueueOptions | None) -> None:
         raise UsageError(
             "a run over several machines needs two of them",
             "Name them: --on a,b, or a group.",
+        )
+
+
+def _check_retry(retry: RetryPolicy | None) -> None:
+    if retry and LOST in retry.on and retry.on != RetryPolicy(retries=0).on:
+        raise UsageError(
+            "no other attempt follows a lost node: the others cannot begin without it",
+            NextStep("rerun", {"run": "NAME"}, "Once its machine is back"),
         )
 
 

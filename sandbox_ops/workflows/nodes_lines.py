@@ -20,7 +20,7 @@ def lines(report: NodesReport) -> Iterator[str]:
         return
     yield (
         f"started {report.name} on {len(report.nodes)} machines;"
-        f" they meet at {report.master}"
+        f" MASTER_ADDR:MASTER_PORT is {report.master}"
     )
     for node in report.nodes:
         yield f"rank {node.rank} on {node.sandbox}: {formatting.job_line(node.job)}"

@@ -11,14 +11,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
-from typing import Self
 
 from sandbox_ops.errors import ConfigError, SandboxError
 from sandbox_ops.guard import this_user
 from sandbox_ops.machine import own_scripts
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, JobState
+from sandbox_ops.models.closing import Closing
 from sandbox_ops.models.events import Event, EventKind
 from sandbox_ops.models.notifications import (
     DEFAULT_KINDS,
@@ -34,7 +33,7 @@ ENDED = "it has ended already"
 Warn = Callable[[str], None]
 
 
-class Notifier:
+class Notifier(Closing):
     """Tells of events, in a thread of its own; use it in a `with`.
 
     Args:
@@ -73,17 +72,6 @@ class Notifier:
         self._thread.join(_CLOSE_S)
         if self._thread.is_alive():
             self._warn("a notification was not sent in time, and is given up")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _work(self) -> None:
         while (todo := self._todo.get()) is not None:

@@ -130,7 +130,9 @@ def make_ready(
         report = setup(machine, project)
         if not report.ok:
             failed = next(step for step in report.steps if step.result == "failed")
-            raise RefusedError(f"setup failed at {failed.name}: {failed.detail}")
+            why, *_ = failed.detail.splitlines() or ("",)
+            see = NextStep("setup", {"sandbox": machine.config.name}, "See all of it")
+            raise RefusedError(f"setup failed at {failed.name}: {why}", see)
 
 
 def look(  # each is one choice
@@ -183,7 +185,7 @@ def look(  # each is one choice
     for machine, answer in on_each(machines, one).items():
         candidate = answer
         if isinstance(candidate, SandboxError):
-            memory.note(address(machine.config), answered=False)
+            memory.note_failure(address(machine.config), candidate)
             candidate = Candidate(
                 name=machine.config.name, against=candidate.message, error=candidate
             )
@@ -212,7 +214,7 @@ def none_can_be_taken(candidates: Sequence[Candidate]) -> RefusedError:
     """Return the refusal that says of each machine why not."""
     reasons = "".join(f"\n  {each.name}: {each.against}" for each in candidates)
     return RefusedError(
-        f"no machine can be taken:{reasons}",
+        f"none of the machines can take it:{reasons}",
         NextStep("train", {"on": "any", "queue": True}, "Wait in a machine's queue"),
         NextStep("sandboxes", purpose="See how they are"),
     )

@@ -61,9 +61,7 @@ def _refuse_private(place: Path, root: Path) -> None:
     hidden = any(part.startswith(".") for part in place.relative_to(root).parts)
     denied = any(fnmatchcase(str(real), pattern) for pattern in policy.DENY_READ)
     if hidden or denied or not real.is_relative_to(top):
-        why = (
-            "is not to be read by agents" if hidden or denied else "is a link out of it"
-        )
+        why = "may not be read by agents" if hidden or denied else "is a link out of it"
         raise DeniedError(
             f"{place.relative_to(root)} {why}; nothing was sent",
             NextStep("put", {"path": str(place.relative_to(root))}, "In a local shell"),

@@ -55,10 +55,12 @@ def destination(
         )
     if absolute.rstrip("/") in {*tops, project_path, ""}:
         raise UsageError(
-            f"that would be all of {absolute}", "Name a file or a folder below it."
+            f"that is the whole of {absolute}", "Name a file or a folder below it."
         )
     if any(part.lower() == ".git" for part in path.parts):
-        raise UsageError(f"files of git itself are not put: {absolute}")
+        raise UsageError(
+            f"files of git's own folder (.git) are not uploaded: {absolute}"
+        )
     return absolute
 
 

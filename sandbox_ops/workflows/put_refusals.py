@@ -19,7 +19,7 @@ def refuse_in_the_way(place: Place, target: str, local: Path) -> None:
     """
     if not place.is_writable:
         raise DeniedError(
-            f"we may not write in {place.existing_folder}",
+            f"no permission to write in {place.existing_folder}",
             NextStep("run", {"command": f"ls -ld {place.existing_folder}"}, "Look"),
         )
     wrong = {"folder": "a folder", "other": "no regular file"}
@@ -81,13 +81,13 @@ def refuse_without_room(
     where = f"{place.existing_folder} on {machine}"
     if size_bytes > place.free_bytes:
         raise RefusedError(
-            f"{formatting.size(size_bytes)} would go, and only "
+            f"{formatting.size(size_bytes)} are to be sent, and only "
             f"{formatting.size(place.free_bytes)} are free in {where}",
             NextStep("run", {"command": f"df -h {place.existing_folder}"}, "Look"),
         )
     if place.free_files is not None and len(missing) > place.free_files:
         raise RefusedError(
-            f"{len(missing)} files would go, and the disk takes only "
+            f"{len(missing)} files are to be sent, and the disk takes only "
             f"{place.free_files} more (inodes) in {where}",
             NextStep("run", {"command": f"df -i {place.existing_folder}"}, "Look"),
         )

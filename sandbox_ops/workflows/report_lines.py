@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sandbox_ops.errors import NextStep
 from sandbox_ops.models import Job, JobState, StopReport
 from sandbox_ops.text import formatting
-from sandbox_ops.workflows import group_rows, rows
+from sandbox_ops.workflows import group_rows, rows, wait_reasons
 from sandbox_ops.workflows.rows import JobRow
 
 if TYPE_CHECKING:
@@ -106,12 +106,13 @@ def monitor(report: "MonitorReport") -> Lines:
     yield from table.gpus
     yield from map(group_rows.group_line, table.groups)
     yield from map(_job_line, table.jobs)
+    yield from wait_reasons.lines(report.waiting)  # of the others their lines say it
     yield from table.last_lines
     for line in table.foreign:
         yield f"not ours: {line}"
     yield from _warnings(table.warnings)
     yield from report.next_steps
-    if table.reachable and not table.jobs:
+    if table.reachable and not table.jobs and not table.groups:
         yield "no jobs"
 
 
@@ -226,7 +227,9 @@ def stop(report: "StopReport | GroupStopReport") -> Lines:
         yield report.nothing_ended
     yield from _listed("not ended", report.left)
     for each in report.same_name:
-        yield NextStep("stop", {"job": each}, f"{each} has that name too, and lives")
+        yield NextStep(
+            "stop", {"job": each}, f"{each} has the same name and is still running"
+        )
 
 
 def _warnings(warnings: Iterable[str | NextStep]) -> Lines:

@@ -143,7 +143,7 @@ def _reset(sandbox: Sandbox, project: Project, *, dry_run: bool) -> ResetReport:
         unpushed=tree.unpushed,
         foreign=foreign(status),
         warnings=(*warnings, *_left_running(sandbox, project, status)),
-        restore=_restore(backup) if backup else None,
+        restore=_restore(backup, tree.path) if backup else None,
     )
 
 
@@ -155,9 +155,9 @@ def _left_running(
     return (f"in trees of their own, left running: {', '.join(ids)}",) if ids else ()
 
 
-def _restore(backup: str) -> NextStep:
+def _restore(backup: str, path: str) -> NextStep:
     command = f"git checkout {backup} -- ."
-    return NextStep("run", {"command": command}, "To have them back")
+    return NextStep("run", {"cwd": path, "command": command}, "To have them back")
 
 
 def foreign(status: MachineStatus) -> tuple[str, ...]:

@@ -171,7 +171,9 @@ def monitor_rows(report: "MonitorReport", machine: str = "") -> MonitorRows:
         warnings=report.warnings,
         next_steps=report.next_steps,
         groups=tuple(map(group_rows.group_row, report.groups)),
-        waits=wait_reasons.lines(view.job for view in report.jobs),
+        waits=wait_reasons.lines(
+            (*(view.job for view in report.jobs), *report.waiting)
+        ),
     )
 
 

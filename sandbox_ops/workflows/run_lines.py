@@ -56,17 +56,22 @@ def answer(
         sort=sort,
         limit=_LIMIT if limit is None else limit,
     )
-    return _list(sandboxes, project, wanted)
+    default = "" if len(sandboxes) > 1 else name
+    return _list(sandboxes, project, wanted, default)
 
 
 def _list(
-    sandboxes: Sequence[Sandbox], project: Project, wanted: run_query.RunQuery
+    sandboxes: Sequence[Sandbox],
+    project: Project,
+    wanted: run_query.RunQuery,
+    default: str,
 ) -> Lines:
+    """Say which runs there are; each with its machine, where that may not be meant alone."""
     report = runs(sandboxes, project, wanted)
     for name, reason in report.unreachable.items():
         yield f"{name} cannot be reached; this is what was seen last: {reason}"
     yield f"{len(report.runs)} of {report.total} runs"
-    several = len({run.sandbox for run in report.runs}) > 1
+    several = bool({run.sandbox for run in report.runs} - {default})
     for row in (run_row(run, several=several) for run in report.runs):
         facts = (
             row.id, row.name, row.state, formatting.duration(row.elapsed_s),

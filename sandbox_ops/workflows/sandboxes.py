@@ -96,7 +96,7 @@ def sandboxes(machines: Sequence[Sandbox], memory: ReliabilityFile) -> Sandboxes
     for machine, answer in answers.items():
         where = address(machine.config)
         if isinstance(answer, SandboxError):
-            memory.note(where, answered=False)
+            memory.note_failure(where, answer)
             view = SandboxView(config=machine.config, error=answer)
         else:
             memory.note(where, answered=True, lost=lost_jobs(answer))

@@ -201,7 +201,7 @@ class _Serving:
 
     def note_failure(self, error: SandboxError) -> None:
         """Remember that the machine did not answer."""
-        self._batches.memory.note(address(self._machine.config), answered=False)
+        self._batches.memory.note_failure(address(self._machine.config), error)
         self._batches.on_step(f"{self.name}: {error.message}")
         self.share = replace(self.share, error=error)
 

@@ -18,6 +18,10 @@ _INSTALL_S = 4 * 3600
 _VERIFY_S = 900
 _SHOWN_LINES = 12
 _NOTHING_DECLARED = "no uv.lock, environment.yml, requirements.txt or pyproject.toml"
+_NO_TORCH_NEEDED = (
+    "Install one that can. A project that trains without it says in sandbox.toml what has "
+    'to work instead: below [project], verify = ["COMMAND"], or verify = [] for nothing'
+)
 _UNCHANGED = "everything: nothing changed since the last good setup"
 
 OnStep = Callable[["Step"], None]
@@ -234,7 +238,9 @@ def judge(check: TorchCheck) -> tuple[str, str]:
     if check.works:
         return "ok", f"torch {check.version} computes on the GPU"
     if check.has_gpu:
-        return "failed", f"torch {check.version} cannot use the GPU: {check.why}"
+        return "failed", (
+            f"torch {check.version} cannot use the GPU: {check.why}\n{_NO_TORCH_NEEDED}"
+        )
     return "ok", f"warning: no GPU here, torch {check.version} computes on the CPU"
 
 

@@ -7,7 +7,7 @@ scripts/slurm_nodes.sh and docs/decisions/0031.
 from sandbox_ops.errors import NextStep, UsageError
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models.options import JobOptions
-from sandbox_ops.remote import scripts
+from sandbox_ops.remote import node, scripts
 from sandbox_ops.workflows import torchrun
 
 
@@ -27,6 +27,7 @@ def over(command: str, nodes: int, gpus: int | None, options: JobOptions) -> str
         **(options["files"] or {}),
         "node_command": f"{command}\n",
         "node_task": scripts.script("slurm_node_task"),
+        "node_meet.py": node.meeting(),
     }
     return scripts.script("slurm_nodes", str(torchrun.processes(gpus)))
 

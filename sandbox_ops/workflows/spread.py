@@ -3,6 +3,7 @@
 Each machine gets about as many cells as run there at once, and more when fewer wait. So the
 cells that a dead machine never got go elsewhere. The list says who got which: the same call
 again goes on where one was cut off, and no cell is started twice.
+(Over 250 lines: a third are words of options and refusals.)
 """
 
 import contextlib

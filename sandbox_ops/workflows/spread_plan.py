@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from sandbox_ops.models import JobState, MachineStatus, SandboxConfig
 from sandbox_ops.models.groups import CellKey, Group
+from sandbox_ops.models.jobs import NEVER_STARTED
 from sandbox_ops.workflows import slurm_room
 from sandbox_ops.workflows.listed_cells import HandedOut, ListedCell, Sighting
 from sandbox_ops.workflows.queueing import QueueOptions
-from sandbox_ops.workflows.sweep_plan import DONE, NEVER_STARTED, Cell
+from sandbox_ops.workflows.sweep_plan import DONE, Cell
 
 IN_FLIGHT_S = 60.0
 """So long a start may be on its way to a machine after its client is gone."""

@@ -63,7 +63,9 @@ class SpreadReport:
             count = formatting.count(len(self.unknown), "cell")
             steps.append(
                 NextStep(
-                    "train", again, f"{count} are not known of; run them elsewhere"
+                    "train",
+                    again,
+                    f"the outcome of {count} is unknown; run them elsewhere",
                 )
             )
         ended = [

@@ -216,7 +216,7 @@ def _cells_there(
     """
     if not name:
         raise UsageError(
-            "which sweep is meant is not said",
+            "the sweep is not named",
             NextStep("train", {"name": "t1", "failed": True}, "For example"),
         )
     group = groups.look(sandbox, name, with_records=True)

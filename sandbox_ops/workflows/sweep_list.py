@@ -89,7 +89,7 @@ class SweepList:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise RefusedError(
-                    f"another `train` hands out the cells of {self.group} just now",
+                    f"another `train` is assigning the cells of {self.group} right now",
                     "Wait for its end, or end it with Ctrl-C; it loses nothing.",
                 ) from None
             except OSError as error:

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from sandbox_ops.errors import UsageError
 from sandbox_ops.models import Job, JobState
 from sandbox_ops.models.groups import CellKey, Group, Member
+from sandbox_ops.models.jobs import NEVER_STARTED
 
 MOST_CELLS = 1000
 """So many cells one sweep may have."""
 
 DONE = "done"
 _LONGEST_NAME = 64
-NEVER_STARTED = "never started"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,7 +59,9 @@ def refuse_other(tree: Tree, project: Project, machine: str) -> None:
             f"{explanations.without_password(tree.url) or 'nothing'}, not of "
             f"{explanations.without_password(project.repo)}",
             NextStep(
-                "run", {"command": "git remote set-url origin URL"}, "If that is right"
+                "run",
+                {"cwd": tree.path, "command": "git remote set-url origin URL"},
+                "If that is right",
             ),
         )
 

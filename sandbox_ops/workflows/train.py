@@ -196,7 +196,7 @@ def check(name: str, gpus: int | None, force: Sequence[str]) -> None:
     unknown = [each for each in force if each not in FORCE_NAMES]
     if unknown:
         raise UsageError(
-            f"nothing is forced by the name {unknown[0]!r}",
+            f"there is nothing to force by the name {unknown[0]!r}",
             f"Names: {', '.join(FORCE_NAMES)}",
         )
 

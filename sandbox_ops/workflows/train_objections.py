@@ -1,5 +1,6 @@
 """What speaks against a start: a busy GPU, code that differs, little room. Pure."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -116,7 +117,9 @@ def disk_objections(
     )
     if not short:
         return ()
-    hint = NextStep("run", {"command": "du -xh --max-depth=2 ."}, "Make room there")
+    folder = shlex.quote(status.disk.path) if status.disk else "."
+    command = f"du -xh --max-depth=2 {folder}"
+    hint = NextStep("run", {"command": command}, "Make room there")
     return (Objection(force="disk-low", message=short, hint=hint),)
 
 

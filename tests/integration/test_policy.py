@@ -397,11 +397,12 @@ def test_without_a_log_nothing_destructive_is_done(
         assert machine.run("echo on").stdout.text == "on\n"
         job = machine.start("sleep 30")
         with pytest.raises(
-            Exception, match="`stop` is not done, for it cannot be noted"
+            Exception,
+            match="`stop` was refused, because it cannot be written to the audit log",
         ):
             jobs.stop(machine, job.id)
         assert not jobs.get(machine, job.id).state.ended
-        with pytest.raises(Exception, match="`upload` is not done"):
+        with pytest.raises(Exception, match="`upload` was refused"):
             transfer.upload(machine, Path("/etc/hostname"), str(target))
         monkeypatch.delenv("XDG_STATE_HOME")
         jobs.stop(machine, job.id, grace_s=0)

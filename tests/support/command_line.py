@@ -43,7 +43,7 @@ def cli(
             variable is given that matters at the start.
     """
     environment = {**os.environ, **(env or {})}
-    if not fresh and program == PROGRAM:
+    if not fresh and program == PROGRAM and not _has_own_mounts():
         server = _server()
         if server.may_run(environment):
             return server.run(arguments, cwd, environment, timeout_s)
@@ -58,6 +58,17 @@ def cli(
         timeout=timeout_s,
         check=False,
     )
+
+
+def _has_own_mounts() -> bool:
+    """Whether this thread is one of `mounts.py`: what is forked elsewhere sees other disks."""
+    try:
+        here, ours = (
+            Path(f"/proc/{who}/ns/mnt").readlink() for who in ("thread-self", "self")
+        )
+    except OSError:  # not Linux
+        return False
+    return here != ours
 
 
 class _ProgramServer:

@@ -158,7 +158,7 @@ class SshServer:
             busy: Whether clients may come back at once.
 
         Raises:
-            AssertionError: it did not answer with a banner within 10 s.
+            AssertionError: it did not answer with a banner within 30 s.
         """
         with (self.folder / "sshd.log").open("ab") as log:
             self._listener = subprocess.Popen(
@@ -174,9 +174,16 @@ class SshServer:
             stdin=subprocess.PIPE,  # ends when we do, also by SIGKILL
             start_new_session=True,
         )
-        wait_until(self._answers, what=f"sshd's banner on port {self.port}")
-        if not busy:
-            wait_until(lambda: not self.session_pids(), what="the end of our own probe")
+        with (
+            contextlib.ExitStack() as stack
+        ):  # nobody has it, where it does not come up
+            stack.callback(self.stop)
+            wait_until(self._answers, 30, what=f"sshd's banner on port {self.port}")
+            if not busy:
+                wait_until(
+                    lambda: not self.session_pids(), 30, what="the end of our own probe"
+                )
+            stack.pop_all()
 
     def _command(self) -> list[str]:
         config = str(self.folder / "sshd_config")

@@ -39,14 +39,7 @@ def check_ends(sandbox: Sandbox, folder: Path) -> None:
             strict=True,
         ):
             expected = written[-most:]
-            assert piece.data == expected, (
-                name,
-                len(log),
-                len(stderr),
-                piece.data[:40],
-                len(piece.data),
-                len(expected),
-            )
+            assert piece.data == expected, (name, len(log), len(stderr))
             assert piece.size_bytes == len(written)
             assert piece.offset == max(0, len(written) - most)
             assert piece.inode == Path(job.log_path).with_name(name).stat().st_ino

@@ -157,7 +157,10 @@ def test_without_a_log_the_command_goes_on_with_one_warning(folder: Path) -> Non
     assert done.stderr.count("cannot be written") == 1
     stopped = cli("stop", "1", cwd=folder)
     assert stopped.returncode == 75
-    assert "`stop` is not done, for it cannot be noted" in stopped.stderr
+    assert (
+        "`stop` was refused, because it cannot be written to the audit log"
+        in stopped.stderr
+    )
 
 
 @pytest.mark.parametrize("host", allow_rules.HOSTS)

@@ -10,9 +10,9 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-BEATS = 6  # signs of life in the time after which a node without any is lost
-CONNECT_S = 3  # for one try
-LOOK_S = 0.5  # between two looks at what may have happened
+HEARTBEATS = 6  # in the time after which a node without any is lost
+CONNECT_TIMEOUT_S = 3  # of one try
+POLL_S = 0.5  # between two looks at what may have happened
 _LONGEST_LINE = 1 << 20
 _PORTS = range(
     20000, 30000

@@ -1,8 +1,9 @@
 """The POSIX sh that runs on the machine, as text to send.
 
 `lib/*.sh` is one library, the resident worker's and the supervisors'. Each other `.sh`
-file is a command of ours that runs there as a recorded job (`script`); functions of the
-library that it uses, and tools that not every machine has, are named in a line `# uses:`.
+file is a command of ours that runs there as a recorded job (`script`); functions that it
+uses, of the library or of `lib/script.sh`, and tools that not every machine has, are named in
+a line `# uses:`.
 A machine without /proc gets a library of its own: another reader of its kernel in it. Data enters
 shell text here alone, quoted by `words`.
 """
@@ -19,7 +20,7 @@ from sandbox_ops.errors import UsageError
 _FOLDER = Path(__file__).parent  # importlib.resources takes 3 ms of every start
 _LIBRARY = (
     "common", "facts", "boot", "ids", "worker", "start", "groups", "queue", "keeper", "slots",
-    "supervise", "attempts", "nodes", "slurm", "slurm_submit", "slurm_rows", "slurm_places",
+    "supervise", "attempts", "nodes", "slurm", "slurm_submit", "slurm_chain", "slurm_rows", "slurm_places",
     "slurm_life", "slurm_account", "slurm_end",
     "slurm_stop", "slurm_node", "outputs", "outputs_look", "environment", "own_tree", "restore",
     "watch", "limit", "stop", "look", "machine", "usage", "digest", "changes", "runs",
@@ -156,16 +157,18 @@ def script(name: str, *arguments: str) -> str:
 
 @functools.cache
 def _script_text(name: str) -> str:
-    """Return the script, with what it uses of the library before it.
+    """Return the script, with the functions that it uses before it.
 
-    Without /proc that is all of the library, and tools that are not as GNU has them.
+    Where it uses what reads the kernel, and there is no /proc, those come from all of the
+    library there, with tools as GNU has them.
     """
     text = (_FOLDER / f"{name}.sh").read_text("utf-8")
     used = " ".join(_USES.findall(text)).split()
-    if not used:
-        return text
-    functions = (_functions()[one] for one in used if one not in TOOLS)
-    return "\n".join((*functions, _WITHOUT_PROC % library_name(BSD), text))
+    known = _functions()
+    parts = [known[one] for one in used if one not in TOOLS]
+    if any(one not in _functions_of("script.sh") for one in used):
+        parts.append(_WITHOUT_PROC % library_name(BSD))
+    return "\n".join((*parts, text))
 
 
 _TOOLS = "dd df flock readlink sha256sum stat timeout touch truncate"
@@ -183,8 +186,13 @@ _FUNCTION = re.compile(r"^(\w+)\(\) \{$.*?^\}$", re.MULTILINE | re.DOTALL)
 @functools.cache
 def _functions() -> dict[str, str]:
     """Return the functions that scripts may use, by their names."""
-    files = ("facts.sh", "opened.sh", "slurm_node.sh")
-    text = "\n".join(line for file in files for line in _code(file))
+    files = ("facts.sh", "opened.sh", "slurm_node.sh", "script.sh")
+    return {name: text for file in files for name, text in _functions_of(file).items()}
+
+
+@functools.cache
+def _functions_of(file: str) -> dict[str, str]:
+    text = "\n".join(_code(file))
     return {match[1]: match[0] for match in _FUNCTION.finditer(text)}
 
 

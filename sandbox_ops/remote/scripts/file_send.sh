@@ -6,7 +6,7 @@
 # of change after that: a log may grow meanwhile. What a start-up file printed before lies before the mark. A file that is not
 # below one of ROOTS, where there are any, or like a pattern of DENY (one a line each) is
 # not sent: its name may lead elsewhere by now, so the opened one is asked.
-# uses: with_opened find_opened reread print_file_facts find_real is_readable dd sha256sum stat
+# uses: with_opened find_opened reread print_file_facts find_real is_readable dd sha256sum stat find_sum
 mark=$1 have=$2 size=$3
 
 # whole: the first SIZE bytes; in large blocks where dd counts in bytes
@@ -26,14 +26,6 @@ send() {
   fi
 }
 
-# sum: SHA-256 of its input; OpenSSL knows the processor's own, coreutils may not
-sum() {
-  if openssl dgst -sha256 -r </dev/null >/dev/null 2>&1; then
-    exec openssl dgst -sha256 -r
-  fi
-  exec sha256sum
-}
-
 # send_opened ROOTS DENY: file 8, if it may be read
 send_opened() {
   find_opened || { printf '\n%s\n' "$mark" && echo "it is not a regular file any more" >&2; return; }
@@ -42,9 +34,11 @@ send_opened() {
     return
   }
   printf '\n%s\n' "$mark"
+  find_sum
   exec 3>&1
   digest=$(
-    whole | sum &
+    # shellcheck disable=SC2086 # a command and its options
+    whole | $SUM &
     send >&3 || kill $! # nobody listens any more
     wait $!
   )

@@ -7,34 +7,12 @@
 # `error=KIND why`. What has come lies in a folder PATH.part that only we may write in: a link or a
 # pipe that somebody puts in its way gets nothing. A short one stays. With `new` no file there is
 # replaced.
-# uses: dd sha256sum stat
+# uses: dd sha256sum stat fail take_bytes find_sum
 mark=$1 size=$2 path=$3 mode=$4 how=$5 part=data
-refuse() {
-  printf 'error=%s %s\n' "$1" "$2"
-  exit 1
-}
-
-# rest N: N bytes of the input, no more; in large blocks where dd counts in bytes
-rest() {
-  if dd iflag=fullblock,count_bytes count=0 </dev/null >/dev/null 2>&1; then
-    dd bs=131072 iflag=fullblock,count_bytes count="$1" 2>/dev/null
-  else
-    head -c "$1"
-  fi
-}
-
-# sum: SHA-256 of its input; OpenSSL knows the processor's own, coreutils may not
-sum() {
-  if openssl dgst -sha256 -r </dev/null >/dev/null 2>&1; then
-    exec openssl dgst -sha256 -r
-  fi
-  exec sha256sum
-}
-
 # start_refused KIND WHY: before the bytes are asked for
 start_refused() {
   printf '\n%s\n%s\n' "$mark" "$size"
-  refuse "$@"
+  fail "$@"
 }
 case $path in /*) ;; *) path=$PWD/$path ;; esac
 folder=${path%/*} name=${path##*/}
@@ -61,38 +39,40 @@ fi 2>/dev/null
 have=$(stat -c %s -- "$part" 2>/dev/null) || have=0
 [ "$have" -le "$size" ] || { rm -f -- "$part" && have=0; }
 printf '\n%s\n%s\n' "$mark" "$have"
-{ : >>"$part"; } 2>/dev/null || refuse denied "cannot write in ${path%/*}"
+{ : >>"$part"; } 2>/dev/null || fail denied "cannot write in ${path%/*}"
 exec 3>&1
+find_sum
+# shellcheck disable=SC2086 # a command and its options
 digest=$(
   {
     [ "$have" = 0 ] || head -c "$have" <"$part"
     left=$((size - have)) block=67108864 # a full disk is noticed after so much
     while [ "$left" -gt 0 ]; do
       [ "$left" -gt "$block" ] || block=$left
-      rest "$block" | tee -a -- "$part" 2>/dev/null || {
+      take_bytes "$block" | tee -a -- "$part" 2>/dev/null || {
         printf 'error=refused cannot write %s: is the disk full?\n' "$place" >&3
         break
       }
       left=$((left - block))
     done
-  } | sum
+  } | $SUM
 )
 now=$(stat -c %s -- "$part")
-[ "$now" = "$size" ] || refuse connection-lost "only $now of $size bytes came"
+[ "$now" = "$size" ] || fail connection-lost "only $now of $size bytes came"
 printf 'sum=%.64s\n' "$digest"
 read -r answer
 if [ "$answer" != take ]; then
   # the end of the input is a lost link: the part is whole and stays
   [ -z "$answer" ] || rm -f -- "$part"
-  refuse protocol "the checksum of what came is wrong"
+  fail protocol "the checksum of what came is wrong"
 fi
 [ "$how" = replace ] || [ ! -e "$path" ] ||
-  refuse refused "$path was made meanwhile, and is not replaced"
+  fail refused "$path was made meanwhile, and is not replaced"
 umask "$mask"
 chmod "$(printf '%o' $((0666 & ~mask)))" "$part"
 [ "$mode" != 755 ] || chmod a+x -- "$part"
 # not into what became a directory meanwhile
 mv -fT "$part" "../$name" 2>/dev/null || { [ ! -d "../$name" ] && mv -f "$part" "../$name"; } 2>/dev/null ||
-  refuse denied "cannot replace $path"
+  fail denied "cannot replace $path"
 cd .. && rmdir -- "./$name.part"
 echo ok

@@ -10,7 +10,7 @@ set -u
 root=$1 since=$2 roots=$3 deny=$4
 shift 4
 refuse() {
-  printf 'error=denied %s is not to be read, which is %s: %s\nhint_code=policy\n' \
+  printf 'error=denied reading %s, which is %s, is not allowed: %s\nhint_code=policy\n' \
     "$(printf %s "$1" | tr '\n' ' ')" "$(printf %s "$REAL" | tr '\n' ' ')" "$WHY"
   exit 77
 }

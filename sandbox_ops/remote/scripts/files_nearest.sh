@@ -12,7 +12,7 @@ while [ -n "$folder" ] && ! [ -d "$folder" ]; do
 done
 REAL=${folder:-/}
 is_readable "$2" "" || {
-  echo "error=denied $1 is not to be read: $WHY"
+  echo "error=denied reading $1 is not allowed: $WHY"
   echo hint_code=policy
   exit 77
 }

@@ -5,14 +5,10 @@
 # where it cannot be read, or is not to be (see file_send.sh). Files that are as long as that go to few processes, not to
 # one each: there may be ten thousand; where one became a pipe, and those wait for it, they are
 # ended, and each is opened by itself.
-# uses: with_opened find_opened find_real is_readable stat sha256sum timeout
+# uses: with_opened find_opened find_real is_readable stat sha256sum timeout find_sum
 roots=$1 deny=$2
 shift 2
-if openssl dgst -sha256 -r </dev/null >/dev/null 2>&1; then
-  sum='openssl dgst -sha256 -r' # knows the processor's own, coreutils may not
-else
-  sum=sha256sum
-fi
+find_sum
 names=$SANDBOX_JOB/names
 trap 'rm -f "$names" "$names".*' EXIT
 
@@ -23,7 +19,7 @@ one() { # SIZE PATH
 sum_opened() { # SIZE, of file 8
   find_opened && is_readable "$roots" "$deny" || return 0
   # shellcheck disable=SC2086 # a command and its options
-  head -c "$1" <&8 | $sum
+  head -c "$1" <&8 | $SUM
 }
 
 newline='
@@ -49,7 +45,7 @@ done >"$names"
 printf '' | tee "$names.sizes" >"$names.sums" # where there is none to look at
 # shellcheck disable=SC2086
 if xargs -0 stat -L -c '%s' <"$names" >"$names.sizes" 2>/dev/null &&
-  timeout $((3 + total / 20000000)) xargs -0 $sum <"$names" >"$names.sums" 2>/dev/null &&
+  timeout $((3 + total / 20000000)) xargs -0 $SUM <"$names" >"$names.sums" 2>/dev/null &&
   [ "$(wc -l <"$names.sizes")" = "$(wc -l <"$names.sums")" ]; then
   many=yes
 else

@@ -6,22 +6,8 @@
 # right they go to their places. With `new` no file there is replaced by another one.
 # Then prints `ok`, or `error=KIND why`; nothing is left beside.
 # What stands in a place is opened only as a file that has an end: a neighbour's pipe is not waited for.
-# uses: has_process with_opened find_opened dd sha256sum
+# uses: has_process with_opened find_opened dd sha256sum fail take_bytes
 size=$2 folder=$3 how=$4
-refuse() {
-  printf 'error=%s %s\n' "$1" "$2"
-  exit 1
-}
-
-# take N: N bytes of the input, no more; in large blocks where dd counts in bytes
-take() {
-  if dd iflag=fullblock,count_bytes count=0 </dev/null >/dev/null 2>&1; then
-    dd bs=131072 iflag=fullblock,count_bytes count="$1" 2>/dev/null
-  else
-    head -c "$1"
-  fi
-}
-
 # has_same FILE PLACE: a file of the same bytes stands there
 has_same() {
   [ -f "$2" ] && [ "$(with_opened "$2" compare "$1" 2>/dev/null)" = same ]
@@ -43,15 +29,15 @@ merge() (
       merge "$each" "$place" || exit
       continue
     elif [ -d "$each" ] && [ -e "$place" ]; then
-      refuse refused "$place is a file, and would be a folder"
+      fail refused "$place is a file, and would be a folder"
     elif [ -d "$place" ]; then
-      refuse refused "$place is a folder, and would be a file"
+      fail refused "$place is a folder, and would be a file"
     elif [ "$how" = new ] && [ -e "$place" ] && ! has_same "$each" "$place"; then
-      refuse refused "$place was made meanwhile, and is not replaced"
+      fail refused "$place was made meanwhile, and is not replaced"
     fi
     set -- "$@" "$each"
   done
-  [ $# = 0 ] || mv -f -- "$@" "$to/" || refuse denied "cannot write in $to"
+  [ $# = 0 ] || mv -f -- "$@" "$to/" || fail denied "cannot write in $to"
 )
 
 mkdir -p -- "$folder" 2>/dev/null
@@ -62,15 +48,15 @@ for old in "$folder/$name".*; do # of one that was killed on this machine
 done
 new=$(mktemp -d "$folder/$name.$$.XXXXXX" 2>/dev/null) || {
   printf '\n%s\n' "$1"
-  refuse denied "cannot write in $folder"
+  fail denied "cannot write in $folder"
 }
 trap 'rm -rf "$new"' EXIT
 trap 'exit 143' HUP INT TERM PIPE
 printf '\n%s\n' "$1"
-take "$size" | tar -xmof - -C "$new" >&2 ||
-  refuse refused "cannot unpack below $folder: is the disk full?"
+take_bytes "$size" | tar -xmof - -C "$new" >&2 ||
+  fail refused "cannot unpack below $folder: is the disk full?"
 cd "$new/files" || exit
-sha256sum -c ../sums >/dev/null 2>&1 || refuse protocol "the checksum of what came is wrong"
+sha256sum -c ../sums >/dev/null 2>&1 || fail protocol "the checksum of what came is wrong"
 merge "$new/files" "$folder" || exit
 cd / && rm -rf "$new"
 echo ok

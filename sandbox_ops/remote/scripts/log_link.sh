@@ -3,6 +3,7 @@
 #
 # Makes PATH/logs, with each NAME.log in it a link to LOG. Git is told not to look at what we
 # put into the tree. Says `changed=yes|no`.
+# uses: fail refuse
 set -eu
 
 cd "$1"
@@ -33,7 +34,6 @@ while [ $# -gt 1 ]; do
   shift 2
 done
 if [ -n "$taken" ]; then
-  echo "error=refused $path/$taken is a file of its own"
-  exit 75
+  refuse "$path/$taken is a file of its own"
 fi
 echo "changed=$changed"

@@ -4,12 +4,8 @@
 # Makes a work tree of CLONE at PLACE, at COMMIT, on no branch, and in it a link to each LINK that the
 # clone has and git does not track. It is on record, so that it goes where no run comes to use it
 # (lib/own_tree.sh). Says `linked=` and `missing=`.
+# uses: fail refuse
 set -eu
-
-refuse() {
-  echo "error=refused $1"
-  exit 75
-}
 
 clone=$1 commit=$2 place=$3
 shift 3

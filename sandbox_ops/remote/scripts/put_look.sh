@@ -5,7 +5,7 @@
 # `folder` or `other`; how much room there is: `free_bytes`, `free_files` (empty where that is not counted); `tar=yes|no`; and where
 # PATH would lie in a work tree of git: `tree=FOLDER`, `ignored=yes|no`, and a line
 # `tracked=NAME` for each tracked file at or below PATH, as git quotes it. Changes nothing.
-# uses: stat
+# uses: stat fail refuse
 path=$1 as=$2
 kind=other
 if [ -d "$path" ]; then
@@ -17,10 +17,7 @@ elif [ ! -e "$path" ] && [ ! -L "$path" ]; then
 fi
 folder=$path
 while [ -n "$folder" ] && [ ! -d "$folder" ]; do
-  [ ! -e "$folder" ] || [ "$folder" = "$path" ] || {
-    echo "error=refused $folder is a file, and would be a folder"
-    exit 75
-  }
+  [ ! -e "$folder" ] || [ "$folder" = "$path" ] || refuse "$folder is a file, and would be a folder"
   folder=${folder%/*}
 done
 folder=${folder:-/}

@@ -5,6 +5,7 @@
 # where there is no such branch. With PATH it asks as the clone there would, so that a
 # secret in its URL stays out of every argument list; where commits come there without a
 # git server, it answers what came last. Git's words go to standard error.
+# uses: git_never_asks
 set -eu
 
 [ $# -lt 3 ] || cd "$3"
@@ -12,8 +13,7 @@ if [ $# -gt 2 ] && [ "$(git config sandbox-ops.via)" = ssh ]; then
   echo "tip=$(git rev-parse -q --verify "refs/remotes/origin/$2^{commit}" || :)"
   exit 0
 fi
-GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-$(git config core.sshCommand || echo ssh)} -o BatchMode=yes -o ConnectTimeout=20"
-export GIT_SSH_COMMAND
+git_never_asks
 ref=HEAD
 [ -z "$2" ] || ref=refs/heads/$2
 found=$(git ls-remote -- "$1" "$ref")

@@ -4,12 +4,8 @@
 # Moves the clean clone at PATH from commit BEFORE to COMMIT on BRANCH, never over a
 # file that git does not know. BRANCH must have been fetched. Says `backup=REF`, where
 # BEFORE is on no branch upstream any more and was kept, or empty.
+# uses: fail refuse
 set -eu
-
-refuse() {
-  echo "error=refused $1"
-  exit 75
-}
 
 cd "$1"
 branch=$2 commit=$3 before=$4 backup=

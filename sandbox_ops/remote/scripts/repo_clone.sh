@@ -4,13 +4,8 @@
 # Clones BRANCH of URL to PATH, which appears only when it is complete. With BRANCH
 # empty it is the one that the server says. With BUNDLE its commits come from that file,
 # which is removed, and URL is only noted. Says `head=COMMIT`.
-# uses: stat
+# uses: stat git_never_asks fail
 set -eu
-
-fail() {
-  printf 'error=%s %s\n' "$1" "$2"
-  exit 75
-}
 
 path=$1 url=$2 branch=$3 bundle=${4-} least_kib=102400
 user=$(id -un 2>/dev/null) || user="uid $(id -u)" # a container's may have no name
@@ -34,8 +29,7 @@ if [ "$free_kib" -lt "$least_kib" ]; then
   fail refused "only $((free_kib / 1024)) MiB are free at $workspace"
 fi
 
-GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-$(git config core.sshCommand || echo ssh)} -o BatchMode=yes -o ConnectTimeout=20"
-export GIT_SSH_COMMAND
+git_never_asks
 new=$(mktemp -d "$workspace/.sandbox-ops-clone.XXXXXX")
 trap 'rm -rf "$new"; rm -f "$bundle"' EXIT
 trap 'exit 143' HUP INT TERM

@@ -4,12 +4,8 @@
 # Says what stands at PATH: `clone=no` (nothing, or an empty folder), `clone=other`
 # (something that is no clone), or `clone=yes` with `top`, `url`, `operation`, `lock`,
 # and lines `status=`, `unpushed=`. Changes nothing and takes no lock.
+# uses: fail
 set -eu
-
-fail() {
-  printf 'error=%s %s\n' "$1" "$(printf %s "$2" | tr '\n' ' ')"
-  exit 75
-}
 
 path=$1 branch=$2 shown=1000
 if ! command -v git >/dev/null 2>&1; then

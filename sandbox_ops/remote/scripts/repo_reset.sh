@@ -8,12 +8,8 @@
 # HEAD, the index, and what else was under way. Ignored files stay, and so do those
 # under KEEP: untracked ones where they are, tracked ones with the content they have.
 # Says `backup=REF`, empty where there was nothing to rescue.
+# uses: fail refuse
 set -eu
-
-refuse() {
-  echo "error=refused $1"
-  exit 75
-}
 
 cd "$1"
 branch=$2 backup='' magic=':(top,exclude,glob)'

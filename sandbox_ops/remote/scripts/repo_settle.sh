@@ -4,17 +4,12 @@
 # Brings submodules and large files of the clone at PATH to what COMMIT says, then
 # makes sure that the work tree is that commit, but for files under KEEP: outputs.
 # Says `submodules=N`.
+# uses: fail refuse git_never_asks
 set -eu
-
-refuse() {
-  echo "error=refused $1"
-  exit 75
-}
 
 cd "$1"
 commit=$2 submodules=0
-GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-$(git config core.sshCommand || echo ssh)} -o BatchMode=yes -o ConnectTimeout=20"
-export GIT_SSH_COMMAND
+git_never_asks
 if [ -f .gitmodules ]; then
   git submodule -q sync --recursive >&2
   git submodule -q update --init --recursive >&2

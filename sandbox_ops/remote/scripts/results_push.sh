@@ -5,18 +5,13 @@
 # there is no such branch yet, and pushes that: with an index of its own, so that the
 # work tree, its index and its HEAD stay as they are. A file above MOST_BYTES is refused
 # by name. Says `commit=COMMIT`, and `pushed=yes`, or `no` where it was there already.
+# uses: fail refuse git_never_asks
 set -eu
-
-refuse() {
-  echo "error=refused $1"
-  exit 75
-}
 
 cd "$1"
 base=$2 branch=$3 message=$4 most=$5
 shift 5
-GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-$(git config core.sshCommand || echo ssh)} -o BatchMode=yes -o ConnectTimeout=20"
-export GIT_SSH_COMMAND
+git_never_asks
 [ -n "$(git config --get remote.origin.url)" ] ||
   refuse "the clone at $PWD has no remote called origin"
 work=$(mktemp -d "$(git rev-parse --absolute-git-dir)/sandbox-ops.XXXXXX")

@@ -36,6 +36,36 @@ hand_on_warning() {
   done
 }
 
+# meet: until all nodes have reached the first; without its secret that is not checked
+meet() {
+  [ -n "${SANDBOX_NODE_SECRET-}" ] || return 0
+  if [ "$SLURM_NODEID" = 0 ]; then
+    met='' tries=0
+    until { read -r met <"$SANDBOX_JOB/node_met"; } 2>/dev/null || [ $tries -gt $((SANDBOX_NODES_COME * 10)) ]; do
+      tries=$((tries + 1))
+      sleep 0.2
+    done
+    [ "$met" = go ]
+  elif command -v python3 >/dev/null; then
+    python3 "$SANDBOX_JOB/node_meet.py" come "$MASTER_ADDR" "$MASTER_PORT" $((SANDBOX_NODES_COME / 4)) "$SLURM_NODEID" \
+      "$SLURMD_NODENAME" "$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)"
+  else
+    echo "[sandbox-ops] not begun: the first node has python3, and $SLURMD_NODENAME has none in PATH"
+    return 75
+  fi
+}
+
+# fail CODE: of several that fail the first counts
+fail() {
+  set -C
+  { echo "$SLURM_NODEID $SLURMD_NODENAME $1" >"$SANDBOX_JOB/first_failure"; } 2>/dev/null
+}
+
+if ! meet </dev/null; then
+  [ "$SLURM_NODEID" = 0 ] || fail 75
+  exit 75
+fi
+unset SANDBOX_NODE_SECRET SANDBOX_NODES_COME
 set -- sh
 ! command -v bash >/dev/null 2>&1 || set -- bash --noprofile --norc
 setsid "$@" "$SANDBOX_JOB/node_command" &
@@ -49,8 +79,7 @@ if grep -qx TERM "$SANDBOX_JOB/node_signals"; then
   while find_session $child && [ -n "$KIN" ]; do sleep 0.2; done
   code=0
 elif [ "$code" != 0 ]; then
-  set -C # of several the first counts
-  { echo "$SLURM_NODEID $SLURMD_NODENAME $code" >"$SANDBOX_JOB/first_failure"; } 2>/dev/null
+  fail "$code"
 fi
 kill $watcher
 exit "$code"

@@ -9,6 +9,7 @@ import pytest
 from gitproject import GitProject
 from machines import Place, set_up
 from slurm import OpenSandbox, SlurmCluster
+from slurm_jobs import fake
 from waiting import wait_until
 
 from sandbox_ops import Job, JobState
@@ -191,6 +192,34 @@ def test_another_client_stops_waits_for_and_fetches_a_run_over_nodes(
     fetched_names = {item.path.rpartition("/")[2] for item in fetched.files}
     assert fetched_names == {"0", "1", "log", "run.json"}
     cluster.wait_until_idle(3)
+
+
+def test_nodes_that_do_not_reach_the_first_are_named_and_the_command_begins_on_none(
+    place: Place, tmp_path: Path, home: Path, cluster: SlurmCluster
+) -> None:
+    """Slurm has an address for the first node that leads nowhere, as of another network."""
+    nowhere = "s/NodeAddr=[^ ]*/NodeAddr=240.0.0.1/"
+    fake(tmp_path, "scontrol", f"real \"$@\" | sed '{nowhere}'")
+    report = train(
+        place.sandbox, place.project, command='touch "$HOME/ran"', name="ddp", nodes=2
+    )
+    job = ended(place, report.job)
+    assert (job.state, job.exit_code) == (JobState.FAILED, 75)
+    assert job.reason == "rank 1 on node2 failed first: exit code 75"
+    text = "\n".join(log(place, job))
+    assert "not begun: node2 cannot open a connection to node1 (240.0.0.1:2" in text
+    assert "give MASTER_ADDR by --env" in text
+    assert not (home / "ran").exists()
+    cluster.wait_until_idle(3)
+    # an address that the user knows is taken as it is
+    again = train(
+        place.sandbox,
+        place.project,
+        command="python3 rendezvous.py",
+        env={"MASTER_ADDR": "127.0.0.1"},
+        nodes=2,
+    )
+    assert ended(place, again.job).state is JobState.SUCCEEDED
 
 
 def test_a_port_that_is_taken_is_passed_over(place: Place) -> None:

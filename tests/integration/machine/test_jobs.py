@@ -181,7 +181,7 @@ def test_a_claimed_gpu_is_passed_to_the_job_and_refused_to_another(
     sandbox: Sandbox,
 ) -> None:
     first = sandbox.start("echo $CUDA_VISIBLE_DEVICES; sleep 7171", gpus=(1, 3))
-    with pytest.raises(RefusedError, match=f"gpu-3 is held by {first.id}"):
+    with pytest.raises(RefusedError, match=f"GPU 3 is held by {first.id}"):
         sandbox.start("true", gpus=(3,))
     wait_until(lambda: jobs.output(sandbox, first.id).data == b"1,3\n")
     jobs.stop(sandbox, first.id, grace_s=0)

@@ -52,9 +52,9 @@ def test_a_renamed_machine_knows_its_jobs_and_gives_no_id_again(
         with Sandbox(server.config()) as sandbox:
             assert [each.id for each in jobs.recent(sandbox)] == [job.id]
             assert jobs.get(sandbox, job.id).words == "running"
-            with pytest.raises(RefusedError, match=f"gpu-0 is held by {job.id}"):
+            with pytest.raises(RefusedError, match=f"GPU 0 is held by {job.id}"):
                 sandbox.start("true", gpus=(0,))
-            with pytest.raises(RefusedError, match=f"name-it is held by {job.id}"):
+            with pytest.raises(RefusedError, match=f"the name it is held by {job.id}"):
                 sandbox.start("true", name="it", unique_name=True)
             assert sandbox.start("true").id not in {job.id, "remote-1"}
             report = jobs.stop(sandbox, job.id, grace_s=0)
@@ -122,7 +122,7 @@ def test_two_machines_that_share_a_home_are_distinguished(
             mine = local.start("sleep 7843", gpus=(0,))
             assert mine.id == "remote-2"
             assert there.start("true").id == "remote-3"
-            with pytest.raises(RefusedError, match=f"gpu-0 is held by {job.id}"):
+            with pytest.raises(RefusedError, match=f"GPU 0 is held by {job.id}"):
                 there.start("true", gpus=(0,))
             assert {each.id for each in jobs.recent(there)} >= {job.id, mine.id}
             for sandbox, each in ((there, job), (local, mine)):

@@ -115,7 +115,7 @@ def test_a_live_job_keeps_its_record_and_its_claims_for_months(base: Base) -> No
         prune(folder, newest=1, days=0, count=0, mib=0, fg_mib=0)
         assert jobs.get(sandbox, job.id).state is JobState.RUNNING
         assert jobs.get(sandbox, left.id).survivors == 1
-        with pytest.raises(RefusedError, match=f"gpu-2 is held by {job.id}"):
+        with pytest.raises(RefusedError, match=f"GPU 2 is held by {job.id}"):
             sandbox.start("true", gpus=(2,))
         assert not list((folder / "claims").glob("gpu-3.*"))
         jobs.stop(sandbox, left.id, grace_s=0)

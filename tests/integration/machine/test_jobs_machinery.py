@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 from mounts import Mounts, private_mounts
-from processes import alive
+from processes import alive, carrying
+from raw_worker import raw_worker
 from records import pids
 from sshd import SshServer
 from waiting import wait_until
 
 from sandbox_ops import JobState, Sandbox
 from sandbox_ops.machine import jobs
-from sandbox_ops.remote import scripts
+from sandbox_ops.remote import job_replies, scripts
 from sandbox_ops.remote.start_request import StartRequest
 
 
@@ -155,3 +156,37 @@ def answered(folder: Path, arguments: list[str], instead: str) -> bytes:
         check=False,
         timeout=25,
     ).stdout
+
+
+def stopper(library: Path, folder: Path) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        ["sh", library, "stop", folder, "1", "stopped"],
+        env={"PATH": os.environ["PATH"], "HOME": str(library.parent)},
+    )
+
+
+def test_a_stop_that_ended_nothing_takes_nothing_from_the_report_of_another(
+    tmp_path: Path,
+) -> None:
+    request = StartRequest(command="setsid sleep 7651 &", interpreter="sh", cwd="/")
+    folder = tmp_path / ".sandbox-ops/v1/home/jobs/remote-1"
+    there, go, late = tmp_path / "there", tmp_path / "go", tmp_path / "late"
+    looked = '  done 2>/dev/null <"$dir/$answer"\n'
+    pause = f"printf '' >{there}; until [ -e {go} ]; do sleep 0.02; done\n"
+    late.write_text(scripts.library().replace(looked, looked + pause))
+    assert pause in late.read_text()
+    with raw_worker(tmp_path) as worker:
+        worker.ask("start", request.words())
+        wait_until(lambda: "ended" in (folder / "state").read_text())
+        (left,) = carrying(f"SANDBOX_JOB={folder}")
+        assert stopper(tmp_path / "library", folder).wait(30) == 0
+        report = (folder / "swept").read_text()
+        (folder / "swept").unlink()
+        second = stopper(late, folder)
+        wait_until(there.exists)  # it looked just before the first reported
+        (folder / "swept").write_text(report)
+        go.touch()
+        assert second.wait(30) == 0
+        answer = worker.ask("poll", ("remote-1", "j", "0", "0", "0", "0"))
+    (reply,) = job_replies.jobs(answer, str(tmp_path)).values()
+    assert (reply.killed, reply.left) == ((f"{left} sleep",), ())

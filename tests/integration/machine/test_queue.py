@@ -266,7 +266,7 @@ def test_a_queued_job_can_be_stopped_and_nothing_of_it_ran(machine: Machine) -> 
     assert report.job.state is JobState.STOPPED
     assert (report.killed, report.left) == ((), ())
     assert report.job.exit_code is None
-    assert report.nothing_ended == "it had not begun, so there was no process to end"
+    assert report.nothing_ended == "it had not started, so there was no process to end"
     machine.end(blocker)
     again = machine.start("echo again", ONE_AT_A_TIME, "night")  # its name is free
     assert jobs.wait(machine.sandbox, again.id, timeout_s=20).exit_code == 0

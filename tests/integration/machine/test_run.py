@@ -138,9 +138,17 @@ def test_processes_left_behind_are_counted_and_can_be_stopped(
 
 @pytest.mark.slow
 def test_a_daemon_that_is_just_starting_is_counted(sandbox: Sandbox) -> None:
-    """While a process becomes a program, its environment is empty, and so its marker."""
-    for _ in range(20):
-        job = sandbox.run("(setsid sh -c 'sleep 60 & exit' >/dev/null 2>&1 &)").job
+    """While a process becomes a program, its environment is empty, and so its marker.
+
+    Every second command begins so many processes that not each of them is looked at: as
+    on a machine where others do.
+    """
+    busy = "for i in $(seq 320); do $(:); done"
+    for number in range(20):
+        before = f"{busy}; " if number % 2 else ""
+        job = sandbox.run(
+            f"{before}(setsid sh -c 'sleep 60 & exit' >/dev/null 2>&1 &)"
+        ).job
         assert job.survivors  # its own parent may still be there
         assert jobs.get(sandbox, job.id).survivors
         jobs.stop(sandbox, job.id, grace_s=0)

@@ -52,6 +52,73 @@ def collect(box: ScriptBox, job: Path) -> RunOutputs:
     return run_outputs.parse((job / "outputs.tsv").read_bytes())
 
 
+def collector(box: ScriptBox, job: Path, name: str, *pauses: str) -> "Collector":
+    """Start what makes the record; it stops after each of those lines until it may go on."""
+    text = scripts.library()
+    for number, line in enumerate(pauses):
+        assert text.count(f"{line}\n") == 1, line
+        here = job.parents[1] / f"{name}-{number}"
+        pause = f"printf '' >{here}; until [ -e {here}-go ]; do sleep 0.02; done"
+        text = text.replace(f"{line}\n", f"{line}\n{pause}\n")
+    library = job.parents[1] / f"library-{name}.sh"
+    library.write_text(text)
+    return Collector(
+        subprocess.Popen(
+            [*box.shell, library, "collect_outputs", job],
+            env={"PATH": box.path, "HOME": str(job)},
+        ),
+        job.parents[1] / name,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Collector:
+    """A process that makes the record, and where its pauses are seen."""
+
+    process: "subprocess.Popen[bytes]"
+    at: Path
+
+    def reaches(self, pause: int) -> bool:
+        """Wait until it stands at that pause; whether it does, or ended before."""
+        there = Path(f"{self.at}-{pause}")
+        wait_until(lambda: there.exists() or self.process.poll() is not None, 30)
+        return there.exists()
+
+    def goes_on(self, pause: int) -> None:
+        Path(f"{self.at}-{pause}-go").touch()
+
+    def ends(self) -> None:
+        assert self.process.wait(30) == 0
+
+
+def test_two_that_make_one_record_at_once_lose_none_of_its_files(
+    box: ScriptBox, tmp_path: Path
+) -> None:
+    """As when a client asks for it before the one at the run's end has begun."""
+    job, tree = job_folder(tmp_path, "models")
+    for name in ("a", "b", "c"):
+        (tree / f"models/{name}").write_text(name)
+    checked = '  is_collecting "$dir" && exit 0'
+    emptied = "  printf '' >\"$_new.sums\""
+    first = collector(box, job, "first", checked, emptied)
+    assert first.reaches(0)
+    second = collector(box, job, "second", '  [ $# = 0 ] || sum_batch "$@"')
+    assert second.reaches(0)
+    first.goes_on(0)
+    if first.reaches(1):  # it began again what the second is about to write
+        second.goes_on(0)
+        second.ends()
+    files = run_outputs.parse((job / "outputs.tsv").read_bytes()).files
+    assert [file.path for file in files] == ["models/a", "models/b", "models/c"]
+    first.goes_on(1)
+    second.goes_on(0)
+    first.ends()
+    second.ends()
+    written = run_outputs.parse((job / "outputs.tsv").read_bytes())
+    assert [bool(file.sha256) for file in written.files] == [True] * 3
+    assert not [path.name for path in job.glob("outputs.new*")]
+
+
 def test_every_shell_makes_the_same_record(box: ScriptBox, tmp_path: Path) -> None:
     job, tree = job_folder(tmp_path, "models", "out/{job}-{job}/*.csv")
     texts = {

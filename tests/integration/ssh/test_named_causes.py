@@ -87,6 +87,26 @@ def test_a_locked_agent_is_named_and_how_to_unlock_it(
     assert "ssh-add -X" in output
 
 
+def test_a_key_that_others_can_read_is_refused_with_the_command_that_closes_it(
+    sshd: SshServer, tmp_path: Path
+) -> None:
+    key = tmp_path / "my key"
+    key.write_bytes(sshd.identity_file.read_bytes())
+    key.chmod(0o644)
+    client = tmp_path / "client_config"
+    client.write_text(
+        f'Host target\n  HostName {sshd.host}\n  Port {sshd.port}\n  IdentityFile "{key}"\n'
+        f"  IdentitiesOnly yes\n  User {sshd.user}\n  UserKnownHostsFile {sshd.known_hosts}\n"
+    )
+    how = SandboxConfig(name="t", host="target", ssh_config=str(client))
+    output = refused(how)
+    assert "others can read it (its mode is 0644)" in output
+    assert output.splitlines()[-1] == f"Close it to others: chmod 600 '{key}'"
+    key.chmod(0o600)
+    with Sandbox(how) as sandbox:
+        assert sandbox.run("true").ok
+
+
 def test_an_agent_that_is_locked_in_mid_session_is_named_when_it_is_needed_again(
     make_sshd: Make, tmp_path: Path, agent: Agent
 ) -> None:

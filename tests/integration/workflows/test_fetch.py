@@ -138,8 +138,8 @@ def test_nothing_declared_and_nothing_there_are_distinguished(place: Place) -> N
         fetch(place.sandbox, place.project)
     with pytest.raises(NotFoundError, match=r"no file there matches nothing\*"):
         fetch(place.sandbox, place.git.project(outputs=("nothing*",)))
-    with pytest.raises(NotFoundError, match="no job remote-999"):
-        fetch(place.sandbox, place.project, job="remote-999")
+    with pytest.raises(NotFoundError, match="no job remote-99999999"):
+        fetch(place.sandbox, place.project, job="remote-99999999")
 
 
 def test_outside_of_a_clone_a_folder_is_needed(

@@ -114,5 +114,5 @@ def test_a_remote_that_takes_no_push_is_explained(
     with pytest.raises(RefusedError, match="no results here"):
         push_results(place.sandbox, project, job=job.id)
     with pytest.raises(NotFoundError):
-        push_results(place.sandbox, project, job="remote-999")
+        push_results(place.sandbox, project, job="remote-99999999")
     assert Path(place.clone / "results/score.txt").exists()

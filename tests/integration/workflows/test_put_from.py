@@ -31,8 +31,8 @@ def test_an_agent_sends_files_of_the_clone_and_no_private_ones(
     assert [file.path for file in report.files] == ["x"]
     assert (place.clone / "data/x").read_text() == "x"
     for path, why in [
-        ("data2", "is not to be read by agents"),
-        ("keys/a.pem", "is not to be read by agents"),
+        ("data2", "may not be read by agents"),
+        ("keys/a.pem", "may not be read by agents"),
         ("linked", "is a link out of it"),
     ]:
         with pytest.raises(DeniedError, match=why):

@@ -243,7 +243,8 @@ def test_a_damaged_record_costs_that_run_alone(place: Place) -> None:
 
 def test_a_run_names_what_it_wrote_with_sizes_and_checksums(place: Place) -> None:
     trained(place, "1", "printf weights >$SANDBOX_RUN_DIR/model.pt")
-    wait_until(lambda: listed(place)[0].outputs)
+    # first they are listed, then their checksums are taken
+    wait_until(lambda: any(file["sha256"] for file in listed(place)[0].outputs))
     (file,) = listed(place)[0].as_json()["outputs"]
     assert file["path"].endswith("/model.pt")
     assert file["size_bytes"] == len("weights")

@@ -165,12 +165,21 @@ def test_without_a_project_there_is_nothing_to_set_up(sandbox: Sandbox) -> None:
         setup(sandbox, Project())
 
 
+def test_a_clone_without_an_origin_is_told_how_to_name_one(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=f"{tmp_path} has no remote") as caught:
+        setup(sandbox, Project(root=str(tmp_path)))
+    assert "git remote add origin URL" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("check", "result", "words"),
     [
         (TorchCheck(version="", works=False, why="", has_gpu=True), "ok", "not installed"),
         (TorchCheck(version="2", works=True, why="", has_gpu=True), "ok", "on the GPU"),
         (TorchCheck(version="2", works=False, why="no CUDA", has_gpu=True), "failed", "no CUDA"),
+        (TorchCheck(version="2", works=False, why="no CUDA", has_gpu=True), "failed", "verify = []"),
         (TorchCheck(version="2", works=False, why="", has_gpu=False), "ok", "warning: no GPU"),
     ],
 )  # fmt: skip
@@ -219,5 +228,6 @@ def test_a_repository_without_access_is_denied_and_never_asks(
             setup(sandbox, project)
         assert "Permission denied" in caught.value.message
         assert "deploy key" in caught.value.hint
+        assert caught.value.next_steps[0].command == "sandbox-ops setup --via ssh"
         git_by(server, known, f"-o IdentityFile={server.identity_file}")
         assert setup(sandbox, project).ok

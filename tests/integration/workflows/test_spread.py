@@ -222,7 +222,9 @@ def test_two_calls_do_not_hand_out_the_same_sweep_at_once(fleet: Fleet) -> None:
             fleet.start, 30, command=f"{COMMAND}; sleep 60", cancel=token
         )
         wait_until(lambda: fleet.machine("a").ran, 40)
-        with pytest.raises(RefusedError, match="hands out the cells of t1 just now"):
+        with pytest.raises(
+            RefusedError, match="is assigning the cells of t1 right now"
+        ):
             fleet.start(30)
         token.cancel()
         with pytest.raises(CancelledError):

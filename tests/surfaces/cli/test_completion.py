@@ -17,6 +17,8 @@ from sandbox_ops.machine import jobs
 from sandbox_ops.models.objections import FORCE_NAMES
 from sandbox_ops.tasks import ns
 
+NAME = "x-night-run"
+"""Of a job: no other test's begins like it, in the home that they share."""
 PATH = f"{Path(PROGRAM).parent}:{os.environ['PATH']}"
 
 
@@ -27,9 +29,7 @@ def place(machine: ThisComputer, shared_sandbox: Sandbox, tmp_path: Path) -> Pat
     toml.write_text(
         toml.read_text("utf-8") + '\n[sandboxes.other]\nhost = "127.0.0.1:1"\n', "utf-8"
     )
-    jobs.wait(
-        shared_sandbox, shared_sandbox.start("true", name="night-run").id, timeout_s=20
-    )
+    jobs.wait(shared_sandbox, shared_sandbox.start("true", name=NAME).id, timeout_s=20)
     return tmp_path
 
 
@@ -81,7 +81,7 @@ def test_jobs_are_offered_by_id_and_name(place: Path, verb: str) -> None:
 
     names = wait_until(offered, 30)
     assert any(each.startswith("remote-") for each in names)
-    assert {"night-run", "last"} <= set(names)
+    assert {NAME, "last"} <= set(names)
 
 
 def test_a_machine_that_does_not_answer_costs_a_second_and_nothing_is_reported(
@@ -117,7 +117,7 @@ def test_bash_completes_verbs_names_and_jobs(place: Path) -> None:
         'ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _sandbox_ops;'
         ' echo "${COMPREPLY[*]}"; }\n'
         "ask sandbox-ops mon\nask sandbox-ops train --force un\n"
-        "until ask sandbox-ops logs night | grep .; do :; done\n"
+        "until ask sandbox-ops logs x-night | grep .; do :; done\n"
         "ask sandbox-ops logs --sandbox = te\n"
     )
     done = subprocess.run(
@@ -125,7 +125,7 @@ def test_bash_completes_verbs_names_and_jobs(place: Path) -> None:
         cwd=place, env={**os.environ, "PATH": PATH},
         capture_output=True, text=True, check=True, timeout=50,
     )  # fmt: skip
-    assert done.stdout.splitlines() == ["monitor", "unpushed", "night-run", "test"]
+    assert done.stdout.splitlines() == ["monitor", "unpushed", NAME, "test"]
 
 
 @pytest.mark.parametrize(
@@ -157,11 +157,11 @@ def test_tab_completes_at_a_real_prompt(
         terminal.types("echo sandbox-ops; sandbox-ops train --force busy\t")
         terminal.shows("--force busy-gpu")
         terminal.types("\x15")  # an empty line again
-        terminal.types("sandbox-ops pin --off nig")
+        terminal.types("sandbox-ops pin --off x-nig")
 
         def tab_completes() -> bool:  # not while the machine takes longer than a second
             terminal.types("\t")
-            return terminal.shown("--off night-run", within_s=2)
+            return terminal.shown(f"--off {NAME}", within_s=2)
 
         wait_until(tab_completes, 30)
 

@@ -231,9 +231,10 @@ def test_a_command_goes_on_when_its_agent_is_killed(desk: Desk) -> None:
 
 
 def test_many_requests_of_one_command_wait_for_no_silent_link(desk: Desk) -> None:
-    began = desk.well("run", "--command", "sleep 300 & echo left; exit 0")
-    assert began == "left\n"
-    stopped = desk("stop", "cmd-1", "--grace", "1")
+    began = desk.well("run", "--json", "--command", "sleep 300 & echo left; exit 0")
+    command = json.loads(began)
+    assert command["stdout"] == "left\n"
+    stopped = desk("stop", command["job"]["id"], "--grace", "1")
     assert stopped.returncode == 0, stopped.stderr
 
 

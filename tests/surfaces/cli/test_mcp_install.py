@@ -150,7 +150,7 @@ def test_what_people_added_to_our_entry_stays(home: Path, project: Path) -> None
 def test_nothing_is_written_without_a_yes(home: Path, project: Path) -> None:
     done = install("--host", "cursor", home=home, cwd=project)
     assert done.returncode == 75
-    assert "there is nobody to ask" in done.stderr
+    assert "there is no terminal to ask at" in done.stderr
     done = install("--host", "cursor", "--dry-run", home=home, cwd=project)
     assert done.returncode == 0
     assert '+    "sandbox-ops": {' in done.stdout

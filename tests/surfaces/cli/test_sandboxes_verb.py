@@ -63,6 +63,20 @@ def test_each_machine_is_listed_with_how_it_is_and_a_dead_one_with_the_reason(
     ]  # fmt: skip
 
 
+def test_a_machine_whose_key_is_not_known_is_listed_with_the_command_that_trusts_it(
+    file: Path, sshd: SshServer
+) -> None:
+    nothing = file.parent / "known_hosts"
+    file.write_text(
+        f'{START}\n[sandboxes.new]\nhost = "box"\nssh_config = "{sshd.ssh_config}"\n'
+        f'known_hosts = "{nothing}"\nuser = "nobody"\n'
+    )
+    shown = verb(file).stdout
+    row = next(line for line in shown.splitlines() if line.startswith("new "))
+    assert row.split()[-3:] == ["0", "of", "0"]
+    assert "sandbox-ops trust --sandbox new\n" in shown
+
+
 def test_a_machine_is_added_and_removed_and_nothing_else_is_touched(file: Path) -> None:
     words = ("--add", "b", "--host", "me@gpu1:2222", "--workspace", "/data")
     assert verb(file, *words).returncode == 0

@@ -146,6 +146,20 @@ def test_a_sweep_is_stopped_and_its_name_is_no_job(clone: Path) -> None:
     assert states == {"stopped"}
 
 
+def test_monitor_of_a_sweep_that_waits_says_why_and_does_not_call_it_no_jobs(
+    clone: Path,
+) -> None:
+    first = answer("train", "--name", "first", "--command", "sleep 60", cwd=clone)
+    words = ("train", "--name", "behind", "--set", "n=71..73", "--command", "sleep {n}")
+    after = ("--after", first["job"]["id"])
+    assert len(answer(*words, *after, cwd=clone)["jobs"]) == 3
+    shown = cli("monitor", "behind", cwd=clone).stdout
+    assert f"wait for {first['job']['id']}" in shown
+    assert "no jobs" not in shown
+    answer("stop", "behind", cwd=clone)
+    answer("stop", "first", cwd=clone)
+
+
 def test_what_makes_no_sweep_is_a_usage_error(clone: Path) -> None:
     for words in (
         ("--set", "lr=1,,2", "--set", "seed=1"),

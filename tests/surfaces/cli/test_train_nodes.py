@@ -226,7 +226,8 @@ def test_where_one_rank_fails_the_others_are_ended_and_say_who_it_was(
     assert done.returncode == 3, done
     assert "[2 c] rank 2 of 3 at 10.77.0.1: sum 6" in done.stdout
     assert (
-        "[0 a] [sandbox-ops] ending this node: rank 1 on b failed first" in done.stdout
+        "[0 a] [sandbox-ops] stopping this node: rank 1 on b failed first"
+        in done.stdout
     )
     jobs = fleet.jobs()
     assert [job["state"] for job in jobs.values()] == ["failed"] * 3
@@ -234,6 +235,48 @@ def test_where_one_rank_fails_the_others_are_ended_and_say_who_it_was(
     reason = "rank 1 on b failed first: exit code 3"
     assert (jobs["a"]["reason"], jobs["c"]["reason"]) == (reason, reason)
     assert fleet.verb("wait", "ddp").returncode == 3
+    assert fleet.living() == []
+
+
+def test_with_retries_all_nodes_begin_again_where_one_failed_and_nobody_is_connected(
+    fleet: Fleet,
+) -> None:
+    command = (
+        'echo "attempt $SANDBOX_ATTEMPT from {resume:ckpt %}"; '
+        # all have written it when they have met, and only then does one fail
+        "touch step-$SANDBOX_ATTEMPT.pt; python3 rendezvous.py; "
+        "[ $RANK = 0 ] || [ $SANDBOX_ATTEMPT = 2 ] || exit 7"
+    )
+    words = ("--retries", "2", "--resume-from", "step-*.pt", "--command", command)
+    assert fleet.verb(*fleet.train(*words)).returncode == 0  # nobody is connected now
+    done = fleet.verb("wait", "ddp")
+    assert done.returncode == 0, done
+    jobs = fleet.jobs()
+    assert {(job["state"], job["attempt"]) for job in jobs.values()} == {
+        ("succeeded", 2)
+    }
+    lines = fleet.verb("logs", "ddp").stdout.splitlines()
+    for rank, name in enumerate("abc"):
+        assert f"[{rank} {name}] attempt 1 from " in lines
+        assert f"[{rank} {name}] attempt 2 from ckpt step-1.pt" in lines
+        assert lines.count(f"[{rank} {name}] rank {rank} of 3 at 10.77.0.1: sum 6") == 2
+    shown = value_of(fleet.verb("show", "b:ddp", "--json"))["attempts"]
+    assert [each["state"] for each in shown] == ["failed", "succeeded"]
+    assert fleet.living() == []
+
+
+@pytest.mark.slow
+def test_a_run_that_is_tried_again_says_its_attempt_and_can_be_stopped(
+    fleet: Fleet,
+) -> None:
+    command = "[ $RANK = 0 ] || [ $SANDBOX_ATTEMPT = 2 ] || exit 7; sleep 300"
+    words = fleet.train("--retries", "1", "--command", command, nodes=2)
+    assert fleet.verb(*words).returncode == 0
+    wait_until(lambda: {job["attempt"] for job in fleet.jobs().values()} == {2}, 60)
+    assert {job["state"] for job in fleet.jobs().values()} == {"running"}
+    done = fleet.verb("stop", "ddp")
+    assert done.returncode == 0, done
+    assert {job["state"] for job in fleet.jobs().values()} == {"stopped"}
     assert fleet.living() == []
 
 
@@ -302,7 +345,7 @@ def test_a_port_that_is_taken_is_said_and_without_one_another_is_found(
         done = fleet.verb(*fleet.train(*taken, nodes=2))
         assert done.returncode == 75, done
         assert (
-            "a: port 29500 or 29501 cannot be had: Address already in use"
+            "a: cannot listen on port 29500 or 29501: Address already in use"
             in done.stderr
         )
         free = ("--port", "29600", "--json", "--", "python3", "rendezvous.py")
@@ -464,7 +507,9 @@ def test_what_does_not_go_with_several_machines_is_refused(fleet: Fleet) -> None
         ): "3 nodes are wanted, and of these sandboxes 2 are named",
         ("--on", "any", "--nodes", "2"): "`any` takes one",
         ("--on", "a,b", "--nodes", "2", "--queue"): "waits in no queue",
-        ("--on", "a,b", "--nodes", "2", "--retries", "2"): "waits in no queue",
+        ("--on", "a,b", "--nodes", "2", "--retries", "2", "--retry-on", "lost"): (
+            "no other attempt follows a lost node"
+        ),
         ("--nodes", "2"): "a is one machine",
         ("--nodes", "two"): "--nodes takes a number",
         ("--on", "a,b", "--nodes", "2", "--again"): "one Slurm cluster's",

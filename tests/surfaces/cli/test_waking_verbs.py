@@ -97,7 +97,10 @@ def test_wait_ends_with_the_exit_code_of_the_job(
     slow = sandbox.start(FOR_EVER)
     job = sandbox.start(f"echo last line; {command}")
     exit_code, report = waited(slow.id, job.id, place=place)
-    assert (exit_code, list(report)) == (code, ["event", "job", "line"])
+    assert (exit_code, list(report)) == (
+        code,
+        ["event", "job", "line", "warnings"],
+    )
     assert (report["event"], report["job"]["id"]) == ("ended", job.id)
     assert report["line"] == "last line"
     jobs.stop(sandbox, slow.id, grace_s=0)

@@ -152,6 +152,12 @@ def test_a_sweep_is_spread_over_machines_and_waited_for_in_one_call_each(
         answer, is_error = await ask(client, "remote_monitor", bash_id="t1", on="a,b,c")
         assert not is_error, answer
         assert answer.startswith("[sandbox-ops: group t1, 6 cells: 6 succeeded")
+        answer, is_error = await ask(client, "remote_fetch", bash_id="t1", on="a,b,c")
+        assert not is_error, answer
+        logs = re.findall(r"^  (logs/\w/remote-1/log), ", answer, re.MULTILINE)
+        assert logs == ["logs/a/remote-1/log", "logs/b/remote-1/log", "logs/c/remote-1/log"]  # fmt: skip
+        answer, is_error = await ask(client, "remote_runs", on="b,c", limit=1)
+        assert re.search(r"^[bc]:remote-\d+; ", answer, re.MULTILINE), answer
 
     agent(scenario)
     assert sorted(word for each in machines for word in each.ran) == list("123456")
@@ -172,7 +178,9 @@ def test_one_training_starts_on_two_machines_as_its_nodes_and_ends_on_both(
         assert "rank 1 on b (setup first)" in answer, answer
         answer, is_error = await ask(client, "remote_train", **asked_for)
         lines = answer.split("\n")
-        assert lines[0].startswith("started ddp on 2 machines; they meet at ")
+        assert lines[0].startswith(
+            "started ddp on 2 machines; MASTER_ADDR:MASTER_PORT is "
+        )
         assert "[0 a] rank 0 of 2" in lines
         assert "[1 b] rank 1 of 2" in lines
         wait = 'remote_bash_output(bash_id="ddp", wait=600000, on="a,b")'

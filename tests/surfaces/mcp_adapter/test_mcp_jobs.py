@@ -38,10 +38,27 @@ def test_without_an_id_the_jobs_are_listed_those_that_run_first(ask: Ask) -> Non
     ask("remote_bash_stop", bash_id=running)
 
 
+def test_a_job_stays_in_the_list_however_many_commands_came_after_it(ask: Ask) -> None:
+    job = ended(ask, "echo early")
+    for _ in range(25):
+        ask("remote_bash", command="true")
+    listed = ask("remote_bash_output")[0].splitlines()
+    assert [line for line in listed if line.startswith(f"{job} succeeded")], listed
+    assert len([line for line in listed if line.startswith("cmd-")]) == 5
+    assert f"{job} succeeded" in ask("remote_bash_output", limit=1)[0]
+
+
 def test_a_program_that_is_not_there_is_told_where_a_job_starts(ask: Ask) -> None:
     command = "no-such-program train.py"
-    answer, _ = ask("remote_bash", command=command, run_in_background=True)
-    assert "It has ended already: failed (exit code 127: command not found)" in answer
+    told = "It has ended already: failed (exit code 127: command not found)"
+
+    def is_told() -> (
+        bool
+    ):  # not by a machine that needs longer for it than a start waits
+        answer, _ = ask("remote_bash", command=command, run_in_background=True)
+        return told in answer
+
+    wait_until(is_told, 30)
 
 
 @pytest.mark.parametrize("name", ["last", "number"])

@@ -231,6 +231,31 @@ def test_a_reset_is_described_first_and_done_when_confirmed(
     assert not is_error
     assert "rescued to refs/sandbox-ops/backup/" in output
     assert edited.read_text() == f"# {git.name}\n"
+    called = re.search(
+        r'remote_bash\((cwd="[^"]+"), (command="[^"]+")\)$', output, re.MULTILINE
+    )
+    assert called, output
+    words = dict(each.split("=", 1) for each in called.groups())
+    ready("remote_bash", **{name: json.loads(value) for name, value in words.items()})
+    assert edited.read_text() == "edited there\n", (
+        "what is named does not bring it back"
+    )
+    ready("remote_reset", confirm=True)
+
+
+def test_a_wait_for_a_sweep_names_the_run_that_diverged_though_it_succeeded(
+    ready: Ask, request: pytest.FixtureRequest
+) -> None:
+    name = f"diverge-{len(request.node.name)}"
+    command = "for n in 1 {top}; do echo step $n/3 loss=$n; done"
+    output, is_error = ready("remote_train", command=command, name=name, settings={"top": [2, "nan"]}, force=["stale-code"])  # fmt: skip
+    assert not is_error, output
+    output, _ = ready("remote_bash_output", bash_id=name, wait=60_000)
+    assert "all 2 ended: 2 succeeded" in output
+    assert re.search(r"^warning: remote-\d+ \S+topnan: loss is nan$", output, re.MULTILINE)  # fmt: skip
+    assert output.count("warning: ") == 1
+    output, _ = ready("remote_bash_output", bash_id=f"{name}/2", wait=60_000)
+    assert "\nwarning: loss is nan\n" in output
 
 
 def test_a_stop_ends_the_whole_tree_and_asks_first_for_the_job_of_another(

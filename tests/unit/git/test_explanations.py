@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from sandbox_ops.errors import (
     DeniedError,
+    NextStep,
     NotFoundError,
     RefusedError,
     SandboxError,
@@ -42,6 +43,20 @@ def test_an_error_of_git_has_its_kind_and_a_next_step(
     assert type(error) is kind
     assert error.hint
     assert error.message == complaint
+
+
+def test_a_git_server_out_of_reach_is_said_of_the_right_computer_with_the_way_around() -> (
+    None
+):
+    complaint = "fatal: unable to access 'https://x/': Could not resolve host: x"
+    step = NextStep("sync", {"via": "ssh"})
+    there = explanations.explain(complaint, serverless=step)
+    assert "cannot be reached from the machine" in there.hint
+    assert there.next_steps == (step,)
+    here = explanations.explain(complaint, where="this computer")
+    assert "cannot be reached from this computer" in here.hint
+    full = explanations.explain("No space left on device", serverless=step)
+    assert full.next_steps == ()
 
 
 def test_what_is_not_understood_is_quoted() -> None:

@@ -6,6 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from sandbox_ops.errors import (
+    AuthenticationError,
+    ConnectError,
+    HostKeyError,
+    RefusedError,
+    SandboxError,
+    TimedOutError,
+)
 from sandbox_ops.guard.reliability import ReliabilityFile
 
 
@@ -60,3 +68,20 @@ def test_machines_are_told_apart_and_old_times_do_not_count(
     month_ago = int(time.time()) - 31 * 86400
     file.write_text("".join(json.dumps({**e, "at": month_ago}) + "\n" for e in lines))
     assert memory.of("@a:").asked == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "asked"),
+    [
+        (ConnectError("refused"), 1),
+        (TimedOutError("too slow"), 1),
+        (HostKeyError("not known"), 0),
+        (AuthenticationError("no key"), 0),
+        (RefusedError("a dirty clone"), 0),
+    ],
+)
+def test_a_machine_that_does_not_let_us_in_yet_is_not_called_unreliable(
+    memory: ReliabilityFile, error: SandboxError, asked: int
+) -> None:
+    memory.note_failure("@a:", error)
+    assert memory.of("@a:").asked == asked

@@ -98,7 +98,12 @@ def test_each_event_has_its_exit_code(
     job = Job(id="remote-1", state=state, exit_code=code)
     report = WaitReport(event=event, job=job, line="x")
     assert report.exit_code == expected
-    assert report.as_json() == {"event": event, "job": job.as_json(), "line": "x"}
+    assert report.as_json() == {
+        "event": event,
+        "job": job.as_json(),
+        "line": "x",
+        "warnings": [],
+    }
 
 
 def test_calls_come_in_the_order_of_their_times_from_one_thread() -> None:

@@ -25,6 +25,30 @@ STATES = [
     ("running", {"life": "restarted", "over": "1"}, JobState.LOST, "killed"),
     ("starting", {"life": "restarted", "over": "1"}, JobState.LOST, "never started"),
     ("ended", {"code": "-", "reason": "late"}, JobState.LOST, "never started"),
+    (
+        "ended",
+        {"code": "-", "reason": "late", "attempt": "2"},
+        JobState.LOST,
+        "not started again",
+    ),
+    (
+        "starting",
+        {"life": "restarted", "over": "1", "begun": "1"},
+        JobState.LOST,
+        "killed",
+    ),
+    (
+        "starting",
+        {"life": "gone", "now": "9000", "up0": "4", "begun": "1"},
+        JobState.LOST,
+        "killed",
+    ),
+    (
+        "starting",
+        {"life": "orphaned", "now": "9000", "up0": "4", "begun": "1"},
+        JobState.RUNNING,
+        "unsupervised",
+    ),
     ("starting", {"life": "supervised"}, JobState.STARTING, ""),
     ("starting", {"life": "gone", "now": "500", "up0": "400"}, JobState.STARTING, ""),
     (

@@ -6,6 +6,7 @@ import pytest
 
 from sandbox_ops.errors import NextStep
 from sandbox_ops.models import Disk, Job, JobState, StopReport
+from sandbox_ops.models.groups import GroupSummary
 from sandbox_ops.text.progress import Progress
 from sandbox_ops.workflows import report_lines
 from sandbox_ops.workflows.fetch import FetchReport
@@ -34,6 +35,18 @@ def test_a_machine_that_does_not_answer_is_reported_with_the_reason() -> None:
     assert text(report_lines.monitor(report)) == (
         "gpu1: not reachable; what runs there is unknown\nwarning: no route"
     )
+
+
+def test_a_group_that_waits_as_a_whole_says_why_and_is_not_called_no_jobs() -> None:
+    waiting = tuple(
+        Job(id=f"remote-{n}", state=JobState.QUEUED, group="t1", waits_for="waits for a GPU: none is free")
+        for n in (1, 2)
+    )  # fmt: skip
+    group = GroupSummary(name="t1", counts={"queued": 2})
+    report = MonitorReport(sandbox="gpu1", reachable=True, groups=(group,), waiting=waiting)  # fmt: skip
+    shown = text(report_lines.monitor(report))
+    assert "remote-1 and remote-2 wait for a GPU: none is free" in shown
+    assert "no jobs" not in shown
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ queue_again() {
   while [ $_n -lt "$attempt" ] && [ "$_pause" -lt 60000 ]; do _pause=$((_pause * 2)) _n=$((_n + 1)); done
   [ "$_pause" -le 60000 ] || _pause=60000
   [ -z "${IN_SLURM-}" ] || { requeue_slurm; return; }
-  printf 'retry %s\n' $((UP + _pause)) >"$dir/waits"
+  overwrite "$dir/waits" "retry $((UP + _pause))"
   { printf '%12d' $((UP + _pause)) 1<>"$HELD_ENTRY"; } 2>/dev/null || return 1
   put_state "$dir" "queued $origin up0=$UP q0=$q0 attempt=$((attempt + 1))" || return 1
   rm -f "$dir/again"

@@ -193,13 +193,14 @@ find_adopters() {
   while read_stat "$PARENT" && [ "$PARENT" -gt 1 ]; do ADOPTERS="$ADOPTERS$PARENT "; done
 }
 
-# list_newborn: _born = who was born since the leader, but for those of its session, who are
-# counted in `left`; _orphans = those of them that lost their parent, as the leader's own
+# list_newborn: _born = who was born since the process _base, but for those of the leader's session,
+# who are counted in `left`; _orphans = those of them that lost their parent, as the leader's own
 # children did: without one, nobody is left. Fails where it would be too many to look at.
 list_newborn() {
+  _p=$_base _last=0
   while read -r _ _ _ _ _now </proc/loadavg && [ "$_now" != "$_last" ]; do
     _last=$_now
-    [ "$_last" -ge "$leader" ] && [ $((_last - leader)) -le 300 ] || return 1
+    [ "$_last" -ge "$_base" ] && [ $((_last - _base)) -le 300 ] || return 1
     while [ "$_p" -lt "$_last" ]; do
       _p=$((_p + 1))
       [ -r "/proc/$_p/environ" ] && read_stat "$_p" && [ "$STATE" != Z ] || continue
@@ -213,6 +214,11 @@ list_newborn() {
   done
 }
 
+# read_last_pid: _base = the number that the kernel gave last
+read_last_pid() {
+  read -r _ _ _ _ _base </proc/loadavg
+}
+
 # is_unsure: an orphan went while we looked, or all are unmarked and one has no environment:
 # who is just becoming a program has none yet
 is_unsure() {
@@ -222,6 +228,19 @@ is_unsure() {
     _environ=
     read -r _environ <"/proc/$_p/environ"
     [ -n "$_environ" ] || return 0
+  done
+  return 1
+}
+
+# is_any_starting: one of ours that was born since the leader is just becoming a program: it has no
+# environment yet, and may be the job's
+is_any_starting() {
+  # shellcheck disable=SC2013 # names without blanks
+  for _file in $(grep -Ls '' /proc/[0-9]*/environ 2>/dev/null); do
+    _p=${_file#/proc/}
+    _p=${_p%/environ}
+    read_stat "$_p" && [ "$STATE" != Z ] && [ "$PARENT" != 2 ] && [ "$TICKS" -ge "$lticks" ] &&
+      is_our_process "$_p" && return 0
   done
   return 1
 }

@@ -174,7 +174,15 @@ list_newborn() {
   false
 }
 
+read_last_pid() {
+  :
+}
+
 is_unsure() {
+  false
+}
+
+is_any_starting() {
   false
 }
 

@@ -1,8 +1,11 @@
 # shellcheck shell=sh
 # Groups of jobs (sweeps): which job is which cell of which group, and starting many at once.
 #
-# groups/KEY: a line `CELL ID IDENTITY COMMIT` a start; CELL counts from 1, or is `then` for the
-# job that runs after all others. Of a cell the newest line counts whose job is still there.
+# groups/KEY: a line `CELL ID IDENTITY COMMIT` for each start whose token was granted; CELL counts
+# from 1, or is `then` for the job that runs after all others. Of a cell the newest line counts whose
+# job is still there. How many lines an identity has is part of its next token (sweep_plan.py), so a
+# line stands for a start that nobody can make again. Before it a line `=CELL ID IDENTITY` takes the
+# number: the first line of a number, of either kind, says whose it is.
 
 # do_start_all WORDS...: many starts, one after the other; WORDS are those of do_start for one,
 # quoted for a shell. The first that is refused is the last that is tried.
@@ -16,23 +19,42 @@ do_start_all() {
   poke_keeper # once for all: each time it looks at every job that waits
 }
 
-# join_group: the job _id is cell _cell of the group _group from now on; answers why not
-join_group() {
-  case $_cell.$(grep -m 1 "^$_cell " "$BASE/groups/$_group") in
-    'then'.* | "$_cell." | *" $_identity "*) ;;
-    *)
-      answer_error 'refused group' "the group $_group was changed meanwhile"
-      return 1
-      ;;
-  esac
-  printf '%s\n' "$_cell $_id $_identity ${_commit:--}" >>"$BASE/groups/$_group" &&
-    printf 'group\n' >"$BASE/names/$_group" && return 0
-  answer_error refused "cannot write in $BASE/groups: is the disk full, or read-only?"
+# take_cell: the number _cell of the group _group is that identity's; answers why not. Written before
+# it is looked for: of two who take one number at once, the second finds the first.
+take_cell() {
+  [ "$_cell" != 'then' ] || return 0
+  if ! printf '=%s\n' "$_cell $_id $_identity" >>"$BASE/groups/$_group"; then
+    note_if_full "$BASE"
+    answer_error refused "cannot write in $BASE/groups: is the disk full, or read-only?"
+    return 1
+  fi
+  case "$(grep -m 1 "^=\{0,1\}$_cell " "$BASE/groups/$_group") " in *" $_identity "*) return 0 ;; esac
+  answer_error 'refused group' "the group $_group was changed meanwhile"
   return 1
 }
 
-# find_group_jobs KEY: MEMBERS = the newest job of each cell that is still there, in the order of
-# the cells, whose NUMBERS are these; THEN = that of the cell `then`, or nothing
+# join_group: the job _id, whose token was granted, is that cell of its group from now on
+join_group() {
+  _line="$_cell $_id $_identity ${_commit:--}"
+  if ! printf '%s\n' "$_line" >>"$BASE/groups/$_group"; then
+    note_disk_full "$BASE"
+    rm -f "$BASE/ballast"
+    printf '%s\n' "$_line" >>"$BASE/groups/$_group"
+  fi
+  printf 'group\n' >"$BASE/names/$_group" || rm -f "$BASE/names/$_group"
+}
+
+# join_late: the same for a start that was cut off before, by what its record says; for who finds
+# its token granted
+join_late() {
+  _group=''
+  { read -r _ && read -r _group _cell _identity _commit; } 2>/dev/null <"$JOBS/$_id/token"
+  [ -z "$_group" ] || grep -qs "^$_cell $_id " "$BASE/groups/$_group" || join_group
+}
+
+# find_group_jobs: MEMBERS = the newest job of each cell that is still there, in the order of
+# the cells, whose NUMBERS are these; THEN = that of the cell `then`, or nothing. It reads standard
+# input: the lines of the group
 find_group_jobs() {
   MEMBERS='' NUMBERS='' THEN='' _top=0
   while read -r _c _i _; do
@@ -46,7 +68,7 @@ find_group_jobs() {
         [ "$_c" -le "$_top" ] || _top=$_c
         ;;
     esac
-  done <"$BASE/groups/$1"
+  done
   _c=0
   while [ $_c -lt "$_top" ]; do
     _c=$((_c + 1))
@@ -71,9 +93,12 @@ look_group() {
   # shellcheck disable=SC2086 # three words of our own
   set -- $1
   [ -f "$BASE/groups/$1" ] || return 0
-  cat "$BASE/groups/$1"
+  _lines=$(cat "$BASE/groups/$1") # once: of what is added meanwhile, all or nothing is told
+  printf '%s\n' "$_lines"
   trailer "group $1"
-  find_group_jobs "$1"
+  find_group_jobs <<EOT
+$_lines
+EOT
   _summaries=
   for _member in $MEMBERS $THEN; do
     case $2 in *r*) cat "$JOBS/$_member/run.json"; trailer "run $_member" ;; esac
@@ -97,7 +122,7 @@ look_group() {
 # number, id, state, exit code, folder of its record.
 count_group() {
   read -r _key <"$dir/then"
-  find_group_jobs "$_key"
+  find_group_jobs <"$BASE/groups/$_key"
   _cells=0 _good=0
   # shellcheck disable=SC2086 # numbers
   set -- $NUMBERS
@@ -125,7 +150,7 @@ export SANDBOX_GROUP_FAILED=$((_cells - _good))"
 prune_groups() {
   for _file in "$BASE/groups"/*; do
     [ -f "$_file" ] || continue
-    find_group_jobs "${_file##*/}"
+    find_group_jobs <"$_file"
     [ -n "$MEMBERS$THEN" ] || rm -f "$_file"
   done
 }

@@ -61,7 +61,7 @@ become_keeper() {
       for _file in "$QUEUE"/keeper.*; do
         [ "${_file##*.}" -ge $((generation - 1)) ] || rm -f "$_file"
       done
-      printf '%s\n' "$self $KEEPER_VERSION" >"$QUEUE/keeper"
+      overwrite "$QUEUE/keeper" "$self $KEEPER_VERSION"
       return 0
     fi
   done
@@ -87,7 +87,7 @@ keeper() {
       poked='' next_look=$((UP + KEEPER_ROUND))
       recover_held
       start_fitting
-      printf '%s\n' "$self $KEEPER_VERSION" >"$QUEUE/keeper" # its time tells that we live
+      overwrite "$QUEUE/keeper" "$self $KEEPER_VERSION" # its time tells that we live
     fi
     if has_entries; then
       idle=0
@@ -106,7 +106,7 @@ keeper() {
 # retire: there is nothing to keep; who comes after this starts another. Fails where one
 # came meanwhile.
 retire() {
-  printf '%s\n' "0 0 $KEEPER_VERSION" >"$QUEUE/keeper"
+  overwrite "$QUEUE/keeper" "0 0 $KEEPER_VERSION"
   printf '%s\n' "0 0 $KEEPER_VERSION" >"$QUEUE/keeper.$generation"
   has_entries || return 0
   become_keeper || return 0
@@ -155,6 +155,7 @@ recover_held() {
         if [ -e "$_d/stopping" ]; then
           end_queued "$_d" reason=stopped
         elif is_promised; then
+          join_late
           wait_again
         else
           drop_unpromised
@@ -169,9 +170,14 @@ recover_held() {
 # is_promised: its token was granted, so a client may know of it
 is_promised() {
   case $_entry in "$QUEUE"/held/*) return 0 ;; esac
-  _granted='' _token=none
-  { read -r _token <"$_d/token" && read -r _granted <"$BASE/tokens/$_token"; } 2>/dev/null
-  [ "$_granted" = "$_id" ]
+  has_grant "$_d"
+}
+
+# has_grant DIR: that job of the queue has its token
+has_grant() {
+  _job_token='' _granted=''
+  { read -r _job_token <"$1/token" && read -r _granted <"$BASE/tokens/$_job_token"; } 2>/dev/null
+  [ "$_granted" = "${1##*/}" ]
 }
 
 drop_unpromised() {
@@ -297,7 +303,7 @@ write_wait() {
   _now=${1-slot} _was=
   [ "$_gpus" = 0 ] || _now=${1-gpu}
   { read -r _was <"$_d/waits"; } 2>/dev/null
-  [ "$_was" = "$_now" ] || printf '%s\n' "$_now" >"$_d/waits"
+  [ "$_was" = "$_now" ] || overwrite "$_d/waits" "$_now" # also where the disk is full
 }
 
 # start_queued ENTRY ID: becomes the supervisor of a job, unless another does

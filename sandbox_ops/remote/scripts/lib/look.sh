@@ -1,5 +1,6 @@
 # shellcheck shell=sh
 # Looking at the machine and its jobs: fixed readers, nothing that a caller composes.
+# (Over 250 lines: one answer about a job, whose parts are read in the order that they are sent.)
 
 # emit_job REFERENCE MODE OFFSET MAX STDERR_OFFSET STDERR_MAX: bytes of its streams, then
 # `job ID life=... <state line>`. MODE has j for its spec (k: as _spec has it), s for the streams' sizes, d for
@@ -28,6 +29,7 @@ emit_job() {
   _said="life=$LIFE $LINE"
   _flags=
   [ ! -e "$_dir/incomplete" ] || lacks_output
+  may_have_begun
   keep_lost
   last_sign_of_life
   case $LIFE in
@@ -36,12 +38,14 @@ emit_job() {
       [ "${KEPT-}" = "${_seq-}" ] || ensure_keeper # once a request
       KEPT=${_seq-}
       ;;
-    *) { read -r _held <"$_dir/gpus"; } 2>/dev/null && _flags="$_flags gpus=$_held" ;;
+    *) [ ! -e "$_dir/gpus" ] || { { read -r _held <"$_dir/gpus"; } 2>/dev/null && _flags="$_flags gpus=$_held"; } ;;
   esac
   [ "$PHASE" != running ] || [ ! -e "$_dir/slurm" ] || _flags="$_flags node=$ON"
+  [ "$PHASE" != running ] || [ ! -e "$_dir/node_attempt" ] ||
+    { read_node_attempt "$_dir" && _flags="$_flags$NODE_ATTEMPT"; }
   [ "$PHASE" = ended ] || [ ! -e "$_dir/incomplete" ] || _flags=" incomplete=1$_flags"
   set_clock
-  { read -r _why _when <"$_dir/stopping"; } 2>/dev/null && _flags="$_flags stopping=$((_when + _shift))"
+  [ ! -e "$_dir/stopping" ] || { { read -r _why _when <"$_dir/stopping"; } 2>/dev/null && _flags="$_flags stopping=$((_when + _shift))"; }
   for _report in stopped swept; do
     [ -e "$_dir/$_report" ] || continue
     cat "$_dir/$_report"
@@ -54,7 +58,7 @@ emit_job() {
   case $2 in *j*) IFS= read -r _spec <"$_dir/spec.json" || _spec= ;; esac
   case $2 in *[jk]*) hold_back "$_spec" "spec $1" ;; esac
   emit_streams "$@"
-  now
+  [ "$PHASE" = ended ] || now # its bytes may have taken long
   UP=$((UP + _shift))
   case $LIFE in
     restarted) [ "${ON:-$NODE}" = "$NODE" ] || _flags="$_flags departed=1" ;;
@@ -83,6 +87,22 @@ lacks_output() {
     ended.*.0) ;;
     ended.* | *.supervised.* | *.orphaned.* | *.elsewhere.*) _flags=' incomplete=1' ;;
   esac
+}
+
+# may_have_begun: its supervisor died before it noted a leader; the command may be on its way all
+# the same, and nobody is to be told that it never was. `first` stands before its leader is there.
+may_have_begun() {
+  case $PHASE.$LIFE in
+    starting.gone)
+      if [ $((UP - ${UP0:-0})) -gt $START_WINDOW ] && [ ! -e "$_dir/over" ] && find_members "$_dir" && [ -n "$PIDS" ]; then
+        printf '' >"$_dir/first"
+        LIFE=orphaned _said="life=orphaned $LINE"
+      fi
+      ;;
+    starting.restarted) ;;
+    *) return 0 ;;
+  esac
+  [ ! -e "$_dir/first" ] || _flags="$_flags begun=1"
 }
 
 # keep_lost: who was once seen to be lost stays so for the same reason, also after a restart

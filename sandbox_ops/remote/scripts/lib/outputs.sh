@@ -8,6 +8,7 @@
 
 OUTPUTS_MOST=200000    # so many files are listed
 OUTPUTS_SUM_CS=180000  # so long checksums are taken
+OUTPUTS_QUICK=67108864 # bytes whose checksums take no time worth speaking of
 
 # make_run_dir: RUN_DIR = the folder that is the job's own: one in the tree where `outputs` names
 # it, else in its record. In the leader, before anything is the user's. A second attempt has the
@@ -55,17 +56,17 @@ record_outputs() {
 }
 
 # collect_outputs DIR: first the list, then the checksums, `outputs.tsv` each time whole. A
-# process of its own, at the lowest priority; one a job.
+# process of its own, one a job; what takes long at the lowest priority, but not the list: on a
+# busy machine that would be minutes in which nobody knows what the run wrote.
 collect_outputs() {
   trap '' HUP PIPE
   dir=$1
   is_collecting "$dir" && exit 0
-  read_stat $$
-  { printf '%s\n' "$$ $TICKS" >"$dir/collecting"; } 2>/dev/null || exit 0
-  renice -n 19 -p $$ >/dev/null 2>&1
+  claim_collecting || exit 0
   LC_ALL=C
   export LC_ALL
-  _new=$dir/outputs.new TAB=$(printf '\t')
+  # files of its own: where two are at it all the same, neither cuts what the other reads
+  _new=$dir/outputs.new.$$ TAB=$(printf '\t')
   read_declared "$dir"
   IFS= read -r RUN_DIR <"$dir/run_dir" || exit
   name_run_dir "$dir"
@@ -84,11 +85,31 @@ collect_outputs() {
       *) printf '%s\n' "${_name#"$ROOT"/}" ;;
     esac
   done <"$_new.facts" >"$_new.shown"
+  [ $_size -lt $OUTPUTS_QUICK ] || renice -n 19 -p $$ >/dev/null 2>&1
   put_outputs listed sed "s/^/-$TAB/" "$_new.shown" &&
     take_sums <"$_new.facts" 3<"$_new.shown" &&
     put_outputs "$_state" cat "$_new.sums"
   [ -z "$RUNS" ] || { printf '%s\n' "$_size $RUNS" >"$dir/outputs.size"; } 2>/dev/null
   rm -f "$_new".* "$dir/collecting"
+}
+
+# claim_collecting: this process makes the record; fails where another does, or has meanwhile
+claim_collecting() {
+  read_stat $$
+  if ! create_exclusive "$dir/collecting" "$$ $TICKS"; then
+    is_collecting "$dir" && return 1
+    rm -f "$dir/collecting" # it was killed
+    create_exclusive "$dir/collecting" "$$ $TICKS" || return 1
+    find "$dir" -maxdepth 1 -name 'outputs.new.*' -mmin +1 -exec rm -f {} +
+  fi
+  has_record "$dir" || return 0
+  rm -f "$dir/collecting"
+  return 1
+}
+
+# has_record DIR: it is made
+has_record() {
+  case $(tail -n 1 "$1/outputs.tsv" 2>/dev/null) in '#	complete'* | '#	limit'*) ;; *) false ;; esac
 }
 
 # name_run_dir DIR: OWN = what the run folder is called at home
@@ -153,11 +174,13 @@ END
   unset IFS
 }
 
-# put_outputs STATE COMMAND...: what it prints, and a last line that says how much is known
+# put_outputs STATE COMMAND...: what it prints, a line a file, and a last line that says how much
+# is known. Lines that are missing would be files that nobody brings home.
 put_outputs() {
   _said="#$TAB$1$TAB$_count$TAB$_size$TAB$_skipped$TAB$ROOT$TAB$RUN_DIR"
   shift
   { "$@" && printf '%s\n' "$_said"; } >"$_new.tsv" 2>/dev/null &&
+    [ "$(wc -l <"$_new.tsv")" -eq $((_count + 1)) ] &&
     mv -f "$_new.tsv" "$dir/outputs.tsv" 2>/dev/null
 }
 

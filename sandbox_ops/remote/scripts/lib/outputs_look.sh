@@ -16,13 +16,10 @@ look_outputs() {
     case $PHASE.$LIFE in
       ended.* | *.gone | *.restarted)
         _ready=ready
-        case $(tail -n 1 "$_dir/outputs.tsv" 2>/dev/null) in
-          '#	complete'* | '#	limit'*) ;;
-          *)
-            _ready=pending
-            is_collecting "$_dir" || run_detached collect_outputs "$_dir"
-            ;;
-        esac
+        if ! has_record "$_dir"; then
+          _ready=pending
+          is_collecting "$_dir" || run_detached collect_outputs "$_dir"
+        fi
         ;;
       *)
         _ready=live dir=$_dir

@@ -25,7 +25,7 @@ prune() {
   raise_floor bg && last_job=$_n && raise_floor fg && last_command=$_n || exit 0
   du -kd1 "$JOBS" 2>/dev/null |
     sed -En 's#^([0-9]*)[^0-9].*/(remote|cmd)-([0-9]*)$#\3 \1 \2#p' | sort -rn | select_records |
-    remove_own_trees | keep_records |
+    remove_own_trees | keep_records | release_tokens |
     (cd "$JOBS" && xargs rm -rf)
   find "$JOBS" -maxdepth 1 -mtime +1 -name '.*-*' -exec rm -rf {} + # of restore_record, cut off
   release_claims
@@ -80,6 +80,15 @@ select_records() {
     _age=$((today - ${T0:-0} / 8640000))
     if [ -e "$_d/stderr" ]; then fg_stays; else bg_stays; fi ||
       [ $((last - _n)) -lt 20 ] || printf '%s-%s\n' "$_series" "$_n"
+  done
+}
+
+# release_tokens: reads names of records that go, and passes them on: a token whose job is gone
+# would refuse the same start of that cell
+release_tokens() {
+  while read -r _record; do
+    ! has_grant "$JOBS/$_record" || rm -f "$BASE/tokens/$_job_token"
+    printf '%s\n' "$_record"
   done
 }
 

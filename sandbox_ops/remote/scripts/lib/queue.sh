@@ -129,12 +129,12 @@ id_of() {
 }
 
 # write_start DIR: what its start needs later, and the environment of this login. Its
-# directory is last, for it may hold newlines.
+# directory is last, for it may hold newlines. In `token` a second line: its place in a group.
 write_start() {
   printf '%s\n' "format=$START_FORMAT" "timeout_cs=$_timeout" "grace_s=$_grace" \
     "cap_bytes=$_cap" "shell=$_shell" "umask=$UMASK" "retries=$_retries" "on=$_on" \
     "backoff_cs=$_backoff" "resume=$_resume" "cwd=$_cwd" >"$1/start" && [ -s "$1/start" ] &&
-    printf '%s\n' "$_token" >"$1/token" && printf '%s\n' "$LOGIN_ENV" >"$1/login" && [ -s "$1/login" ] &&
+    printf '%s\n' "$_token" ${_group:+"$_group $_cell $_identity ${_commit:--}"} >"$1/token" && printf '%s\n' "$LOGIN_ENV" >"$1/login" && [ -s "$1/login" ] &&
     first_reason >"$1/waits" && [ -s "$1/waits" ]
 }
 

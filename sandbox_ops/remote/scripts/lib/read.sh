@@ -159,7 +159,7 @@ check_opened() {
 # may_read PATH ROOTS DENY: whether the user lets REAL be read; says why not
 may_read() {
   is_readable "$2" "$3" && return 0
-  answer_error "denied policy" "$1 is not to be read${REAL:+, which is $REAL}: $WHY"
+  answer_error "denied policy" "reading $1${REAL:+, which is $REAL,} is not allowed: $WHY"
   return 1
 }
 

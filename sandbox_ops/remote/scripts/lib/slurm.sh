@@ -8,7 +8,7 @@
 # called), `slurm.run` (the Slurm job that runs it: of two that a lost
 # answer may have made, one), `slurm.out` (what Slurm itself says of it), `slurm.over` and
 # `slurm.gone` (since when Slurm says that it is over, or knows it no more), `slurm.again` (when its next
-# attempt may begin), `grace`.
+# attempt may begin), `slurm.chain` (how many of its sweep may run at once), `grace`.
 
 SLURM_ANSWER=10    # seconds: squeue, sacct, scontrol and scancel
 

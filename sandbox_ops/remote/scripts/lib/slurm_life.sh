@@ -80,9 +80,11 @@ find_submission() {
   fi
   LIFE=queued _then=0
   { read -r _then <"$1/slurm.tried"; } 2>/dev/null
-  if [ "$PHASE" != queued ] || [ $((NOW_S - _then)) -lt $SLURM_RESEND ] || submit_slurm "$1"; then
+  if [ "$PHASE" != queued ] || [ $((NOW_S - _then)) -lt $SLURM_RESEND ] || submit_slurm "$1" || [ -n "$SLURM_FULL" ]; then
     SLURM_SAYS='slurm SUBMITTED'
+    get_state "$1" # to submit is to look at others
   else
+    get_state "$1"
     end_by_slurm "$1" "code=- reason=refused"
   fi
   return 1

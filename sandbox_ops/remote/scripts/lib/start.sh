@@ -1,5 +1,6 @@
 # shellcheck shell=sh
 # One start: a number, a record, a supervisor, and the first look at what became of it.
+# (A little over 250 lines: the steps of one start, each of which undoes those before it.)
 
 # do_start NAME=VALUE...: the fields of a start, by name (start_fields), and a word
 # `file.NAME=CONTENT` for each file that the record is to hold.
@@ -9,8 +10,8 @@ do_start() {
   [ -z "$UNREADY" ] || { answer_error "${UNREADY%% *}" "${UNREADY#* }"; return; }
   [ -s "$LIBRARY" ] && [ -d "$JOBS" ] && [ -d "$BASE/live" ] || exit 81 # removed: it is created again
   start_fields "$@" || return
-  if { read -r _id <"$BASE/tokens/$_token"; } && [ -n "$_id" ]; then
-    emit_job "$_id" j 0 "$_max" 0 "$_max"
+  if is_granted || { [ -e "$BASE/tokens/$_token" ] && await_grant; }; then
+    answer_known
     return
   fi
   [ -d "$_cwd" ] || { answer_error not-found "no such directory: $_cwd"; return; }
@@ -31,7 +32,7 @@ do_start() {
     rm -rf "$_d" ${_queue:+"$NEW_ENTRY"}
     return
   fi
-  if [ -n "$_group" ] && ! join_group; then
+  if [ -n "$_group" ] && ! take_cell; then
     rm -rf "$_d" ${_queue:+"$NEW_ENTRY"}
     return
   fi
@@ -39,8 +40,8 @@ do_start() {
   if ! create_exclusive "$BASE/tokens/$_token" "$_id"; then # the same request, sent again, was quicker
     note_if_full "$BASE"
     rm -rf "$_d" ${_queue:+"$NEW_ENTRY"}
-    if read -r _id <"$BASE/tokens/$_token" && [ -n "$_id" ]; then
-      emit_job "$_id" j 0 "$_max" 0 "$_max"
+    if await_grant; then
+      answer_known
     else
       answer_error refused "cannot write in $BASE/tokens: is the disk full, or read-only?"
     fi
@@ -52,6 +53,7 @@ do_start() {
     submit_new
     return
   fi
+  [ -z "$_group" ] || join_group
   if [ -n "$_queue" ]; then
     enter_queue "$_id"
     [ -n "${STARTS_MORE-}" ] || poke_keeper
@@ -168,12 +170,41 @@ new_id() {
 }
 
 # create_exclusive FILE LINE: make it; of those who try at once one succeeds. Without a fork.
+# Where the line cannot be written, the file goes again: an empty one would be in the way of all.
 create_exclusive() {
   set -C
-  printf '%s\n' "$2" >"$1"
+  printf '' >"$1"
   _made=$?
   set +C
-  return $_made
+  [ $_made = 0 ] || return 1
+  printf '%s\n' "$2" >"$1" && [ -s "$1" ] && return 0
+  rm -f "$1"
+  return 1
+}
+
+# is_granted: _id = the job that the token of this start was granted to
+is_granted() {
+  { read -r _id <"$BASE/tokens/$_token"; } 2>/dev/null && [ -n "$_id" ]
+}
+
+# await_grant: the same, where another start of that token is just being granted it. Fails where
+# its file stays empty: who made it was killed, so it is in the way of nobody for long.
+await_grant() {
+  _looks=0
+  until is_granted; do
+    if [ ! -e "$BASE/tokens/$_token" ] || [ $_looks -ge $END_CS ]; then
+      find "$BASE/tokens/$_token" -size 0 -mmin +1 -exec rm -f {} +
+      return 1
+    fi
+    _looks=$((_looks + 1))
+    pause 1
+  done
+}
+
+# answer_known: with the job _id that this start is already
+answer_known() {
+  [ -z "$_group" ] || join_late
+  emit_job "$_id" j 0 "$_max" 0 "$_max"
 }
 
 # write_record DIR NAME=VALUE...: the record, each write checked
@@ -209,7 +240,12 @@ claim_all() {
       _other=${_mark##*.}
       [ "$_other" != "$_id" ] || continue
       if is_active "$JOBS/$_other"; then
-        answer_error 'refused held' "$_key is held by $_other, which has not ended"
+        _why=held
+        if [ "$PHASE" = claiming ] || { [ "$PHASE" = queued ] && ! has_grant "$JOBS/$_other"; }; then
+          _why=claiming # and may yet be refused itself; or its start was cut off, and its keeper removes it
+          poke_keeper
+        fi
+        answer_error "refused $_why" "$_key is held by $_other, which has not ended"
         return 1
       fi
       [ "$LIFE" = elsewhere ] || rm -f "$_mark"

@@ -178,7 +178,7 @@ report() {
   while read -r _verb _p _name _; do
     case "$seen $_p" in *" $_p:"* | *:) ;; *) seen="$seen $_p:${_name%,}" ;; esac
   done 2>/dev/null <"$dir/$answer"
-  {
+  _told=$(
     for _entry in $seen; do
       _p=${_entry%%:*}
       case " $PIDS " in
@@ -194,5 +194,8 @@ report() {
       printf 'left %s: it is dead, and the GPU still shows %s MiB as its own\n' \
         "${_entry%%:*}" "${_entry#*:}"
     done
-  } >"$dir/$answer.$$" 2>/dev/null && mv -f "$dir/$answer.$$" "$dir/$answer"
+  )
+  # added, in one write: of two stoppers at once neither takes away what the other reports. What
+  # is said last of a process counts.
+  printf '%s\n' "$_told" >>"$dir/$answer"
 }

@@ -127,6 +127,7 @@ finish() {
   fi
   has_all || extra="$extra incomplete=1"
   [ ! -e "$dir/first_failure" ] || read_first_failure
+  [ ! -e "$dir/node_attempt" ] || { read_node_attempt "$dir" && extra="$extra$NODE_ATTEMPT"; }
   _tries=0
   until write_end "ended code=$code reason=$reason sure=$sure up1=$UP survivors=$left$extra $self"; do
     # an hour, for a file system may come back; a minute where the folder is gone with it
@@ -182,17 +183,21 @@ count_oom_kills() {
 }
 
 # count_leftovers: left = how many processes of the job outlive the leader. They were all
-# born after it; where few pids were given out since, only those are looked at. One may
-# fork and go while we look, or just become a program: then we look again, a few times,
-# not for as long as the machine is busy with other jobs.
+# born after it; where few pids were given out since, only those are looked at, else all, and then
+# who was born meanwhile. One may fork and go while we look, or just become a program: then we
+# look again, a few times, not for as long as the machine is busy with other jobs.
 count_leftovers() {
   for _round in 1 2 3 4 5 6; do
-    left=0 _born='' _orphans='' _p=$leader _last=0
+    left=0 _born='' _orphans='' _base=$leader
     if ! list_newborn; then
+      left=0
+      read_last_pid
       LEADER=$leader LTICKS=$lticks PHASE=ended UP1=$UP
       find_members "$dir"
       for _p in $PIDS; do left=$((left + 1)); done
-      return 0
+      [ "$left" = 0 ] || return 0
+      if is_any_starting; then pause 1; continue; fi
+      list_newborn || return 0
     fi
     [ -n "$_orphans" ] || return 0
     # shellcheck disable=SC2086 # pids
