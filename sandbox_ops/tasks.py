@@ -289,7 +289,8 @@ def doctor(context: Context, *, sandbox: str = "", json: bool = False) -> Answer
     with opened(context, sandbox) as machine, terminal.busy("checking", quiet=json):
         origins = machine.settings.config.origins_of(machine.sandbox.config.name)
         report = work(machine.sandbox, machine.known_project, origins)
-    report = replace(report, checks=(*report.checks, kept_connections()))
+    aimed = (check.aimed(next_steps.on_chosen_sandbox) for check in report.checks)
+    report = replace(report, checks=(*aimed, kept_connections()))
     return Answer.of(report, lambda: views.doctor(report))
 
 

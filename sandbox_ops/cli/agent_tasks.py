@@ -40,7 +40,7 @@ def kept_connections() -> "Check":
     except RefusedError as error:
         detail = f"none can be: {error.message}"
         return Check(
-            name="kept connections", result="warn", detail=detail, fix=_PRIVATE
+            name="kept connections", result="warn", detail=detail, hints=(_PRIVATE,)
         )
     end = f"; end them: {NextStep('agent', {'stop': True}).command}"
     detail = f"{', '.join(each)}{end}" if each else "none"

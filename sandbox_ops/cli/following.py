@@ -9,7 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from sandbox_ops.cli import output
+from sandbox_ops.cli import next_steps, output
 from sandbox_ops.cli.face import INTERRUPTED, Answer, say
 from sandbox_ops.cli.live_output import LineOutput, PassingOutput
 from sandbox_ops.errors import ConnectionLostError, NextStep, TimedOutError
@@ -109,7 +109,7 @@ def _how_it_ended(result: CommandResult, line: str, *, output_too: bool) -> None
     if output_too:
         output.write(result.stdout.text)
         output.write(result.stderr.text, "stderr")
-    for ending in formatting.end_lines(result):
+    for ending in formatting.end_lines(result, next_steps.on_chosen_sandbox):
         say(ending)
     if result.exit_code == _NO_COMMAND and line.startswith("'") and line.endswith("'"):
         say(f"hint: that was one word; for a shell line: run --command {line}")

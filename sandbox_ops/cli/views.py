@@ -316,9 +316,13 @@ def doctor(report: "DoctorReport") -> None:
         )
     )
     for check in report.checks:
-        if check.fix and check.result != "ok":
+        if check.hints and check.result != "ok":
             lead = f"fix {check.name}: "
-            first, *more = formatting.hint_lines(check.fix, 80 - len(lead))
+            first, *more = (
+                line
+                for hint in check.hints
+                for line in formatting.hint_lines(hint, 80 - len(lead))
+            )
             tell(f"{lead}{first}", *(f"    {line}" for line in more))
 
 

@@ -36,6 +36,7 @@ _CONNECT_S = 10.0
 _IDLE_S = 600
 _LOOK_UP_S = 10.0
 _ATTEMPTS = 6
+_NO_MASTER = 255  # as ssh exits
 _DROPPED = (
     "kex_exchange_identification",
     "Exceeded MaxStartups",
@@ -114,6 +115,8 @@ class Master:
         return self._control("exit").returncode == 0
 
     def _control(self, act: str) -> subprocess.CompletedProcess[str]:
+        if not Path(self.path).exists():  # ssh would say no more, 8 ms later
+            return subprocess.CompletedProcess((), _NO_MASTER, "", "no such socket")
         arguments = ("-S", self.path, "-O", act, "--", self._config.host)
         return ask(("ssh", *self.options(), *arguments), _CHECK_S)
 

@@ -7,7 +7,7 @@ machine (names, commands) is expected to be cleaned already; `None` is said as `
 import math
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sandbox_ops.errors import NextStep, SandboxError
@@ -134,8 +134,15 @@ def survivors_words(job: Job) -> str:
     return f"{alive} of {job.id} still {verb}"
 
 
-def end_lines(result: CommandResult) -> tuple[str, ...]:
-    """What an exit code alone does not say of how a command ended."""
+def end_lines(
+    result: CommandResult, aim: Callable[[NextStep], object] = str
+) -> tuple[str, ...]:
+    """What an exit code alone does not say of how a command ended.
+
+    Args:
+        result: How it ended.
+        aim: How a face says a step of that machine.
+    """
     job = result.job
     lines: list[str] = []
     if result.end is EndKind.SIGNALLED:
@@ -143,25 +150,26 @@ def end_lines(result: CommandResult) -> tuple[str, ...]:
     elif result.end is EndKind.TIMED_OUT:
         lines.append(f"{job.id} timed out; {_tree(result.left)}")
     elif result.end is EndKind.CONNECTION_LOST:
-        lines += _lost(job)
+        lines += _lost(job, aim)
     if survivors := survivors_words(job):
-        lines.append(f"{survivors}; {NextStep('stop', {'job': job.id}, 'end')}")
+        lines.append(f"{survivors}; {aim(NextStep('stop', {'job': job.id}, 'end'))}")
     if job.log_incomplete:
         lines.append(f"the output of {job.id} is not complete: part was dropped there")
     return tuple(lines)
 
 
-def _lost(job: Job) -> tuple[str, str]:
+def _lost(job: Job, aim: Callable[[NextStep], object]) -> tuple[str, str]:
     if not job.id:  # the answer to its start never came
         why = job.reason or "the connection was lost"
         return (
             f"error: {why}",
-            f"hint: {NextStep('jobs', purpose='see whether it runs')}",
+            f"hint: {aim(NextStep('jobs', purpose='see whether it runs'))}",
         )
     why = (job.reason or "the connection was lost").rstrip(".")
+    step = aim(NextStep("logs", {"job": job.id}, "See it"))
     return (
         f"error: {why}; whether {job.id} ended or lives is unknown",
-        f"hint: a lost link ends nothing there. {NextStep('logs', {'job': job.id}, 'See it')}",
+        f"hint: a lost link ends nothing there. {step}",
     )
 
 

@@ -2,11 +2,17 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sandbox_ops.config.sources import Origin
-from sandbox_ops.errors import ConfigError, ConnectError, RefusedError, SandboxError
+from sandbox_ops.errors import (
+    ConfigError,
+    ConnectError,
+    NextStep,
+    RefusedError,
+    SandboxError,
+)
 from sandbox_ops.machine import jobs, own_scripts, repo, ssh_session
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import MachineStatus, Project
@@ -30,7 +36,7 @@ class DoctorReport:
 
     def as_json(self) -> dict[str, Any]:
         """The report as `doctor --json` shows it."""
-        checks = [asdict(check) for check in self.checks]
+        checks = [check.as_json() for check in self.checks]
         return {"sandbox": self.sandbox, "ok": self.ok, "checks": checks}
 
 
@@ -60,10 +66,10 @@ def doctor(
         session = ssh_session.look(sandbox)
         status = jobs.status(sandbox, path=sandbox.config.workspace, tails=0)
     except (ConnectError, ConfigError, RefusedError) as error:
-        fix = _own_hints(error) or doctor_checks.by_hand(sandbox.config)
+        hints = _own_hints(error) or (doctor_checks.by_hand(sandbox.config),)
         refused = isinstance(error, RefusedError)  # it answered, and runs nothing
         name = "commands" if refused else "connection"
-        failed = check(name, "fail", error.message, "" if refused else fix)
+        failed = check(name, "fail", error.message, *(() if refused else hints))
         return DoctorReport(
             sandbox=sandbox.config.name,
             checks=(*doctor_checks.configuration(origins or {}), failed),
@@ -86,10 +92,9 @@ def doctor(
     return DoctorReport(sandbox=sandbox.config.name, checks=tuple(checks))
 
 
-def _own_hints(error: SandboxError) -> str:
+def _own_hints(error: SandboxError) -> tuple[str | NextStep, ...]:
     """Return the hints of an error, without the one that names `doctor` itself."""
-    steps = (hint for hint in error.hints if getattr(hint, "verb", "") != "doctor")
-    return "\n".join(map(str, steps))
+    return tuple(h for h in error.hints if getattr(h, "verb", "") != "doctor")
 
 
 def _look(sandbox: Sandbox) -> Reply:
@@ -117,8 +122,8 @@ def _project(sandbox: Sandbox, project: Project | None) -> Iterable[Check]:
         tip = repo.access(sandbox, project.repo, project.branch)
         yield check("repository", "ok", f"{project.branch or 'HEAD'} at {tip[:10]}")
     except SandboxError as error:
-        yield check("repository", "fail", error.message, error.hint)
+        yield check("repository", "fail", error.message, *error.hints)
     try:
         yield doctor_checks.clone(repo.look(sandbox, project))
     except SandboxError as error:
-        yield check("clone", "fail", error.message, error.hint)
+        yield check("clone", "fail", error.message, *error.hints)

@@ -1,8 +1,8 @@
 """What doctor makes of the answers: a check each, with what fixes it. Pure."""
 
 import shlex
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from sandbox_ops.config.sources import Origin
 from sandbox_ops.errors import NextStep
@@ -18,12 +18,30 @@ _SKEW_S = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One check: `result` is "ok", "warn" or "fail"; `fix` a command or a sentence."""
+    """One check: `result` is "ok", "warn" or "fail"; `hints` say how to fix it."""
 
     name: str
     result: str
     detail: str
-    fix: str = ""
+    hints: tuple[str | NextStep, ...] = ()
+
+    @property
+    def fix(self) -> str:
+        """The hints as text, a line each, with steps as commands to type."""
+        return "\n".join(map(str, self.hints))
+
+    def aimed(self, aim: Callable[[str | NextStep], str | NextStep]) -> "Check":
+        """Return the same with each hint as a face says it of this machine."""
+        return replace(self, hints=tuple(map(aim, self.hints)))
+
+    def as_json(self) -> dict[str, str]:
+        """The check as `doctor --json` shows it."""
+        return {
+            "name": self.name,
+            "result": self.result,
+            "detail": self.detail,
+            "fix": self.fix,
+        }
 
 
 def by_hand(config: SandboxConfig) -> str:
@@ -104,11 +122,12 @@ def workspace(machine: Reply, path: str) -> Check:
     if machine.get("there") == "yes":
         fix = f"There: sudo chown {user} {path}. Or set `workspace` to another folder."
         return check("workspace", "fail", f"{user} cannot write to {path}", fix)
-    fix = (
-        f"{NextStep('setup', purpose='Make it')}; if it may not: sudo mkdir -p {path} && "
-        f"sudo chown {user} {path}. Or set `workspace` to a folder of yours."
+    by_root = (
+        f"If it may not, there: sudo mkdir -p {path} && sudo chown {user} {path}. "
+        "Or set `workspace` to a folder of yours."
     )
-    return check("workspace", "warn", f"{path} is not there yet", fix)
+    step = NextStep("setup", purpose="Make it")
+    return check("workspace", "warn", f"{path} is not there yet", step, by_root)
 
 
 def disk(status: MachineStatus) -> Check:
@@ -117,8 +136,8 @@ def disk(status: MachineStatus) -> Check:
         return check("disk", "warn", "not known: df did not say")
     if short := preflight.disk_low(status.disk):
         command = f"du -xh --max-depth=2 {status.disk.path}"
-        fix = str(NextStep("run", {"command": command}, "Make room"))
-        return check("disk", "fail", short, fix)
+        step = NextStep("run", {"command": command}, "Make room")
+        return check("disk", "fail", short, step)
     gib = status.disk.free_bytes / (1 << 30)
     return check("disk", "ok", f"{gib:.1f} GiB free at {status.disk.path}")
 
@@ -150,7 +169,7 @@ def python(machine: Reply) -> Check:
     if uv:
         return check("python", "ok", detail)
     # not everybody's project is one of Python
-    return check("python", "warn", f"{detail}, no uv", str(environment.INSTALL_UV))
+    return check("python", "warn", f"{detail}, no uv", environment.INSTALL_UV)
 
 
 def clock(machine: Reply, local_s: float) -> Check:
@@ -166,9 +185,9 @@ def leftovers(status: MachineStatus) -> Check:
     """Return what runs without need. Pure."""
     left = [job.id for job in status.jobs if job.state.ended and job.survivors]
     if left:
-        fix = "; ".join(NextStep("stop", {"job": each}).command for each in left)
+        steps = (NextStep("stop", {"job": each}) for each in left)
         detail = f"ended jobs left processes running: {', '.join(left)}"
-        return check("leftovers", "warn", detail, fix)
+        return check("leftovers", "warn", detail, *steps)
     live = len(preflight.live(status.jobs))
     others = len(status.foreign)
     return check("leftovers", "ok", f"none; {live} jobs live, {others} not ours")
@@ -177,14 +196,15 @@ def leftovers(status: MachineStatus) -> Check:
 def clone(tree: repo.Tree | None) -> Check:
     """Return the state of the clone there. Pure."""
     if tree is None:
-        return check("clone", "warn", "not there yet", NextStep("setup").command)
+        return check("clone", "warn", "not there yet", NextStep("setup"))
     place = f"{tree.path} at {(tree.head or 'no commit')[:10]}"
     if tree.edits or tree.unpushed or tree.operation or tree.lock:
-        fix = NextStep("reset").command
-        return check("clone", "warn", f"{place}, changed there", fix)
+        step = NextStep("reset")
+        return check("clone", "warn", f"{place}, changed there", step)
     return check("clone", "ok", place)
 
 
-def check(name: str, result: str, detail: str, fix: str = "") -> Check:
-    """Return a check."""
-    return Check(name=name, result=result, detail=detail, fix=fix)
+def check(name: str, result: str, detail: str, *hints: str | NextStep) -> Check:
+    """Return a check, with what fixes it."""
+    said = tuple(hint for hint in hints if hint)
+    return Check(name=name, result=result, detail=detail, hints=said)

@@ -19,7 +19,7 @@ from sandbox_ops.machine.run_records import Place, RunPage, RunRecord
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, JobState, Project
 from sandbox_ops.models.runs import Run, text
-from sandbox_ops.workflows import history_lines, run_labels
+from sandbox_ops.workflows import history_lines, run_labels, run_order
 from sandbox_ops.workflows.history_lines import Line
 from sandbox_ops.workflows.run_history import Remembered, RunHistory
 
@@ -90,17 +90,12 @@ def known_runs(sandboxes: Sequence[Sandbox], project: Project) -> Known:
         else run
         for run in remembered.runs.values()
     )
-    runs = sorted(labelled, key=_order, reverse=True)
     return Known(
-        runs=tuple(runs),
+        runs=tuple(run_order.newest_first(labelled)),
         unreachable=unreachable,
         stores=frozenset(stores),
         history=history,
     )
-
-
-def _order(run: Run) -> tuple[float, int]:
-    return run.job.requested_at or 0, run.number
 
 
 @dataclass(kw_only=True)

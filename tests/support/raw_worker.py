@@ -26,9 +26,10 @@ class RawWorker:
         home: A folder; several workers may have it.
         pause_at: A line of the library (the part of it that is unique): the worker stops
             before it, once, until `go`. "": nowhere.
+        path: Where its programs are; "": where ours are.
     """
 
-    def __init__(self, home: Path, *, pause_at: str = "") -> None:
+    def __init__(self, home: Path, *, pause_at: str = "", path: str = "") -> None:
         self.home = home
         self._frames = Frames(_NONCE)
         self._sequence = 0
@@ -49,7 +50,7 @@ class RawWorker:
             stdout=subprocess.PIPE,
             env={
                 "HOME": str(home),
-                "PATH": os.environ["PATH"],
+                "PATH": path or os.environ["PATH"],
                 "SANDBOX_OPS_SH": "/bin/sh",
             },
         )
@@ -110,9 +111,11 @@ class RawWorker:
 
 
 @contextlib.contextmanager
-def raw_worker(home: Path, *, pause_at: str = "") -> Iterator[RawWorker]:
+def raw_worker(
+    home: Path, *, pause_at: str = "", path: str = ""
+) -> Iterator[RawWorker]:
     """Give a worker, and end it."""
-    worker = RawWorker(home, pause_at=pause_at)
+    worker = RawWorker(home, pause_at=pause_at, path=path)
     try:
         yield worker
     finally:

@@ -1,5 +1,10 @@
 """What stands in Slurm's answers, and in paths, is data: names, reasons, a home with odd characters."""
 
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +13,16 @@ from slurm_jobs import SOON_S, log_of, number_of, wait_for
 from waiting import wait_until
 
 from sandbox_ops import JobState, Sandbox
+from sandbox_ops.errors import SandboxError
 from sandbox_ops.machine import jobs
+
+_AT_ONCE_S = 5.0
+PLANTS: dict[str, Callable[[Path], object]] = {
+    "a pipe": os.mkfifo,
+    "a link to a device": lambda file: file.symlink_to("/dev/zero"),
+    "a link to nothing": lambda file: file.symlink_to("/nonexistent/file"),
+    "a folder": lambda file: file.mkdir(),
+}
 
 
 @pytest.fixture
@@ -58,3 +72,36 @@ def test_another_job_whose_name_holds_that_of_ours_is_not_taken_for_it(
     wait_until(lambda: "held" in jobs.get(log_in(), job.id).words, SOON_S)
     assert number_of(job) == number
     assert [each.id for each in jobs.recent(log_in(), 10)] == [job.id]
+
+
+@pytest.mark.parametrize("runs", [False, True], ids=["waits", "runs"])
+def test_a_pipe_a_device_or_a_link_in_the_place_of_a_file_holds_nobody_up(
+    log_in: OpenSandbox, runs: bool, tmp_path: Path
+) -> None:
+    """A job may put anything into its own folder; who asks for it gets an answer at once."""
+    login = log_in(slurm_extra=() if runs else ("--hold",))
+    job = login.start("echo begun; sleep 7994", name="odd")
+    other = login.start("echo begun; sleep 7995", name="other")
+    if runs:
+        wait_for(login, job, JobState.RUNNING)
+    folder, base = Path(job.log_path).parent, Path(login.base)
+    slow = []
+    for file in sorted((*folder.iterdir(), base / "squeue", base / "places")):
+        kept = tmp_path / "kept"
+        if not file.is_file():
+            continue
+        for plant, put in PLANTS.items():
+            file.rename(kept)
+            put(file)
+            began = time.monotonic()
+            with contextlib.suppress(SandboxError):
+                jobs.get(log_in(), job.id)
+            ids = {each.id for each in jobs.recent(log_in(), 5)}
+            if time.monotonic() - began > _AT_ONCE_S or other.id not in ids:
+                slow.append((file.name, plant, time.monotonic() - began))
+            shutil.rmtree(file) if plant == "a folder" else file.unlink(missing_ok=True)
+            kept.rename(file)
+    assert slow == []
+    assert jobs.get(login, job.id).state is (
+        JobState.RUNNING if runs else JobState.QUEUED
+    )

@@ -190,3 +190,19 @@ def test_a_stop_that_ended_nothing_takes_nothing_from_the_report_of_another(
         answer = worker.ask("poll", ("remote-1", "j", "0", "0", "0", "0"))
     (reply,) = job_replies.jobs(answer, str(tmp_path)).values()
     assert (reply.killed, reply.left) == ((f"{left} sleep",), ())
+
+
+def test_when_a_job_was_asked_for_is_told_to_the_centisecond(tmp_path: Path) -> None:
+    """Or of two that two clients start within a second the first may seem the later one."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    date = programs / "date"
+    date.write_text(
+        '#!/bin/sh\n[ "$1" != +%s.%N ] || exec echo 1000.981234567\nexec echo 1000\n'
+    )
+    date.chmod(0o755)
+    request = StartRequest(command="true", interpreter="sh", cwd="/").words()
+    with raw_worker(tmp_path, path=f"{programs}:{os.environ['PATH']}") as worker:
+        (reply,) = job_replies.jobs(worker.ask("start", request), "/b").values()
+    assert reply.job.started_at is not None
+    assert reply.job.started_at >= 1000.98

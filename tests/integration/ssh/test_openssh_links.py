@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -45,6 +46,30 @@ def test_a_command_runs_over_the_users_ssh(over_ssh: Sandbox) -> None:
     result = over_ssh.run("echo out; echo err >&2; exit 3")
     assert (result.end, result.exit_code) == (EndKind.EXITED, 3)
     assert (result.stdout.text, result.stderr.text) == ("out\n", "err\n")
+
+
+def test_a_first_command_starts_ssh_to_look_up_to_connect_and_for_its_session(
+    sshd: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = tmp_path / "started"
+    counting = tmp_path / "bin" / "ssh"
+    counting.parent.mkdir()
+    counting.write_text(
+        f'#!/bin/sh\nprintf "%s@@@@" "$*" >>{started}\nexec {shutil.which("ssh")} "$@"\n'
+    )
+    counting.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{counting.parent}:{os.environ['PATH']}")
+    config = sshd.config(link="openssh")
+    with Sandbox(config) as sandbox:
+        assert sandbox.run("true").ok
+    first = started.read_text().split("@@@@")[:-1]
+    with Sandbox(config) as sandbox:
+        assert sandbox.run("true").ok
+    later = started.read_text().split("@@@@")[len(first) : -1]
+    end_all(config)
+    assert ["-G" in first[0], "-N" in first[1], "-T" in first[2]] == [True] * 3
+    assert ["-G" in later[0], "-O check" in later[1], "-T" in later[2]] == [True] * 3
+    assert (len(first), len(later)) == (3, 3)
 
 
 def test_neither_paramiko_nor_fabric_is_imported_for_a_command(sshd: SshServer) -> None:

@@ -71,6 +71,23 @@ def test_a_command_runs_on_each_machine_of_a_group_and_each_says_its_own(
     )
 
 
+def test_what_is_to_be_done_on_a_machine_names_it_when_it_is_not_the_default(
+    place: Path,
+) -> None:
+    words = ("--sandbox", "west", "--command", "sleep 60 >/dev/null 2>&1 & echo begun")
+    left = on(place, "run", *words)
+    assert left.stdout == "begun\n"
+    assert "end: sandbox-ops stop cmd-1 --sandbox west\n" in left.stderr
+    checks = on(place, "doctor", "--on", "east,west").stdout.partition("== west\n")
+    assert "sandbox-ops run --sandbox west -- " in checks[2]
+    assert "sandbox-ops run --sandbox east -- " in checks[0]
+    facts = value_of(on(place, "doctor", "--on", "west", "--json"))["west"]["checks"]
+    fixes = [each["fix"] for each in facts if "sandbox-ops" in each["fix"]]
+    assert fixes
+    assert all("--sandbox west" in fix for fix in fixes), fixes
+    assert on(place, "stop", "--sandbox", "west", "cmd-1").returncode == 0
+
+
 def test_json_has_one_object_a_machine(place: Path) -> None:
     done = on(place, "run", "--on", "east,north", "--json", "--", "echo", "hi")
     answers = value_of(done)

@@ -21,6 +21,22 @@ IFS='
 # so many centiseconds after its start a job that has not begun never will (job_replies.py)
 START_WINDOW=3000
 
+# read_epoch: EPOCH = seconds since 1970 when UP was EPOCH_UP; UP. To the centisecond, where `date`
+# tells so much: of two jobs that two clients start within a second the second is the later one.
+read_epoch() {
+  EPOCH=$(date +%s.%N)
+  now
+  EPOCH_UP=$UP
+  case ${EPOCH#*.} in
+    [0-9][0-9]*)
+      _part=${EPOCH#*.}
+      decimal "${_part%"${_part#??}"}"
+      EPOCH_UP=$((UP - NUMBER))
+      ;;
+  esac
+  EPOCH=${EPOCH%%.*}
+}
+
 # is_alive PID TICKS: that very process lives (a zombie does not)
 is_alive() {
   [ -n "$1" ] && read_stat "$1" && same_start "$2" && [ "$STATE" != Z ] && [ "$STATE" != X ]
@@ -62,7 +78,7 @@ note_if_full() {
 get_state() {
   for _try in 1 2 3; do
     LINE='' _last='' _word=
-    { read -r LINE <"$1/state"; } 2>/dev/null
+    [ ! -f "$1/state" ] || { read -r LINE <"$1/state"; } 2>/dev/null # a pipe would wait for ever
     PHASE=none PID='' PTICKS='' WHERE='' ON='' LEADER='' LTICKS='' T0='' UP0='' UP1='' SURVIVORS=0
     Q0='' ATTEMPT=''
     for _word in $LINE; do

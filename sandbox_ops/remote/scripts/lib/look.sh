@@ -12,6 +12,11 @@ emit_job() {
   shift
   set -- "$_id" "$@"
   _dir=$JOBS/$1
+  if [ -e "$_dir/slurm" ] && ! has_plain_files "$_dir"; then
+    now
+    trailer "job $1 now=$UP life=gone unreadable"
+    return
+  fi
   if ! find_record "$_dir" || [ "$PHASE" = claiming ]; then
     trailer "missing $_asked"
     return

@@ -12,9 +12,22 @@
 
 SLURM_ANSWER=10    # seconds: squeue, sacct, scontrol and scancel
 
+# has_plain_files DIR: its folder holds nothing that would hold up who reads it, or write for ever: a
+# pipe, a device, a socket, a link to one. ODD = what it holds. The job itself may put them there.
+has_plain_files() {
+  for _each in "$1"/*; do
+    [ -f "$_each" ] || [ -d "$_each" ] || [ ! -e "$_each" ] || { ODD=${_each##*/} && return 1; }
+  done
+}
+
+# print_slurm_out DIR: what Slurm itself said of a job, as far as anybody reads it
+print_slurm_out() {
+  [ ! -f "$1/slurm.out" ] || head -c 1048576 "$1/slurm.out" 2>/dev/null
+}
+
 # clock_s: NOW_S = seconds since 1970
 clock_s() {
+  [ -n "${EPOCH-}" ] || read_epoch
   now
-  [ -n "${EPOCH-}" ] || EPOCH=$(date +%s) EPOCH_UP=$UP
   NOW_S=$((EPOCH + (UP - EPOCH_UP) / 100))
 }

@@ -30,6 +30,7 @@ $_number|so-$_job_token|"} # the last: a requeued job has several
 ask_accounting() {
   ACCOUNT_OF=$_number _oldest=${_since:-0}
   for _other in "$BASE/live"/remote-*; do
+    [ -f "$JOBS/${_other##*/}/slurm.id" ] || continue
     { read -r _first _then <"$JOBS/${_other##*/}/slurm.id"; } 2>/dev/null || continue
     case $_first in '' | "$_number" | *[!0-9]*) continue ;; esac
     eval "_row=\${ROW_$_first-}"

@@ -19,7 +19,7 @@ find_chain() {
   case $_width:$_of in *[!0-9]*:* | :* | *: | */*) return 0 ;; esac
   for _other in $(list_chain "${1##*/}" "$_width" "$_of"); do
     case $_other in remote-*[!0-9]* | remote-) continue ;; remote-*) ;; *) continue ;; esac
-    get_state "$JOBS/$_other" && [ "$PHASE" != ended ] || continue
+    has_plain_files "$JOBS/$_other" && get_state "$JOBS/$_other" && [ "$PHASE" != ended ] || continue
     _number=
     { read -r _number _ <"$JOBS/$_other/slurm.id"; } 2>/dev/null
     [ -z "$_number" ] || CHAIN=$CHAIN${CHAIN:+:}$_number

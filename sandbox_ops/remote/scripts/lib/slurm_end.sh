@@ -66,7 +66,7 @@ print_unmet() {
 
 # has_failed ID: it ended without success, as its files say, or Slurm does
 has_failed() {
-  get_state "$JOBS/$1" || return 1
+  has_plain_files "$JOBS/$1" && get_state "$JOBS/$1" || return 1
   if [ "$PHASE" = ended ]; then
     case $LINE in *' code=0 reason=exited '*) return 1 ;; *) return 0 ;; esac
   fi
@@ -86,7 +86,7 @@ settle_failed() {
   [ -n "$CODE" ] || ask_code
   if [ "$CODE" != 0 ]; then
     end_by_slurm "$1" "code=$CODE reason=exited"
-  elif grep -q -e 'exceeded memory limit' -e 'oom_kill event' -e 'oom-kill event' "$1/slurm.out" 2>/dev/null; then
+  elif print_slurm_out "$1" | grep -q -e 'exceeded memory limit' -e 'oom_kill event' -e 'oom-kill event'; then
     end_by_slurm "$1" 'code=137 reason=exited oom=1'
   else
     end_by_slurm "$1" 'code=- reason=script-killed'

@@ -10,6 +10,7 @@ SLURM_RESEND=20    # seconds that a submission without an answer has to appear i
 # shellcheck disable=SC3013 # dash, bash and busybox all have -nt
 find_slurm_life() {
   LIFE=unclear SLURM_SAYS='' _number='' _since='' _job_token=''
+  has_plain_files "$1" || return 0
   { read -r _job_token <"$1/token"; } 2>/dev/null
   { read -r _number _since <"$1/slurm.id"; } 2>/dev/null
   if [ -z "$_number" ] && is_submitting "$1"; then

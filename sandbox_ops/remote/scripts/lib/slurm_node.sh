@@ -13,9 +13,9 @@ slurm_job() {
   [ ! -s "$BASE/functions.$ON" ] || FUNCTIONS=$BASE/functions.$ON
   find_adopters
   find_oom_file
-  now
-  EPOCH=$(date +%s) EPOCH_UP=$UP _up0=$UP
-  _t0=$((EPOCH * 100)) _q0=${Q0:-$T0} _attempt=${ATTEMPT:-1}
+  read_epoch
+  _up0=$UP
+  _t0=$((EPOCH * 100 + UP - EPOCH_UP)) _q0=${Q0:-$T0} _attempt=${ATTEMPT:-1}
   if [ "$PHASE" != queued ]; then # Slurm started it again, and no process was left to note the end
     note_attempt "$dir" 'code=- reason=lost'
     _attempt=$((_attempt + 1))

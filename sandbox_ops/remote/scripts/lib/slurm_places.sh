@@ -18,7 +18,7 @@ read_places() {
   now
   [ -z "${PLACES_AT-}" ] || [ $((UP - PLACES_AT)) -gt $PLACES_AGE ] || return 0
   PLACES_AT=$UP _when='' _where=''
-  { read -r _when _where <"$BASE/places"; } 2>/dev/null
+  [ ! -f "$BASE/places" ] || { read -r _when _where <"$BASE/places"; } 2>/dev/null
   case $_when in '' | *[!0-9]*) _when=-$PLACES_AGE ;; esac
   if [ "$_where" = "$MACHINE" ] && [ $((UP - _when)) -le $PLACES_AGE ]; then
     PLACES_AT=$_when

@@ -9,7 +9,7 @@ read_rows() {
   clock_s
   [ -z "${ROWS_AT-}" ] || [ $((UP - ROWS_AT)) -gt $SQUEUE_AGE ] || return 0
   ROWS_AT='' ROWS='' _when='' _where='' _mine=$NODE.$MYSELF
-  { read -r _when _where <"$BASE/squeue"; } 2>/dev/null
+  [ ! -f "$BASE/squeue" ] || { read -r _when _where <"$BASE/squeue"; } 2>/dev/null
   case $_when in '' | *[!0-9]*) _where='' ;; esac
   if [ "$_where" = "$MACHINE" ] && [ $((UP - _when)) -le $SQUEUE_AGE ]; then
     ROWS="

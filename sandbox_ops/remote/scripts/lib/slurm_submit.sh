@@ -113,12 +113,12 @@ find_dependency() {
     _first=${_unread%%,*} _unread=${_unread#*,}
     _other=${_first%:any} _kind=afterok _number=
     [ "$_other" = "$_first" ] || _kind=afterany
-    if get_state "$JOBS/$_other" && [ "$PHASE" = ended ]; then
+    if has_plain_files "$JOBS/$_other" && get_state "$JOBS/$_other" && [ "$PHASE" = ended ]; then
       case $_kind:$LINE in afterany:* | *" code=0 reason=exited "*) continue ;; esac
       SLURM_SAYS="$_other did not succeed"
       return 1
     fi
-    { read -r _number _ <"$JOBS/$_other/slurm.id"; } 2>/dev/null
+    [ ! -f "$JOBS/$_other/slurm.id" ] || { read -r _number _ <"$JOBS/$_other/slurm.id"; } 2>/dev/null
     if [ -z "$_number" ]; then
       SLURM_SAYS="$_other is not a job of Slurm"
       return 1

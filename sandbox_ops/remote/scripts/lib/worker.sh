@@ -20,9 +20,7 @@ worker() {
   machine_id
   JOBS=$BASE/jobs QUEUE=$BASE/queue/$NODE
   read_stat self && SELF="pid=$ITS ticks=$TICKS machine=$MACHINE host=$NODE" MYSELF=$ITS.$TICKS@$MACHINE
-  EPOCH=$(date +%s)
-  now
-  EPOCH_UP=$UP
+  read_epoch
   [ -n "$UNREADY" ] || [ -n "$SETSID" ] ||
     UNREADY="refused setsid is missing on this machine: install util-linux"
   if [ -z "$UNREADY" ]; then
@@ -155,6 +153,10 @@ do_stop() {
   [ "$PHASE.$LIFE" != ended.elsewhere ] || LIFE=gone
   if [ "$LIFE" = elsewhere ]; then
     answer_error refused "$1 runs on $ON, another machine with this home: stop it there"
+    return
+  fi
+  if [ -e "$JOBS/$1/slurm" ] && ! has_plain_files "$JOBS/$1"; then
+    answer_error refused "the folder of $1 holds $ODD, which is no regular file: remove it, or end the job by scancel"
     return
   fi
   rm -f "$JOBS/$1/swept"
