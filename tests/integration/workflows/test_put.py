@@ -280,7 +280,9 @@ def test_the_room_there_is_checked_before_anything_is_sent(
                 RefusedError, match=r"are to be sent, and only 1.0 MiB are free"
             ):
                 put(sandbox, NOWHERE, path=str(big), dest=f"{small}/big")
-            with pytest.raises(RefusedError, match=r"100 files would go, .*inodes"):
+            with pytest.raises(
+                RefusedError, match=r"100 files are to be sent, .*inodes"
+            ):
                 put(sandbox, NOWHERE, path=str(many), dest=f"{small}/many")
 
 
