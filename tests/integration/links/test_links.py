@@ -229,7 +229,7 @@ def test_a_worker_that_an_error_ends_is_reported_at_once_with_the_shells_own_wor
     with (
         over("sh", "-c", env=environment) as sandbox,
         pytest.raises(
-            ProtocolError, match=r"ended by an error at `start`, twice: .*1x"
+            ProtocolError, match=r"failed with an error at `start`, twice: .*1x"
         ),
     ):
         sandbox.run("true")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from containers import start_container
 from network import black_hole, private_network, restore_network
+from slow import slow
 from sshd import SshServer
 from waiting import wait_until
 
@@ -127,7 +128,7 @@ def test_the_last_line_matches_also_without_its_end(sandbox: Sandbox) -> None:
     ],
     ids=["nan", "exploded", "out of memory", "traceback"],
 )
-@pytest.mark.parametrize("pattern", ["", "never printed"], ids=["plain", "pattern"])
+@pytest.mark.parametrize("pattern", ["", *slow("never printed")])
 def test_what_looks_wrong_ends_the_wait(
     sandbox: Sandbox, tmp_path: Path, says: str, told: str, pattern: str
 ) -> None:

@@ -213,7 +213,9 @@ def test_what_does_not_fit_is_refused_before_the_first_byte(
     place.write("models/huge", "x" * (3 << 20))
     with private_mounts() as mounts:
         mounts.tmpfs(small, "size=1m")
-        with pytest.raises(RefusedError, match=r"would come, and only .* are free in"):
+        with pytest.raises(
+            RefusedError, match=r"are to be fetched, and only .* are free in"
+        ):
             mounts.do(lambda: fetch(place.sandbox, project, into=str(small)))
         assert mounts.do(lambda: list(small.iterdir())) == []
 

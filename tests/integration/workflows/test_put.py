@@ -277,10 +277,12 @@ def test_the_room_there_is_checked_before_anything_is_sent(
         many = write(tmp_path / "many", {str(n): b"" for n in range(100)})
         with Sandbox(config) as sandbox:
             with pytest.raises(
-                RefusedError, match=r"would go, and only 1.0 MiB are free"
+                RefusedError, match=r"are to be sent, and only 1.0 MiB are free"
             ):
                 put(sandbox, NOWHERE, path=str(big), dest=f"{small}/big")
-            with pytest.raises(RefusedError, match=r"100 files would go, .*inodes"):
+            with pytest.raises(
+                RefusedError, match=r"100 files are to be sent, .*inodes"
+            ):
                 put(sandbox, NOWHERE, path=str(many), dest=f"{small}/many")
 
 

@@ -150,6 +150,7 @@ def test_a_machine_that_comes_back_goes_on_with_the_same_call(fleet: Fleet) -> N
     assert fleet.ran == once(30)
 
 
+@pytest.mark.slow
 def test_done_cells_are_skipped_wherever_they_ran_and_new_ones_get_new_numbers(
     fleet: Fleet,
 ) -> None:

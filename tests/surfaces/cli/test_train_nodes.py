@@ -265,6 +265,7 @@ def test_with_retries_all_nodes_begin_again_where_one_failed_and_nobody_is_conne
     assert fleet.living() == []
 
 
+@pytest.mark.slow
 def test_a_run_that_is_tried_again_says_its_attempt_and_can_be_stopped(
     fleet: Fleet,
 ) -> None:

@@ -130,6 +130,7 @@ def test_a_training_starts_on_the_first_machine_that_is_free_and_says_on_which(
     agent(scenario)
 
 
+@pytest.mark.slow
 def test_a_sweep_is_spread_over_machines_and_waited_for_in_one_call_each(
     agent: Agent[object], machines: list[Machine]
 ) -> None:
