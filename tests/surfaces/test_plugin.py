@@ -203,7 +203,7 @@ def test_what_is_not_our_plugin_is_left_alone(tmp_path: Path) -> None:
         "plugin-install", "--host", "agents", "--into", str(tmp_path), cwd=tmp_path
     )
     assert done.returncode == 75
-    assert "not our plugin" in done.stderr
+    assert "not the sandbox-ops plugin" in done.stderr
     assert [path.name for path in theirs.iterdir()] == ["plugin.json"]
 
 

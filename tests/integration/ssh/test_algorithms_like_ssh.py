@@ -252,7 +252,7 @@ def test_a_private_key_that_others_can_read_is_refused_as_ssh_refuses_it(
             return
         with pytest.raises(ConnectError) as caught:
             sandbox.run("true")
-    assert f"chmod 600 {server.identity_file}" in caught.value.message
+    assert f"chmod 600 {server.identity_file}" in caught.value.hint
     assert "its mode is 0640" in caught.value.message
 
 
