@@ -1,8 +1,8 @@
 # A fresh machine needs no more than `make demo` and `make test`.
 #   make demo    the whole story on this machine, in a minute
 #   make demo-slurm   a sweep on a Slurm cluster of this machine alone (root)
-#   make test    every check, and the tests; each promise has one there
-#   make test-slow   the rest of them: chance, crowds, dead networks, tutorials, further rows
+#   make test    every check, and the tests but those that take long
+#   make test-slow   those: chance, crowds, dead networks, tutorials, further rows
 #   make coverage   how much of the code the tests of units and workflows run, subprocesses too
 #   make lint    the checks that need no sshd
 #   make matrix  the unit tests on every Python that is supported and here
@@ -47,7 +47,7 @@ demo-slurm: $(VENV)/ready
 
 test: lint
 	.ci/system-packages
-	@# five at once: for most of the time they wait. The files in their order: the unit tests,
+	@# five at once: for much of the time they wait. The files in their order: the unit tests,
 	@# which are short, come last and fill the end. What fails in the crowd runs again,
 	@# alone, and is listed by name; a chance test that failed stays failed
 	$(BIN)/python tests/support/second_run.py --title tests $(CROWD) $(QUICK)

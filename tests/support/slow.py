@@ -1,4 +1,4 @@
-"""What `make test` leaves to `make test-slow`: further rows of a promise that one row proves."""
+"""What `make test` leaves to `make test-slow`: further rows of what one row proves."""
 
 import pytest
 from _pytest.mark import ParameterSet

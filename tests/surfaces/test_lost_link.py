@@ -77,6 +77,7 @@ def test_the_command_line_says_that_what_became_of_the_tree_is_unknown(
         assert timed_out.state is JobState.TIMED_OUT  # the deadline needs no link
 
 
+@pytest.mark.slow
 def test_library_and_agent_report_that_what_became_of_the_tree_is_unknown(
     down: SshServer, tmp_path: Path
 ) -> None:
@@ -125,6 +126,7 @@ def test_a_stop_or_a_start_that_never_got_through_says_that_nothing_was_done(
     assert list(server.home.glob("was-*")) == []
 
 
+@pytest.mark.slow
 def test_a_deadline_of_fabric_s_run_says_whether_the_tree_was_seen_dead(
     make_sshd: Make,
 ) -> None:

@@ -522,6 +522,7 @@ def test_a_term_to_the_batch_script_alone_reaches_the_training(
     assert "told\n" in log_of(login, job)
 
 
+@pytest.mark.slow
 def test_a_script_that_left_no_word_asks_whether_the_nodes_see_the_home(
     login: Sandbox, tmp_path: Path
 ) -> None:

@@ -144,6 +144,7 @@ def test_accounting_tells_the_end_of_what_the_controller_forgot(
     assert ends() == expected
 
 
+@pytest.mark.slow
 def test_a_number_that_slurm_gave_again_is_told_apart_by_its_name(
     log_in: OpenSandbox, cluster: SlurmCluster
 ) -> None:

@@ -75,6 +75,7 @@ def test_another_job_whose_name_holds_that_of_ours_is_not_taken_for_it(
 
 
 @pytest.mark.parametrize("runs", [False, True], ids=["waits", "runs"])
+@pytest.mark.slow
 def test_a_pipe_a_device_or_a_link_in_the_place_of_a_file_holds_nobody_up(
     log_in: OpenSandbox, runs: bool, tmp_path: Path
 ) -> None:

@@ -194,6 +194,7 @@ def test_another_client_stops_waits_for_and_fetches_a_run_over_nodes(
     cluster.wait_until_idle(3)
 
 
+@pytest.mark.slow
 def test_nodes_that_do_not_reach_the_first_are_named_and_the_command_begins_on_none(
     place: Place, tmp_path: Path, home: Path, cluster: SlurmCluster
 ) -> None:

@@ -53,6 +53,7 @@ def started(
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.slow
 def test_where_slurm_holds_no_more_jobs_it_is_said_what_started_and_the_rest_starts_later(
     place: Place, cluster: SlurmCluster
 ) -> None:

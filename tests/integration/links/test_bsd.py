@@ -351,6 +351,7 @@ def test_a_machine_without_gpus_is_monitored_and_doctor_says_experimental(
     assert checks["connection"].result == "ok"
 
 
+@pytest.mark.slow
 def test_a_lease_is_held_against_another_and_given_back(
     sandbox: Sandbox, git_project: GitProject
 ) -> None:

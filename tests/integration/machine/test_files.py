@@ -500,6 +500,7 @@ def test_a_download_goes_on_by_itself_where_a_lost_link_ended_it(
     assert local.read_bytes() == data
 
 
+@pytest.mark.slow
 def test_a_download_from_a_machine_that_is_gone_ends_and_can_go_on_later(
     make_sshd: Callable[..., SshServer], tmp_path: Path
 ) -> None:

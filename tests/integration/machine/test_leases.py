@@ -88,6 +88,7 @@ def test_each_verb_that_changes_the_tree_is_refused_while_it_is_held(
     assert place.head == before
 
 
+@pytest.mark.slow
 def test_the_lease_of_a_client_that_died_is_taken_over_and_its_late_step_refused(
     place: Place, other: Sandbox
 ) -> None:

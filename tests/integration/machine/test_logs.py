@@ -124,6 +124,7 @@ def test_a_command_that_truncates_its_own_output_loses_none_without_a_note(
     assert (result.job.exit_code, result.job.log_incomplete) == (0, True)
 
 
+@pytest.mark.slow
 def test_a_bad_or_a_slow_filter_is_refused(shared_sandbox: Sandbox, job: Job) -> None:
     with pytest.raises(UsageError, match="bad pattern at position"):
         logs.last(shared_sandbox, job.id, 5, pattern="a(")

@@ -370,6 +370,7 @@ def test_a_supervisor_that_is_killed_frees_its_gpu(machine: Machine) -> None:
     machine.end(second)
 
 
+@pytest.mark.slow
 def test_a_driver_that_hangs_holds_up_nothing_else(machine: Machine) -> None:
     (machine.gpus.folder / "hangs").touch()
     job = machine.hold(0)

@@ -168,6 +168,7 @@ def test_a_killed_ssh_session_is_reconnected_and_the_real_end_answered(
     assert result.stdout.text == "one\ntwo\n"
 
 
+@pytest.mark.slow
 def test_a_connection_that_stays_lost_is_its_own_end_with_the_job_named(
     make_sshd: Callable[..., SshServer],
 ) -> None:

@@ -147,6 +147,7 @@ def test_a_link_that_died_between_commands_is_found_dead_by_the_next(
 
 
 @pytest.mark.usefixtures("network")
+@pytest.mark.slow
 def test_a_link_that_died_while_idle_costs_the_next_command_nothing_but_a_connect(
     make_sshd: Make,
 ) -> None:
@@ -239,6 +240,7 @@ def test_a_connect_into_a_black_hole_is_given_up_within_ten_seconds(
 
 
 @pytest.mark.usefixtures("network")
+@pytest.mark.slow
 def test_those_who_wait_for_one_connect_are_all_reported_when_it_fails(
     make_sshd: Make,
 ) -> None:

@@ -107,6 +107,7 @@ def test_a_key_that_others_can_read_is_refused_with_the_command_that_closes_it(
         assert sandbox.run("true").ok
 
 
+@pytest.mark.slow
 def test_an_agent_that_is_locked_in_mid_session_is_named_when_it_is_needed_again(
     make_sshd: Make, tmp_path: Path, agent: Agent
 ) -> None:
@@ -176,6 +177,7 @@ def test_a_host_key_that_is_rotated_in_mid_command_is_named(make_sshd: Make) -> 
             sandbox.run("true")
 
 
+@pytest.mark.slow
 def test_a_key_that_is_rotated_in_mid_command_is_named_and_the_way_out(
     make_sshd: Make,
 ) -> None:
@@ -200,6 +202,7 @@ def network() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("network")
+@pytest.mark.slow
 def test_a_network_that_carries_no_large_packet_is_not_called_a_frozen_machine(
     make_sshd: Make,
 ) -> None:

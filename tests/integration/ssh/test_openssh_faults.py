@@ -206,6 +206,7 @@ def test_from_another_address_the_same_command_is_followed_to_its_end(
 
 @pytest.mark.timeout(120)
 @pytest.mark.usefixtures("network")
+@pytest.mark.slow
 def test_a_network_that_comes_and_goes_costs_no_connection(make_sshd: Make) -> None:
     server = make_sshd()
     with over_ssh(server) as sandbox:
@@ -224,6 +225,7 @@ def test_a_network_that_comes_and_goes_costs_no_connection(make_sshd: Make) -> N
 
 
 @pytest.mark.usefixtures("network")
+@pytest.mark.slow
 def test_a_connect_into_nothing_is_given_up_and_says_so(make_sshd: Make) -> None:
     server = make_sshd()
     black_hole(server.port)

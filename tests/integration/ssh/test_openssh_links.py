@@ -141,6 +141,7 @@ def test_a_command_is_answered_once_after_its_master_was_killed(
     assert (result.end, result.stdout.text) == (EndKind.EXITED, "once\n")
 
 
+@pytest.mark.slow
 def test_a_job_lives_on_where_the_connection_is_gone_for_good(
     make_sshd: Callable[..., SshServer],
 ) -> None:

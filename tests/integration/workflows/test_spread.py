@@ -95,6 +95,7 @@ def once(n_cells: int) -> dict[str, int]:
     return {str(n): 1 for n in range(1, n_cells + 1)}
 
 
+@pytest.mark.slow
 def test_each_cell_runs_once_on_one_of_the_machines_and_all_machines_get_some(
     fleet: Fleet,
 ) -> None:
@@ -246,6 +247,7 @@ def test_a_plain_sweep_does_not_start_what_several_machines_have(fleet: Fleet) -
     fleet.wait()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_is_refused_before_a_machine_is_asked(fleet: Fleet) -> None:
     with pytest.raises(
         UsageError, match="--then runs on the machine that has all cells"

@@ -129,6 +129,7 @@ def _run(place: GpuPlace, job_id: str) -> Run:
     return show([place.sandbox], place.project, job_id).run
 
 
+@pytest.mark.slow
 def test_an_attempt_that_was_lost_is_among_the_attempts(place: GpuPlace) -> None:
     retry = RetryPolicy(retries=1, backoff_s=0.1)
     job = train(

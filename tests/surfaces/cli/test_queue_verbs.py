@@ -62,6 +62,7 @@ def test_jobs_wait_in_an_order_that_can_be_seen_and_changed(clone: Path) -> None
     assert cli("move", "a", cwd=clone).returncode == 75
 
 
+@pytest.mark.slow
 def test_a_training_is_tried_again_from_its_checkpoint(clone: Path) -> None:
     command = "echo with '{resume:--resume %}'; touch x.pt; exit 75"
     asked = (

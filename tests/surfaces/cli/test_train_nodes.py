@@ -158,6 +158,7 @@ def test_rerun_starts_all_nodes_again_with_the_code_and_command_of_the_run(
         assert f"[{rank} {name}] rank {rank} of 3 at 10.77.0.1: sum 6" in lines
 
 
+@pytest.mark.slow
 def test_rerun_of_one_node_starts_all_with_the_code_of_then_whatever_the_clones_have(
     fleet: Fleet,
 ) -> None:
@@ -177,6 +178,7 @@ def test_rerun_of_one_node_starts_all_with_the_code_of_then_whatever_the_clones_
     assert shown["record"]["nodes"]["machines"] == ["a", "b"]
 
 
+@pytest.mark.slow
 def test_rerun_starts_nothing_where_one_of_its_machines_cannot_take_it(
     fleet: Fleet,
 ) -> None:
@@ -238,6 +240,7 @@ def test_where_one_rank_fails_the_others_are_ended_and_say_who_it_was(
     assert fleet.living() == []
 
 
+@pytest.mark.slow
 def test_with_retries_all_nodes_begin_again_where_one_failed_and_nobody_is_connected(
     fleet: Fleet,
 ) -> None:
@@ -359,6 +362,7 @@ def test_a_port_that_is_taken_is_said_and_without_one_another_is_found(
         listener.wait()
 
 
+@pytest.mark.slow
 def test_stop_by_the_one_name_ends_every_node(fleet: Fleet) -> None:
     assert fleet.verb(*fleet.train("--", "sleep", "300")).returncode == 0
     assert len([line for line in fleet.living() if line.startswith("sleep")]) == 3

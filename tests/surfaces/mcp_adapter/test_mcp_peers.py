@@ -267,6 +267,7 @@ def test_the_first_call_after_a_restart_of_sshd_works(
     assert answers == ["after"]
 
 
+@pytest.mark.slow
 def test_a_lost_connection_is_an_answer_that_says_how_to_go_on(
     own: tuple[Agent, SshServer], record_property: Record
 ) -> None:

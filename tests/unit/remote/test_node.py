@@ -239,6 +239,7 @@ def test_after_the_last_attempt_all_nodes_end_as_the_one_that_failed(
     assert (zero.folder / "first_failure").read_text() == "1 b 9\n"
 
 
+@pytest.mark.slow
 def test_no_process_of_an_attempt_lives_on_beside_the_next(launch: Launch) -> None:
     stubborn = """
     if [ $SANDBOX_ATTEMPT = 2 ]; then
