@@ -120,6 +120,14 @@ def text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def number_of_gpus(record: Mapping[str, Any]) -> int | None:
+    """Return how many a run had, or waited for; None where its record does not say."""
+    had, wanted = record.get("gpus"), record.get("gpus_wanted")
+    if isinstance(had, list) and (had or type(wanted) is not int):
+        return len(had)
+    return wanted if type(wanted) is int and wanted >= 0 else None
+
+
 @dataclass(frozen=True, slots=True)
 class RunReference:
     """Which run the user means.

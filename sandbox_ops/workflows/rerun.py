@@ -8,7 +8,7 @@ from sandbox_ops.errors import NextStep, RefusedError
 from sandbox_ops.machine import environment, repo
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job, Project
-from sandbox_ops.models.runs import Run
+from sandbox_ops.models.runs import Run, number_of_gpus
 from sandbox_ops.workflows import run_again
 from sandbox_ops.workflows.run_again import FoundRun
 from sandbox_ops.workflows.train import train
@@ -91,7 +91,7 @@ def rerun(
         name=name or one.job.name,
         env=env,
         time_s=time_s,
-        gpus=run_again.number_of_gpus(one.record),
+        gpus=number_of_gpus(one.record),
         nodes=found.nodes,
         force=(*force, "stale-code"),  # the code is the run's, whatever is newest here
     )

@@ -13,7 +13,7 @@ from sandbox_ops.machine import environment, repo
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Project
 from sandbox_ops.models.cancellation import CancelToken
-from sandbox_ops.models.runs import Run
+from sandbox_ops.models.runs import Run, number_of_gpus
 from sandbox_ops.workflows import nodes, run_again, run_sync
 from sandbox_ops.workflows.fleet import on_each
 from sandbox_ops.workflows.nodes import NodesReport
@@ -105,7 +105,7 @@ def rerun(  # noqa: PLR0913  # each is one choice
         name=name or one.job.name,
         settings=one.settings,
         time_s=time_s,
-        gpus=run_again.number_of_gpus(one.record),
+        gpus=number_of_gpus(one.record),
         force=(*force, "stale-code"),  # the code is the run's, whatever is newest here
         env=env,
         code=code,

@@ -82,14 +82,6 @@ def machines_of(run: Run) -> tuple[str, ...]:
     return tuple(map(str, machines)) if isinstance(machines, list) else ()
 
 
-def number_of_gpus(before: Mapping[str, Any]) -> int | None:
-    """Return how many a run had, or waited for; None where its record does not say."""
-    had, wanted = before.get("gpus"), before.get("gpus_wanted")
-    if isinstance(had, list) and (had or type(wanted) is not int):
-        return len(had)
-    return wanted if type(wanted) is int and wanted >= 0 else None
-
-
 def code_of(
     sandbox: Sandbox, clone: Tree, run: Run, known: run_sync.Known
 ) -> OtherCode | None:

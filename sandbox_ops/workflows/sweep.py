@@ -91,7 +91,7 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
         no_env: They leave out what `setup` made and the project's variables.
         own_tree: As in `train`, for each.
         time_s: As in `train`, for each.
-        gpus: As in `train`, for each.
+        gpus: As in `train`, for each; None: what a cell had that is started again.
         nodes: As in `train`, for each; 0: one, or what a cell had that is started again.
         by_torchrun: As in `train`, for each.
         force: As in `train`, for each.
@@ -121,6 +121,7 @@ def sweep(  # noqa: PLR0913, PLR0915  # each is one choice
         group, cells = _cells(sandbox, project, settings, name, again, failed, fill)
     report = replace(report, group=group.name)
     to_start = [cell for cell in cells if not cell.skipped]
+    gpus = sweep_plan.gpus_of(to_start) if gpus is None else gpus
     runs_then = sweep_then.is_wanted(group, then, len(to_start))
     if not to_start and not runs_then:
         return with_outcomes(report, cells)

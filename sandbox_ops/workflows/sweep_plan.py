@@ -16,6 +16,7 @@ from sandbox_ops.errors import UsageError
 from sandbox_ops.models import Job, JobState
 from sandbox_ops.models.groups import CellKey, Group, Member
 from sandbox_ops.models.jobs import NEVER_STARTED
+from sandbox_ops.models.runs import number_of_gpus
 
 MOST_CELLS = 1000
 """So many cells one sweep may have."""
@@ -35,6 +36,7 @@ class Cell:
         start_number: How often it was started before.
         old_commit: Of that job.
         nodes: Over how many nodes it ran before; 0: over one, or that is not known.
+        gpus: How many it had before, or waited for; None: that is not known.
     """
 
     key: CellKey
@@ -46,6 +48,7 @@ class Cell:
     start_number: int = 0
     old_commit: str = ""
     nodes: int = 0
+    gpus: int | None = None
 
     @property
     def token(self) -> str:
@@ -190,9 +193,16 @@ def cells_of(
                 start_number=group.starts.get(member.identity, 0),
                 old_commit=member.commit,
                 nodes=_nodes(member.record),
+                gpus=number_of_gpus(member.record),
             )
         )
     return tuple(result)
+
+
+def gpus_of(cells: Iterable[Cell]) -> int | None:
+    """Return how many GPUs cells are to have that start again: as before, None if not known."""
+    known = [cell.gpus for cell in cells if cell.gpus is not None]
+    return max(known, default=None)
 
 
 def _nodes(record: Mapping[str, object]) -> int:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import socket
 from pathlib import Path
 
@@ -169,6 +170,8 @@ def test_each_cell_of_a_sweep_runs_over_its_own_nodes_also_when_it_is_started_ag
     again = sweep(place.sandbox, place.project, {}, name="t1", failed=True)
     (job,) = again.jobs
     assert ended(place, job).state is JobState.SUCCEEDED
+    record = json.loads((Path(job.log_path).parent / "run.json").read_text())
+    assert record["gpus_wanted"] == 1
     assert "1: rank 1 of 2 at 127.0.0.1: sum 3" in log(place, job)
     cluster.wait_until_idle(3)
 

@@ -1,6 +1,7 @@
 """What a sweep would start: cells, names, and which are left as they are."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -130,3 +131,18 @@ def test_a_record_that_does_not_say_its_command_cannot_be_started_again() -> Non
     with pytest.raises(UsageError, match="remote-1"):
         sweep_plan.cells_of(group, failed=True)
     assert sweep_plan.cells_of(group)[0].skipped
+
+
+def test_cells_that_start_again_have_as_many_gpus_as_before() -> None:
+    group = group_of(planned(EMPTY, *ROWS), JobState.FAILED, JobState.FAILED)
+    for wanted in (2, 0):
+        record: dict[str, Any] = {
+            "command": "run",
+            "settings": {},
+            "gpus": [],
+            "gpus_wanted": wanted,
+        }
+        members = tuple(replace(each, record=record) for each in group.members)
+        cells = sweep_plan.cells_of(replace(group, members=members), failed=True)
+        assert sweep_plan.gpus_of(cells) == wanted
+    assert sweep_plan.gpus_of(planned(EMPTY, *ROWS)) is None
