@@ -210,8 +210,10 @@ def test_a_command_that_began_unnoticed_is_never_said_not_to_have_started(
     with raw_worker(home, pause_at=AFTER_THE_LEADER_BEGAN) as first:
         first.ask("start", start_of(home, 1, 0, work="exec sleep 7431"))
         first.wait_for_the_pause()
-        wait_until(lambda: began(home), 20, what="the command began")
         state = home / ".sandbox-ops/v1/home/jobs/remote-1/state"
+        mark = f"SANDBOX_JOB={state.parent}"
+        # not before it is that program: on the way there it shows no environment
+        wait_until(lambda: "sleep 7431" in processes.carrying(mark).values(), 20)
         pid, up0 = (
             int(re.findall(rf" {name}=(\d+)", state.read_text())[0])
             for name in ("pid", "up0")
@@ -223,7 +225,7 @@ def test_a_command_that_began_unnoticed_is_never_said_not_to_have_started(
     state.write_text(text.replace(f"up0={up0}", f"up0={long_ago.lstrip('0')}"))
     now = looked_at(other, "remote-1")
     assert (now.state, now.reason) == (JobState.RUNNING, "unsupervised")
-    (leader,) = processes.carrying(f"SANDBOX_JOB={state.parent}")
+    (leader,) = processes.carrying(mark)
     os.kill(leader, signal.SIGKILL)
     gone = ended(other, now)
     assert (gone.state, gone.reason) == (JobState.LOST, "killed")

@@ -113,7 +113,7 @@ queue_again() {
 # end_members DIR: processes of an attempt that outlived its leader, before the next one
 end_members() {
   for _signal in TERM KILL KILL; do
-    find_members "$1"
+    find_last_members "$1"
     [ -n "$PIDS" ] || return 0
     # shellcheck disable=SC2086 # pids
     kill -s $_signal $PIDS 2>/dev/null

@@ -164,6 +164,15 @@ find_members() {
   [ -z "$LEADER" ] || add_session_members
 }
 
+# find_last_members DIR: find_members for who decides that nobody is left. A process that is just
+# becoming another program (execve) shows no environment in that moment: none is looked for twice.
+find_last_members() {
+  find_members "$1"
+  [ -z "$PIDS" ] || return 0
+  pause 2
+  find_members "$1"
+}
+
 # add_session_members: adds those in the leader's session. After its end that number may be another process's:
 # while one member is as old as the leader's end, the kernel gives it to nobody.
 add_session_members() {

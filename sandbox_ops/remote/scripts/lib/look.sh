@@ -99,7 +99,7 @@ lacks_output() {
 may_have_begun() {
   case $PHASE.$LIFE in
     starting.gone)
-      if [ $((UP - ${UP0:-0})) -gt $START_WINDOW ] && [ ! -e "$_dir/over" ] && find_members "$_dir" && [ -n "$PIDS" ]; then
+      if [ $((UP - ${UP0:-0})) -gt $START_WINDOW ] && [ ! -e "$_dir/over" ] && find_last_members "$_dir" && [ -n "$PIDS" ]; then
         printf '' >"$_dir/first"
         LIFE=orphaned _said="life=orphaned $LINE"
       fi

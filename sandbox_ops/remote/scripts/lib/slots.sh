@@ -89,7 +89,7 @@ left_processes() {
     ended.0) return 1 ;;
     ended.*) [ ! -e "$1/quiet" ] || return 1 ;;
   esac
-  find_members "$1"
+  find_last_members "$1"
   [ -n "$PIDS" ]
 }
 

@@ -104,7 +104,7 @@ is_over() {
 
 refresh_members() {
   get_state "$dir"
-  find_members "$dir"
+  find_last_members "$dir"
 }
 
 # await_start: its supervisor is on the way; give it a second
