@@ -21,6 +21,7 @@ limiter() {
   read_stat $$
   self="$$ $TICKS"
   printf '%s\n' "$self" >"$BASE/limiting.$MACHINE"
+  touch -t 197001010000 "$BASE/limiting.$MACHINE" # whatever was written before is looked at, too
   while read -r _who <"$BASE/limiting.$MACHINE" && [ "$_who" = "$self" ]; do
     if ! list_limited; then
       idle=$((idle + 1))
@@ -48,13 +49,13 @@ list_limited() {
   [ -n "$JOBS_LIMITED" ]
 }
 
-# check_streams: at those that were written to since the last look; pace = when to look
-# again, sooner where something is beyond its limit
+# check_streams: at those that were written to since the last look, and those of new jobs, which may
+# have written all before it; pace = when to look again, sooner where something is beyond its limit
 # shellcheck disable=SC3013 # dash, bash and busybox all have -nt
 check_streams() {
   _grown='' pace=10
   for _id in $JOBS_LIMITED; do
-    for _file in "$BASE/jobs/$_id/log" "$BASE/jobs/$_id/stderr"; do
+    for _file in "$BASE/limits/$_id" "$BASE/jobs/$_id/log" "$BASE/jobs/$_id/stderr"; do
       [ "$BASE/limiting.$MACHINE" -nt "$_file" ] || [ ! -e "$_file" ] || _grown="$_grown $_id"
     done
   done
@@ -84,27 +85,52 @@ forget_ended() {
 }
 
 # truncate_logs: cut each stream of `dir` that outgrew `cap` back to it, and say so: CUT.
-# What goes is what stands before its last 64 KiB (a quarter, of a small one): a reader
-# wants the beginning and the end. Its writer appends, so it goes on from there.
 truncate_logs() {
   CUT=
   for _stream in log stderr; do
-    [ -e "$dir/$_stream" ] || continue
-    _size=$(stat -c %s "$dir/$_stream") || continue
-    [ "$_size" -gt "$cap" ] || continue
+    is_beyond_cap || continue
     CUT=1
-    mark_incomplete
-    _kept=$((cap / 4))
-    [ $_kept -le 65536 ] || _kept=65536
-    tail -c $_kept "$dir/$_stream" >"$dir/end.$$"
-    _code=$?
-    note_if_full "${dir%/jobs/*}"
-    if [ $_code = 0 ]; then
-      truncate -s $((cap - _kept)) "$dir/$_stream"
-      cat "$dir/end.$$" >>"$dir/$_stream"
-    else # no room even for that
-      truncate -s "$cap" "$dir/$_stream"
-    fi
-    rm -f "$dir/end.$$"
+    take_cut || continue
+    ! is_beyond_cap || cut_stream
+    rm -f "$dir/cutting"
   done
+}
+
+is_beyond_cap() {
+  [ -e "$dir/$_stream" ] && _size=$(stat -c %s "$dir/$_stream") && [ "$_size" -gt "$cap" ]
+}
+
+# take_cut: `cutting` in the job's folder names us. The limiter and the supervisor at its end would
+# write the end of a stream twice if both cut it at once. A link: it needs no room on a full disk.
+take_cut() {
+  read_stat self
+  _me=$ITS:$TICKS _tries=0
+  until ln -s "$_me" "$dir/cutting" 2>/dev/null; do
+    _tries=$((_tries + 1))
+    if _who=$(readlink "$dir/cutting"); then
+      is_alive "${_who%:*}" "${_who#*:}" || rm -f "$dir/cutting"
+      [ $_tries -lt 250 ] || return 1
+    else # not even that can be written
+      [ $_tries -lt 3 ] || return 0
+    fi
+    pause 2
+  done
+}
+
+# cut_stream: what goes is what stands before its last 64 KiB (a quarter, of a small one): a reader
+# wants the beginning and the end. Its writer appends, so it goes on from there.
+cut_stream() {
+  mark_incomplete
+  _kept=$((cap / 4))
+  [ $_kept -le 65536 ] || _kept=65536
+  tail -c $_kept "$dir/$_stream" >"$dir/end.$$"
+  _code=$?
+  note_if_full "${dir%/jobs/*}"
+  if [ $_code = 0 ]; then
+    truncate -s $((cap - _kept)) "$dir/$_stream"
+    cat "$dir/end.$$" >>"$dir/$_stream"
+  else # no room even for that
+    truncate -s "$cap" "$dir/$_stream"
+  fi
+  rm -f "$dir/end.$$"
 }
