@@ -95,11 +95,9 @@ def _come(
             break
         threading.Event().wait(_PAUSE_S)
     _say(
-        f"not begun: {name} cannot open a connection to {first} ({address}:{port}): {why}"
-    )
-    _say(
+        f"not begun: {name} cannot open a connection to {first} ({address}:{port}): {why}",
         "let the nodes open TCP connections to each other on the ports 20000 to 29999; or"
-        " give MASTER_ADDR by --env: then that is used, and nothing is checked"
+        " give MASTER_ADDR by --env: then that is used, and nothing is checked",
     )
     return _NOT_BEGUN
 
@@ -114,8 +112,9 @@ def _line(connection: socket.socket) -> str:
     return text.decode("ascii", "replace").strip()
 
 
-def _say(line: str) -> None:
-    print(f"[sandbox-ops] {line}", flush=True)  # noqa: T201
+def _say(*lines: str) -> None:
+    """Write it at once: where another node failed too, this one may be ended after any line."""
+    print(*(f"[sandbox-ops] {line}" for line in lines), sep="\n", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
