@@ -35,8 +35,14 @@ supervise() {
     poked=
     wait "$leader"
     code=$?
+    [ -n "$poked" ] || break
     # a signal to us may have ended the wait: then the leader is still to be waited for
-    if [ -z "$poked" ] || ! read_stat "$leader"; then break; fi
+    read_stat "$leader" && continue
+    # it ended while the signal was handled: this shell knows how, if it did not say so already (127)
+    wait "$leader"
+    _known=$?
+    [ $_known = 127 ] || code=$_known
+    break
   done
   finish
   [ -n "$queued_again" ] || attempts_over
