@@ -246,7 +246,9 @@ def _stop(sandbox: Sandbox, job: str, wire: str, grace_s: float) -> StopReport:
             f"{job_id} is not stopped yet",
             NextStep("stop", again, "The machine goes on with it; look again"),
         )
-    return StopReport(job=report.job, killed=report.killed, left=report.left)
+    # of several stops at once the last may have found nobody
+    killed = report.killed if accepted.had_ended else report.killed_by_all
+    return StopReport(job=report.job, killed=killed, left=report.left)
 
 
 def processes(sandbox: Sandbox, job: Job) -> tuple[str, ...]:

@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import itertools
 import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -26,11 +27,17 @@ _SIGNALS = range(129, 193)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobReply:
-    """One job in an answer: what it is, the asked ranges, a stop's report."""
+    """One job in an answer: what it is, the asked ranges, a stop's report.
+
+    Attributes:
+        killed: What the newest stop ended.
+        killed_by_all: What all of them ended, also those that came at the same time.
+    """
 
     job: Job
     ranges: dict[str, Range] = field(default_factory=dict)
     killed: tuple[str, ...] = ()
+    killed_by_all: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     stopped: bool = False
     swept: bool = False
@@ -88,6 +95,7 @@ def jobs(segments: Sequence[Segment], base: str) -> dict[str, JobReply]:
                 job=_stopping(job, segment, reports),
                 ranges=ranges,
                 killed=_report(report, "killed "),
+                killed_by_all=_report(itertools.chain(*reports.values()), "killed "),
                 left=_report(report, "left "),
                 stopped="stopped" in reports,
                 swept="swept" in reports,

@@ -119,11 +119,14 @@ await_start() {
 
 # remember_names: remember the names of the members, before they are gone
 remember_names() {
+  _new=''
   for _p in $PIDS; do
     case "$seen" in *" $_p:"*) continue ;; esac
     read_name "$_p"
-    seen="$seen $_p:$(printf %s "$NAME" | tr -c 'A-Za-z0-9._+-' _)"
+    _new="$_new $_p:$(printf %s "$NAME" | tr -c 'A-Za-z0-9._+-' _)"
   done
+  seen="$seen$_new"
+  [ -z "$_new" ] || { printf '%s\n' "$_new" >>"$dir/ending"; } 2>/dev/null
 }
 
 # terminate_rest: TERM, once each, to members that outlived their leader
@@ -178,6 +181,11 @@ report() {
   while read -r _verb _p _name _; do
     case "$seen $_p" in *" $_p:"* | *:) ;; *) seen="$seen $_p:${_name%,}" ;; esac
   done 2>/dev/null <"$dir/$answer"
+  while read -r _names; do
+    for _entry in $_names; do
+      case "$seen " in *" ${_entry%%:*}:"*) ;; *) seen="$seen $_entry" ;; esac
+    done
+  done 2>/dev/null <"$dir/ending"
   _told=$(
     for _entry in $seen; do
       _p=${_entry%%:*}
@@ -198,4 +206,5 @@ report() {
   # added, in one write: of two stoppers at once neither takes away what the other reports. What
   # is said last of a process counts.
   printf '%s\n' "$_told" >>"$dir/$answer"
+  rm -f "$dir/ending"
 }
