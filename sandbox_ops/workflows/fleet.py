@@ -19,6 +19,11 @@ _END_S = 20.0
 _BREATH_S = 0.2  # between two looks whether the user interrupts us
 
 
+def named(name: str, error: SandboxError) -> SandboxError:
+    """Return what a machine answered instead, with its name."""
+    return type(error)(f"{name}: {error.message}", *error.hints)
+
+
 def on_each(
     keys: Sequence[K],
     work: Callable[[K], T],

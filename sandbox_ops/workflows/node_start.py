@@ -21,7 +21,7 @@ from sandbox_ops.models.queue import RetryPolicy
 from sandbox_ops.remote import node, scripts
 from sandbox_ops.workflows import node_state, train
 from sandbox_ops.workflows.acting import acts_as
-from sandbox_ops.workflows.fleet import on_each
+from sandbox_ops.workflows.fleet import named, on_each
 from sandbox_ops.workflows.preparation import Preparation, RunPlan
 
 JOIN_S = 30
@@ -191,9 +191,7 @@ def _start_node(  # each is one fact
 def _raise_first(outcomes: Mapping[Sandbox, StartedNode | SandboxError]) -> None:
     for machine, outcome in outcomes.items():
         if isinstance(outcome, SandboxError):
-            raise type(outcome)(
-                f"{machine.config.name}: {outcome.message}", *outcome.hints
-            )
+            raise named(machine.config.name, outcome)
 
 
 def _stop(started: Mapping[Sandbox, StartedNode]) -> list[str]:

@@ -16,6 +16,7 @@ from sandbox_ops.machine.pause import until
 from sandbox_ops.machine.sandbox import Sandbox
 from sandbox_ops.models import Job
 from sandbox_ops.remote.node.job_files import problem_text
+from sandbox_ops.workflows.fleet import named
 
 _ADDRESS_S = 20.0  # until rank 0 says where it is
 _CHECK_S = 20.0  # after all have connected
@@ -118,7 +119,7 @@ def raise_problems(states: Mapping[Sandbox, NodeState | SandboxError]) -> None:
     lines: list[str] = []
     for machine, state in states.items():
         if isinstance(state, SandboxError):
-            raise type(state)(f"{machine.config.name}: {state.message}", *state.hints)
+            raise named(machine.config.name, state)
         lines += state.problems if state.phase == "refused" else ()
     if lines:
         raise RefusedError(

@@ -106,8 +106,7 @@ def start_on(  # noqa: PLR0913  # each is one choice
     settings = settings or {}
     dry_run = bool(options.get("dry_run"))
     if sync and not dry_run:
-        report_progress("push")
-        push(machines[0], project)
+        _push(machines, project, report_progress)
     queue = asked(
         bool(options.get("queue")), options.get("after", ()), options.get("retries")
     )
@@ -152,6 +151,15 @@ def start_on(  # noqa: PLR0913  # each is one choice
     )
 
 
+def _push(
+    machines: Sequence[Sandbox],
+    project: Project,
+    report_progress: Callable[[str], None],
+) -> None:
+    report_progress("push")
+    push(machines[0], project)
+
+
 def _over_machines(  # noqa: PLR0913  # each is one choice
     machines: Sequence[Sandbox],
     project: Project,
@@ -170,8 +178,7 @@ def _over_machines(  # noqa: PLR0913  # each is one choice
     for name in ("nodes", *_OF_A_SWEEP):
         options.pop(name, None)
     if sync and not options.get("dry_run"):
-        report_progress("push")
-        push(machines[0], project)
+        _push(machines, project, report_progress)
     report = nodes_run.start(
         machines,
         project,

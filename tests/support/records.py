@@ -21,7 +21,11 @@ def folder_of(home: Path) -> Path:
 
 def pids(job: Job) -> tuple[int, int]:
     """Return the supervisor's pid and the leader's, once it has one."""
-    state = Path(job.log_path).with_name("state")
+    return pids_in(Path(job.log_path).with_name("state"))
+
+
+def pids_in(state: Path) -> tuple[int, int]:
+    """Return the same, as a job's state file says."""
     wait_until(lambda: "leader=" in state.read_text())
     fields = dict(w.split("=", 1) for w in state.read_text().split() if "=" in w)
     return int(fields["pid"]), int(fields["leader"])

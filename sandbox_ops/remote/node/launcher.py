@@ -216,8 +216,7 @@ class Node:
                 self._report(TERMINATED, str(TERMINATED))  # between two attempts
             return self.code_after(failure, self._reported["end"])
         say(f"stopping this node: {failure}")
-        signal_group(self._child.pid, signal.SIGTERM)
-        self._kill_at = time.monotonic() + GRACE_S
+        self._terminate(self._child)
         return None
 
     def _end_attempt(self, failure: Failure, attempt: int) -> None:
@@ -233,8 +232,12 @@ class Node:
             self._clear(failure, self._reported["end"])
         elif self._child:
             say(f"ending attempt {attempt}: {failure}")
-            signal_group(self._child.pid, signal.SIGTERM)
-            self._kill_at = time.monotonic() + GRACE_S
+            self._terminate(self._child)
+
+    def _terminate(self, child: subprocess.Popen[bytes]) -> None:
+        """End the command, and kill it after the grace."""
+        signal_group(child.pid, signal.SIGTERM)
+        self._kill_at = time.monotonic() + GRACE_S
 
     def _clear(self, failure: Failure, code: int) -> None:
         """Leave nothing of an attempt that is over here, and say so."""

@@ -185,15 +185,19 @@ def test_while_accounting_is_down_a_forgotten_job_is_unknown_and_then_told(
     wait_for(login, job, JobState.STOPPED, _FORGET_S)
 
 
+def only_accounting_knows(programs: Path, job: Job, state: str) -> None:
+    name = (Path(job.log_path).parent / "token").read_text().strip()
+    fake(programs, "squeue", "exit 0")
+    fake(programs, "sacct", f"echo '{number_of(job)}|so-{name}|{state}|0:0'")
+
+
 def test_a_job_that_only_accounting_calls_running_is_unknown(
     login: Sandbox, tmp_path: Path
 ) -> None:
     """Slurm calls it a runaway job: its end was never told."""
     job = started(login, "echo begun; sleep 7986", name="runaway")
     ran = Unfinished.of(job)
-    name = (Path(job.log_path).parent / "token").read_text().strip()
-    fake(tmp_path, "squeue", "exit 0")
-    fake(tmp_path, "sacct", f"echo '{number_of(job)}|so-{name}|RUNNING|0:0'")
+    only_accounting_knows(tmp_path, job, "RUNNING")
     kill_with_its_script(job)
     ran.lose_end()
     unknown = wait_for(login, job, JobState.UNKNOWN)
@@ -226,15 +230,12 @@ def test_an_end_that_accounting_has_by_nobody_is_not_taken_for_a_cancellation(
     """As above, where the name was kept: which it is, is a matter of luck there."""
     job = started(login, "echo begun; sleep 7989", name="by nobody")
     ran = Unfinished.of(job)
-    name = (Path(job.log_path).parent / "token").read_text().strip()
-    fake(tmp_path, "squeue", "exit 0")
-    said = f"{number_of(job)}|so-{name}|CANCELLED"
-    fake(tmp_path, "sacct", f"echo '{said}|0:0'")
+    only_accounting_knows(tmp_path, job, "CANCELLED")
     kill_with_its_script(job)
     ran.lose_end()
     assert wait_for(login, job, JobState.UNKNOWN).reason == "Slurm knows it no more"
     assert not (Path(job.log_path).parent / "slurm.over").exists()
-    fake(tmp_path, "sacct", f"echo '{said} by 1000|0:0'")
+    only_accounting_knows(tmp_path, job, "CANCELLED by 1000")
     wait_for(login, job, JobState.STOPPED)
 
 

@@ -29,6 +29,12 @@ AFTER_IT_TOOK_ITS_NUMBER = '  case "$(grep -m 1 "^='
 AFTER_THE_LEADER_BEGAN = '  read_stat "$leader" || TICKS=0'
 BEFORE_THE_JOBS_OF_A_GROUP = '  trailer "group $1"'
 
+at_each_step = pytest.mark.parametrize(
+    "where",
+    [BEFORE_IT_IS_QUEUED, BEFORE_THE_GRANT, AFTER_THE_GRANT],
+    ids=["claimed", "queued", "granted"],
+)
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
@@ -96,11 +102,7 @@ def began(home: Path) -> list[str]:
     "two clients start the same cell of a sweep, one of them just after the other was killed",
     "it runs once, whatever each saw of the other's start",
 )
-@pytest.mark.parametrize(
-    "where",
-    [BEFORE_IT_IS_QUEUED, BEFORE_THE_GRANT, AFTER_THE_GRANT],
-    ids=["claimed", "queued", "granted"],
-)
+@at_each_step
 def test_a_cell_that_another_client_is_starting_is_started_once(
     home: Path, other: RawWorker, where: str
 ) -> None:
@@ -119,11 +121,7 @@ def test_a_cell_that_another_client_is_starting_is_started_once(
     assert began(home) == ["i1"]
 
 
-@pytest.mark.parametrize(
-    "where",
-    [BEFORE_IT_IS_QUEUED, BEFORE_THE_GRANT, AFTER_THE_GRANT],
-    ids=["claimed", "queued", "granted"],
-)
+@at_each_step
 def test_a_start_that_was_killed_and_is_sent_again_is_one_cell_of_its_group(
     home: Path, other: RawWorker, where: str
 ) -> None:

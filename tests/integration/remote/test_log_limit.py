@@ -1,11 +1,11 @@
 """A stream that outgrew its limit, cut while its job ends."""
 
 import os
-import re
 import shutil
 from pathlib import Path
 
 import processes
+import records
 from raw_worker import raw_worker
 from waiting import wait_until
 
@@ -38,16 +38,13 @@ def test_a_log_that_is_cut_while_its_job_ends_has_its_end_once(tmp_path: Path) -
         worker.ask("start", request.words())
         job = home / ".sandbox-ops/v1/home/jobs/remote-1"
         worker.wait_for_the_pause()  # the limiter, which looks while it runs
-        state = (job / "state").read_text()
-        (supervisor,), (leader,) = (
-            re.findall(rf" {name}=(\d+)", state) for name in ("pid", "leader")
-        )
+        supervisor, leader = records.pids_in(job / "state")
         may_end.touch()
 
         def waits() -> bool:
-            if processes.alive(int(leader)):
+            if processes.alive(leader):
                 return False
-            children = processes.descendants(int(supervisor))
+            children = processes.descendants(supervisor)
 
             return any(child.name == "sleep" for child in children)
 

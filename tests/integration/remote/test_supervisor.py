@@ -1,11 +1,11 @@
 """The supervisor of a job, signalled at a moment that hurts."""
 
 import os
-import re
 import signal
 from pathlib import Path
 
 import processes
+import records
 from raw_worker import raw_worker
 from waiting import wait_until
 
@@ -24,11 +24,7 @@ def test_a_job_that_ends_while_its_supervisor_is_signalled_has_its_own_exit_code
         request = StartRequest(command=command, cwd="/", interpreter="sh")
         worker.ask("start", request.words())
         file = home / ".sandbox-ops/v1/home/jobs/remote-1/state"
-        wait_until(lambda: file.read_text().startswith("running"), 20)
-        supervisor, leader = (
-            int(re.findall(rf" {name}=(\d+)", file.read_text())[0])
-            for name in ("pid", "leader")
-        )
+        supervisor, leader = records.pids_in(file)
         os.kill(supervisor, signal.SIGTERM)
         worker.wait_for_the_pause()  # the signal ended its wait
         may_end.touch()

@@ -175,16 +175,19 @@ EOF
   done
 }
 
+# add_seen PID:NAME: whom another stopper saw
+add_seen() {
+  case $seen in *" ${1%%:*}:"*) ;; *) seen="$seen $1" ;; esac
+}
+
 # report: what we ended and what is left, and what another stopper said of itself
 report() {
   find_members "$dir"
   while read -r _verb _p _name _; do
-    case "$seen $_p" in *" $_p:"* | *:) ;; *) seen="$seen $_p:${_name%,}" ;; esac
+    case $_p in '' | *:) ;; *) add_seen "$_p:${_name%,}" ;; esac
   done 2>/dev/null <"$dir/$answer"
   while read -r _names; do
-    for _entry in $_names; do
-      case "$seen " in *" ${_entry%%:*}:"*) ;; *) seen="$seen $_entry" ;; esac
-    done
+    for _entry in $_names; do add_seen "$_entry"; done
   done 2>/dev/null <"$dir/ending"
   _told=$(
     for _entry in $seen; do
